@@ -1,0 +1,69 @@
+/* image/image.h - a file's bytes to upright RGB, and what its EXIF says.
+ *
+ * Decoding is libvips', with its untrusted loaders blocked; limits are checked on the header, before
+ * pixels are touched. Not for: embeddings (src/embed), files on disk (base/file.h reads them).
+ * Threads: vz_image_start once, before other threads; then every function from any thread; an
+ * image belongs to one thread at a time.
+ *
+ *     struct vz_image image;
+ *     if (vz_image_decode(bytes, &(struct vz_image_limits){0}, 0, &image, &err) == VZ_OK) {
+ *         use(image.rgb, image.width, image.height);
+ *         vz_image_deinit(&image);
+ *     }
+ */
+#ifndef VZ_IMAGE_IMAGE_H
+#define VZ_IMAGE_IMAGE_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+struct vz_image_limits {
+    size_t max_bytes;      /* encoded; 0 means 100 MB */
+    double max_megapixels; /* decoded; 0 means 100 */
+};
+
+struct vz_exif {
+    bool has_date;
+    int64_t date_ms;      /* of the exposure; local camera time read as UTC when no offset is given */
+    char date_iso[32];    /* "2024-05-01T10:11:12.000Z", empty when absent */
+    bool has_location;
+    double lat, lon;      /* degrees, WGS 84; -90..90, -180..180 */
+    int orientation;      /* 1..8 as stored, 1 when absent or out of range */
+};
+
+struct vz_image {
+    uint8_t *rgb;   /* height * width * 3, rows tightly packed, sRGB, upright; owned */
+    int width, height;
+    int file_width, file_height; /* upright, before any shrinking on load */
+    char format[12]; /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "svg", "bmp" */
+    struct vz_exif exif;
+};
+
+/* Once per process, before threads start. Fails only when libvips cannot start. */
+enum vz_status vz_image_start(struct vz_error *err);
+void vz_image_stop(void);
+
+/* Decodes, turns upright (HEIF is not turned twice), converts to sRGB, puts transparency on white,
+ * takes the first page of several. target_side > 0: the result's shorter side may be shrunk down
+ * to, never below, about that many pixels (JPEG is shrunk while decoding); 0 keeps full size.
+ * Errors: VZ_BAD_IMAGE (text says what is wrong), VZ_LIMIT (text names limit and size); *out is
+ * empty then. */
+enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limits *limits,
+                               int target_side, struct vz_image *out, struct vz_error *err);
+void vz_image_deinit(struct vz_image *image);
+
+/* Antialiased area/bicubic resize to exactly width x height; stretches. *out is a new image with
+ * the exif and format of `image`. */
+enum vz_status vz_image_resize(const struct vz_image *image, int width, int height,
+                               struct vz_image *out, struct vz_error *err);
+
+/* A JPEG or PNG ("jpeg" | "png") of the image appended to `out`. quality 1..100 for JPEG. */
+enum vz_status vz_image_encode(const struct vz_image *image, const char *format, int quality,
+                               struct vz_buf *out, struct vz_error *err);
+
+/* Terminal picture by Chafa: appends text of at most columns x rows cells with escape codes for
+ * what the terminal (from the environment) can do; sixel/kitty/iterm graphics only where the
+ * terminal says so, otherwise Unicode blocks in true colour. Ends with a newline. */
+void vz_image_terminal(const struct vz_image *image, int columns, int rows, struct vz_buf *out);
+
+#endif

@@ -1,0 +1,109 @@
+/* vector/hnsw.h - an HNSW graph over the rows of a growable f32 array; exact scans beside it.
+ *
+ * Knows no disk layout but its own checkpoint, no documents, no HTTP. Rows live elsewhere (the
+ * store's mapped row file); the graph keeps their base address, which must stay valid and whose
+ * rows, once inserted, must never change.
+ *
+ * Model: rows 0 .. n-1 are inserted in order by row number. vz_hnsw_count() rows are reachable by
+ * search; rows past it are "the tail" that the caller scans with vz_exact_range().
+ *
+ * Threads: inserts may run from several threads at once (rows claimed by the caller, each once);
+ * searches run at any time from any number of threads without locks and see a graph that is always
+ * valid. vz_hnsw_save needs inserts paused, searches may run.
+ */
+#ifndef VZ_VECTOR_HNSW_H
+#define VZ_VECTOR_HNSW_H
+
+#include "base/bitset.h"
+#include "base/status.h"
+#include "vector/distance.h"
+
+struct vz_hnsw;
+
+struct vz_hnsw_options {
+    enum vz_similarity similarity;
+    uint32_t dims;              /* 1..4096 */
+    size_t stride;              /* floats from one row to the next, >= dims; 0 means dims */
+    const float *rows;          /* row r at rows + r * stride */
+    uint32_t m;                 /* links a node above level 0; level 0 has 2m; 0 means 16; 2..512 */
+    uint32_t ef_construction;   /* 0 means 100; 1..3200 */
+    uint64_t seed;              /* level generator; 0 means 42 */
+    uint32_t max_rows;          /* address space is reserved for so many; 0 means 2^31 */
+};
+
+/* A found row; larger similarity is nearer (see distance.h). */
+struct vz_near {
+    uint32_t row;
+    float similarity;
+};
+
+struct vz_hnsw_search {
+    const float *query;  /* dims floats; unit length for VZ_COSINE */
+    uint32_t k;          /* >= 1 */
+    uint32_t ef;         /* candidates kept; raised to k when smaller */
+    /* NULL: every row counts. Otherwise only rows for which it answers true are returned; others
+     * still lead the walk. Called from the searching thread. */
+    bool (*accept)(void *context, uint32_t row);
+    void *accept_context;
+    /* Stop and return what was found so far when it answers true; asked every few hundred
+     * distances. NULL: never. */
+    bool (*cancelled)(void *context);
+    void *cancelled_context;
+};
+
+struct vz_hnsw_stats {
+    uint64_t visited;   /* distances computed */
+    uint64_t hops;      /* nodes expanded */
+};
+
+/* Errors: VZ_BAD_ARGUMENT, VZ_BUDGET. */
+enum vz_status vz_hnsw_new(const struct vz_hnsw_options *options, struct vz_hnsw **out,
+                           struct vz_error *err);
+void vz_hnsw_free(struct vz_hnsw *graph);
+
+/* Adds `row`, whose floats are written already. Every row from 0 on must be inserted exactly once;
+ * several threads may insert different rows at once. vz_hnsw_count() rises to n when rows 0..n-1
+ * are all in. Errors: VZ_BUDGET, VZ_LIMIT; the graph is unchanged then. */
+enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_error *err);
+
+/* Rows 0 .. count-1 are findable. */
+uint32_t vz_hnsw_count(const struct vz_hnsw *graph);
+
+/* Up to k accepted rows, nearest first, ties by smaller row, into out[k]; *found says how many.
+ * stats may be NULL. Scratch memory is per thread, kept between calls. */
+enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_search *search,
+                              struct vz_near *out, uint32_t *found, struct vz_hnsw_stats *stats,
+                              struct vz_error *err);
+
+/* Exact: the k nearest accepted rows of [first, last). Same order, same accept contract. */
+enum vz_status vz_exact_range(const struct vz_hnsw_options *space,
+                              const struct vz_hnsw_search *search, uint32_t first, uint32_t last,
+                              struct vz_near *out, uint32_t *found, struct vz_error *err);
+/* Exact over a list of rows (ascending, distinct); accept is not asked. */
+enum vz_status vz_exact_rows(const struct vz_hnsw_options *space,
+                             const struct vz_hnsw_search *search, const uint32_t *rows,
+                             size_t row_count, struct vz_near *out, uint32_t *found,
+                             struct vz_error *err);
+/* Merges sorted lists a and b (distinct rows) into out[k], nearest first; returns how many. out
+ * may not overlap. */
+uint32_t vz_near_merge(const struct vz_near *a, uint32_t a_count, const struct vz_near *b,
+                       uint32_t b_count, uint32_t k, struct vz_near *out);
+
+/* Checkpoint: a versioned, checksummed file written beside `path` and renamed. Inserts paused. */
+enum vz_status vz_hnsw_save(const struct vz_hnsw *graph, const char *path, struct vz_error *err);
+/* Opens a checkpoint: mapped privately, so that opening costs the same for any size and pages come
+ * in on demand. `options` must agree with what was saved (similarity, dims, m); VZ_CORRUPT when
+ * the file is not a whole checkpoint of that shape, VZ_NOT_FOUND when there is none. The caller
+ * then builds anew: a graph is always derived data. */
+enum vz_status vz_hnsw_open(const char *path, const struct vz_hnsw_options *options,
+                            struct vz_hnsw **out, struct vz_error *err);
+
+/* Checks every invariant named in hnsw.c's essay (ids in range, no self links, no duplicates,
+ * degrees, levels, reachability of at least 99.9 % of level 0 from the entry point). For tests and crash checks; inserts
+ * paused. VZ_CORRUPT names the first violation. */
+enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *err);
+
+/* Bytes of memory by part: links (touched), other. */
+size_t vz_hnsw_memory_bytes(const struct vz_hnsw *graph);
+
+#endif
