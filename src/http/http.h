@@ -1,0 +1,101 @@
+/* http/http.h - an HTTP/1.1 server: sockets, requests, responses, limits. Knows no search.
+ *
+ * libmicrohttpd reads and writes on network threads that never block; each complete request is
+ * handed to a worker pool, where the one handler may take its time and block. Bodies arrive whole
+ * (bounded) and already decompressed (Content-Encoding: gzip, deflate); answers are compressed when
+ * the client accepts gzip and they are worth it.
+ *
+ * Threads: start/stop from one thread; the handler runs on any worker, several at once.
+ *
+ *     static void hello(void *ctx, const struct vz_http_request *rq, struct vz_http_response *rs)
+ *     { rs->status = 200; vz_buf_append_str(&rs->body, "{}"); }
+ *     vz_http_start(&(struct vz_http_options){.port = 9200, .handle = hello}, &server, &err);
+ */
+#ifndef VZ_HTTP_HTTP_H
+#define VZ_HTTP_HTTP_H
+
+#include "base/mem.h"
+#include "base/status.h"
+
+struct vz_http_param {
+    struct vz_slice name, value; /* percent-decoded; value {"",0} for "?pretty" */
+};
+
+struct vz_http_request {
+    const char *method;      /* "GET", "HEAD", ... upper case */
+    struct vz_slice path;    /* as sent, before decoding, without the query: "/a%2Fb/_doc/1" */
+    const struct vz_http_param *params;
+    size_t param_count;
+    struct vz_slice body;    /* decompressed; empty when none. data[len] is NUL and at least 64
+                              * readable bytes follow, as fast parsers want */
+    struct vz_slice content_type; /* empty when absent */
+    struct vz_slice accept;
+    struct vz_slice authorization;
+    struct vz_slice opaque_id;    /* X-Opaque-Id */
+    const char *remote;           /* "127.0.0.1" */
+    void *internal;
+};
+
+struct vz_http_response {
+    int status;               /* 0 means 200 */
+    const char *content_type; /* NULL means "application/json"; static or from `arena` */
+    struct vz_buf body;       /* taken by the server */
+    /* Extra headers, "Name: value" each; static or from `arena`. */
+    const char *headers[8];
+    size_t header_count;
+    struct vz_arena arena;    /* for the handler's use; freed after the answer is sent */
+};
+
+struct vz_http_options {
+    const char *host;            /* numeric address; NULL means "127.0.0.1" */
+    uint16_t port;               /* 0: any free one, see vz_http_port */
+    unsigned network_threads;    /* 0 means 1 */
+    unsigned worker_threads;     /* 0 means the number of cores */
+    size_t max_queue;            /* waiting requests before 429; 0 means 1024 */
+    size_t max_body_bytes;       /* after decompression too; 0 means 100 MiB */
+    unsigned max_connections;    /* 0 means 4096 */
+    unsigned idle_timeout_s;     /* 0 means 120 */
+    const char *const *all_headers; /* NULL-terminated "Name: value" sent on EVERY answer, also on
+                                     * those the server makes itself (404, 413, 429, 400) */
+    void (*handle)(void *context, const struct vz_http_request *request,
+                   struct vz_http_response *response);
+    /* Makes the body of an answer that the server gives without the handler (413 body too large,
+     * 429 queue full, 400 malformed encoding). Runs on a network thread; must not block. NULL:
+     * plain text. */
+    void (*reject)(void *context, int status, const char *reason,
+                   struct vz_http_response *response);
+    void *context;
+};
+
+struct vz_http_counts {
+    uint64_t requests, rejected, connections_total, bytes_in, bytes_out;
+    unsigned connections_open, queued, running;
+    uint64_t by_class[6]; /* answers by status / 100 */
+};
+
+struct vz_http_server;
+/* Errors: VZ_BUSY when the port is taken (text names it), VZ_BAD_ARGUMENT. */
+enum vz_status vz_http_start(const struct vz_http_options *options, struct vz_http_server **server,
+                             struct vz_error *err);
+uint16_t vz_http_port(const struct vz_http_server *server);
+void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *counts);
+/* Graceful: takes no new connections, lets running requests finish for up to grace_ms, closes. */
+void vz_http_stop(struct vz_http_server *server, unsigned grace_ms);
+
+/* Request helpers. */
+bool vz_http_param(const struct vz_http_request *request, const char *name, struct vz_slice *value);
+/* Percent-decodes into the arena ('+' stays '+'); false on a malformed escape or a NUL. */
+bool vz_http_decode(struct vz_slice text, struct vz_arena *arena, struct vz_slice *out);
+
+/* A client for the same protocol (libcurl): the command line speaks to a running server with it.
+ * Blocking. `url` is the base ("http://127.0.0.1:9200"); `path` starts with '/'. An HTTP error
+ * status is no error here. Errors: VZ_IO (cannot connect; the text says to what). */
+struct vz_http_answer {
+    int status;
+    struct vz_buf body;
+};
+enum vz_status vz_http_call(const char *url, const char *method, const char *path,
+                            struct vz_slice body, const char *content_type,
+                            struct vz_http_answer *answer, struct vz_error *err);
+
+#endif
