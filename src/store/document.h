@@ -1,0 +1,59 @@
+/* store/document.h - one JSON document read against a mapping: typed values, vectors, and the
+ * source text with its vectors cut out.
+ *
+ * Private to the store room and its tests. Runs on the thread of the request, many at a time; the
+ * result goes to the index's writer, which assigns docno and ordinals.
+ *
+ * The cut source: every vector array that is indexed is replaced in the text by `null`, and a
+ * splice remembers where; the floats go to row files only. On reading the array is printed back.
+ * All other bytes of the text stay as the client sent them.
+ */
+#ifndef VZ_STORE_DOCUMENT_H
+#define VZ_STORE_DOCUMENT_H
+
+#include "store/mapping.h"
+
+struct vz_value {
+    uint16_t field;
+    enum vz_column_kind kind;
+    union {
+        int64_t i64;
+        double f64;
+        struct vz_slice term;        /* VZ_COLUMN_ORDINAL: the writer finds its ordinal */
+        struct { double lat, lon; } geo;
+    };
+};
+
+struct vz_doc_vector {
+    uint16_t field;
+    uint32_t offset;     /* of the `null` in the cut source */
+    const float *floats; /* dims floats as they go into the row: unit length for cosine */
+    const float *raw;    /* as given; NULL when `floats` gives them back bit for bit */
+    uint32_t dims;
+};
+
+struct vz_document {
+    struct vz_slice source;          /* the cut source */
+    const struct vz_value *values;   /* ascending by field, then as they stand in the text */
+    size_t value_count;
+    const struct vz_doc_vector *vectors; /* ascending by offset */
+    size_t vector_count;
+    /* Fields the mapping did not have (dynamic: true): a mappings body to merge before the document
+     * can be written, or empty. The caller merges, then parses again. */
+    struct vz_slice new_fields;
+};
+
+/* Reads `source`. Everything in *doc lives in the arena or borrows `source`. Errors: VZ_BAD_JSON
+ * (offset), VZ_BAD_DOCUMENT ("failed to parse field [price] of type [float] in document with id
+ * 'x'. Preview of field's value: 'abc'", dims, NaN, zero vector with cosine, dot_product not of
+ * unit length, more than one vector outside nested), VZ_STRICT_MAPPING. `id` is for messages. */
+enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_slice id,
+                                 struct vz_slice source, struct vz_arena *arena,
+                                 struct vz_document *doc, struct vz_error *err);
+
+/* Parses a value for a query against a field as indexing would: term, range and ids use it.
+ * round_up: dates, for gt and lte. Terms borrow the arena. */
+enum vz_status vz_value_parse(const struct vz_field *field, struct vz_json value, bool round_up,
+                              struct vz_arena *arena, struct vz_value *out, struct vz_error *err);
+
+#endif
