@@ -53,8 +53,8 @@ const char *vz_store_path(const struct vz_store *store);
 const char *vz_store_cluster_uuid(const struct vz_store *store);
 
 /* `body` is the create-index body: {"settings", "mappings", "aliases"} or a missing value. Errors:
- * VZ_EXISTS, VZ_BAD_NAME (Elasticsearch's rules and words: lower case, no \/*?"<>| ,#: , not
- * starting with - _ +, not . or .., at most 255 bytes), VZ_BAD_MAPPING, VZ_DISK_FULL ... */
+ * VZ_EXISTS, VZ_BAD_NAME (Elasticsearch's rules and words: lower case, none of
+ * \ / * ? " < > | , # : or space, not starting with - _ +, not . or .., at most 255 bytes), VZ_BAD_MAPPING, VZ_DISK_FULL ... */
 enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice name,
                                      struct vz_json body, struct vz_error *err);
 /* VZ_NO_INDEX when absent. Snapshots already taken stay valid; files go when the last is released. */
