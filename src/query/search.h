@@ -1,0 +1,85 @@
+/* query/search.h - a search body to hits: Query DSL, kNN, fusion, sort, fields.
+ *
+ * Works on indices of the store (one index is one "shard"); knows no HTTP and no index names'
+ * wildcards (src/rest resolves them). Scores are Elasticsearch's exactly (see each similarity).
+ * Threads: a search runs on the calling thread; everything of one search lives in its arena.
+ *
+ *     vz_search_parse(body, &params, &arena, &request, &err);   // shape, limits, unknown fields
+ *     vz_search_run(targets, count, &request, &arena, &result, &err);
+ */
+#ifndef VZ_QUERY_SEARCH_H
+#define VZ_QUERY_SEARCH_H
+
+#include "json/json.h"
+#include "store/store.h"
+
+/* One index to search in. */
+struct vz_search_target {
+    struct vz_index *index;      /* borrowed */
+    struct vz_slice alias_filter; /* JSON query that every hit must also match; empty: none */
+};
+
+/* What URL parameters may override or add; zeroed means absent. */
+struct vz_search_params {
+    bool has_size, has_from, has_track_total_hits, has_source;
+    int64_t size, from;
+    struct vz_slice track_total_hits; /* "true", "false" or a number */
+    struct vz_slice sort;             /* "price:desc,_score" */
+    struct vz_slice source;           /* ?_source=true|false|a,b */
+    struct vz_slice source_includes, source_excludes;
+    struct vz_slice query_string;     /* ?q= : refused aloud until it is served */
+    bool version, seq_no_primary_term, explain;
+};
+
+struct vz_search; /* opaque: a parsed request, valid as long as its arena and body */
+
+/* Checks the whole body without knowing any mapping: unknown keys ("unknown query [foo]",
+ * "unknown key for a ... in [x]"), types, limits (from + size <= 10,000 is checked per index in
+ * run), nesting depth. A missing body is match_all. Errors: VZ_BAD_QUERY, VZ_UNSUPPORTED. */
+enum vz_status vz_search_parse(struct vz_json body, const struct vz_search_params *params,
+                               struct vz_arena *arena, struct vz_search **out,
+                               struct vz_error *err);
+
+struct vz_search_hit {
+    struct vz_slice index, id;
+    bool has_score;              /* false when a sort leaves scores out */
+    float score;
+    struct vz_slice source;      /* filtered JSON, or empty when not asked for */
+    struct vz_slice fields;      /* JSON object of "fields", or empty */
+    struct vz_slice sort;        /* JSON array of sort values, or empty */
+    uint64_t version, seq_no;    /* printed only when asked, see result */
+};
+
+struct vz_search_result {
+    struct vz_search_hit *hits;
+    size_t hit_count;
+    uint64_t total;
+    bool total_is_lower_bound;   /* relation "gte" */
+    bool track_total;            /* false: no "total" in the answer */
+    bool has_max_score;
+    float max_score;
+    bool with_version, with_seq_no;
+    bool timed_out;
+};
+
+/* Runs it. Errors: VZ_BAD_QUERY (dims, field types: "failed to create query: [knn] queries are
+ * only supported on [dense_vector] fields", "[price] is not ..."), VZ_LIMIT ("Result window is too
+ * large, from + size must be less than or equal to: [10000] but was [...]"), VZ_CANCELLED. */
+enum vz_status vz_search_run(const struct vz_search_target *targets, size_t target_count,
+                             const struct vz_search *search, struct vz_arena *arena,
+                             struct vz_search_result *result, struct vz_error *err);
+
+/* Documents that match {"query": ...} (missing: all). */
+enum vz_status vz_search_count(const struct vz_search_target *targets, size_t target_count,
+                               const struct vz_search *search, uint64_t *count,
+                               struct vz_error *err);
+
+/* Calls `each` for every live match of the search's query in docno order, without scores or limits;
+ * stops when it returns false. For _delete_by_query, scroll and exports. */
+enum vz_status vz_search_each(const struct vz_search_target *target,
+                              const struct vz_search *search,
+                              bool (*each)(void *context, const struct vz_snapshot *snap,
+                                           uint32_t docno),
+                              void *context, struct vz_error *err);
+
+#endif

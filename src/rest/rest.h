@@ -1,0 +1,43 @@
+/* rest/rest.h - the Elasticsearch REST API over a store: requests in, answers out.
+ *
+ * One file per API group; the one room that knows HTTP status codes and Elasticsearch's error
+ * types. vz_rest_handle serves a request from a socket (src/http calls it) or from the same
+ * process (the command line calls it on a data folder that no server holds): one behaviour.
+ * Threads: any number of vz_rest_handle at once.
+ */
+#ifndef VZ_REST_REST_H
+#define VZ_REST_REST_H
+
+#include "http/http.h"
+#include "store/store.h"
+
+struct vz_rest;
+
+struct vz_rest_options {
+    const char *node_name;   /* NULL: the machine's name */
+    const char *cluster_name; /* NULL: "vizsla" */
+};
+
+/* `store` is borrowed and outlives the rest. */
+struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options *options);
+void vz_rest_free(struct vz_rest *rest);
+/* The server's counters for /metrics and _nodes/stats, and the address for _nodes/http. May be
+ * called once after the server has started. */
+void vz_rest_attach_server(struct vz_rest *rest, const struct vz_http_server *server,
+                           const char *publish_address);
+
+/* The http room's handler (context is a struct vz_rest). */
+void vz_rest_handle(void *context, const struct vz_http_request *request,
+                    struct vz_http_response *response);
+/* The http room's rejecter: Elasticsearch-shaped bodies for 413, 429, 400. */
+void vz_rest_reject(void *context, int status, const char *reason,
+                    struct vz_http_response *response);
+/* Headers that every answer carries (X-Elastic-Product); for vz_http_options.all_headers. */
+extern const char *const vz_rest_headers[];
+
+/* In-process call: method, path with query string, body. Answers as over the socket, uncompressed.
+ * The caller deinits answer->body. */
+void vz_rest_call(struct vz_rest *rest, const char *method, const char *path_and_query,
+                  struct vz_slice body, struct vz_http_answer *answer);
+
+#endif
