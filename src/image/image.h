@@ -1,9 +1,9 @@
 /* image/image.h - a file's bytes to upright RGB, and what its EXIF says.
  *
- * Decoding is libvips', with its untrusted loaders blocked; limits are checked on the header, before
- * pixels are touched. Not for: embeddings (src/embed), files on disk (base/file.h reads them).
- * Threads: vz_image_start once, before other threads; then every function from any thread; an
- * image belongs to one thread at a time.
+ * Decoding is libvips', with its untrusted loaders blocked; limits are checked on the header,
+ * before pixels are touched. Not for: embeddings (src/embed), files on disk (base/file.h reads
+ * them). Threads: vz_image_start once, before other threads; then every function from any thread;
+ * an image belongs to one thread at a time.
  *
  *     struct vz_image image;
  *     if (vz_image_decode(bytes, &(struct vz_image_limits){0}, 0, &image, &err) == VZ_OK) {
@@ -24,18 +24,18 @@ struct vz_image_limits {
 
 struct vz_exif {
     bool has_date;
-    int64_t date_ms;      /* of the exposure; local camera time read as UTC when no offset is given */
-    char date_iso[32];    /* "2024-05-01T10:11:12.000Z", empty when absent */
-    bool has_location;
-    double lat, lon;      /* degrees, WGS 84; -90..90, -180..180 */
-    int orientation;      /* 1..8 as stored, 1 when absent or out of range */
+    int64_t date_ms;   /* of the exposure; local camera time read as UTC when no offset is given */
+    char date_iso[32]; /* "2024-05-01T10:11:12.000Z", empty when absent */
+    bool has_location; /* false for 0, 0 too: that is a receiver without a fix */
+    double lat, lon;   /* degrees, WGS 84; -90..90, -180..180 */
+    int orientation;   /* 1..8 as stored, 1 when absent or out of range */
 };
 
 struct vz_image {
-    uint8_t *rgb;   /* height * width * 3, rows tightly packed, sRGB, upright; owned */
+    uint8_t *rgb; /* height * width * 3, rows tightly packed, sRGB, upright; owned */
     int width, height;
     int file_width, file_height; /* upright, before any shrinking on load */
-    char format[12]; /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "svg", "bmp" */
+    char format[12];             /* "jpeg", "png", "webp", "gif", "tiff", "heif", "avif", "svg" */
     struct vz_exif exif;
 };
 
@@ -43,21 +43,34 @@ struct vz_image {
 enum vz_status vz_image_start(struct vz_error *err);
 void vz_image_stop(void);
 
-/* Decodes, turns upright (HEIF is not turned twice), converts to sRGB, puts transparency on white,
- * takes the first page of several. target_side > 0: the result's shorter side may be shrunk down
- * to, never below, about that many pixels (JPEG is shrunk while decoding); 0 keeps full size.
- * Errors: VZ_BAD_IMAGE (text says what is wrong), VZ_LIMIT (text names limit and size); *out is
- * empty then. */
+/* Decodes, turns upright (HEIF is not turned twice), converts to sRGB (by the embedded profile
+ * where there is one), puts transparency on white, takes the first page of several.
+ *
+ * target_side > 0: a picture whose shorter side is larger comes back with a shorter side of exactly
+ * target_side and the longer in proportion (JPEG and WebP are shrunk while decoding, the rest is
+ * antialiased); a smaller one keeps its size. An SVG is drawn at that size, larger too. 0 keeps the
+ * file's size.
+ *
+ * max_megapixels counts the one page that is decoded. A file cut off in the middle is an error, not
+ * half a picture. An SVG reaches no other file or host: what it refers to is left out, and one
+ * with pictures embedded as data: addresses is refused.
+ * NULL limits: the defaults. Blocks; allocates up to 3 bytes a pixel. Bytes are not kept.
+ * Errors: VZ_BAD_IMAGE (text says what is wrong), VZ_LIMIT (text names limit and size), VZ_BUDGET
+ * (no memory); *out is empty then. */
 enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limits *limits,
                                int target_side, struct vz_image *out, struct vz_error *err);
 void vz_image_deinit(struct vz_image *image);
 
-/* Antialiased area/bicubic resize to exactly width x height; stretches. *out is a new image with
- * the exif and format of `image`. */
+/* Antialiased bicubic resize to exactly width x height (each 1..65535); stretches. Byte for byte
+ * what Pillow's BICUBIC gives, on every machine. *out is a new image with the exif, format and
+ * file size of `image`, which is unchanged. Errors: VZ_BAD_ARGUMENT, VZ_BUDGET; *out is untouched
+ * then. */
 enum vz_status vz_image_resize(const struct vz_image *image, int width, int height,
                                struct vz_image *out, struct vz_error *err);
 
-/* A JPEG or PNG ("jpeg" | "png") of the image appended to `out`. quality 1..100 for JPEG. */
+/* A JPEG or PNG ("jpeg" | "png") of the image appended to `out`, without any metadata (a thumbnail
+ * must not say where a photo was taken). quality 1..100 for JPEG. Errors: VZ_BAD_ARGUMENT,
+ * VZ_INTERNAL; nothing is appended then. */
 enum vz_status vz_image_encode(const struct vz_image *image, const char *format, int quality,
                                struct vz_buf *out, struct vz_error *err);
 
