@@ -1,0 +1,100 @@
+/* cli/cli.h - the command line: one file a subcommand, and what they share.
+ *
+ * Exit codes: 0 done (find: a match); 1 done, but not all of it (find: no good match; register:
+ * some pictures failed); 2 the command line is wrong or the work could not be done.
+ * Output goes to stdout, messages and progress to stderr.
+ */
+#ifndef VZ_CLI_CLI_H
+#define VZ_CLI_CLI_H
+
+#include "app/dogs.h"
+#include "base/mem.h"
+
+#define VZ_EXIT_OK 0
+#define VZ_EXIT_PARTLY 1
+#define VZ_EXIT_FAILED 2
+
+#ifndef VZ_VERSION
+#define VZ_VERSION "0.1.0"
+#endif
+
+/* The whole program. */
+int vz_cli_main(int argc, char **argv);
+
+/* Subcommands: argv[0] is the subcommand's name. Each returns an exit code. */
+int vz_cli_serve(int argc, char **argv);
+int vz_cli_register(int argc, char **argv);
+int vz_cli_find(int argc, char **argv);
+int vz_cli_version(int argc, char **argv);
+
+/* ---- shared: args.c ------------------------------------------------------------------------ */
+
+enum vz_arg_kind { VZ_ARG_FLAG, VZ_ARG_TEXT, VZ_ARG_NUMBER, VZ_ARG_BYTES };
+
+/* One option. `value` points to a bool, const char *, long or size_t by kind. Numbers must lie in
+ * minimum..maximum. */
+struct vz_arg {
+    const char *name;      /* "--top" */
+    enum vz_arg_kind kind;
+    void *value;
+    const char *meta;      /* "N" in the help */
+    const char *help;
+    long minimum, maximum; /* VZ_ARG_NUMBER */
+};
+
+struct vz_command {
+    const char *name;
+    const char *usage;    /* "vizsla find PICTURE [options]" */
+    const char *summary;  /* one line */
+    const char *details;  /* paragraphs, or NULL */
+    const char *examples; /* lines, each a command with a comment above */
+    const struct vz_arg *args; /* ended by a NULL name */
+};
+
+/* Parses options ("--name value", "--name=value"; "--" ends them) and moves the rest to the front
+ * of argv from index 1; *rest_count says how many. Prints help for --help. Returns -1 to go on, or
+ * an exit code to leave with. */
+int vz_args_parse(const struct vz_command *command, int argc, char **argv, int *rest_count);
+void vz_args_help(const struct vz_command *command);
+
+/* The data folder: `given`, else $VIZSLA_DATA, else $XDG_DATA_HOME/vizsla or
+ * ~/.local/share/vizsla. Appends to `out`. */
+void vz_data_folder(const char *given, struct vz_buf *out);
+
+/* ---- shared: reach.c ----------------------------------------------------------------------- */
+
+/* Where the documents are: in a data folder this process opens, or behind a server. */
+struct vz_reach;
+/* url given: that server. Else the folder's server when one holds it, else the folder itself
+ * (created when `create`). The transport is valid until vz_reach_free. Errors as vz_store_open. */
+enum vz_status vz_reach_new(const char *url, const char *data, bool create, struct vz_reach **out,
+                            struct vz_error *err);
+const struct vz_transport *vz_reach_transport(struct vz_reach *reach);
+/* "http://127.0.0.1:9200" or the folder's path, for messages. */
+const char *vz_reach_where(const struct vz_reach *reach);
+void vz_reach_free(struct vz_reach *reach);
+
+/* ---- shared: term.c ------------------------------------------------------------------------ */
+
+/* Prints "vizsla: <text>" (and the cause) to stderr. Returns VZ_EXIT_FAILED. */
+int vz_complain(const struct vz_error *err);
+
+/* A progress bar on stderr with rate and time left; silent when stderr is no terminal. */
+struct vz_progress {
+    const char *label;
+    size_t total, done;
+    uint64_t start_ns, drawn_ns;
+    bool on;
+};
+void vz_progress_start(struct vz_progress *progress, const char *label, size_t total);
+void vz_progress_step(struct vz_progress *progress, size_t done);
+void vz_progress_end(struct vz_progress *progress);
+
+/* Columns of the terminal on stdout, 80 when unknown. */
+int vz_term_columns(void);
+bool vz_term_is_terminal(void); /* stdout */
+/* Cells a UTF-8 text takes, and padding to that many; control characters are shown as '?' so that
+ * a name cannot drive the terminal. */
+void vz_term_cell(struct vz_buf *out, struct vz_slice text, int cells);
+
+#endif
