@@ -137,11 +137,10 @@ static enum vz_status scan_string(struct scan *s)
         } else if (c < 0x80) {
             s->at++;
         } else {
-            size_t left = (size_t)(s->end - s->at);
-            size_t valid = vz_utf8_valid_prefix(s->at, VZ_MIN(left, (size_t)4));
-            if (valid == 0)
+            size_t left = (size_t)(s->end - s->at), len = c >= 0xF0 ? 4 : c >= 0xE0 ? 3 : 2;
+            if (left < len || vz_utf8_valid_prefix(s->at, len) != len)
                 return say(s, s->at, VZ_BAD_JSON, "invalid UTF-8 in a string");
-            s->at += valid;
+            s->at += len;
         }
     }
     size_t line, column;
