@@ -63,7 +63,8 @@ static inline struct vz_slice vz_tape_string(const struct vz_json_doc *doc, size
  * message; the parser itself gives no offset. VZ_OK when this slower reader finds nothing wrong:
  * then `big_integers` says whether an integer was seen that does not fit 64 bits. */
 enum vz_status vz_json_scan(struct vz_slice text, bool *big_integers, struct vz_error *err);
-/* A copy of valid `text` in which every integer beyond 64 bits reads as a double ("e0" appended). */
+/* A copy of valid `text` in which every integer beyond 64 bits reads as a double ("e0" appended).
+ */
 void vz_json_widen_integers(struct vz_slice text, struct vz_buf *out);
 
 /* Shortest digits that read back to the same value, as C++17 prints them; no NUL; at most 32 bytes.

@@ -208,7 +208,8 @@ void vz_json_filter_source(struct vz_json value, struct vz_json_patterns include
 
 /* ---- filter_path ----------------------------------------------------------------------------- */
 
-/* A position bit must fit a word; what is nested deeper than a parsed value can be matches nothing. */
+/* A position bit must fit a word; what is nested deeper than a parsed value can be matches nothing.
+ */
 enum { MAX_NAMES = 63 };
 
 struct name_pattern {

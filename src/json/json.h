@@ -6,7 +6,8 @@
  * Writing: a writer appends to a vz_buf and places commas itself.
  * Raw: when the exact bytes of a member matter, the vz_json_raw_* functions walk valid text.
  *
- * Threads: a document belongs to one thread at a time while parsing; afterwards any number may read.
+ * Threads: a document belongs to one thread at a time while parsing; afterwards any number may
+ * read.
  *
  *     struct vz_json_doc *doc; struct vz_json root, knn;
  *     if (vz_json_parse(body, &doc, &root, &err) != VZ_OK) return err.status;
@@ -27,8 +28,8 @@ enum vz_json_type {
     VZ_JSON_MISSING, /* a zeroed cursor: no value */
     VZ_JSON_NULL,
     VZ_JSON_BOOL,
-    VZ_JSON_INT,    /* fits int64 */
-    VZ_JSON_UINT,   /* over int64, fits uint64 */
+    VZ_JSON_INT,  /* fits int64 */
+    VZ_JSON_UINT, /* over int64, fits uint64 */
     VZ_JSON_DOUBLE,
     VZ_JSON_STRING,
     VZ_JSON_ARRAY,
@@ -89,7 +90,7 @@ bool vz_json_next(struct vz_json_iter *it, struct vz_slice *key, struct vz_json 
 bool vz_json_bool(struct vz_json value);              /* false */
 struct vz_slice vz_json_string(struct vz_json value); /* {NULL, 0} */
 double vz_json_double(struct vz_json value);          /* any number; else 0 */
-int64_t vz_json_int(struct vz_json value);            /* INT; DOUBLE truncated and clamped; else 0 */
+int64_t vz_json_int(struct vz_json value); /* INT; DOUBLE truncated and clamped; else 0 */
 /* Lenient forms Elasticsearch accepts: true | "true" | "false" | ""; numbers as strings "12".
  * False when it is none of these. */
 bool vz_json_as_bool(struct vz_json value, bool *out);
@@ -119,8 +120,8 @@ bool vz_json_raw_next(struct vz_slice *rest, struct vz_slice *key, struct vz_sli
 /* ---- writing ----------------------------------------------------------------------------- */
 
 struct vz_json_writer {
-    struct vz_buf *out;   /* borrowed */
-    uint64_t has_member;  /* a bit a level */
+    struct vz_buf *out;  /* borrowed */
+    uint64_t has_member; /* a bit a level */
     unsigned depth;
     bool after_key;
 };
@@ -134,8 +135,9 @@ void vz_json_begin_array(struct vz_json_writer *w);
 void vz_json_end_array(struct vz_json_writer *w);
 void vz_json_key(struct vz_json_writer *w, const char *key);
 void vz_json_key_slice(struct vz_json_writer *w, struct vz_slice key);
-void vz_json_put_string(struct vz_json_writer *w, struct vz_slice text); /* escaped; bad UTF-8 -> U+FFFD */
-void vz_json_put_str(struct vz_json_writer *w, const char *text);        /* NULL -> null */
+void vz_json_put_string(struct vz_json_writer *w,
+                        struct vz_slice text);                    /* escaped; bad UTF-8 -> U+FFFD */
+void vz_json_put_str(struct vz_json_writer *w, const char *text); /* NULL -> null */
 void vz_json_put_int(struct vz_json_writer *w, int64_t value);
 void vz_json_put_uint(struct vz_json_writer *w, uint64_t value);
 /* Shortest text that reads back to the same value, always with '.' or 'E' as Jackson prints:

@@ -153,9 +153,9 @@ enum vz_status parse(struct vz_slice text, bool padded, vz_json_doc **out, vz_js
 
 template <typename T> size_t shortest(T value, bool scientific, char *out) noexcept
 {
-    std::to_chars_result r = scientific
-                                 ? std::to_chars(out, out + 32, value, std::chars_format::scientific)
-                                 : std::to_chars(out, out + 32, value);
+    std::to_chars_result r =
+        scientific ? std::to_chars(out, out + 32, value, std::chars_format::scientific)
+                   : std::to_chars(out, out + 32, value);
     return static_cast<size_t>(r.ptr - out);
 }
 

@@ -289,9 +289,8 @@ static enum vz_status blame_element(struct vz_json array, struct vz_error *err)
                            vz_json_type_name(element));
         if (!(fabs(vz_json_double(element)) <= FLT_MAX) &&
             !isfinite((float)vz_json_double(element)))
-            return vz_fail(err, VZ_BAD_ARGUMENT,
-                           "element %zu: %g is not finite as a 32-bit float", i,
-                           vz_json_double(element));
+            return vz_fail(err, VZ_BAD_ARGUMENT, "element %zu: %g is not finite as a 32-bit float",
+                           i, vz_json_double(element));
     }
     return vz_fail(err, VZ_INTERNAL, "an array of numbers was refused without a reason");
 }
@@ -366,16 +365,34 @@ static bool many_have_duplicate(struct vz_json object, struct vz_slice *key)
     return found;
 }
 
+/* Elements of an array; numbers, which vectors are made of, are stepped over without a call. */
+static bool elements_have_duplicate(struct vz_json array, struct vz_slice *key)
+{
+    const struct vz_json_doc *doc = array.doc;
+    size_t end = (uint32_t)doc->tape[array.at] - 1;
+    for (size_t at = array.at + 1; at < end;) {
+        char tag = vz_tape_tag(doc, at);
+        if (tag == 'd' || tag == 'l' || tag == 'u') {
+            at += 2;
+            continue;
+        }
+        if (vz_json_find_duplicate((struct vz_json){doc, at}, key))
+            return true;
+        at = vz_tape_after(doc, at);
+    }
+    return false;
+}
+
 bool vz_json_find_duplicate(struct vz_json value, struct vz_slice *key)
 {
     enum vz_json_type type = vz_json_type(value);
-    if (type == VZ_JSON_OBJECT) {
-        size_t count = vz_json_count(value);
-        if (count > FEW_MEMBERS ? many_have_duplicate(value, key) : few_have_duplicate(value, key))
-            return true;
-    } else if (type != VZ_JSON_ARRAY) {
+    if (type == VZ_JSON_ARRAY)
+        return elements_have_duplicate(value, key);
+    if (type != VZ_JSON_OBJECT)
         return false;
-    }
+    size_t count = vz_json_count(value);
+    if (count > FEW_MEMBERS ? many_have_duplicate(value, key) : few_have_duplicate(value, key))
+        return true;
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_json member;
     while (vz_json_next(&it, NULL, &member)) {

@@ -51,8 +51,8 @@ static enum vz_status wrong(struct scan *s, const char *where, const char *expec
                           "unexpected character '%c' at line %zu column %zu, expected %s", c, line,
                           column, expected);
     return vz_fail_at(s->err, VZ_BAD_JSON, offset,
-                      "unexpected byte 0x%02x at line %zu column %zu, expected %s", c, line,
-                      column, expected);
+                      "unexpected byte 0x%02x at line %zu column %zu, expected %s", c, line, column,
+                      expected);
 }
 
 static enum vz_status say(struct scan *s, const char *where, enum vz_status status,
@@ -66,8 +66,7 @@ static enum vz_status say(struct scan *s, const char *where, enum vz_status stat
 
 static void skip_space(struct scan *s)
 {
-    while (s->at < s->end &&
-           (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
+    while (s->at < s->end && (*s->at == ' ' || *s->at == '\n' || *s->at == '\r' || *s->at == '\t'))
         s->at++;
 }
 
@@ -108,8 +107,8 @@ static enum vz_status scan_escape(struct scan *s)
     if (code >= 0xDC00 && code <= 0xDFFF)
         return say(s, start, VZ_BAD_JSON, "half of a surrogate pair");
     if (code >= 0xD800 && code <= 0xDBFF) {
-        int low = s->end - s->at >= 6 && s->at[0] == '\\' && s->at[1] == 'u' ? hex4(s, s->at + 2)
-                                                                             : -1;
+        int low =
+            s->end - s->at >= 6 && s->at[0] == '\\' && s->at[1] == 'u' ? hex4(s, s->at + 2) : -1;
         if (low < 0xDC00 || low > 0xDFFF)
             return say(s, start, VZ_BAD_JSON, "half of a surrogate pair");
         s->at += 6;
