@@ -49,6 +49,7 @@ enum vz_status vz_image_start(struct vz_error *err)
     vips_cache_set_max(0);
     /* Loaders warn about broken metadata on standard error; a server's log decides instead. */
     g_log_set_handler("VIPS", G_LOG_LEVEL_MASK, to_log, NULL);
+    g_log_set_handler("GLib-GObject", G_LOG_LEVEL_WARNING, to_log, NULL); /* svg_is_too_large */
     return VZ_OK;
 }
 
@@ -206,6 +207,25 @@ static enum vz_status check_size(const VipsImage *image, double max_megapixels,
     return VZ_OK;
 }
 
+/* libvips writes an SVG's sides into properties that refuse more than ten million, warns, and goes
+ * on with a side of 1. A side that really is 1 grows when drawn a thousand times larger. */
+static bool svg_is_too_large(struct vz_slice bytes, const VipsImage *image)
+{
+    if (VZ_MAX(image->Xsize, image->Ysize) > SVG_MAX_SIDE)
+        return true;
+    if (image->Xsize > 1 && image->Ysize > 1)
+        return false;
+    VipsImage *larger = open_image(VZ_FORMAT_SVG, bytes, (struct opening){1, 1000.0});
+    if (!larger) {
+        vips_error_clear();
+        return true;
+    }
+    bool too_large =
+        (image->Xsize == 1 && larger->Xsize == 1) || (image->Ysize == 1 && larger->Ysize == 1);
+    g_object_unref(larger);
+    return too_large;
+}
+
 static void read_exif(enum vz_image_format format, struct vz_slice bytes, VipsImage *image,
                       struct vz_exif *out)
 {
@@ -348,6 +368,11 @@ enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limi
     image = open_image(format, bytes, (struct opening){1, 1.0});
     if (!image) {
         status = fail_vips(err, what);
+        goto out;
+    }
+    if (format == VZ_FORMAT_SVG && svg_is_too_large(bytes, image)) {
+        status = vz_fail(err, VZ_LIMIT, "the SVG is too large; a side is at most %d pixels",
+                         SVG_MAX_SIDE);
         goto out;
     }
     if ((status = check_size(image, max_megapixels, err)) != VZ_OK)

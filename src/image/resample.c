@@ -1,11 +1,12 @@
 /* image/resample.c - turning and resizing packed 8-bit RGB.
  *
- * The resize is the separable antialiased cubic (Keys, a = -0.5) that Pillow uses for BICUBIC:
- * the kernel is stretched by the shrink factor, weights are rounded to 22-bit fixed point, and
- * each pass rounds to 8 bits, rows first. Integer sums make the result the same on every machine,
- * which libvips' own resize (SIMD with 6-bit weights where it finds it) does not promise; and
- * models trained on Pillow's pixels see exactly those. Rejected: a float intermediate between the
- * passes (better by less than one level, but no longer equal to Pillow).
+ * The resize is the separable antialiased cubic (Keys, a = -0.5) that Pillow (up to 12) uses for
+ * BICUBIC: the kernel is stretched by the shrink factor, weights are rounded to 22-bit fixed point,
+ * and each pass rounds to 8 bits, rows first. Integer sums make the result the same on every
+ * machine, which libvips' own resize (SIMD with 6-bit weights where it finds it) does not promise;
+ * and models trained on Pillow's pixels see exactly those. (Pillow 13 does columns first where that
+ * is cheaper, which differs only for wild changes of shape.) Rejected: a float intermediate between
+ * the passes (better by less than one level, but no longer equal to Pillow).
  */
 #include "image/parts.h"
 

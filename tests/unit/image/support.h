@@ -16,6 +16,7 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static inline int start_images(void **state)
 {
@@ -122,12 +123,12 @@ static inline void walk(const char *path, void (*visit)(const char *path, void *
     if (!dir)
         fail_msg("cannot open %s", path);
     for (struct dirent *entry; (entry = readdir(dir));) {
-        char below[2048];
+        char below[4096];
         struct stat info;
         if (entry->d_name[0] == '.')
             continue;
-        snprintf(below, sizeof below, "%s/%s", path, entry->d_name);
-        if (stat(below, &info) != 0)
+        if (snprintf(below, sizeof below, "%s/%s", path, entry->d_name) >= (int)sizeof below ||
+            stat(below, &info) != 0)
             continue;
         if (S_ISDIR(info.st_mode))
             walk(below, visit, context);
