@@ -74,9 +74,13 @@ enum vz_status vz_image_resize(const struct vz_image *image, int width, int heig
 enum vz_status vz_image_encode(const struct vz_image *image, const char *format, int quality,
                                struct vz_buf *out, struct vz_error *err);
 
-/* Terminal picture by Chafa: appends text of at most columns x rows cells with escape codes for
- * what the terminal (from the environment) can do; sixel/kitty/iterm graphics only where the
- * terminal says so, otherwise Unicode blocks in true colour. Ends with a newline. */
+/* Terminal picture by Chafa: appends text of at most columns x rows cells (a cell counts as twice
+ * as high as wide; the picture keeps its shape) for the terminal that the environment names: sixel,
+ * kitty or iTerm2 graphics where that terminal has them, otherwise Unicode blocks in as many
+ * colours as it has, without any escape code when TERM is unset or "dumb" or NO_COLOR is set. Ends
+ * with a newline; appends nothing when columns or rows is below 1. Call it only for output that is
+ * a terminal: this function does not look. Reads the environment: not while another thread sets it.
+ */
 void vz_image_terminal(const struct vz_image *image, int columns, int rows, struct vz_buf *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "image/parts.h"
 
 #include <chafa.h>
+#include <stdlib.h>
 
 /* Most terminal fonts have cells about twice as high as wide; Chafa needs pixels for sixels. */
 enum { CELL_WIDTH = 10, CELL_HEIGHT = 20 };
@@ -28,8 +29,19 @@ static ChafaCanvasMode canvas_mode(const ChafaTermInfo *info)
     return CHAFA_CANVAS_MODE_FGBG;
 }
 
+/* Chafa's guess for a terminal it does not know is 256 colours; one that says it can do nothing
+ * (TERM=dumb, as in editors and build logs), or a user who asked for none (no-color.org), gets
+ * characters without any escape code: an info without sequences. */
+static bool wants_no_codes(void)
+{
+    const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+    return !term || !*term || strcmp(term, "dumb") == 0 || (no_color && *no_color);
+}
+
 static ChafaTermInfo *detect(void)
 {
+    if (wants_no_codes())
+        return chafa_term_info_new();
     gchar **environment = g_get_environ();
     ChafaTermInfo *info = chafa_term_db_detect(chafa_term_db_get_default(), environment);
     g_strfreev(environment);

@@ -157,15 +157,17 @@ static bool holds(const struct vz_buf *text, const char *needle)
 static void terminal_does_what_the_environment_says(void **state)
 {
     static const char kitty[] = "\x1B_G", sixel[] = "\x1BP", iterm[] = "\x1B]1337",
-                      direct[] = ";2;2", indexed[] = ";5;";
+                      direct[] = ";2;", indexed[] = ";5;", sixteen[] = "\x1B[";
     static const struct {
         const char *term, *colorterm, *program, *has;
     } cases[] = {
         {"xterm-256color", "truecolor", NULL, direct},
-        {"xterm-256color", NULL, NULL, indexed},
+        {"screen-256color", NULL, NULL, indexed},
+        {"linux", NULL, NULL, sixteen},
         {"xterm-kitty", NULL, NULL, kitty},
         {"mlterm", NULL, NULL, sixel},
         {"xterm-256color", NULL, "iTerm.app", iterm},
+        {"no-such-terminal", NULL, NULL, sixteen},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         be_terminal(cases[i].term, cases[i].colorterm, cases[i].program);
@@ -178,14 +180,19 @@ static void terminal_does_what_the_environment_says(void **state)
                 fail_msg("%s gets graphics that it did not name", cases[i].term);
         vz_buf_deinit(&text);
     }
-    /* Nothing known: text, and no graphics. */
-    static const char *const plain[] = {NULL, "dumb", "vt100", "no-such-terminal"};
-    for (size_t i = 0; i < VZ_COUNT_OF(plain); i++) {
-        be_terminal(plain[i], NULL, NULL);
+    for (int i = 0; i < 4; i++) {
+        static const char *const dull[] = {NULL, "", "dumb", "xterm-256color"};
+        be_terminal(dull[i], NULL, NULL);
+        if (i == 3)
+            setenv("NO_COLOR", "1", 1);
+        int lines;
         struct vz_buf text = draw(64, 64, 20, 20);
-        assert_false(holds(&text, kitty) || holds(&text, sixel) || holds(&text, iterm));
+        assert_false(holds(&text, "\x1B"));
+        assert_int_equal(cells(&text, &lines), 20);
+        assert_int_equal(lines, 10);
         vz_buf_deinit(&text);
     }
+    unsetenv("NO_COLOR");
     struct vz_buf nothing = {0};
     struct vz_image image = two_colours(4, 4);
     vz_image_terminal(&image, 0, 5, &nothing);
