@@ -1,0 +1,231 @@
+/* vector/graph.h - internal to src/vector: the graph's memory and what its verbs share.
+ *
+ * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
+ * hnsw.c (new, free, room for rows), walk.c (the walk that build and search share), insert.c,
+ * search.c, exact.c, codes.c (int8 copy), checkpoint.c, validate.c.
+ */
+#ifndef VZ_VECTOR_GRAPH_H
+#define VZ_VECTOR_GRAPH_H
+
+#include "base/grow.h"
+#include "vector/hnsw.h"
+#include "vector/kernels.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* A link holds row + 1; 0 ends a list. Zeroed memory is therefore an empty list. */
+typedef _Atomic uint32_t vz_link;
+
+#define VZ_LEVEL_MAX 31
+#define VZ_STRIPES 1024
+#define VZ_PLACE_DONE 0x80000000u
+#define VZ_RECORD_LINKS 16 /* a level-0 list starts at a cache line */
+
+/* What scoring needs to know of the rows. Immutable. */
+struct vz_space {
+    const float *rows;
+    size_t stride; /* floats from one row to the next */
+    uint32_t dims;
+    bool l2;
+    const struct vz_kernels *kernels;
+};
+void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options);
+static inline const float *vz_space_row(const struct vz_space *space, uint32_t row)
+{
+    return space->rows + (size_t)row * space->stride;
+}
+
+struct vz_hnsw {
+    /* Immutable once the graph is handed out. */
+    struct vz_hnsw_options options; /* zeros replaced by what they mean */
+    uint32_t m, m0;                 /* list widths above and at level 0 */
+    uint32_t record;                /* links from one level-0 list to the next: m0 rounded up */
+    uint32_t max_rows;
+    double level_scale;             /* 1 / ln(m) */
+    struct vz_space space;
+    bool quantized;
+    uint32_t code_bytes;  /* of one code, a multiple of 64 */
+    uint32_t code_stride; /* bytes from one code to the next: code and its correction */
+
+    /* Grown under grow_lock; bases never move. Contents: links are atomics, published by release
+     * stores and read by acquire loads; place[row] and the code of a row are written before the
+     * first link to the row is published. */
+    struct vz_grow level0; /* vz_link[record] per row */
+    struct vz_grow place;  /* vz_link per row: DONE | number of the first upper list + 1, or 0 */
+    struct vz_grow upper;  /* vz_link[m] per list; lists of levels 1, 2, .. of a row are adjacent */
+    struct vz_grow codes;  /* quantized only: code_stride bytes per row */
+    _Atomic uint32_t upper_lists; /* lists handed out; raised before a place that names them */
+    pthread_mutex_t grow_lock;
+
+    /* Rows below it have memory; any row a reader may follow a link to. Raised under grow_lock with
+     * release, read with acquire. */
+    _Atomic uint32_t limit;
+    /* Rows 0 .. count-1 are in. Raised under count_lock with release, read with acquire. */
+    _Atomic uint32_t count;
+    pthread_mutex_t count_lock;
+    /* level << 32 | row + 1; 0 when the graph is empty. Stored under entry_lock with release, read
+     * with acquire. An insert that raises the top level holds entry_lock throughout. */
+    _Atomic uint64_t entry;
+    pthread_mutex_t entry_lock;
+    /* stripes[row % VZ_STRIPES] is held while that row's lists change. Never two at once. Searches
+     * take none. */
+    pthread_mutex_t stripes[VZ_STRIPES];
+};
+
+/* ---- keys: a similarity and a row in one integer, larger is nearer, ties by smaller row ---- */
+
+#define VZ_KEY_OPEN 1u /* bit 0: not expanded yet */
+
+static inline uint64_t vz_key(float similarity, uint32_t row)
+{
+    uint32_t bits;
+    similarity = similarity == similarity ? similarity + 0.0f : -__builtin_inff();
+    memcpy(&bits, &similarity, sizeof bits);
+    bits ^= (uint32_t)((int32_t)bits >> 31) | 0x80000000u;
+    return (uint64_t)bits << 32 | (uint32_t)((0x7fffffffu - row) << 1);
+}
+static inline uint32_t vz_key_row(uint64_t key)
+{
+    return 0x7fffffffu - ((uint32_t)key >> 1);
+}
+static inline float vz_key_similarity(uint64_t key)
+{
+    uint32_t bits = (uint32_t)(key >> 32);
+    bits ^= bits >> 31 ? 0x80000000u : 0xffffffffu;
+    float similarity;
+    memcpy(&similarity, &bits, sizeof similarity);
+    return similarity;
+}
+/* The part of a key that orders by similarity only. */
+static inline uint32_t vz_key_order(uint64_t key)
+{
+    return (uint32_t)(key >> 32);
+}
+
+/* exact.c: sorts keys largest (nearest) first. */
+void vz_keys_sort(uint64_t *keys, uint32_t count);
+
+/* ---- the graph's parts ---- */
+
+static inline const float *vz_row(const struct vz_hnsw *graph, uint32_t row)
+{
+    return vz_space_row(&graph->space, row);
+}
+static inline vz_link *vz_place(const struct vz_hnsw *graph, uint32_t row)
+{
+    return (vz_link *)graph->place.base + row;
+}
+static inline int8_t *vz_code(const struct vz_hnsw *graph, uint32_t row)
+{
+    return (int8_t *)graph->codes.base + (size_t)row * graph->code_stride;
+}
+/* The list of `row` on `level` and its width; NULL when the row has none there (or a damaged
+ * checkpoint says so). */
+static inline vz_link *vz_list(const struct vz_hnsw *graph, uint32_t row, unsigned level,
+                               uint32_t *width)
+{
+    if (level == 0) {
+        *width = graph->m0;
+        return (vz_link *)graph->level0.base + (size_t)row * graph->record;
+    }
+    *width = graph->m;
+    uint32_t place = atomic_load_explicit(vz_place(graph, row), memory_order_relaxed);
+    uint64_t list = (uint64_t)(place & ~VZ_PLACE_DONE) + level - 2;
+    if ((place & ~VZ_PLACE_DONE) == 0 ||
+        list >= atomic_load_explicit(&graph->upper_lists, memory_order_relaxed))
+        return NULL;
+    return (vz_link *)graph->upper.base + list * graph->m;
+}
+/* The level of a row: a function of seed and row alone. */
+unsigned vz_level(const struct vz_hnsw *graph, uint32_t row);
+static inline unsigned vz_entry_level(uint64_t entry)
+{
+    return (unsigned)(entry >> 32);
+}
+static inline uint32_t vz_entry_row(uint64_t entry)
+{
+    return (uint32_t)entry - 1;
+}
+/* hnsw.c: checks options, fills defaults; a graph without memory for rows yet. */
+enum vz_status vz_graph_init(const struct vz_hnsw_options *options, struct vz_hnsw **out,
+                             struct vz_error *err);
+
+/* ---- scoring ---- */
+
+/* A query against rows. Lives on the caller's stack; borrows the query. */
+struct vz_scorer {
+    const struct vz_space *space;
+    const float *query;
+    const struct vz_hnsw *coded; /* NULL: float rows. Otherwise whose codes to score instead */
+    const uint8_t *codes;        /* the query's code, code_bytes long */
+    float scale, norm;    /* of the query's code, see codes.c */
+};
+/* similarities[i] of rows[i]; asks for the memory of later rows while it scores earlier ones. */
+void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
+              float *similarities);
+static inline float vz_score_one(const struct vz_scorer *scorer, uint32_t row)
+{
+    float similarity;
+    vz_score(scorer, &row, 1, &similarity);
+    return similarity;
+}
+
+/* ---- per-thread scratch ---- */
+
+struct vz_scratch {
+    uint8_t *visited; /* visited[row] == epoch: seen in this walk */
+    uint32_t visited_rows;
+    uint8_t epoch;
+    uint64_t *pool; /* the nearest so far, best first */
+    uint32_t pool_capacity, pool_count;
+    uint64_t *heap; /* filtered walk: candidates, a max-heap */
+    size_t heap_capacity, heap_count;
+    uint32_t *batch; /* rows to score, and their similarities */
+    float *batch_similarity;
+    uint64_t *batch_key;
+    uint32_t batch_capacity;
+    uint32_t *chosen; /* insert: the rows selected, m per level */
+    float *chosen_similarity;
+    uint32_t chosen_capacity;
+    uint8_t *query_code;
+    size_t query_code_bytes;
+};
+/* The calling thread's scratch, ready for rows below `limit`, pools of `ef` and lists of this
+ * graph. NULL when memory is refused. Kept until the thread ends. */
+struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, uint32_t ef);
+/* Forgets what was visited. */
+void vz_scratch_fresh(struct vz_scratch *scratch);
+bool vz_scratch_heap_room(struct vz_scratch *scratch, size_t count);
+
+/* ---- walks ---- */
+
+struct vz_walk {
+    const struct vz_hnsw *graph;
+    const struct vz_scorer *scorer;
+    struct vz_scratch *scratch;
+    const struct vz_hnsw_search *search; /* for cancelled and accept; NULL while building */
+    uint32_t limit;                      /* rows at or past it are not followed */
+    uint64_t visited, hops, asked;
+};
+/* Expects scratch->pool to hold the seeds (visited, open) and leaves there the up to ef nearest
+ * rows reachable on `level`, best first. */
+void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef);
+/* Level 0, with search->accept: the pool holds one seed at the start, and accepted rows only at the
+ * end. False when memory is refused. */
+bool vz_walk_accept(struct vz_walk *walk, uint32_t ef);
+/* From the entry point down to `level`, greedily; the pool then holds the one seed for `level`,
+ * open, and nothing else is marked visited. */
+void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level);
+
+/* ---- codes.c ---- */
+
+void vz_codes_layout(struct vz_hnsw *graph);
+void vz_codes_write(struct vz_hnsw *graph, uint32_t row);
+/* Makes the scorer score the graph's codes; `code` has code_bytes and lives as long. */
+void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8_t *code);
+void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
+                    float *similarities);
+
+#endif

@@ -1,0 +1,348 @@
+/* The walk that building and searching share, its scoring, and the memory it needs.
+ *
+ * The classical walk keeps two heaps: candidates and results. Without a filter they hold the same
+ * rows, so one array sorted best first does (a search stops when its ef best are all expanded).
+ * Inserting moves a few hundred bytes at worst, which is cheaper than heaps up to ef of a few
+ * thousand, and the worst result is always at hand to reject a row early. With a filter candidates
+ * and results differ and the two structures are back.
+ *
+ * Memory is what a walk waits for: a row of 512 floats is 32 cache lines. All unvisited links of a
+ * node are collected first; then four rows are scored at a time while the next four are fetched. */
+#include "vector/graph.h"
+
+#include <stdlib.h>
+
+#define CANCEL_EVERY 256 /* distances between two questions whether to stop */
+#define EAGER_LINES 8    /* lines of the first rows of a batch fetched while links are read */
+
+/* ---- scratch ---- */
+
+static pthread_key_t scratch_key;
+/* Keys' destructors do not run for the main thread; its scratch goes with the process. */
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+
+static void scratch_free(void *memory)
+{
+    struct vz_scratch *scratch = memory;
+    if (!scratch)
+        return;
+    free(scratch->visited);
+    free(scratch->pool);
+    free(scratch->heap);
+    free(scratch->batch);
+    free(scratch->batch_similarity);
+    free(scratch->batch_key);
+    free(scratch->chosen);
+    free(scratch->chosen_similarity);
+    free(scratch->query_code);
+    free(scratch);
+}
+
+static void scratch_make_key(void)
+{
+    if (pthread_key_create(&scratch_key, scratch_free) != 0)
+        abort();
+}
+
+static bool room(void **memory, size_t have, size_t want, size_t bytes)
+{
+    if (want <= have)
+        return true;
+    void *bigger = vz_try_alloc_aligned(want, bytes);
+    if (!bigger)
+        return false;
+    free(*memory);
+    *memory = bigger;
+    return true;
+}
+
+static bool scratch_room(struct vz_scratch *s, const struct vz_hnsw *graph, uint32_t limit,
+                         uint32_t ef)
+{
+    if (limit > s->visited_rows) {
+        uint32_t rows = (uint32_t)VZ_MIN((uint64_t)limit + limit / 4 + 1024, (uint64_t)1 << 31);
+        if (!room((void **)&s->visited, s->visited_rows, rows, 1))
+            return false;
+        s->visited_rows = rows;
+        s->epoch = 0;
+    }
+    if (!room((void **)&s->pool, s->pool_capacity, (size_t)ef + 1, sizeof *s->pool))
+        return false;
+    s->pool_capacity = VZ_MAX(s->pool_capacity, ef + 1);
+    uint32_t batch = graph->record + 1;
+    if (batch > s->batch_capacity) {
+        if (!room((void **)&s->batch, 0, batch, sizeof *s->batch) ||
+            !room((void **)&s->batch_similarity, 0, batch, sizeof *s->batch_similarity) ||
+            !room((void **)&s->batch_key, 0, batch, sizeof *s->batch_key))
+            return false;
+        s->batch_capacity = batch;
+    }
+    uint32_t chosen = graph->m0 * 2 + graph->m * (VZ_LEVEL_MAX + 1);
+    if (chosen > s->chosen_capacity) {
+        if (!room((void **)&s->chosen, 0, chosen, sizeof *s->chosen) ||
+            !room((void **)&s->chosen_similarity, 0, chosen, sizeof *s->chosen_similarity))
+            return false;
+        s->chosen_capacity = chosen;
+    }
+    if (!room((void **)&s->query_code, s->query_code_bytes, graph->code_bytes, 1))
+        return false;
+    s->query_code_bytes = VZ_MAX(s->query_code_bytes, graph->code_bytes);
+    return true;
+}
+
+struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, uint32_t ef)
+{
+    pthread_once(&scratch_once, scratch_make_key);
+    struct vz_scratch *scratch = pthread_getspecific(scratch_key);
+    if (!scratch) {
+        scratch = vz_calloc(1, sizeof *scratch);
+        if (pthread_setspecific(scratch_key, scratch) != 0) {
+            free(scratch);
+            return NULL;
+        }
+    }
+    if (!scratch_room(scratch, graph, limit, ef))
+        return NULL;
+    vz_scratch_fresh(scratch);
+    scratch->pool_count = 0;
+    scratch->heap_count = 0;
+    return scratch;
+}
+
+void vz_scratch_fresh(struct vz_scratch *scratch)
+{
+    if (++scratch->epoch == 0) {
+        memset(scratch->visited, 0, scratch->visited_rows);
+        scratch->epoch = 1;
+    }
+}
+
+bool vz_scratch_heap_room(struct vz_scratch *scratch, size_t count)
+{
+    if (count <= scratch->heap_capacity)
+        return true;
+    size_t capacity = VZ_MAX(count, scratch->heap_capacity * 2 + 256);
+    uint64_t *bigger = vz_try_alloc(capacity, sizeof *bigger);
+    if (!bigger)
+        return false;
+    if (scratch->heap_count)
+        memcpy(bigger, scratch->heap, scratch->heap_count * sizeof *bigger);
+    free(scratch->heap);
+    scratch->heap = bigger;
+    scratch->heap_capacity = capacity;
+    return true;
+}
+
+/* ---- scoring ---- */
+
+void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
+              float *similarities)
+{
+    if (scorer->coded) {
+        vz_codes_score(scorer, rows, count, similarities);
+        return;
+    }
+    const struct vz_space *space = scorer->space;
+    size_t dims = space->dims;
+    uint32_t i = 0;
+    if (count >= 4) {
+        vz_kernel_four *four = space->l2 ? space->kernels->l2sq4 : space->kernels->dot4;
+        const float *now[4], *next[4];
+        for (int j = 0; j < 4; j++)
+            now[j] = vz_space_row(space, rows[j]);
+        for (; i + 4 <= count; i += 4) {
+            /* What follows: four more, or the odd ones, or nothing (then these again: cached). */
+            for (uint32_t j = 0; j < 4; j++)
+                next[j] = i + 4 + j < count ? vz_space_row(space, rows[i + 4 + j]) : now[j];
+            four(scorer->query, now, next, dims, similarities + i);
+            memcpy(now, next, sizeof now);
+        }
+    }
+    vz_kernel_one *one = space->l2 ? space->kernels->l2sq : space->kernels->dot;
+    for (; i < count; i++)
+        similarities[i] = one(scorer->query, vz_space_row(space, rows[i]), dims);
+    if (space->l2)
+        for (i = 0; i < count; i++)
+            similarities[i] = -similarities[i];
+}
+
+/* ---- walking ---- */
+
+static inline void fetch_start(const struct vz_walk *walk, uint32_t row)
+{
+    const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
+                                         : (const char *)vz_row(walk->graph, row);
+    for (int line = 0; line < EAGER_LINES; line++)
+        __builtin_prefetch(at + 64 * line);
+}
+
+/* Collects the rows linked from `row` that were not visited yet into scratch->batch. */
+static uint32_t gather(struct vz_walk *walk, uint32_t row, unsigned level)
+{
+    struct vz_scratch *scratch = walk->scratch;
+    uint32_t width, count = 0;
+    vz_link *list = vz_list(walk->graph, row, level, &width);
+    if (!list)
+        return 0;
+    for (uint32_t i = 0; i < width; i++) {
+        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire);
+        if (link == 0)
+            break;
+        uint32_t to = link - 1;
+        /* Rows past the limit came after this search began, or from a damaged checkpoint. */
+        if (to >= walk->limit || scratch->visited[to] == scratch->epoch)
+            continue;
+        scratch->visited[to] = scratch->epoch;
+        if (count < 4)
+            fetch_start(walk, to);
+        scratch->batch[count++] = to;
+    }
+    return count;
+}
+
+static bool cancelled(struct vz_walk *walk)
+{
+    if (!walk->search || !walk->search->cancelled || walk->visited < walk->asked)
+        return false;
+    walk->asked = walk->visited + CANCEL_EVERY;
+    return walk->search->cancelled(walk->search->cancelled_context);
+}
+
+/* Puts a key into a pool sorted best first, dropping the worst when there are more than ef.
+ * Returns where it went; `count` when it was worse than all of a full pool. */
+static uint32_t pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint64_t key)
+{
+    uint32_t low = 0, high = *count;
+    if (high == ef && key <= pool[high - 1])
+        return high;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (pool[middle] > key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint32_t keep = *count < ef ? (*count)++ : ef - 1;
+    memmove(pool + low + 1, pool + low, (keep - low) * sizeof *pool);
+    pool[low] = key;
+    return low;
+}
+
+static void fetch_links(const struct vz_walk *walk, uint32_t row, unsigned level)
+{
+    if (level)
+        return;
+    const char *at = (const char *)walk->graph->level0.base +
+                     (size_t)row * walk->graph->record * sizeof(vz_link);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+}
+
+void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint32_t at = 0;
+    while (at < s->pool_count) {
+        if (!(s->pool[at] & VZ_KEY_OPEN)) {
+            at++;
+            continue;
+        }
+        if (cancelled(walk))
+            return;
+        s->pool[at] &= ~(uint64_t)VZ_KEY_OPEN;
+        uint32_t row = vz_key_row(s->pool[at]);
+        if (at + 1 < s->pool_count)
+            fetch_links(walk, vz_key_row(s->pool[at + 1]), level);
+        uint32_t count = gather(walk, row, level);
+        vz_score(walk->scorer, s->batch, count, s->batch_similarity);
+        walk->visited += count;
+        walk->hops++;
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t key = vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN;
+            uint32_t went = pool_insert(s->pool, &s->pool_count, ef, key);
+            at = VZ_MIN(at, went);
+        }
+    }
+}
+
+void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint32_t row = vz_entry_row(entry);
+    s->pool[0] = vz_key(vz_score_one(walk->scorer, row), row) | VZ_KEY_OPEN;
+    s->pool_count = 1;
+    walk->visited++;
+    /* Going down, rows seen above are worse than the one kept, so they stay visited. */
+    s->visited[row] = s->epoch;
+    for (unsigned l = vz_entry_level(entry); l > level; l--) {
+        s->pool[0] |= VZ_KEY_OPEN;
+        vz_walk_level(walk, l, 1);
+    }
+    s->pool[0] |= VZ_KEY_OPEN;
+    vz_scratch_fresh(s);
+    s->visited[vz_key_row(s->pool[0])] = s->epoch;
+}
+
+/* ---- the filtered walk ---- */
+
+static void heap_push(struct vz_scratch *s, uint64_t key)
+{
+    size_t i = s->heap_count++;
+    while (i && s->heap[(i - 1) / 2] < key) {
+        s->heap[i] = s->heap[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
+    s->heap[i] = key;
+}
+
+static uint64_t heap_pop(struct vz_scratch *s)
+{
+    uint64_t top = s->heap[0], last = s->heap[--s->heap_count];
+    size_t i = 0, child;
+    while ((child = 2 * i + 1) < s->heap_count) {
+        if (child + 1 < s->heap_count && s->heap[child + 1] > s->heap[child])
+            child++;
+        if (s->heap[child] <= last)
+            break;
+        s->heap[i] = s->heap[child];
+        i = child;
+    }
+    s->heap[i] = last;
+    return top;
+}
+
+static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef)
+{
+    struct vz_scratch *s = walk->scratch;
+    const struct vz_hnsw_search *search = walk->search;
+    if (s->pool_count == ef && key <= s->pool[ef - 1])
+        return;
+    heap_push(s, key);
+    if (search->accept(search->accept_context, vz_key_row(key)))
+        pool_insert(s->pool, &s->pool_count, ef, key);
+}
+
+bool vz_walk_accept(struct vz_walk *walk, uint32_t ef)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint64_t seed = s->pool[0];
+    s->pool_count = 0;
+    s->heap_count = 0;
+    if (!vz_scratch_heap_room(s, 1))
+        return false;
+    consider(walk, seed, ef);
+    while (s->heap_count && !cancelled(walk)) {
+        uint64_t best = heap_pop(s);
+        if (s->pool_count == ef && best < s->pool[ef - 1])
+            break;
+        uint32_t count = gather(walk, vz_key_row(best), 0);
+        if (!vz_scratch_heap_room(s, s->heap_count + count))
+            return false;
+        vz_score(walk->scorer, s->batch, count, s->batch_similarity);
+        walk->visited += count;
+        walk->hops++;
+        for (uint32_t i = 0; i < count; i++)
+            consider(walk, vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN, ef);
+    }
+    return true;
+}

@@ -1,0 +1,94 @@
+/* Two threads insert while two search. Run under ThreadSanitizer too. */
+#include "vectors.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define ROWS 4000
+#define DIMS 24
+
+struct job {
+    struct vz_hnsw *graph;
+    const struct vectors *rows;
+    _Atomic uint32_t next;
+    atomic_bool stop;
+    _Atomic uint32_t searches, wrong;
+};
+
+static void *insert_rows(void *context)
+{
+    struct job *job = context;
+    for (;;) {
+        uint32_t row = atomic_fetch_add(&job->next, 1);
+        if (row >= job->rows->count)
+            return NULL;
+        if (vz_hnsw_insert(job->graph, row, NULL) != VZ_OK)
+            atomic_fetch_add(&job->wrong, 1);
+    }
+}
+
+/* Rows below the count are findable, and a search never comes back nearly empty. */
+static void *search_rows(void *context)
+{
+    struct job *job = context;
+    uint64_t rng = SEED;
+    while (!atomic_load(&job->stop)) {
+        uint32_t count = vz_hnsw_count(job->graph), found;
+        if (count < 100)
+            continue;
+        uint32_t row = (uint32_t)(vz_rng_next(&rng) % count);
+        struct vz_near out[10];
+        struct vz_hnsw_search search = {.query = job->rows->rows + (size_t)row * DIMS, .k = 10,
+                                        .ef = 64};
+        enum vz_status status = vz_hnsw_search(job->graph, &search, out, &found, NULL, NULL);
+        if (status != VZ_OK || found < 10)
+            atomic_fetch_add(&job->wrong, 1);
+        for (uint32_t i = 0; i < found; i++)
+            if (out[i].row >= job->rows->count || (i && out[i].similarity > out[i - 1].similarity))
+                atomic_fetch_add(&job->wrong, 1);
+        if (out[0].row != row)
+            atomic_fetch_add(&job->wrong, 0x10000); /* a miss, allowed now and then */
+        atomic_fetch_add(&job->searches, 1);
+    }
+    return NULL;
+}
+
+static void insert_and_search_at_once(void **state)
+{
+    struct vectors v = vectors_new(ROWS, DIMS, true, SEED);
+    struct vectors q = vectors_new(100, DIMS, true, SEED + 1);
+    for (uint32_t quantize = 0; quantize < 2; quantize++) {
+        struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
+        o.quantize = quantize;
+        struct job job = {.graph = graph_of(&o, 0), .rows = &v};
+        pthread_t inserters[2], searchers[2];
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&searchers[i], NULL, search_rows, &job), 0);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(pthread_create(&inserters[i], NULL, insert_rows, &job), 0);
+        for (int i = 0; i < 2; i++)
+            pthread_join(inserters[i], NULL);
+        atomic_store(&job.stop, true);
+        for (int i = 0; i < 2; i++)
+            pthread_join(searchers[i], NULL);
+        uint32_t misses = job.wrong >> 16, wrong = job.wrong & 0xffff;
+        print_message("%u searches meanwhile, %u misses\n", job.searches, misses);
+        assert_int_equal(wrong, 0);
+        assert_true(misses <= job.searches / 50);
+        assert_int_equal(vz_hnsw_count(job.graph), ROWS);
+        assert_valid(job.graph);
+        double recall =
+            recall_of(job.graph, &o, ROWS, &q, (struct vz_hnsw_search){.k = 10, .ef = 100});
+        print_message("recall@10 %.4f\n", recall);
+        assert_true(recall >= 0.97);
+        vz_hnsw_free(job.graph);
+    }
+    free(v.rows);
+    free(q.rows);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(insert_and_search_at_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
