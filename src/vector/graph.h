@@ -15,8 +15,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* A link holds row + 1; 0 ends a list. Zeroed memory is therefore an empty list. */
+/* A link holds row + 1 and whether it is a tree link; 0 ends a list, so zeroed memory is an empty
+ * list. */
 typedef _Atomic uint32_t vz_link;
+#define VZ_LINK_TREE 0x80000000u
+static inline uint32_t vz_link_row(uint32_t link)
+{
+    return (link & ~VZ_LINK_TREE) - 1;
+}
 
 #define VZ_LEVEL_MAX 31
 #define VZ_STRIPES 1024

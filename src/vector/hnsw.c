@@ -11,7 +11,7 @@
 #define DEFAULT_M 16
 #define DEFAULT_EF_CONSTRUCTION 100
 #define DEFAULT_SEED 42
-#define MAX_ROWS ((uint32_t)1 << 31)
+#define MAX_ROWS 0x7fffffffu
 
 unsigned vz_level(const struct vz_hnsw *graph, uint32_t row)
 {

@@ -28,7 +28,7 @@ struct vz_hnsw_options {
     uint32_t m;                 /* links a node above level 0; level 0 has 2m; 0 means 16; 2..512 */
     uint32_t ef_construction;   /* 0 means 100; 1..3200 */
     uint64_t seed;              /* level generator; 0 means 42 */
-    uint32_t max_rows;          /* address space is reserved for so many; 0 means 2^31 */
+    uint32_t max_rows;          /* address space is reserved for so many; 0 means 2^31 - 1 */
     /* 1: the graph keeps an int8 copy of the rows (dims + 12 bytes a row, rounded up to 64), walks
      * on it and scores the final ef candidates again with the float rows. 0: floats throughout. */
     uint32_t quantize;

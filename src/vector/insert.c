@@ -2,11 +2,13 @@
  *
  *   make_room      memory for the row's lists; the only step that can fail; nothing is linked yet
  *   choose_links   walk down, select neighbours on every level, write the row's own lists
- *   link_back      from level 0 up, the neighbours learn of the row: now it can be found
- *   adopt          where no neighbour kept the row, the nearest must
+ *   join_tree      from level 0 up: now the row can be found, and will be for good
+ *   link_add       its neighbours learn of it
  *   mark_done      the count rises
  */
 #include "vector/graph.h"
+
+#include "base/text.h"
 
 /* ---- room ---- */
 
@@ -54,6 +56,13 @@ static enum vz_status make_room(struct vz_hnsw *graph, uint32_t row, unsigned le
 
 /* ---- selection ---- */
 
+static void fetch_row(const struct vz_hnsw *graph, uint32_t row)
+{
+    const char *at = (const char *)vz_row(graph, row);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+}
+
 /* Whether a row already chosen is nearer to the candidate than the candidate is to the node. On an
  * exact tie with none nearer *tie is set: duplicates. */
 static bool is_covered(const struct vz_hnsw *graph, uint32_t candidate, uint32_t order,
@@ -75,22 +84,27 @@ static bool is_covered(const struct vz_hnsw *graph, uint32_t candidate, uint32_t
 }
 
 /* The neighbour selection heuristic (algorithm 4 of the paper): of keys sorted nearest first, those
- * that no chosen row covers, up to `max`, into chosen[]; ties fill what is left. Returns how many.
- * `chosen` has room for `max`; ties are kept aside behind it. */
+ * that no chosen row covers, up to `max`, into chosen[]; ties fill what is left. Tree links are
+ * taken whether covered or not: keys[] carry VZ_KEY_OPEN for them. Returns how many; `chosen` has
+ * room for `max`, ties are kept aside behind it. */
 static uint32_t select_links(const struct vz_hnsw *graph, const uint64_t *keys, uint32_t count,
-                             uint32_t max, uint32_t *chosen)
+                             uint32_t max, uint32_t tree_count, uint32_t *chosen)
 {
     uint32_t taken = 0, tied = 0;
     uint32_t *ties = chosen + max;
     float similarities[4];
     for (uint32_t i = 0; i < count && taken < max; i++) {
         uint32_t row = vz_key_row(keys[i]);
-        bool tie;
-        if (i + 1 < count) {
-            const char *next = (const char *)vz_row(graph, vz_key_row(keys[i + 1]));
-            __builtin_prefetch(next);
-            __builtin_prefetch(next + 64);
+        if (tree_count && (keys[i] & VZ_KEY_OPEN)) {
+            chosen[taken++] = row;
+            tree_count--;
+            continue;
         }
+        if (taken + tree_count == max)
+            continue;
+        bool tie;
+        if (i + 1 < count)
+            fetch_row(graph, vz_key_row(keys[i + 1]));
         if (is_covered(graph, row, vz_key_order(keys[i]), chosen, taken, similarities, &tie))
             continue;
         if (!tie)
@@ -103,24 +117,46 @@ static uint32_t select_links(const struct vz_hnsw *graph, const uint64_t *keys, 
     return taken;
 }
 
-/* ---- linking ---- */
+/* ---- lists; the caller holds the row's stripe ---- */
 
 static pthread_mutex_t *stripe_of(struct vz_hnsw *graph, uint32_t row)
 {
     return &graph->stripes[row % VZ_STRIPES];
 }
 
+static uint32_t slot_get(const vz_link *list, uint32_t at)
+{
+    return atomic_load_explicit(list + at, memory_order_relaxed);
+}
+
+static void slot_set(vz_link *list, uint32_t at, uint32_t link)
+{
+    atomic_store_explicit(list + at, link, memory_order_release);
+}
+
 static uint32_t list_length(const vz_link *list, uint32_t width)
 {
     uint32_t n = 0;
-    while (n < width && atomic_load_explicit(list + n, memory_order_relaxed))
+    while (n < width && slot_get(list, n))
         n++;
     return n;
 }
 
-static void list_set(vz_link *list, uint32_t at, uint32_t row)
+static uint32_t list_tree_count(const vz_link *list, uint32_t length)
 {
-    atomic_store_explicit(list + at, row + 1, memory_order_release);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < length; i++)
+        n += slot_get(list, i) >> 31;
+    return n;
+}
+
+/* The slot of `row`, or `length`. */
+static uint32_t list_find(const vz_link *list, uint32_t length, uint32_t row)
+{
+    uint32_t i = 0;
+    while (i < length && vz_link_row(slot_get(list, i)) != row)
+        i++;
+    return i;
 }
 
 static void sort_keys(uint64_t *keys, uint32_t count)
@@ -134,94 +170,151 @@ static void sort_keys(uint64_t *keys, uint32_t count)
     }
 }
 
-/* A full list of `row` and one more: select again. Readers meanwhile see a mixture of the old and
- * the new list, all of it real rows. Returns whether `link` is among them. */
-static bool list_select(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, vz_link *list,
-                        uint32_t width, uint32_t link, float similarity)
+/* A full list of `row` and one more link: select again. Readers meanwhile see a mixture of the old
+ * and the new list, all of it real rows. */
+static void list_select(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, vz_link *list,
+                        uint32_t width, uint32_t link)
 {
-    for (uint32_t i = 0; i < width; i++)
-        s->batch[i] = atomic_load_explicit(list + i, memory_order_relaxed) - 1;
+    uint32_t count = width + 1, tree_count = 0;
+    uint32_t tree[2 * 512 + 1];
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t from = i < width ? slot_get(list, i) : link;
+        s->batch[i] = vz_link_row(from);
+        tree[i] = from >> 31;
+        tree_count += tree[i];
+    }
     struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
-    vz_score(&scorer, s->batch, width, s->batch_similarity);
-    for (uint32_t i = 0; i < width; i++)
-        s->batch_key[i] = vz_key(s->batch_similarity[i], s->batch[i]);
-    s->batch_key[width] = vz_key(similarity, link);
-    sort_keys(s->batch_key, width + 1);
+    vz_score(&scorer, s->batch, count, s->batch_similarity);
+    for (uint32_t i = 0; i < count; i++)
+        s->batch_key[i] = vz_key(s->batch_similarity[i], s->batch[i]) | (tree[i] ? VZ_KEY_OPEN : 0);
+    sort_keys(s->batch_key, count);
     uint32_t *chosen = s->chosen;
-    uint32_t taken = select_links(graph, s->batch_key, width + 1, width, chosen);
-    bool kept = false;
-    for (uint32_t i = 0; i < taken; i++) {
-        list_set(list, i, chosen[i]);
-        kept |= chosen[i] == link;
+    uint32_t taken = select_links(graph, s->batch_key, count, width, tree_count, chosen);
+    for (uint32_t i = 0, at = 0; i < taken; i++) {
+        /* Chosen rows keep the order of the keys, ties excepted: those are no tree links. */
+        while (at < count && vz_key_row(s->batch_key[at]) != chosen[i])
+            at++;
+        bool is_tree = at < count && (s->batch_key[at] & VZ_KEY_OPEN);
+        if (at == count)
+            at = 0;
+        slot_set(list, i, (chosen[i] + 1) | (is_tree ? VZ_LINK_TREE : 0));
     }
     for (uint32_t i = taken; i < width; i++)
-        atomic_store_explicit(list + i, 0, memory_order_release);
-    return kept;
+        slot_set(list, i, 0);
 }
 
-/* `row` learns of `link`. Returns whether it kept it. */
-static bool link_back(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, unsigned level,
-                      uint32_t link, float similarity)
+/* ---- linking ---- */
+
+enum link_kind { PLAIN, TREE_IF_ROOM, TREE };
+
+/* How many tree links a list takes before new rows must look elsewhere: the rest is for links that
+ * are there for being good. */
+static uint32_t tree_cap(uint32_t width)
+{
+    return width - width / 4 - 1;
+}
+
+/* `row` learns of `to`. False only for TREE_IF_ROOM, when the row has its fill of tree links. */
+static bool link_add(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, unsigned level,
+                     uint32_t to, enum link_kind kind)
+{
+    uint32_t width, link = (to + 1) | (kind == PLAIN ? 0 : VZ_LINK_TREE);
+    vz_link *list = vz_list(graph, row, level, &width);
+    if (!list)
+        return false;
+    pthread_mutex_lock(stripe_of(graph, row));
+    uint32_t length = list_length(list, width), at = list_find(list, length, to);
+    bool fits = kind != TREE_IF_ROOM || list_tree_count(list, length) < tree_cap(width);
+    if (!fits)
+        ;
+    else if (at < length)
+        slot_set(list, at, slot_get(list, at) | link);
+    else if (length < width)
+        slot_set(list, length, link);
+    else
+        list_select(graph, s, row, list, width, link);
+    pthread_mutex_unlock(stripe_of(graph, row));
+    return fits;
+}
+
+/* The tree link `row` -> `from` becomes `row` -> `to`. False when there is none any more. */
+static bool link_replace(struct vz_hnsw *graph, uint32_t row, unsigned level, uint32_t from,
+                         uint32_t to)
 {
     uint32_t width;
     vz_link *list = vz_list(graph, row, level, &width);
     if (!list)
         return false;
-    bool kept = true;
     pthread_mutex_lock(stripe_of(graph, row));
-    uint32_t length = list_length(list, width);
-    if (length < width)
-        list_set(list, length, link);
-    else
-        kept = list_select(graph, s, row, list, width, link, similarity);
+    uint32_t length = list_length(list, width), at = list_find(list, length, from);
+    bool found = at < length && (slot_get(list, at) & VZ_LINK_TREE);
+    if (found) {
+        uint32_t there = list_find(list, length, to);
+        slot_set(list, at, (to + 1) | VZ_LINK_TREE);
+        if (there < length) { /* it was a plain link already: close the gap */
+            slot_set(list, there, slot_get(list, length - 1));
+            slot_set(list, length - 1, 0);
+        }
+    }
     pthread_mutex_unlock(stripe_of(graph, row));
-    return kept;
+    return found;
 }
 
-/* Appends to `row`'s list when there is room and it is not there. */
-static void list_append(struct vz_hnsw *graph, uint32_t row, unsigned level, uint32_t link)
+static void link_make_plain(struct vz_hnsw *graph, uint32_t row, unsigned level, uint32_t to)
 {
     uint32_t width;
     vz_link *list = vz_list(graph, row, level, &width);
     pthread_mutex_lock(stripe_of(graph, row));
-    uint32_t length = list_length(list, width);
-    bool there = false;
-    for (uint32_t i = 0; i < length; i++)
-        there |= atomic_load_explicit(list + i, memory_order_relaxed) == link + 1;
-    if (!there && length < width)
-        list_set(list, length, link);
+    uint32_t length = list_length(list, width), at = list_find(list, length, to);
+    if (at < length)
+        slot_set(list, at, to + 1);
     pthread_mutex_unlock(stripe_of(graph, row));
 }
 
-/* No neighbour kept `link`, so nothing leads to it: `row`, its nearest, must. If its list is full,
- * the last link gives way and `link` adopts it, so that what it led to stays reachable. */
-static void adopt(struct vz_hnsw *graph, uint32_t row, unsigned level, uint32_t link)
+/* One of the tree links of `row`, chosen by `pick`; the row itself when it has none. */
+static uint32_t tree_link_of(struct vz_hnsw *graph, uint32_t row, unsigned level, uint32_t pick)
 {
-    uint32_t width;
+    uint32_t width, result = row;
     vz_link *list = vz_list(graph, row, level, &width);
     if (!list)
-        return;
-    pthread_mutex_t *stripe = stripe_of(graph, row);
-    for (int attempt = 0; attempt < 8; attempt++) {
-        pthread_mutex_lock(stripe);
-        uint32_t length = list_length(list, width);
-        if (length < width) {
-            list_set(list, length, link);
-            pthread_mutex_unlock(stripe);
+        return row;
+    pthread_mutex_lock(stripe_of(graph, row));
+    uint32_t length = list_length(list, width), trees = list_tree_count(list, length);
+    for (uint32_t i = 0, seen = 0; trees && i < length; i++)
+        if ((slot_get(list, i) & VZ_LINK_TREE) && seen++ == pick % trees)
+            result = vz_link_row(slot_get(list, i));
+    pthread_mutex_unlock(stripe_of(graph, row));
+    return result;
+}
+
+/* Hangs `row` into the level's tree: as a leaf of the nearest chosen row that has room, else into
+ * the middle of a tree link. Always one stripe at a time; every step leaves a way from each row to
+ * each other, because a link is taken away only after both halves of its detour are there. */
+static void join_tree(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, unsigned level,
+                      const uint32_t *chosen, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (link_add(graph, s, chosen[i], level, row, TREE_IF_ROOM)) {
+            link_add(graph, s, row, level, chosen[i], TREE);
             return;
         }
-        uint32_t last = atomic_load_explicit(list + width - 1, memory_order_relaxed);
-        pthread_mutex_unlock(stripe);
-        /* Adopt first, replace second: stripes are never nested, and a reader always finds a way. */
-        list_append(graph, link, level, last - 1);
-        pthread_mutex_lock(stripe);
-        bool same = atomic_load_explicit(list + width - 1, memory_order_relaxed) == last;
-        if (same)
-            list_set(list, width - 1, link);
-        pthread_mutex_unlock(stripe);
-        if (same)
+    uint64_t chance = row;
+    for (int attempt = 0; attempt < 16; attempt++) {
+        uint32_t one = chosen[vz_rng_next(&chance) % count];
+        uint32_t other = tree_link_of(graph, one, level, (uint32_t)vz_rng_next(&chance));
+        if (other == one || other == row)
+            continue;
+        link_add(graph, s, row, level, one, TREE);
+        link_add(graph, s, row, level, other, TREE);
+        if (link_replace(graph, one, level, other, row)) {
+            link_replace(graph, other, level, one, row);
             return;
+        }
+        link_make_plain(graph, row, level, one); /* another thread was there first */
+        link_make_plain(graph, row, level, other);
     }
+    link_add(graph, s, chosen[0], level, row, TREE);
+    link_add(graph, s, row, level, chosen[0], TREE);
 }
 
 /* ---- the insert ---- */
@@ -241,13 +334,13 @@ static void choose_links(struct vz_walk *walk, uint32_t row, struct choice *choi
     for (unsigned level = choice->top + 1; level-- > 0;) {
         vz_walk_level(walk, level, graph->options.ef_construction);
         uint32_t *chosen = s->chosen + choice->base + level * graph->m;
-        uint32_t taken = select_links(graph, s->pool, s->pool_count, graph->m, s->chosen);
+        uint32_t taken = select_links(graph, s->pool, s->pool_count, graph->m, 0, s->chosen);
         memcpy(chosen, s->chosen, taken * sizeof *chosen);
         choice->counts[level] = taken;
         uint32_t width;
         vz_link *list = vz_list(graph, row, level, &width);
         for (uint32_t i = 0; i < taken; i++)
-            list_set(list, i, chosen[i]);
+            slot_set(list, i, chosen[i] + 1);
         s->pool_count = 1;
         s->pool[0] |= VZ_KEY_OPEN;
         vz_scratch_fresh(s);
@@ -269,13 +362,11 @@ static void insert_below(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t r
     /* Bottom up: whoever finds the row on a level can go on from it below. */
     for (unsigned l = 0; l <= choice.top; l++) {
         const uint32_t *chosen = s->chosen + choice.base + l * graph->m;
-        bool kept = false;
-        for (uint32_t i = 0; i < choice.counts[l]; i++) {
-            float similarity = vz_score_one(&scorer, chosen[i]);
-            kept |= link_back(graph, s, chosen[i], l, row, similarity);
-        }
-        if (!kept && choice.counts[l])
-            adopt(graph, chosen[0], l, row);
+        uint32_t count = choice.counts[l];
+        if (count)
+            join_tree(graph, s, row, l, chosen, count);
+        for (uint32_t i = 0; i < count; i++)
+            link_add(graph, s, chosen[i], l, row, PLAIN);
     }
 }
 

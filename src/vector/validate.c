@@ -14,7 +14,7 @@ static enum vz_status check_list(const struct vz_hnsw *graph, uint32_t row, unsi
         return vz_fail(err, VZ_CORRUPT, "row %u has no list on level %u", row, level);
     bool ended = false;
     for (uint32_t i = 0; i < width; i++) {
-        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire), to = link - 1;
+        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire), to = vz_link_row(link);
         if (!link) {
             ended = true;
             continue;
@@ -102,15 +102,15 @@ static enum vz_status check_reach(const struct vz_hnsw *graph, uint32_t limit, u
             uint32_t link = atomic_load_explicit(list + i, memory_order_acquire);
             if (!link)
                 break;
-            if (vz_bitset_has(&seen, link - 1))
+            if (vz_bitset_has(&seen, vz_link_row(link)))
                 continue;
-            vz_bitset_set(&seen, link - 1);
-            queue[tail++] = link - 1;
+            vz_bitset_set(&seen, vz_link_row(link));
+            queue[tail++] = vz_link_row(link);
         }
     }
     free(queue);
     vz_bitset_deinit(&seen);
-    if (tail < count - count / 1000)
+    if (tail < count)
         return vz_fail(err, VZ_CORRUPT, "only %u of %u rows can be reached", tail, count);
     return VZ_OK;
 }

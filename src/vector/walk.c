@@ -188,7 +188,7 @@ static uint32_t gather(struct vz_walk *walk, uint32_t row, unsigned level)
         uint32_t link = atomic_load_explicit(list + i, memory_order_acquire);
         if (link == 0)
             break;
-        uint32_t to = link - 1;
+        uint32_t to = vz_link_row(link);
         /* Rows past the limit came after this search began, or from a damaged checkpoint. */
         if (to >= walk->limit || scratch->visited[to] == scratch->epoch)
             continue;
@@ -208,9 +208,31 @@ static bool cancelled(struct vz_walk *walk)
     return walk->search->cancelled(walk->search->cancelled_context);
 }
 
+/* Rows of one and the same similarity are copies of one row, or nearly always so. Only so many may
+ * stay in a pool: the k best never need more than k of them, and a pool full of copies would end
+ * the walk before it saw anything else. */
+static uint32_t tie_limit(const struct vz_walk *walk, uint32_t ef)
+{
+    uint32_t k = walk->search ? walk->search->k : 1;
+    return VZ_MAX(k, (ef + 1) / 2);
+}
+
+/* A pool holds enough copies already: the key pushes out the last of them, or nothing. `low` is
+ * where it would go. */
+static uint32_t pool_insert_copy(uint64_t *pool, uint32_t count, uint32_t low, uint32_t last,
+                                 uint64_t key)
+{
+    if (low > last)
+        return count;
+    memmove(pool + low + 1, pool + low, (last - low) * sizeof *pool);
+    pool[low] = key;
+    return low;
+}
+
 /* Puts a key into a pool sorted best first, dropping the worst when there are more than ef.
- * Returns where it went; `count` when it was worse than all of a full pool. */
-static uint32_t pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint64_t key)
+ * Returns where it went; `count` when it was not taken. */
+static inline uint32_t pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint32_t ties,
+                                   uint64_t key)
 {
     uint32_t low = 0, high = *count;
     if (high == ef && key <= pool[high - 1])
@@ -221,6 +243,17 @@ static uint32_t pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint64
             low = middle + 1;
         else
             high = middle;
+    }
+    uint32_t order = vz_key_order(key);
+    if ((low && vz_key_order(pool[low - 1]) == order) ||
+        (low < *count && vz_key_order(pool[low]) == order)) {
+        uint32_t from = low, to = low;
+        while (from && vz_key_order(pool[from - 1]) == order)
+            from--;
+        while (to < *count && vz_key_order(pool[to]) == order)
+            to++;
+        if (to - from >= ties)
+            return pool_insert_copy(pool, *count, low, to - 1, key);
     }
     uint32_t keep = *count < ef ? (*count)++ : ef - 1;
     memmove(pool + low + 1, pool + low, (keep - low) * sizeof *pool);
@@ -241,7 +274,7 @@ static void fetch_links(const struct vz_walk *walk, uint32_t row, unsigned level
 void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
-    uint32_t at = 0;
+    uint32_t at = 0, ties = tie_limit(walk, ef);
     while (at < s->pool_count) {
         if (!(s->pool[at] & VZ_KEY_OPEN)) {
             at++;
@@ -259,7 +292,7 @@ void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
         walk->hops++;
         for (uint32_t i = 0; i < count; i++) {
             uint64_t key = vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN;
-            uint32_t went = pool_insert(s->pool, &s->pool_count, ef, key);
+            uint32_t went = pool_insert(s->pool, &s->pool_count, ef, ties, key);
             at = VZ_MIN(at, went);
         }
     }
@@ -319,7 +352,7 @@ static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef)
         return;
     heap_push(s, key);
     if (search->accept(search->accept_context, vz_key_row(key)))
-        pool_insert(s->pool, &s->pool_count, ef, key);
+        pool_insert(s->pool, &s->pool_count, ef, tie_limit(walk, ef), key);
 }
 
 bool vz_walk_accept(struct vz_walk *walk, uint32_t ef)
