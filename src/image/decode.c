@@ -25,9 +25,12 @@
 enum {
     DEFAULT_MAX_BYTES = 100 * 1000 * 1000,
     SVG_MAX_BYTES = 10 * 1000 * 1000,
-    SVG_MAX_SIDE = 32767 /* librsvg's */
+    SVG_MAX_SIDE = 32767, /* librsvg's */
+    JPEG_MAX_SCANS = 50   /* encoders write 1 to about 15 */
 };
 static const double DEFAULT_MEGAPIXELS = 100;
+/* A drawing is as good at any size, and its filters cost time by the pixel. */
+static const double SVG_MAX_MEGAPIXELS = 25;
 
 static void to_log(const char *domain, GLogLevelFlags level, const char *text, void *context)
 {
@@ -336,6 +339,10 @@ static enum vz_status check_bytes(struct vz_slice bytes, size_t max_bytes,
                        other ? "not a supported picture but " : "not a picture of a known format",
                        other ? other : "");
     }
+    int scans = *format == VZ_FORMAT_JPEG ? vz_jpeg_scan_count(bytes) : 0;
+    if (scans > JPEG_MAX_SCANS)
+        return vz_fail(err, VZ_LIMIT, "the JPEG has %d scans; the limit is %d scans", scans,
+                       JPEG_MAX_SCANS);
     if (*format == VZ_FORMAT_SVG) {
         if (bytes.len > SVG_MAX_BYTES)
             return vz_fail(err, VZ_LIMIT, "the SVG has %zu bytes; the limit for SVG is %d bytes",
@@ -375,6 +382,8 @@ enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limi
                          SVG_MAX_SIDE);
         goto out;
     }
+    if (format == VZ_FORMAT_SVG)
+        max_megapixels = VZ_MIN(max_megapixels, SVG_MAX_MEGAPIXELS);
     if ((status = check_size(image, max_megapixels, err)) != VZ_OK)
         goto out;
     out->file_width = image->Xsize;

@@ -53,7 +53,8 @@ void vz_image_stop(void);
  *
  * max_megapixels counts the one page that is decoded. A file cut off in the middle is an error, not
  * half a picture. An SVG reaches no other file or host: what it refers to is left out, and one
- * with pictures embedded as data: addresses is refused.
+ * with pictures embedded as data: addresses is refused; so is one of more than 10 MB, 25 megapixels
+ * or endless filters, and a JPEG of more than 50 scans.
  * NULL limits: the defaults. Blocks; allocates up to 3 bytes a pixel. Bytes are not kept.
  * Errors: VZ_BAD_IMAGE (text says what is wrong), VZ_LIMIT (text names limit and size), VZ_BUDGET
  * (no memory); *out is empty then. */

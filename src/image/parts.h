@@ -26,6 +26,8 @@ enum vz_image_format vz_image_sniff(struct vz_slice bytes);
 const char *vz_image_format_name(enum vz_image_format format);
 /* A word for bytes that are a known file of a kind not read here ("BMP", "PDF"), or NULL. */
 const char *vz_image_sniff_other(struct vz_slice bytes);
+/* Scans in a JPEG, up to the end of the first image. */
+int vz_jpeg_scan_count(struct vz_slice bytes);
 /* NULL when librsvg may have the text, otherwise what is not allowed in it. */
 const char *vz_svg_objection(struct vz_slice bytes);
 

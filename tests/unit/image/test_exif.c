@@ -274,6 +274,45 @@ static void damage_is_harmless(void **state)
     }
 }
 
+/* A TIFF file carries these directories itself: three pixels in a row, stored turned. */
+static void a_tiff_file_is_read_itself(void **state)
+{
+    for (int big = 0; big < 2; big++) {
+        struct writer w;
+        begin(&w, big);
+        size_t ifd0 = directory(&w, 11), exif = directory(&w, 1);
+        size_t pixels = w.len;
+        memcpy(w.bytes + pixels, "\xFF\0\0\0\xFF\0\0\0\xFF", 9);
+        w.len += 10;
+        size_t bits = w.len;
+        for (int i = 0; i < 3; i++, w.len += 2)
+            put(&w, w.len, 8, 2);
+        add_short(&w, ifd0, 256, 3);
+        add_short(&w, ifd0, 257, 1);
+        put(&w, add(&w, ifd0, 258, 3, 3), (uint32_t)bits, 4);
+        add_short(&w, ifd0, 259, 1);
+        add_short(&w, ifd0, 262, 2);
+        add_long(&w, ifd0, 273, (uint32_t)pixels);
+        add_short(&w, ifd0, 0x0112, 6);
+        add_short(&w, ifd0, 277, 3);
+        add_short(&w, ifd0, 278, 1);
+        add_long(&w, ifd0, 279, 9);
+        add_long(&w, ifd0, 0x8769, (uint32_t)exif);
+        add_text(&w, exif, 0x9003, "2024:05:01 10:11:12");
+        struct vz_image image;
+        struct vz_error err = {0};
+        struct vz_slice bytes = {(const char *)w.bytes, w.len};
+        if (vz_image_decode(bytes, NULL, 0, &image, &err) != VZ_OK)
+            fail_msg("%s", err.text);
+        assert_string_equal(image.format, "tiff");
+        assert_string_equal(image.exif.date_iso, "2024-05-01T10:11:12.000Z");
+        assert_int_equal(image.width, 1);
+        assert_int_equal(image.height, 3);
+        assert_memory_equal(image.rgb, "\xFF\0\0\0\xFF\0\0\0\xFF", 9);
+        vz_image_deinit(&image);
+    }
+}
+
 /* Values by Pillow 12 (getexif, get_ifd 0x8769 and 0x8825). */
 static void real_cameras(void **state)
 {
@@ -307,6 +346,7 @@ int main(void)
         cmocka_unit_test(orientations),
         cmocka_unit_test(cycles_end),
         cmocka_unit_test(damage_is_harmless),
+        cmocka_unit_test(a_tiff_file_is_read_itself),
         cmocka_unit_test(real_cameras),
     };
     return cmocka_run_group_tests(tests, start_images, NULL);

@@ -126,6 +126,37 @@ static void bombs(void **state)
         }
 }
 
+/* A progressive JPEG whose last scan is repeated: small, and endless work without a limit. */
+static void jpeg_of_many_scans(void **state)
+{
+    struct vz_buf good =
+        read_path(data_path("hostile/jpeg/corpus/video-001.q50.440.progressive.jpeg"));
+    assert_int_equal(decode_or_explain(vz_buf_slice(&good), 0, "progressive"), VZ_OK);
+    const char *scan = NULL;
+    for (const char *p = good.data;
+         (p = memmem(p, good.len - (size_t)(p - good.data), "\xFF\xDA", 2)); p++)
+        scan = p;
+    assert_non_null(scan);
+    size_t scan_len = good.len - 2 - (size_t)(scan - good.data);
+    for (int more = 10; more <= 1000; more *= 10) {
+        struct vz_buf bad = {0};
+        struct vz_error err = {0};
+        struct vz_image image;
+        vz_buf_append(&bad, good.data, good.len - 2);
+        for (int i = 0; i < more; i++)
+            vz_buf_append(&bad, scan, scan_len);
+        vz_buf_append(&bad, "\xFF\xD9", 2);
+        enum vz_status status = vz_image_decode(vz_buf_slice(&bad), NULL, 0, &image, &err);
+        if (more > 50) {
+            assert_int_equal(status, VZ_LIMIT);
+            assert_non_null(strstr(err.text, "scans"));
+        }
+        vz_image_deinit(&image);
+        vz_buf_deinit(&bad);
+    }
+    vz_buf_deinit(&good);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,6 +165,7 @@ int main(void)
         cmocka_unit_test(orientation_samples),
         cmocka_unit_test(damaged_good_files),
         cmocka_unit_test(bombs),
+        cmocka_unit_test(jpeg_of_many_scans),
     };
     return cmocka_run_group_tests(tests, start_images, NULL);
 }
