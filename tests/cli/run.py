@@ -1,0 +1,378 @@
+#!/usr/bin/env python3
+"""The command line as a person uses it: register, find, serve, their errors and exit codes.
+
+    tests/cli/run.py --bin build/vizsla [--only WORD]
+
+Runs the real program on real folders, with and without a server, with the project's sample dogs and,
+where ../shared/data is there, the tutorial's photos. Ends with `N passed, N failed, N skipped`.
+Standard library only.
+"""
+import argparse
+import json
+import os
+import pathlib
+import pty
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SAMPLES = ROOT / "samples"
+SHARED = pathlib.Path(os.environ.get("VIZSLA_TEST_DATA", ROOT.parent / "shared/data"))
+
+
+class Skip(Exception):
+    pass
+
+
+class Bench:
+    """One test's folder and program."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, pathlib.Path(folder)
+        self.data = str(self.folder / "data")
+        self.server = None
+
+    def run(self, *words, env=None, timeout=120):
+        environment = {**os.environ, "VIZSLA_DATA": self.data, **(env or {})}
+        return subprocess.run([self.binary, *map(str, words)], capture_output=True, text=True,
+                              timeout=timeout, env=environment, stdin=subprocess.DEVNULL)
+
+    def serve(self, *words):
+        self.server = subprocess.Popen(
+            [self.binary, "serve", "--data", self.data, "--port", "0", "--log-level", "warn", *words],
+            stdout=subprocess.PIPE, text=True)
+        line = self.server.stdout.readline()
+        match = re.search(r"serves (http\S+)", line)
+        assert match, f"the server said {line!r}"
+        return match.group(1)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.server and self.server.poll() is None:
+            self.server.send_signal(how)
+            return self.server.wait(timeout=30)
+        return None
+
+
+def equal(seen, expected):
+    assert seen == expected, f"expected {expected!r}, saw {seen!r}"
+
+
+def contains(text, *parts):
+    for part in parts:
+        assert part in text, f"no {part!r} in {text!r}"
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def register_samples(bench, *words):
+    done = bench.run("register", "--from", SAMPLES / "register.json", *words)
+    equal(done.returncode, 0)
+    return done
+
+
+# ---- tests: each takes a Bench ------------------------------------------------------------------
+
+def help_is_there_for_every_command(bench):
+    top = bench.run("--help")
+    equal(top.returncode, 0)
+    for command in ("serve", "register", "find", "version"):
+        contains(top.stdout, command)
+        page = bench.run(command, "--help")
+        equal(page.returncode, 0)
+        contains(page.stdout, "Usage: vizsla " + command, "--help")
+    for command in ("serve", "register", "find"):
+        contains(bench.run(command, "--help").stdout, "Examples:")
+
+
+def wrong_words_are_told(bench):
+    for words, part in [
+            ((), "Usage"), (("frobnicate",), "no command 'frobnicate'"), (("find",), "one picture"),
+            (("find", "a", "b"), "one picture"), (("find", "--top", "0", "a"), "from 1 to 1000"),
+            (("find", "--top", "many", "a"), "from 1 to 1000"), (("find", "--color", "a"), "no such option"),
+            (("find", "a", "--top"), "needs a value"), (("find", "--json=yes", "a"), "takes no value"),
+            (("register", "x.png"), "--name"), (("register", "--name", "X"), "PICTURE"),
+            (("serve", "--port", "99999"), "from 0 to 65535"), (("serve", "--max-memory", "lots"), "512m"),
+            (("serve", "there"), "unexpected 'there'")]:
+        done = bench.run(*words)
+        equal(done.returncode, 2)
+        contains(done.stderr, part)
+        equal(done.stdout, "")
+
+
+def version_is_json_too(bench):
+    seen = json.loads(bench.run("version", "--json").stdout)
+    equal(seen["elasticsearch_api"], "8.19")
+    contains(bench.run("version").stdout, seen["vizsla"])
+
+
+def the_lost_sample_is_found(bench):
+    contains(register_samples(bench).stdout, " registered")
+    done = bench.run("find", SAMPLES / "lost.svg")
+    equal(done.returncode, 0)
+    contains(done.stdout, "This looks like Luigi", "Ully")
+    found = json.loads(bench.run("find", SAMPLES / "lost.svg", "--json", "--top", "3").stdout)
+    equal((found["found"], found["dogs"][0]["dog_id"], len(found["dogs"])), (True, "Luigi", 3))
+    assert found["dogs"][0]["score"] > found["dogs"][1]["score"]
+
+
+def registering_again_adds_nothing(bench):
+    count = len(json.loads((SAMPLES / "register.json").read_text())["dogs"])
+    equal(json.loads(register_samples(bench, "--json").stdout)["registered"], count)
+    again = json.loads(register_samples(bench, "--json").stdout)
+    equal((again["registered"], again["updated"], again["failed"]), (0, count, []))
+    found = json.loads(bench.run("find", SAMPLES / "lost.svg", "--json").stdout)
+    equal(found["registered"], count)
+
+
+def a_changed_owner_is_brought_up_to_date(bench):
+    picture = SAMPLES / json.loads((SAMPLES / "register.json").read_text())["dogs"][0]["file"]
+    for owner in ("Anna", "Ben"):
+        equal(bench.run("register", "--name", "Rex", "--owner", owner, picture).returncode, 0)
+    found = json.loads(bench.run("find", picture, "--json").stdout)
+    equal((found["registered"], found["dogs"][0]["owner_name"]), (1, "Ben"))
+
+
+def several_pictures_of_one_dog_are_one_match(bench):
+    files = [SAMPLES / d["file"] for d in json.loads((SAMPLES / "register.json").read_text())["dogs"]]
+    equal(bench.run("register", "--name", "Many", *files[:3]).returncode, 0)
+    equal(bench.run("register", "--name", "One", files[3]).returncode, 0)
+    found = json.loads(bench.run("find", files[0], "--json").stdout)
+    equal(sorted(d["dog_id"] for d in found["dogs"]), ["Many", "One"])
+    equal(found["registered"], 4)
+
+
+def a_bad_picture_is_told_and_the_rest_registered(bench):
+    good = SAMPLES / json.loads((SAMPLES / "register.json").read_text())["dogs"][0]["file"]
+    shutil.copy(good, bench.folder / "good.svg")
+    (bench.folder / "text.png").write_text("this is no picture")
+    (bench.folder / "empty.jpg").write_text("")
+    (bench.folder / "list.json").write_text(json.dumps({"dogs": [
+        {"dog_id": "Text", "file": "text.png"}, {"dog_id": "Good", "file": "good.svg", "breed": "b"},
+        {"dog_id": "Empty", "file": "empty.jpg"}, {"dog_id": "None", "file": "none.jpg"}]}))
+    done = bench.run("register", "--from", bench.folder / "list.json")
+    equal(done.returncode, 1)
+    contains(done.stdout, "1 registered", "3 failed")
+    for name in ("Text not registered", "Empty not registered", "None not registered", "none.jpg"):
+        contains(done.stderr, name)
+    equal(len(done.stderr.strip().splitlines()), 3)
+    summary = json.loads(bench.run("register", "--from", bench.folder / "list.json", "--json").stdout)
+    equal([f["dog_id"] for f in summary["failed"]], ["Text", "Empty", "None"])
+
+
+def bad_lists_are_told(bench):
+    path = bench.folder / "list.json"
+    for text, part in [("{", "list.json"), ('{"cats": []}', '"dogs"'), ('{"dogs": [{"file": "x"}]}', "dogs[0]"),
+                       ('{"dogs": [{"dog_id": 7, "file": "x"}]}', "dogs[0]")]:
+        path.write_text(text)
+        done = bench.run("register", "--from", path)
+        equal(done.returncode, 2)
+        contains(done.stderr, part)
+    done = bench.run("register", "--from", bench.folder / "absent.json")
+    equal(done.returncode, 2)
+    contains(done.stderr, "absent.json")
+
+
+def finding_before_registering_says_what_to_do(bench):
+    done = bench.run("find", SAMPLES / "lost.svg")
+    equal(done.returncode, 2)
+    contains(done.stderr, "vizsla register --name")
+    bench.serve()
+    done = bench.run("find", SAMPLES / "lost.svg")
+    equal(done.returncode, 2)
+    contains(done.stderr, "vizsla register --name")
+
+
+def something_else_is_no_good_match(bench):
+    register_samples(bench)
+    noise = bench.folder / "noise.svg"
+    noise.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="300" height="300">'
+                     '<rect width="300" height="300" fill="#00f"/>'
+                     + "".join(f'<circle cx="{i * 37 % 300}" cy="{i * 61 % 300}" r="{i % 23}" fill="#f{i % 10}0"/>'
+                               for i in range(200)) + "</svg>")
+    done = bench.run("find", noise)
+    equal(done.returncode, 1)
+    contains(done.stdout, "No good match")
+    equal(json.loads(bench.run("find", noise, "--json").stdout)["found"], False)
+
+
+def through_a_server_and_without_it_the_same(bench):
+    url = bench.serve()
+    contains(register_samples(bench).stdout, url)
+    through = json.loads(bench.run("find", SAMPLES / "lost.svg", "--json").stdout)
+    equal(through["where"], url)
+    by_url = json.loads(bench.run("find", "--url", url, SAMPLES / "lost.svg", "--json").stdout)
+    contains(get(url + "/_cat/indices"), "dog-image-index")
+    equal(bench.stop(), 0)
+    alone = json.loads(bench.run("find", SAMPLES / "lost.svg", "--json").stdout)
+    equal(alone["where"], bench.data)
+    for other in (by_url, alone):
+        equal([(d["dog_id"], d["score"]) for d in other["dogs"]],
+              [(d["dog_id"], d["score"]) for d in through["dogs"]])
+
+
+def a_killed_server_loses_nothing(bench):
+    bench.serve()
+    register_samples(bench)
+    bench.stop(signal.SIGKILL)
+    found = json.loads(bench.run("find", SAMPLES / "lost.svg", "--json").stdout)
+    equal((found["where"], found["dogs"][0]["dog_id"]), (bench.data, "Luigi"))
+
+
+def a_second_server_on_the_folder_is_refused(bench):
+    url = bench.serve()
+    done = bench.run("serve", "--port", "0")
+    equal(done.returncode, 2)
+    contains(done.stderr, bench.data)
+    get(url)
+    other = bench.run("serve", "--data", bench.folder / "other", "--port", url.rsplit(":", 1)[1])
+    equal(other.returncode, 2)
+    contains(other.stderr, url.rsplit(":", 1)[1])
+
+
+def beyond_loopback_is_refused_with_advice(bench):
+    for host in ("0.0.0.0", "::", "192.0.2.1"):
+        done = bench.run("serve", "--host", host, "--port", "0")
+        equal(done.returncode, 2)
+        contains(done.stderr, "--allow-remote-without-security")
+    contains(bench.run("serve", "--host", "localhost").stderr, "numeric address")
+
+
+def nobody_at_the_url_is_told(bench):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    done = bench.run("find", "--url", f"http://127.0.0.1:{port}", SAMPLES / "lost.svg")
+    equal(done.returncode, 2)
+    contains(done.stderr, str(port))
+
+
+def a_stopping_server_finishes_and_frees_the_folder(bench):
+    url = bench.serve()
+    register_samples(bench)
+    began = time.monotonic()
+    equal(bench.stop(signal.SIGINT), 0)
+    assert time.monotonic() - began < 10
+    equal(bench.run("find", SAMPLES / "lost.svg").returncode, 0)
+    try:
+        get(url)
+        raise AssertionError("still serving")
+    except OSError:
+        pass
+
+
+def a_progress_bar_and_a_picture_on_a_terminal(bench):
+    def on_terminal(*words):
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.environ.update(VIZSLA_DATA=bench.data, TERM="xterm-256color", COLORTERM="truecolor")
+            os.execv(bench.binary, [bench.binary, *map(str, words)])
+        out = b""
+        while True:
+            try:
+                if not select.select([fd], [], [], 60)[0]:
+                    break
+                part = os.read(fd, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            out += part
+        _, status = os.waitpid(pid, 0)
+        os.close(fd)
+        equal(os.waitstatus_to_exitcode(status), 0)
+        return out.decode(errors="replace")
+    contains(on_terminal("register", "--from", SAMPLES / "register.json"), "registering", "left")
+    out = on_terminal("find", SAMPLES / "lost.svg")
+    contains(out, "\x1b[", "Luigi")
+    assert len(out) > 2000, "no picture"
+    assert "\x1b[" not in bench.run("find", SAMPLES / "lost.svg").stdout, "escape codes in a pipe"
+
+
+def names_cannot_drive_the_terminal(bench):
+    picture = SAMPLES / json.loads((SAMPLES / "register.json").read_text())["dogs"][0]["file"]
+    equal(bench.run("register", "--name", "E\x1b[31mvil", "--owner", "日本語", picture).returncode, 0)
+    out = bench.run("find", picture).stdout
+    assert "\x1b" not in out, repr(out)
+    contains(out, "日本語")
+
+
+def the_tutorials_photos_find_luigi(bench):
+    if not (SHARED / "dogs").is_dir():
+        raise Skip("there is no ../shared/data/dogs")
+    done = bench.run("register", "--from", SHARED / "dogs/register.json", "--json")
+    equal((done.returncode, json.loads(done.stdout)["registered"]), (0, 11))
+    found = json.loads(bench.run("find", SHARED / "lost-dogs/lost_dog1.png", "--json").stdout)
+    equal(found["dogs"][0]["dog_id"], "Luigi")
+    equal(found["dogs"][0]["owner_name"], "Ully")
+
+
+def the_cameras_date_and_place_are_kept(bench):
+    folder = SHARED / "exif/gps"
+    if not folder.is_dir():
+        raise Skip("there is no ../shared/data/exif")
+    picture = next(p for p in sorted(folder.iterdir()) if p.name.startswith("DSCN0010"))
+    equal(bench.run("register", "--name", "Walker", picture).returncode, 0)
+    dog = json.loads(bench.run("find", picture, "--json").stdout)["dogs"][0]
+    contains(dog["date"], "2008-10-22T")
+    assert abs(dog["location"]["lat"] - 43.467) < 0.01 and abs(dog["location"]["lon"] - 11.885) < 0.01, dog
+    equal(dog["match"], "same picture")
+
+
+def a_picture_over_the_limit_is_refused(bench):
+    picture = bench.folder / "big.svg"
+    picture.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="3000" height="3000">'
+                       '<rect width="9" height="9"/></svg>')
+    done = bench.run("register", "--name", "Big", "--max-megapixels", "5", picture)
+    equal(done.returncode, 1)
+    contains(done.stderr, "megapixel")
+
+
+TESTS = [value for name, value in list(globals().items())
+         if callable(value) and getattr(value, "__code__", None)
+         and value.__code__.co_varnames[:1] == ("bench",) and name != "register_samples"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    binary = str(pathlib.Path(options.bin).resolve())
+    passed = failed = skipped = 0
+    for test in TESTS:
+        name = test.__name__.replace("_", " ")
+        if options.only not in test.__name__:
+            continue
+        with tempfile.TemporaryDirectory(prefix="vizsla-cli-") as folder:
+            bench = Bench(binary, folder)
+            try:
+                test(bench)
+                passed += 1
+                print(f"ok   {name}")
+            except Skip as reason:
+                skipped += 1
+                print(f"SKIP {name}: {reason}")
+            except Exception:  # noqa: BLE001 - any failure is a failed test
+                failed += 1
+                print(f"FAIL {name}\n     " + traceback.format_exc(limit=-2).replace("\n", "\n     "))
+            finally:
+                bench.stop(signal.SIGKILL)
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
