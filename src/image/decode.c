@@ -250,7 +250,7 @@ static void read_exif(enum vz_image_format format, struct vz_slice bytes, VipsIm
  */
 static int whole_factor(int shorter, int target)
 {
-    return target > 0 ? VZ_MAX(shorter / (2 * target), 1) : 1;
+    return target > 0 ? VZ_MAX(shorter / 2 / target, 1) : 1;
 }
 
 /* Reopens *image smaller where the loader can do it cheaply; *factor is what remains to shrink. */
@@ -275,7 +275,8 @@ static bool reopen_smaller(enum vz_image_format format, struct vz_slice bytes, i
         double scale = (target + 0.5) / shorter; /* rounds to no less; fit() trims */
         double side_cap = (double)SVG_MAX_SIDE / longer;
         double area_cap = sqrt(max_megapixels * 1e6 / ((double)shorter * longer));
-        opening.scale = VZ_MIN(scale, VZ_MAX(VZ_MIN(side_cap, area_cap), 1.0));
+        scale = VZ_MIN(scale, VZ_MAX(VZ_MIN(side_cap, area_cap), 1.0));
+        opening.scale = VZ_MAX(scale, 0.001); /* the loader's least */
         *factor = 1;
     }
     if (opening.shrink == 1 && opening.scale == 1.0)
@@ -354,6 +355,34 @@ static enum vz_status check_bytes(struct vz_slice bytes, size_t max_bytes,
     return VZ_OK;
 }
 
+/* Opens the header and holds it against the limits; *image is the caller's to release. */
+static enum vz_status open_checked(enum vz_image_format format, struct vz_slice bytes,
+                                   double max_megapixels, const char *what, VipsImage **image,
+                                   struct vz_error *err)
+{
+    *image = open_image(format, bytes, (struct opening){1, 1.0});
+    if (!*image)
+        return fail_vips(err, what);
+    if (format == VZ_FORMAT_SVG && svg_is_too_large(bytes, *image))
+        return vz_fail(err, VZ_LIMIT, "the SVG is too large; a side is at most %d pixels",
+                       SVG_MAX_SIDE);
+    return check_size(*image, max_megapixels, err);
+}
+
+static enum vz_status turn_upright(struct vz_image *image, struct vz_error *err)
+{
+    int orientation = image->exif.orientation;
+    image->rgb = vz_rgb_orient(image->rgb, &image->width, &image->height, orientation);
+    if (!image->rgb)
+        return vz_fail(err, VZ_BUDGET, "no memory to turn a picture upright");
+    if (orientation >= 5) {
+        int width = image->file_width;
+        image->file_width = image->file_height;
+        image->file_height = width;
+    }
+    return VZ_OK;
+}
+
 enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limits *limits,
                                int target_side, struct vz_image *out, struct vz_error *err)
 {
@@ -369,22 +398,12 @@ enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limi
     enum vz_status status = check_bytes(bytes, max_bytes, &format, err);
     if (status != VZ_OK)
         return status;
+    if (format == VZ_FORMAT_SVG)
+        max_megapixels = VZ_MIN(max_megapixels, SVG_MAX_MEGAPIXELS);
     snprintf(out->format, sizeof out->format, "%s", vz_image_format_name(format));
     snprintf(what, sizeof what, "not a readable %s", out->format);
 
-    image = open_image(format, bytes, (struct opening){1, 1.0});
-    if (!image) {
-        status = fail_vips(err, what);
-        goto out;
-    }
-    if (format == VZ_FORMAT_SVG && svg_is_too_large(bytes, image)) {
-        status = vz_fail(err, VZ_LIMIT, "the SVG is too large; a side is at most %d pixels",
-                         SVG_MAX_SIDE);
-        goto out;
-    }
-    if (format == VZ_FORMAT_SVG)
-        max_megapixels = VZ_MIN(max_megapixels, SVG_MAX_MEGAPIXELS);
-    if ((status = check_size(image, max_megapixels, err)) != VZ_OK)
+    if ((status = open_checked(format, bytes, max_megapixels, what, &image, err)) != VZ_OK)
         goto out;
     out->file_width = image->Xsize;
     out->file_height = image->Ysize;
@@ -397,22 +416,14 @@ enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limi
     if ((status = take_pixels(image, out, err)) != VZ_OK ||
         (status = fit(out, target_side, err)) != VZ_OK)
         goto out;
-    if (format != VZ_FORMAT_HEIF && format != VZ_FORMAT_AVIF) { /* libheif has turned those */
-        out->rgb = vz_rgb_orient(out->rgb, &out->width, &out->height, out->exif.orientation);
-        if (!out->rgb) {
-            status = vz_fail(err, VZ_BUDGET, "no memory to turn a picture upright");
-            goto out;
-        }
-        if (out->exif.orientation >= 5) {
-            int width = out->file_width;
-            out->file_width = out->file_height;
-            out->file_height = width;
-        }
-    }
+    if (format != VZ_FORMAT_HEIF && format != VZ_FORMAT_AVIF) /* libheif has turned those */
+        status = turn_upright(out, err);
 out:
     if (image)
         g_object_unref(image);
     if (status != VZ_OK)
         vz_image_deinit(out);
+    else
+        vips_error_clear(); /* a loader's complaint about a picture that was read all the same */
     return status;
 }

@@ -24,6 +24,12 @@ static inline int start_images(void **state)
     return vz_image_start(&err) == VZ_OK ? 0 : -1;
 }
 
+static inline int stop_images(void **state)
+{
+    vz_image_stop();
+    return 0;
+}
+
 /* The path of `name` in the shared data; skips the test aloud when the folder is not there. */
 static inline const char *data_path(const char *name)
 {

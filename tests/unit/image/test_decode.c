@@ -1,6 +1,8 @@
 /* Decoding the shared photos: upright, of the wanted size, within limits. */
 #include "support.h"
 
+#include <limits.h>
+
 static void check_orientations(const char *kind, int width, int height)
 {
     char name[64];
@@ -82,7 +84,8 @@ static void bytes_of_no_picture_are_named(void **state)
 
 static void the_shorter_side_is_the_target(void **state)
 {
-    static const int targets[] = {1, 7, 64, 224, 256, 599, 600, 601, 1199, 1200, 1201, 5000};
+    static const int targets[] = {1,   7,    64,   224,  256,  599,    600,
+                                  601, 1199, 1200, 1201, 5000, INT_MAX};
     for (size_t i = 0; i < VZ_COUNT_OF(targets); i++) {
         struct vz_image image = decode_data("exif-orientation/Portrait_7.jpg", targets[i]);
         assert_int_equal(image.width, VZ_MIN(targets[i], 1200));
@@ -100,5 +103,5 @@ int main(void)
         cmocka_unit_test(bytes_of_no_picture_are_named),
         cmocka_unit_test(the_shorter_side_is_the_target),
     };
-    return cmocka_run_group_tests(tests, start_images, NULL);
+    return cmocka_run_group_tests(tests, start_images, stop_images);
 }

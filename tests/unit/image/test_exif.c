@@ -349,5 +349,5 @@ int main(void)
         cmocka_unit_test(a_tiff_file_is_read_itself),
         cmocka_unit_test(real_cameras),
     };
-    return cmocka_run_group_tests(tests, start_images, NULL);
+    return cmocka_run_group_tests(tests, start_images, stop_images);
 }

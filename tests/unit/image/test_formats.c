@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "image/parts.h"
 
+#include <limits.h>
 #include <vips/vips.h>
 
 enum { WIDTH = 96, HEIGHT = 64 };
@@ -160,6 +161,10 @@ static void svg(void **state)
         assert_four_colours(&image, 1);
         vz_image_deinit(&image);
     }
+    struct vz_image huge = decode_text(drawing, INT_MAX);
+    assert_true((double)huge.width * huge.height <= 26e6);
+    assert_four_colours(&huge, 1);
+    vz_image_deinit(&huge);
     struct vz_image clear =
         decode_text("<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'/>", 0);
     assert_pixel_near(&clear, 4, 4, 255, 255, 255, 0);
@@ -526,5 +531,5 @@ int main(void)
         cmocka_unit_test(damaged),
         cmocka_unit_test(untrusted_loaders_are_blocked),
     };
-    return cmocka_run_group_tests(tests, start_images, NULL);
+    return cmocka_run_group_tests(tests, start_images, stop_images);
 }

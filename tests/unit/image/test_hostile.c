@@ -167,5 +167,5 @@ int main(void)
         cmocka_unit_test(bombs),
         cmocka_unit_test(jpeg_of_many_scans),
     };
-    return cmocka_run_group_tests(tests, start_images, NULL);
+    return cmocka_run_group_tests(tests, start_images, stop_images);
 }

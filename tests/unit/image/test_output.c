@@ -254,5 +254,5 @@ int main(void)
         cmocka_unit_test(terminal_does_what_the_environment_says),
         cmocka_unit_test(threads_agree),
     };
-    return cmocka_run_group_tests(tests, start_images, NULL);
+    return cmocka_run_group_tests(tests, start_images, stop_images);
 }
