@@ -21,7 +21,7 @@ static void check_orientations(const char *kind, int width, int height)
                              target ? target : VZ_MIN(width, height));
             assert_true((image.width > image.height) == (width > height));
             double away = difference(&first, &image);
-            if (away > 3.0)
+            if (away > 1.0)
                 fail_msg("%s differs from the first by %.2f levels", name, away);
             vz_image_deinit(&image);
         }
