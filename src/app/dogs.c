@@ -46,21 +46,33 @@ static const char INDEX_BODY[] =
     "\"image_embedding\":{\"type\":\"dense_vector\",\"dims\":512,\"index\":true,"
     "\"similarity\":\"cosine\",\"meta\":{\"model\":\"" VZ_EYE_ID "\"}}}}}";
 
+/* One request whose answer must be a success; parses it. Free *doc, also after an error. */
+static enum vz_status ask(const struct vz_transport *transport, const char *method,
+                          const char *path, struct vz_slice body, const char *doing,
+                          struct vz_json_doc **doc, struct vz_json *root, struct vz_error *err)
+{
+    struct vz_buf answer = {0};
+    int http_status = 0;
+    const char *type = strstr(path, "/_bulk") ? "application/x-ndjson" : NULL;
+    *doc = NULL;
+    enum vz_status status =
+        transport->call(transport->context, method, path, body, type, &http_status, &answer, err);
+    if (status == VZ_OK)
+        status = vz_transport_check(http_status, vz_buf_slice(&answer), doing, err);
+    if (status == VZ_OK)
+        status = vz_json_parse(vz_buf_slice(&answer), doc, root, err);
+    vz_buf_deinit(&answer);
+    return status;
+}
+
 /* The vectors of one index come from one model: comparing across models finds nonsense. An index
  * without a model's name (made by another program) is trusted. */
 static enum vz_status check_model(const struct vz_transport *transport, struct vz_error *err)
 {
-    struct vz_buf answer = {0};
-    struct vz_json_doc *doc = NULL;
+    struct vz_json_doc *doc;
     struct vz_json root, model;
-    int http_status = 0;
-    enum vz_status status =
-        transport->call(transport->context, "GET", "/" VZ_DOG_INDEX "/_mapping", (struct vz_slice){0},
-                        NULL, &http_status, &answer, err);
-    if (status == VZ_OK)
-        status = vz_transport_check(http_status, vz_buf_slice(&answer), "reading the mapping", err);
-    if (status == VZ_OK)
-        status = vz_json_parse(vz_buf_slice(&answer), &doc, &root, err);
+    enum vz_status status = ask(transport, "GET", "/" VZ_DOG_INDEX "/_mapping", (struct vz_slice){0},
+                                "reading the mapping", &doc, &root, err);
     if (status == VZ_OK && vz_json_get(root, VZ_DOG_INDEX, &root) &&
         vz_json_get_path(root, "mappings.properties.image_embedding.meta.model", &model)) {
         struct vz_slice name = vz_json_string(model);
@@ -71,7 +83,6 @@ static enum vz_status check_model(const struct vz_transport *transport, struct v
                              (int)name.len, name.ptr);
     }
     vz_json_free(doc);
-    vz_buf_deinit(&answer);
     return status;
 }
 
@@ -150,33 +161,27 @@ static void report_item(struct vz_json item, struct vz_dog_report *report)
             reason.ptr);
 }
 
-static enum vz_status read_bulk_answer(struct vz_slice answer, size_t count,
+static enum vz_status read_bulk_answer(struct vz_json root, size_t count,
                                        struct vz_dog_report *reports, struct vz_error *err)
 {
-    struct vz_json_doc *doc = NULL;
-    struct vz_json root, items, item;
-    enum vz_status status = vz_json_parse(answer, &doc, &root, err);
-    if (status != VZ_OK)
-        return status;
-    if (!vz_json_get(root, "items", &items) || vz_json_count(items) != count) {
-        status = vz_fail(err, VZ_IO, "the server answered a bulk request of %zu dogs with %zu items",
-                         count, vz_json_count(items));
-        goto out;
-    }
+    struct vz_json items = {0}, item;
+    if (!vz_json_get(root, "items", &items) || vz_json_count(items) != count)
+        return vz_fail(err, VZ_IO,
+                       "the server answered a bulk request of %zu dogs with %zu items", count,
+                       vz_json_count(items));
     struct vz_json_iter it = vz_json_iterate(items);
     for (size_t i = 0; i < count && vz_json_next(&it, NULL, &item); i++)
         report_item(item, &reports[i]);
-out:
-    vz_json_free(doc);
-    return status;
+    return VZ_OK;
 }
 
 enum vz_status vz_dog_repository_bulk_insert(const struct vz_transport *transport,
                                              const struct vz_dog *dogs, size_t count,
                                              struct vz_dog_report *reports, struct vz_error *err)
 {
-    struct vz_buf body = {0}, answer = {0};
-    int http_status = 0;
+    struct vz_buf body = {0};
+    struct vz_json_doc *doc;
+    struct vz_json root;
     for (size_t i = 0; i < count; i++) {
         char id[33];
         document_id(&dogs[i], id);
@@ -185,15 +190,12 @@ enum vz_status vz_dog_repository_bulk_insert(const struct vz_transport *transpor
         put_dog(&w, &dogs[i]);
         vz_buf_append_char(&body, '\n');
     }
-    enum vz_status status =
-        transport->call(transport->context, "POST", "/" VZ_DOG_INDEX "/_bulk?refresh=true",
-                        vz_buf_slice(&body), "application/x-ndjson", &http_status, &answer, err);
+    enum vz_status status = ask(transport, "POST", "/" VZ_DOG_INDEX "/_bulk?refresh=true",
+                                vz_buf_slice(&body), "registering", &doc, &root, err);
     if (status == VZ_OK)
-        status = vz_transport_check(http_status, vz_buf_slice(&answer), "registering", err);
-    if (status == VZ_OK)
-        status = read_bulk_answer(vz_buf_slice(&answer), count, reports, err);
+        status = read_bulk_answer(root, count, reports, err);
+    vz_json_free(doc);
     vz_buf_deinit(&body);
-    vz_buf_deinit(&answer);
     return status;
 }
 
@@ -250,25 +252,17 @@ static void keep_distinct(struct vz_json hits, size_t top, struct vz_arena *aren
 static enum vz_status count_registered(const struct vz_transport *transport, uint64_t *count,
                                        struct vz_error *err)
 {
-    struct vz_buf answer = {0};
-    struct vz_json_doc *doc = NULL;
+    struct vz_json_doc *doc;
     struct vz_json root, value;
-    int http_status = 0;
-    enum vz_status status =
-        transport->call(transport->context, "GET", "/" VZ_DOG_INDEX "/_count", (struct vz_slice){0},
-                        NULL, &http_status, &answer, err);
-    if (status == VZ_OK)
-        status = vz_transport_check(http_status, vz_buf_slice(&answer), "counting the dogs", err);
+    enum vz_status status = ask(transport, "GET", "/" VZ_DOG_INDEX "/_count", (struct vz_slice){0},
+                                "counting the dogs", &doc, &root, err);
     if (status == VZ_NO_INDEX)
         vz_fail(err, VZ_NO_INDEX,
                 "no dog is registered yet; register one first: vizsla register --name Luigi "
                 "photo.jpg");
-    if (status == VZ_OK)
-        status = vz_json_parse(vz_buf_slice(&answer), &doc, &root, err);
     if (status == VZ_OK && vz_json_get(root, "count", &value))
         *count = (uint64_t)vz_json_int(value);
     vz_json_free(doc);
-    vz_buf_deinit(&answer);
     return status;
 }
 
@@ -278,10 +272,9 @@ enum vz_status vz_dog_repository_search_by_image(const struct vz_transport *tran
                                                  struct vz_dog_matches *matches,
                                                  struct vz_error *err)
 {
-    struct vz_buf body = {0}, answer = {0};
+    struct vz_buf body = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root, hits;
-    int http_status = 0;
     *matches = (struct vz_dog_matches){0};
     size_t k = VZ_MIN(top * PICTURES_PER_DOG, (size_t)10000);
     vz_buf_append_str(&body, "{\"knn\":{\"field\":\"image_embedding\",\"query_vector\":");
@@ -294,16 +287,11 @@ enum vz_status vz_dog_repository_search_by_image(const struct vz_transport *tran
     if (status == VZ_OK)
         status = check_model(transport, err);
     if (status == VZ_OK)
-        status = transport->call(transport->context, "POST", "/" VZ_DOG_INDEX "/_search",
-                                 vz_buf_slice(&body), NULL, &http_status, &answer, err);
-    if (status == VZ_OK)
-        status = vz_transport_check(http_status, vz_buf_slice(&answer), "searching", err);
-    if (status == VZ_OK)
-        status = vz_json_parse(vz_buf_slice(&answer), &doc, &root, err);
+        status = ask(transport, "POST", "/" VZ_DOG_INDEX "/_search", vz_buf_slice(&body),
+                     "searching", &doc, &root, err);
     if (status == VZ_OK && vz_json_get_path(root, "hits.hits", &hits))
         keep_distinct(hits, top, arena, matches);
     vz_json_free(doc);
     vz_buf_deinit(&body);
-    vz_buf_deinit(&answer);
     return status;
 }
