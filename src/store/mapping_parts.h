@@ -1,0 +1,120 @@
+/* store/mapping_parts.h - what the files mapping*.c and document*.c share about a mapping.
+ *
+ * Private to those files. A field of the public header is the first member of a vz_mapping_node;
+ * nodes form the tree of objects, properties and multi-fields. Everything a mapping points to lives
+ * in its own arena, so that a mapping is one thing to copy and to free.
+ */
+#ifndef VZ_STORE_MAPPING_PARTS_H
+#define VZ_STORE_MAPPING_PARTS_H
+
+#include "base/strmap.h"
+#include "store/mapping.h"
+
+#include <stdatomic.h>
+
+#define VZ_MAX_MAPPING_DEPTH 20 /* index.mapping.depth.limit */
+
+/* A parameter as it was given, for printing back and for comparing on a merge. */
+struct vz_mapping_param {
+    struct vz_slice name;
+    struct vz_slice json;
+};
+
+struct vz_mapping_node {
+    struct vz_field field; /* first: a field's address is its node's */
+    bool dynamic_set, enabled_set;
+    bool coerce;         /* numbers: 1.5 and "7" are fine for an integer */
+    bool ignore_z;       /* geo_point */
+    bool dims_in_params; /* dims were given, not taken from the first vector */
+    bool indexed_terms;  /* keyword: over-long values are an error, not only kept */
+    struct vz_slice rescore; /* dense_vector: JSON of index_options.rescore_vector */
+    struct vz_slice confidence; /* JSON number of index_options.confidence_interval */
+    struct vz_slice alias_path;
+    struct vz_mapping_param *params; /* without type, properties, fields, dynamic, enabled */
+    size_t param_count;
+    uint16_t first_child, last_child; /* properties, or multi-fields of a leaf */
+    uint16_t next_sibling;
+};
+
+struct vz_mapping {
+    atomic_uint references;
+    struct vz_arena arena;
+    struct vz_mapping_node *nodes; /* [VZ_MAX_FIELDS], in the arena; pointers stay valid */
+    size_t count;
+    struct vz_strmap by_path;      /* full path -> id */
+    uint16_t first_child, last_child;
+    enum vz_dynamic dynamic;
+    bool dynamic_set;
+    bool date_detection, numeric_detection;
+    struct vz_mapping_param *params; /* _meta, date_detection ... in the order given */
+    size_t param_count;
+};
+
+static inline const struct vz_mapping_node *vz_mapping_node_of(const struct vz_field *field)
+{
+    return (const struct vz_mapping_node *)field;
+}
+static inline bool vz_field_is_object(const struct vz_field *field)
+{
+    return field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED;
+}
+static inline bool vz_field_is_integer(const struct vz_field *field)
+{
+    return field->type >= VZ_FIELD_LONG && field->type <= VZ_FIELD_UNSIGNED_LONG;
+}
+static inline bool vz_field_is_number(const struct vz_field *field)
+{
+    return field->type >= VZ_FIELD_LONG && field->type <= VZ_FIELD_HALF_FLOAT;
+}
+
+/* "keyword", "long", ... */
+const char *vz_field_type_name(enum vz_field_type type);
+bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type);
+/* Known to Elasticsearch, not done here. */
+bool vz_field_type_is_foreign(struct vz_slice name);
+
+/* Fails with VZ_BAD_MAPPING and "Failed to parse mapping: ...", the text alone as the cause. */
+enum vz_status vz_mapping_fault(struct vz_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+enum vz_status vz_mapping_unsupported(struct vz_error *err, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Adds one parameter (copied into the arena) to a list. */
+void vz_mapping_param_add(struct vz_mapping *mapping, struct vz_mapping_param **params,
+                          size_t *count, struct vz_slice name, struct vz_json value);
+
+/* Reads the parameters of a leaf's definition into the node: checks names and values, fills the
+ * public field (not id, path, name, parent). node->field.type is set already. */
+enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapping_node *node,
+                                      struct vz_json definition, struct vz_error *err);
+/* May `to` replace `from`, both read by vz_mapping_read_params? */
+enum vz_status vz_mapping_check_update(const struct vz_mapping_node *from,
+                                       const struct vz_mapping_node *to, struct vz_error *err);
+/* Derives column, flat, index_type defaults ... from what was read. */
+void vz_mapping_settle_field(struct vz_mapping_node *node);
+
+/* A new child (name is one part, no dots) under `parent` (VZ_NO_FIELD: the root), with id and path
+ * set and everything else as a default object. VZ_LIMIT when there are too many or too deep. */
+enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
+                              struct vz_mapping_node **out, struct vz_error *err);
+/* The child of that name or NULL. */
+struct vz_mapping_node *vz_mapping_child(const struct vz_mapping *mapping, uint16_t parent,
+                                         struct vz_slice name);
+/* Aliases point to ids once all fields are there. */
+enum vz_status vz_mapping_resolve_aliases(struct vz_mapping *mapping, struct vz_error *err);
+/* Reads one member of the root ("dynamic", "_meta", ...), not "properties". */
+enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice key,
+                                    struct vz_json value, struct vz_error *err);
+enum vz_status vz_mapping_read_dynamic(struct vz_json value, struct vz_slice where,
+                                       enum vz_dynamic *out, struct vz_error *err);
+const char *vz_dynamic_name(enum vz_dynamic dynamic);
+
+/* Appends the definition of one field as GET _mapping prints it, with its children. dims: shown
+ * instead of the field's own when not 0 (the first vector of a field sets them). */
+void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_mapping_node *node,
+                            uint32_t dims, struct vz_json_writer *w);
+
+/* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
+enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);
+
+#endif
