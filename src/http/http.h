@@ -22,17 +22,17 @@ struct vz_http_param {
 };
 
 struct vz_http_request {
-    const char *method;      /* "GET", "HEAD", ... upper case */
-    struct vz_slice path;    /* as sent, before decoding, without the query: "/a%2Fb/_doc/1" */
+    const char *method;   /* "GET", "HEAD", ... upper case */
+    struct vz_slice path; /* as sent, before decoding, without the query: "/a%2Fb/_doc/1" */
     const struct vz_http_param *params;
     size_t param_count;
-    struct vz_slice body;    /* decompressed; empty when none. data[len] is NUL and at least 64
-                              * readable bytes follow, as fast parsers want */
+    struct vz_slice body;         /* decompressed; empty when none. data[len] is NUL and at least 64
+                                   * readable bytes follow, as fast parsers want */
     struct vz_slice content_type; /* empty when absent */
     struct vz_slice accept;
     struct vz_slice authorization;
-    struct vz_slice opaque_id;    /* X-Opaque-Id */
-    const char *remote;           /* "127.0.0.1" */
+    struct vz_slice opaque_id; /* X-Opaque-Id */
+    const char *remote;        /* "127.0.0.1" */
     void *internal;
 };
 
@@ -43,20 +43,23 @@ struct vz_http_response {
     /* Extra headers, "Name: value" each; static or from `arena`. */
     const char *headers[8];
     size_t header_count;
-    struct vz_arena arena;    /* for the handler's use; freed after the answer is sent */
+    struct vz_arena arena; /* for the handler's use; freed after the answer is sent */
 };
 
 struct vz_http_options {
-    const char *host;            /* numeric address; NULL means "127.0.0.1" */
-    uint16_t port;               /* 0: any free one, see vz_http_port */
-    unsigned network_threads;    /* 0 means 1 */
-    unsigned worker_threads;     /* 0 means the number of cores */
-    size_t max_queue;            /* waiting requests before 429; 0 means 1024 */
-    size_t max_body_bytes;       /* after decompression too; 0 means 100 MiB */
-    unsigned max_connections;    /* 0 means 4096 */
-    unsigned idle_timeout_s;     /* 0 means 120 */
+    const char *host;               /* numeric address; NULL means "127.0.0.1" */
+    uint16_t port;                  /* 0: any free one, see vz_http_port */
+    unsigned network_threads;       /* 0 means 1 */
+    unsigned worker_threads;        /* 0 means the number of cores */
+    size_t max_queue;               /* waiting requests before 429; 0 means 1024 */
+    size_t max_body_bytes;          /* after decompression too; 0 means 100 MiB */
+    unsigned max_connections;       /* 0 means 4096 */
+    unsigned idle_timeout_s;        /* 0 means 120 */
     const char *const *all_headers; /* NULL-terminated "Name: value" sent on EVERY answer, also on
                                      * those the server makes itself (404, 413, 429, 400) */
+    /* Whether this request is so cheap that handing it to a worker costs more than running it
+     * (some 10 us): then `handle` runs on the network thread, and must not block. NULL: never. */
+    bool (*quick)(void *context, const struct vz_http_request *request);
     void (*handle)(void *context, const struct vz_http_request *request,
                    struct vz_http_response *response);
     /* Makes the body of an answer that the server gives without the handler (413 body too large,

@@ -1,0 +1,113 @@
+/* client.c - a blocking call to a running server, with libcurl. A handle is kept per thread, so
+ * that calls one after another share a connection. */
+#include "http/http.h"
+
+#include <curl/curl.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static pthread_key_t handle_key;
+static pthread_once_t handle_once = PTHREAD_ONCE_INIT;
+
+static void end_handle(void *handle)
+{
+    curl_easy_cleanup(handle);
+}
+
+static void set_up(void)
+{
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    pthread_key_create(&handle_key, end_handle);
+}
+
+/* Options of an earlier call are gone, its connection is kept. */
+static CURL *thread_handle(void)
+{
+    pthread_once(&handle_once, set_up);
+    CURL *handle = pthread_getspecific(handle_key);
+    if (handle) {
+        curl_easy_reset(handle);
+        return handle;
+    }
+    handle = curl_easy_init();
+    pthread_setspecific(handle_key, handle);
+    return handle;
+}
+
+static size_t collect(char *bytes, size_t size, size_t count, void *context)
+{
+    vz_buf_append(context, bytes, size * count);
+    return size * count;
+}
+
+static char *join(const char *url, const char *path)
+{
+    struct vz_buf full = {0};
+    size_t len = strlen(url);
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    vz_buf_append(&full, url, len);
+    vz_buf_append_str(&full, path);
+    return vz_buf_take(&full);
+}
+
+static struct curl_slist *headers_of(const char *content_type, bool has_body)
+{
+    /* No "Expect: 100-continue": the server is near, and waiting for its word costs a round trip.
+     */
+    struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
+    if (has_body) {
+        struct vz_buf line = {0};
+        vz_buf_printf(&line, "Content-Type: %s", content_type ? content_type : "application/json");
+        headers = curl_slist_append(headers, line.data);
+        vz_buf_deinit(&line);
+    }
+    return headers;
+}
+
+enum vz_status vz_http_call(const char *url, const char *method, const char *path,
+                            struct vz_slice body, const char *content_type,
+                            struct vz_http_answer *answer, struct vz_error *err)
+{
+    *answer = (struct vz_http_answer){0};
+    CURL *handle = thread_handle();
+    if (!handle)
+        return vz_fail(err, VZ_BUDGET, "no memory for an HTTP client");
+    char *full = join(url, path);
+    struct curl_slist *headers = headers_of(content_type, body.len > 0);
+    char reason[CURL_ERROR_SIZE] = "";
+    curl_easy_setopt(handle, CURLOPT_URL, full);
+    curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(handle, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_PROXY, "");
+    curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT, 10L);
+    curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, reason);
+    curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, collect);
+    curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer->body);
+    curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    if (body.len > 0) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.ptr);
+    } else if (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0) {
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+        curl_easy_setopt(handle, CURLOPT_POSTFIELDS, "");
+    }
+    if (strcmp(method, "HEAD") == 0)
+        curl_easy_setopt(handle, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(handle, CURLOPT_CUSTOMREQUEST, method);
+    CURLcode code = curl_easy_perform(handle);
+    enum vz_status status = VZ_OK;
+    if (code == CURLE_OK) {
+        long number = 0;
+        curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &number);
+        answer->status = (int)number;
+    } else {
+        status = vz_fail(err, VZ_IO, "cannot reach %s: %s", url,
+                         reason[0] ? reason : curl_easy_strerror(code));
+        vz_buf_deinit(&answer->body);
+    }
+    curl_slist_free_all(headers);
+    free(full);
+    return status;
+}
