@@ -60,6 +60,8 @@ struct vz_search_result {
     float max_score;
     bool with_version, with_seq_no;
     bool timed_out;
+    bool has_terminated_early;   /* terminate_after was asked for: print "terminated_early" */
+    bool terminated_early;
 };
 
 /* Runs it. Errors: VZ_BAD_QUERY (dims, field types: "failed to create query: [knn] queries are

@@ -1,0 +1,91 @@
+/* A hit's document: _source as asked for, and "fields".
+ *
+ * Vectors are the bulk of a document and live in row files; printing them back is what makes a hit
+ * expensive. So when the filter leaves every vector out, the cut source is read, in which each
+ * vector is `null`. The filter drops those nulls with the paths, and as no vector's path is kept,
+ * none is ever shown.
+ */
+#include "query/parts.h"
+
+static bool is_vector(const struct vz_field *field)
+{
+    return field->type == VZ_FIELD_DENSE_VECTOR;
+}
+
+/* excludes plus the path of every vector. */
+static struct vz_json_patterns with_vectors(const struct vz_search *search, struct vz_eval *eval)
+{
+    size_t fields = vz_mapping_count(eval->mapping), count = search->excludes.count;
+    struct vz_slice *items = vz_arena_alloc(eval->arena, (count + fields + 1) * sizeof(*items));
+    if (count) memcpy(items, search->excludes.items, count * sizeof(*items));
+    for (size_t i = 0; i < fields; i++) {
+        const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
+        if (is_vector(field)) items[count++] = field->path;
+    }
+    return (struct vz_json_patterns){items, count};
+}
+
+void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
+                      struct vz_fetch_plan *plan)
+{
+    *plan = (struct vz_fetch_plan){.includes = search->includes, .excludes = search->excludes};
+    if (search->exclude_vectors) plan->excludes = with_vectors(search, eval);
+    plan->filter = search->with_source && (plan->includes.count || plan->excludes.count);
+    plan->parts = VZ_DOC_META;
+    if (!search->with_source && search->fields.count == 0) return;
+    plan->parts = VZ_DOC_CUT_SOURCE;
+    for (size_t i = 0; i < vz_mapping_count(eval->mapping); i++) {
+        const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
+        if (!is_vector(field)) continue;
+        bool kept = search->with_source &&
+                    vz_json_source_keeps(plan->includes, plan->excludes, field->path);
+        if (kept || vz_fields_request(&search->fields, field)) plan->parts = VZ_DOC_SOURCE;
+    }
+}
+
+static enum vz_status write_fields(const struct vz_search *search, struct vz_eval *eval,
+                                   uint32_t docno, struct vz_json source, struct vz_search_hit *hit,
+                                   struct vz_error *err)
+{
+    struct vz_buf buf = {0};
+    struct vz_json_writer writer = vz_json_writer_on(&buf);
+    vz_json_begin_object(&writer);
+    enum vz_status status = vz_fields_write(search, eval, docno, source, &writer, err);
+    vz_json_end_object(&writer);
+    if (status == VZ_OK && buf.len > 2) hit->fields = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
+    vz_buf_deinit(&buf);
+    return status;
+}
+
+enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetch_plan *plan,
+                            struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
+                            struct vz_error *err)
+{
+    struct vz_stored_doc doc = {0};
+    enum vz_status status =
+        vz_snapshot_doc(eval->snap, docno, plan->parts, eval->arena, &doc, err);
+    if (status != VZ_OK) return status;
+    hit->index = vz_arena_copy(eval->arena, vz_index_name(vz_snapshot_index(eval->snap)));
+    hit->id = doc.id;
+    hit->version = doc.version;
+    hit->seq_no = doc.seq_no;
+    if (search->with_source && !plan->filter) hit->source = doc.source;
+    bool want_fields = search->fields.count || search->docvalue_fields.count;
+    if (!plan->filter && !want_fields) return VZ_OK;
+
+    struct vz_json_doc *parsed = NULL;
+    struct vz_json source = {0};
+    if (plan->parts != VZ_DOC_META) {
+        status = vz_json_parse(doc.source, &parsed, &source, err);
+        if (status != VZ_OK) return status;
+    }
+    if (plan->filter) {
+        struct vz_buf buf = {0};
+        vz_json_filter_source(source, plan->includes, plan->excludes, &buf);
+        hit->source = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
+        vz_buf_deinit(&buf);
+    }
+    if (want_fields) status = write_fields(search, eval, docno, source, hit, err);
+    if (parsed) vz_json_free(parsed);
+    return status;
+}

@@ -1,0 +1,527 @@
+/* A search body and the URL parameters beside it. A table of keys leads to a function each; keys
+ * that Elasticsearch knows and vizsla does not serve are refused by name unless what they ask for
+ * is nothing ("aggs": {}); keys nobody knows get Elasticsearch's own words. */
+#include "query/parts.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct body {
+    struct vz_parser parser;
+    struct vz_search *search;
+    int64_t size, from;
+    bool source_given, stored_fields_given, stored_source;
+};
+
+typedef enum vz_status parse_key(struct body *body, struct vz_json value, struct vz_error *err);
+
+static enum vz_status unknown_key(struct vz_json value, struct vz_slice key, struct vz_error *err)
+{
+    return vz_fail(err, VZ_BAD_QUERY, "Unknown key for a %s in [%.*s].", vz_query_token(value),
+                   VZ_ARG(key));
+}
+
+static enum vz_status bad_value(const char *key, struct vz_json value, const char *wanted,
+                                struct vz_error *err)
+{
+    return vz_fail(err, VZ_BAD_QUERY, "Failed to parse [%s]: expected %s but got %s", key, wanted,
+                   vz_query_token(value));
+}
+
+static enum vz_status read_bool(const char *key, struct vz_json value, bool *out,
+                                struct vz_error *err)
+{
+    return vz_json_as_bool(value, out) ? VZ_OK : bad_value(key, value, "a boolean", err);
+}
+
+/* ---- query, knn, paging ---------------------------------------------------------------------- */
+
+static enum vz_status parse_query(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    if (vz_json_type(value) != VZ_JSON_OBJECT) return unknown_key(value, VZ_SLICE("query"), err);
+    return vz_query_parse(&body->parser, value, &body->search->query, err);
+}
+
+static enum vz_status parse_post_filter(struct body *body, struct vz_json value,
+                                        struct vz_error *err)
+{
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return unknown_key(value, VZ_SLICE("post_filter"), err);
+    return vz_query_parse(&body->parser, value, &body->search->post_filter, err);
+}
+
+static enum vz_status parse_knn(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    enum vz_json_type type = vz_json_type(value);
+    struct vz_search *search = body->search;
+    if (type != VZ_JSON_OBJECT && type != VZ_JSON_ARRAY)
+        return unknown_key(value, VZ_SLICE("knn"), err);
+    size_t count = type == VZ_JSON_ARRAY ? vz_json_count(value) : 1;
+    if (count > VZ_MAX_CLAUSES)
+        return vz_fail(err, VZ_BAD_QUERY,
+            "Query contains too many nested clauses; maxClauseCount is set to %d", VZ_MAX_CLAUSES);
+    search->knn = vz_arena_alloc(body->parser.arena, (count + 1) * sizeof(*search->knn));
+    if (type == VZ_JSON_OBJECT) {
+        enum vz_status status = vz_knn_parse(&body->parser, value, true, &search->knn[0], err);
+        if (status == VZ_OK) search->knn_count = 1;
+        return status;
+    }
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json element;
+    while (vz_json_next(&it, NULL, &element)) {
+        enum vz_status status =
+            vz_knn_parse(&body->parser, element, true, &search->knn[search->knn_count], err);
+        if (status != VZ_OK) return status;
+        search->knn_count++;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status parse_size(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    if (!vz_json_as_int(value, &body->size)) return bad_value("size", value, "an integer", err);
+    return VZ_OK;
+}
+
+static enum vz_status parse_from(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    if (!vz_json_as_int(value, &body->from)) return bad_value("from", value, "an integer", err);
+    return VZ_OK;
+}
+
+static enum vz_status set_track_total(struct vz_search *search, bool is_bool, bool truth,
+                                      int64_t number, struct vz_error *err)
+{
+    search->track_total = is_bool ? truth : true;
+    search->track_limit = UINT64_MAX;
+    if (is_bool || number == -1) return VZ_OK;
+    if (number < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[track_total_hits] parameter must be positive or equals "
+            "to -1, got %lld", (long long)number);
+    search->track_limit = (uint64_t)number;
+    return VZ_OK;
+}
+
+static enum vz_status parse_track_total(struct body *body, struct vz_json value,
+                                        struct vz_error *err)
+{
+    bool truth = false;
+    int64_t number = 0;
+    bool is_bool = !vz_json_is_number(value) && vz_json_as_bool(value, &truth);
+    if (!is_bool && !vz_json_as_int(value, &number))
+        return bad_value("track_total_hits", value, "a boolean or an integer", err);
+    return set_track_total(body->search, is_bool, truth, number, err);
+}
+
+static enum vz_status parse_sort(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return vz_sort_parse(value, body->parser.arena, &body->search->sort, &body->search->sort_count,
+                         err);
+}
+
+static enum vz_status parse_search_after(struct body *body, struct vz_json value,
+                                         struct vz_error *err)
+{
+    if (vz_json_type(value) != VZ_JSON_ARRAY)
+        return vz_fail(err, VZ_BAD_QUERY, "Expected [START_ARRAY] in [search_after] but found [%s]",
+                       vz_query_token(value));
+    if (vz_json_count(value) == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "Values must contains at least one value.");
+    body->search->search_after = value;
+    return VZ_OK;
+}
+
+static enum vz_status parse_min_score(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    double number;
+    if (!vz_json_as_double(value, &number) || isnan(number))
+        return bad_value("min_score", value, "a number", err);
+    body->search->has_min_score = true;
+    body->search->min_score = (float)number;
+    return VZ_OK;
+}
+
+static enum vz_status parse_timeout(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    static const struct {
+        const char *name;
+        double ns;
+    } units[] = {{"nanos", 1}, {"micros", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10},
+        {"h", 3.6e12}, {"d", 8.64e13}};
+    struct vz_slice text = vz_query_scalar_text(value, body->parser.arena);
+    if (vz_slice_is(text, "-1")) return VZ_OK;
+    char copy[32] = {0};
+    memcpy(copy, text.ptr, VZ_MIN(text.len, sizeof(copy) - 1));
+    char *end;
+    double number = strtod(copy, &end);
+    for (size_t i = 0; i < VZ_COUNT_OF(units) && end != copy && number >= 0; i++)
+        if (strcmp(end, units[i].name) == 0) {
+            body->search->timeout_ns = (uint64_t)VZ_MIN(number * units[i].ns, 1e18) + 1;
+            return VZ_OK;
+        }
+    return vz_fail(err, VZ_BAD_QUERY, "failed to parse setting [timeout] with value [%s] as a time "
+        "value: unit is missing or unrecognized", copy);
+}
+
+static enum vz_status parse_terminate(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    int64_t number;
+    if (!vz_json_as_int(value, &number))
+        return bad_value("terminate_after", value, "an integer", err);
+    if (number < 0) return vz_fail(err, VZ_BAD_QUERY, "terminateAfter must be > 0");
+    body->search->terminate_after = (uint64_t)number;
+    return VZ_OK;
+}
+
+static enum vz_status parse_version(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return read_bool("version", value, &body->search->with_version, err);
+}
+
+static enum vz_status parse_seq_no(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return read_bool("seq_no_primary_term", value, &body->search->with_seq_no, err);
+}
+
+static enum vz_status parse_track_scores(struct body *body, struct vz_json value,
+                                         struct vz_error *err)
+{
+    return read_bool("track_scores", value, &body->search->track_scores, err);
+}
+
+/* ---- what to fetch --------------------------------------------------------------------------- */
+
+/* A string or an array of strings, appended to patterns. */
+static enum vz_status add_patterns(struct body *body, const char *key, struct vz_json value,
+                                   struct vz_json_patterns *patterns, struct vz_error *err)
+{
+    bool many = vz_json_type(value) == VZ_JSON_ARRAY;
+    size_t count = patterns->count, more = many ? vz_json_count(value) : 1;
+    struct vz_slice *items =
+        vz_arena_alloc(body->parser.arena, (count + more + 1) * sizeof(*items));
+    if (count) memcpy(items, patterns->items, count * sizeof(*items));
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json element = value;
+    while (!many || vz_json_next(&it, NULL, &element)) {
+        if (vz_json_type(element) != VZ_JSON_STRING)
+            return vz_fail(err, VZ_BAD_QUERY, "Unknown key for a %s in [%s].",
+                           vz_query_token(element), key);
+        items[count++] = vz_json_string(element);
+        if (!many) break;
+    }
+    *patterns = (struct vz_json_patterns){items, count};
+    return VZ_OK;
+}
+
+static enum vz_status parse_source_object(struct body *body, struct vz_json value,
+                                          struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    while (vz_json_next(&it, &key, &member)) {
+        enum vz_status status;
+        if (vz_slice_is(key, "includes") || vz_slice_is(key, "include"))
+            status = add_patterns(body, "includes", member, &search->includes, err);
+        else if (vz_slice_is(key, "excludes") || vz_slice_is(key, "exclude"))
+            status = add_patterns(body, "excludes", member, &search->excludes, err);
+        else if (vz_slice_is(key, "exclude_vectors"))
+            status = read_bool("exclude_vectors", member, &search->exclude_vectors, err);
+        else
+            return unknown_key(member, key, err);
+        if (status != VZ_OK) return status;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status parse_source(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    body->source_given = true;
+    search->with_source = true;
+    switch (vz_json_type(value)) {
+    case VZ_JSON_BOOL:
+        search->with_source = vz_json_bool(value);
+        return VZ_OK;
+    case VZ_JSON_STRING:
+    case VZ_JSON_ARRAY:
+        return add_patterns(body, "_source", value, &search->includes, err);
+    case VZ_JSON_OBJECT:
+        return parse_source_object(body, value, err);
+    default:
+        return vz_fail(err, VZ_BAD_QUERY, "Expected one of [VALUE_BOOLEAN, START_OBJECT] but found "
+            "[%s]", vz_query_token(value));
+    }
+}
+
+static enum vz_status add_field(const char *key, struct vz_json value, struct vz_field_request *out,
+                                struct vz_error *err)
+{
+    *out = (struct vz_field_request){0};
+    if (vz_json_type(value) == VZ_JSON_STRING) {
+        out->pattern = vz_json_string(value);
+        return VZ_OK;
+    }
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_QUERY, "[%s] expected a field name or an object but got %s", key,
+                       vz_query_token(value));
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice name;
+    struct vz_json member;
+    while (vz_json_next(&it, &name, &member)) {
+        if (vz_slice_is(name, "field"))
+            out->pattern = vz_json_string(member);
+        else if (vz_slice_is(name, "format"))
+            out->format = vz_json_string(member);
+        else if (vz_slice_is(name, "include_unmapped") && !vz_json_bool(member))
+            continue;
+        else if (vz_slice_is(name, "include_unmapped"))
+            return vz_fail(err, VZ_UNSUPPORTED,
+                           "[%s] option [include_unmapped] is not supported yet by vizsla", key);
+        else
+            return vz_fail(err, VZ_BAD_QUERY, "[field_and_format] unknown field [%.*s]",
+                           VZ_ARG(name));
+    }
+    if (out->pattern.len == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[field_and_format] Required [field]");
+    return VZ_OK;
+}
+
+static enum vz_status add_fields(struct body *body, const char *key, struct vz_json value,
+                                 struct vz_field_requests *out, struct vz_error *err)
+{
+    if (vz_json_type(value) != VZ_JSON_ARRAY)
+        return unknown_key(value, vz_slice_from(key), err);
+    out->items =
+        vz_arena_alloc(body->parser.arena, (vz_json_count(value) + 1) * sizeof(*out->items));
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json element;
+    while (vz_json_next(&it, NULL, &element)) {
+        enum vz_status status = add_field(key, element, &out->items[out->count], err);
+        if (status != VZ_OK) return status;
+        out->count++;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status parse_fields(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return add_fields(body, "fields", value, &body->search->fields, err);
+}
+
+static enum vz_status parse_docvalue(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return add_fields(body, "docvalue_fields", value, &body->search->docvalue_fields, err);
+}
+
+/* No field is stored on its own here, so what this can ask for is _source or nothing. */
+static enum vz_status parse_stored(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_json_patterns names = {0};
+    enum vz_status status = add_patterns(body, "stored_fields", value, &names, err);
+    if (status != VZ_OK) return status;
+    body->stored_fields_given = true;
+    for (size_t i = 0; i < names.count; i++) {
+        if (vz_slice_is(names.items[i], "_source"))
+            body->stored_source = true;
+        else if (!vz_slice_is(names.items[i], "_none_") && !vz_slice_is(names.items[i], "*") &&
+                 !vz_slice_is(names.items[i], "_id"))
+            return vz_fail(err, VZ_UNSUPPORTED, "[stored_fields] of [%.*s] is not supported yet by "
+                "vizsla, use [fields]", VZ_ARG(names.items[i]));
+    }
+    return VZ_OK;
+}
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static enum vz_status parse_nothing(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return VZ_OK; /* groups for statistics: part of no answer */
+}
+
+static const struct {
+    const char *name;
+    parse_key *parse;
+} served[] = {
+    {"query", parse_query},
+    {"knn", parse_knn},
+    {"size", parse_size},
+    {"from", parse_from},
+    {"sort", parse_sort},
+    {"_source", parse_source},
+    {"fields", parse_fields},
+    {"docvalue_fields", parse_docvalue},
+    {"stored_fields", parse_stored},
+    {"track_total_hits", parse_track_total},
+    {"track_scores", parse_track_scores},
+    {"min_score", parse_min_score},
+    {"search_after", parse_search_after},
+    {"post_filter", parse_post_filter},
+    {"version", parse_version},
+    {"seq_no_primary_term", parse_seq_no},
+    {"timeout", parse_timeout},
+    {"terminate_after", parse_terminate},
+    {"stats", parse_nothing},
+};
+
+static const char *const refused[] = {
+    "aggs", "aggregations", "highlight", "suggest", "rescore", "collapse", "script_fields",
+    "runtime_mappings", "explain", "profile", "indices_boost", "slice", "pit", "ext", "retriever",
+    "rank", "sub_searches", "fielddata_fields",
+};
+
+static bool asks_for_nothing(struct vz_json value)
+{
+    enum vz_json_type type = vz_json_type(value);
+    bool truth;
+    if (type == VZ_JSON_OBJECT || type == VZ_JSON_ARRAY) return vz_json_count(value) == 0;
+    return type == VZ_JSON_NULL || (vz_json_as_bool(value, &truth) && !truth);
+}
+
+static enum vz_status parse_member(struct body *body, struct vz_slice key, struct vz_json value,
+                                   struct vz_error *err)
+{
+    for (size_t i = 0; i < VZ_COUNT_OF(served); i++)
+        if (vz_slice_is(key, served[i].name)) {
+            if (vz_json_type(value) == VZ_JSON_NULL) return unknown_key(value, key, err);
+            return served[i].parse(body, value, err);
+        }
+    for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
+        if (vz_slice_is(key, refused[i])) {
+            if (asks_for_nothing(value)) return VZ_OK;
+            return vz_fail(err, VZ_UNSUPPORTED, "[%s] is not supported yet by vizsla", refused[i]);
+        }
+    return unknown_key(value, key, err);
+}
+
+/* ---- URL parameters -------------------------------------------------------------------------- */
+
+static enum vz_status apply_source_params(struct body *body, const struct vz_search_params *params)
+{
+    struct vz_search *search = body->search;
+    struct vz_arena *arena = body->parser.arena;
+    if (params->has_source || params->source.len) {
+        body->source_given = true;
+        search->includes = search->excludes = (struct vz_json_patterns){0};
+        search->with_source = !vz_slice_is(params->source, "false");
+        if (search->with_source && !vz_slice_is(params->source, "true"))
+            search->includes = vz_query_split(params->source, arena);
+    }
+    if (params->source_includes.len) search->includes = vz_query_split(params->source_includes, arena);
+    if (params->source_excludes.len) search->excludes = vz_query_split(params->source_excludes, arena);
+    if (params->source_includes.len || params->source_excludes.len) {
+        body->source_given = true;
+        search->with_source = true;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status apply_params(struct body *body, const struct vz_search_params *params,
+                                   struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    if (params->query_string.len)
+        return vz_fail(err, VZ_UNSUPPORTED, "[q] is not supported yet by vizsla: full-text search "
+            "comes with analysed text fields");
+    if (params->explain)
+        return vz_fail(err, VZ_UNSUPPORTED, "[explain] is not supported yet by vizsla");
+    if (params->has_track_total_hits) {
+        struct vz_slice text = params->track_total_hits;
+        bool truth = text.len == 0 || vz_slice_is(text, "true");
+        bool is_bool = truth || vz_slice_is(text, "false");
+        char copy[24] = {0}, *end = copy;
+        memcpy(copy, text.ptr ? text.ptr : "", VZ_MIN(text.len, sizeof(copy) - 1));
+        int64_t number = strtoll(copy, &end, 10);
+        if (!is_bool && (*end || end == copy))
+            return vz_fail(err, VZ_BAD_QUERY, "Failed to parse int parameter [track_total_hits] "
+                "with value [%s]", copy);
+        enum vz_status status = set_track_total(search, is_bool, truth, number, err);
+        if (status != VZ_OK) return status;
+    }
+    if (params->sort.len) {
+        enum vz_status status = vz_sort_parse_param(params->sort, body->parser.arena, &search->sort,
+                                                    &search->sort_count, err);
+        if (status != VZ_OK) return status;
+    }
+    search->with_version |= params->version;
+    search->with_seq_no |= params->seq_no_primary_term;
+    return apply_source_params(body, params);
+}
+
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+/* Sizes first: a knn clause takes its k from them. */
+static enum vz_status read_sizes(struct body *body, struct vz_json value,
+                                 const struct vz_search_params *params, struct vz_error *err)
+{
+    struct vz_json member;
+    enum vz_status status = VZ_OK;
+    body->size = VZ_DEFAULT_SIZE;
+    if (vz_json_get(value, "size", &member)) status = parse_size(body, member, err);
+    if (status == VZ_OK && vz_json_get(value, "from", &member))
+        status = parse_from(body, member, err);
+    if (status != VZ_OK) return status;
+    if (params && params->has_size) body->size = params->size;
+    if (params && params->has_from) body->from = params->from;
+    if (body->size < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[size] parameter cannot be negative, found [%lld]",
+                       (long long)body->size);
+    if (body->from < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[from] parameter cannot be negative but was [%lld]",
+                       (long long)body->from);
+    if (body->size > INT32_MAX || body->from > INT32_MAX)
+        return vz_fail(err, VZ_BAD_QUERY, "Numeric value (%lld) out of range of int",
+                       (long long)VZ_MAX(body->size, body->from));
+    body->parser.size = body->size;
+    body->search->size = (uint32_t)body->size;
+    body->search->from = (uint32_t)body->from;
+    return VZ_OK;
+}
+
+static enum vz_status check_together(const struct vz_search *search, struct vz_error *err)
+{
+    if (vz_json_type(search->search_after) == VZ_JSON_MISSING) return VZ_OK;
+    if (search->from > 0)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "`from` parameter must be set to 0 when `search_after` is used");
+    if (search->sort_count == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "Sort must contain at least one field.");
+    size_t count = vz_json_count(search->search_after);
+    if (count != search->sort_count)
+        return vz_fail(err, VZ_BAD_QUERY, "search_after has %zu value(s) but sort has %zu.", count,
+                       search->sort_count);
+    return VZ_OK;
+}
+
+enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_params *params,
+                               struct vz_arena *arena, struct vz_search **out,
+                               struct vz_error *err)
+{
+    struct vz_search *search = vz_arena_zalloc(arena, sizeof(*search));
+    struct body body = {.parser = {.arena = arena}, .search = search};
+    *out = NULL;
+    search->track_total = true;
+    search->track_limit = VZ_DEFAULT_TRACK_TOTAL;
+    search->with_source = true;
+    enum vz_json_type type = vz_json_type(value);
+    if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
+        return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",
+                       vz_query_token(value));
+    enum vz_status status = read_sizes(&body, value, params, err);
+    if (status != VZ_OK) return status;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    while (type == VZ_JSON_OBJECT && vz_json_next(&it, &key, &member)) {
+        status = parse_member(&body, key, member, err);
+        if (status != VZ_OK) return status;
+    }
+    if (params) status = apply_params(&body, params, err);
+    if (status != VZ_OK) return status;
+    if (body.stored_fields_given && !body.source_given) search->with_source = body.stored_source;
+    status = check_together(search, err);
+    if (status == VZ_OK) *out = search;
+    return status;
+}

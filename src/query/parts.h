@@ -1,0 +1,360 @@
+/* query/parts.h - what the files of this room share. Private to the room and its tests.
+ *
+ * The life of a search:
+ *   parse.c, dsl.c   the body becomes a struct vz_search: nodes, knn clauses, sort keys, what to
+ *                    fetch. No mapping is known yet, so nothing here depends on an index.
+ *   filter.c         a leaf node, in one snapshot, becomes a docset (which documents match).
+ *   score.c          compound nodes combine docsets and add scores up.
+ *   knn.c            a knn clause becomes its nearest documents with scores.
+ *   sort.c           sort keys are bound to the columns of a snapshot and read per document.
+ *   collect.c        the best `from + size` documents of all targets.
+ *   fetch.c fields.c _source and fields of those.
+ *   run.c            the above in order, target by target.
+ *
+ * Everything small lives in the arena of the request. Bitsets and score arrays are as long as the
+ * index, so they are on the heap and freed as soon as they have been combined.
+ */
+#ifndef VZ_QUERY_PARTS_H
+#define VZ_QUERY_PARTS_H
+
+#include "json/filter.h"
+#include "query/search.h"
+
+#define VZ_MAX_QUERY_DEPTH 30     /* indices.query.bool.max_nested_depth */
+#define VZ_MAX_CLAUSES 4096       /* indices.query.bool.max_clause_count */
+#define VZ_MAX_TERMS 65536        /* index.max_terms_count */
+#define VZ_MAX_CANDIDATES 10000
+#define VZ_DEFAULT_SIZE 10
+#define VZ_DEFAULT_TRACK_TOTAL 10000
+
+/* ---- a parsed query ------------------------------------------------------------------------ */
+
+enum vz_node_kind {
+    VZ_NODE_ALL,
+    VZ_NODE_NONE,
+    VZ_NODE_IDS,
+    VZ_NODE_TERM,     /* also match on fields that are not analysed */
+    VZ_NODE_TERMS,
+    VZ_NODE_RANGE,
+    VZ_NODE_EXISTS,
+    VZ_NODE_PREFIX,
+    VZ_NODE_WILDCARD,
+    VZ_NODE_GEO_DISTANCE,
+    VZ_NODE_GEO_BOX,
+    VZ_NODE_BOOL,
+    VZ_NODE_CONSTANT,
+    VZ_NODE_DIS_MAX,
+    VZ_NODE_BOOSTING,
+    VZ_NODE_KNN
+};
+
+struct vz_node_list {
+    struct vz_node **items;
+    size_t count;
+};
+
+struct vz_bound {
+    bool set, inclusive;
+    struct vz_json value;
+};
+
+/* A knn clause, at the top of a body or as a query. The vector is as given. */
+struct vz_knn_clause {
+    struct vz_slice field;
+    const float *vector;
+    size_t dims;
+    uint32_t k, num_candidates;
+    float boost;
+    struct vz_node_list filters; /* all must match */
+    bool has_similarity;
+    float similarity;            /* raw, as documented per similarity */
+};
+
+struct vz_node {
+    enum vz_node_kind kind;
+    float boost;
+    struct vz_slice field;
+    bool is_match;                 /* a TERM that came as `match`: other words when refused */
+    bool lenient;                  /* a value that does not parse matches nothing; GEO: nor does
+                                    * a field that is not there */
+    bool fold_case;                /* TERM, PREFIX, WILDCARD: ASCII letters without case */
+    union {
+        struct {                   /* IDS, TERM (one), TERMS */
+            struct vz_json *values;
+            size_t value_count;
+            struct vz_slice text;  /* PREFIX, WILDCARD */
+        };
+        struct {
+            struct vz_bound lower, upper;
+            struct vz_slice format;
+            bool has_zone;
+            int64_t zone_ms;       /* east of Greenwich */
+        } range;
+        struct {                   /* BOOL */
+            struct vz_node_list must, filter, should, must_not;
+            struct vz_slice minimum; /* minimum_should_match as text; empty: the default */
+        } boolean;
+        struct {                   /* CONSTANT (one), DIS_MAX, BOOSTING (positive, negative) */
+            struct vz_node_list parts;
+            float factor;          /* tie_breaker, negative_boost */
+        };
+        struct vz_knn_clause *knn;
+        struct {
+            double lat, lon, meters;              /* GEO_DISTANCE */
+            double top, left, bottom, right;      /* GEO_BOX */
+        } geo;
+    };
+};
+
+/* Where a parse stands: limits are over a whole body. */
+struct vz_parser {
+    struct vz_arena *arena;
+    unsigned depth, clauses;
+    int64_t size; /* of the request: k's default */
+};
+
+/* A query object. Fills *out (in the arena). */
+enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, struct vz_node **out,
+                              struct vz_error *err);
+/* An object or an array of objects, appended to a list. */
+enum vz_status vz_query_parse_list(struct vz_parser *parser, struct vz_json value,
+                                   struct vz_node_list *list, struct vz_error *err);
+/* The object of a knn clause; `top` tells the top-level section from the query (their defaults
+ * differ: the query's k is no more than its num_candidates). */
+enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool top,
+                            struct vz_knn_clause **out, struct vz_error *err);
+/* Elasticsearch's minimum_should_match ("2", "-1", "75%", "-25%", "3<90% 9<-3") applied to a count
+ * of optional clauses. The result may be over the count: nothing matches then. VZ_BAD_QUERY. */
+enum vz_status vz_minimum_should_match(struct vz_slice text, size_t clauses, size_t *out,
+                                       struct vz_error *err);
+
+/* The name of the token that starts a value: "START_OBJECT", "VALUE_STRING" ... */
+const char *vz_query_token(struct vz_json value);
+/* A slice for "%.*s". */
+#define VZ_ARG(slice) (int)(slice).len, (slice).ptr
+/* A float as messages show it: 1.0, 0.25. `out` has 32 bytes. */
+const char *vz_query_number(double value, char out[32]);
+/* A scalar as text: strings as they are, others as JSON. In the arena. */
+struct vz_slice vz_query_scalar_text(struct vz_json value, struct vz_arena *arena);
+/* Errors that depend on an index: "failed to create query: <text>", with the text as the cause. */
+enum vz_status vz_query_fail(struct vz_error *err, enum vz_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Comma-separated names, blanks trimmed, empty ones left out. */
+struct vz_json_patterns vz_query_split(struct vz_slice text, struct vz_arena *arena);
+/* "10km", "5 mi", "300" (meters) -> meters; false for anything else. */
+bool vz_query_distance(struct vz_slice text, double *meters);
+/* Meters for one of a unit ("km", "m", "mi" ...), 0 when there is no such unit. */
+double vz_query_unit_meters(struct vz_slice unit);
+double vz_query_haversine(double lat1, double lon1, double lat2, double lon2);
+
+/* ---- a parsed body ------------------------------------------------------------------------- */
+
+enum vz_sort_kind { VZ_SORT_SCORE, VZ_SORT_DOC, VZ_SORT_FIELD, VZ_SORT_GEO };
+enum vz_sort_mode {
+    VZ_MODE_DEFAULT, VZ_MODE_MIN, VZ_MODE_MAX, VZ_MODE_SUM, VZ_MODE_AVG, VZ_MODE_MEDIAN
+};
+
+struct vz_sort_key {
+    enum vz_sort_kind kind;
+    bool descending;
+    struct vz_slice field;
+    enum vz_sort_mode mode;
+    bool missing_first;
+    struct vz_json missing;     /* a value to sort absent ones as; or MISSING */
+    struct vz_slice unmapped_type, format;
+    double lat, lon, unit;      /* GEO: meters of a unit */
+    bool ignore_unmapped;
+};
+
+/* Reads a `sort` of a body. An only key of `_score` descending gives no keys, as it is what comes
+ * anyway. */
+enum vz_status vz_sort_parse(struct vz_json value, struct vz_arena *arena,
+                             struct vz_sort_key **keys, size_t *count, struct vz_error *err);
+/* "price:desc,_score" */
+enum vz_status vz_sort_parse_param(struct vz_slice text, struct vz_arena *arena,
+                                   struct vz_sort_key **keys, size_t *count, struct vz_error *err);
+
+/* One entry of `fields` or `docvalue_fields`. */
+struct vz_field_request {
+    struct vz_slice pattern, format;
+};
+struct vz_field_requests {
+    struct vz_field_request *items;
+    size_t count;
+};
+
+struct vz_search {
+    struct vz_node *query;          /* NULL: none given */
+    struct vz_knn_clause **knn;
+    size_t knn_count;
+    struct vz_node *post_filter;    /* or NULL */
+    uint32_t size, from;
+    struct vz_sort_key *sort;
+    size_t sort_count;
+    struct vz_json search_after;    /* array or MISSING */
+    bool track_total;
+    uint64_t track_limit;           /* UINT64_MAX: exact */
+    bool has_min_score;
+    float min_score;
+    bool track_scores;
+    bool with_source;
+    struct vz_json_patterns includes, excludes;
+    bool exclude_vectors;
+    struct vz_field_requests fields, docvalue_fields;
+    bool with_version, with_seq_no;
+    uint64_t timeout_ns;            /* 0: none */
+    uint64_t terminate_after;       /* 0: never */
+};
+
+/* ---- evaluation in one snapshot ------------------------------------------------------------ */
+
+/* What one target is searched with. */
+struct vz_eval {
+    const struct vz_snapshot *snap;
+    const struct vz_mapping *mapping;
+    struct vz_arena *arena;
+    uint32_t limit;             /* docnos */
+    int64_t now_ms;             /* one "now" for the whole search */
+    uint64_t deadline_ns;       /* 0: none */
+    struct vz_bitset live;      /* made on first need; bits == limit then */
+    bool has_live;
+    const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
+};
+
+void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct vz_arena *arena,
+                  int64_t now_ms, uint64_t deadline_ns);
+void vz_eval_deinit(struct vz_eval *eval);
+const struct vz_bitset *vz_eval_live(struct vz_eval *eval);
+bool vz_eval_late(const struct vz_eval *eval);
+
+/* Documents a node matches. ALL and NONE need no memory. BITS may have dead documents in them until
+ * vz_docset_settle. Scores: `constant` for every one, or scores[docno] where the bit is set. */
+enum vz_docset_kind { VZ_SET_NONE, VZ_SET_ALL, VZ_SET_BITS };
+struct vz_docset {
+    enum vz_docset_kind kind;
+    struct vz_bitset bits;
+    float constant;
+    float *scores; /* eval->limit floats, owned; or NULL */
+};
+void vz_docset_deinit(struct vz_docset *set);
+/* Makes bits of ALL and NONE, too. */
+void vz_docset_materialize(struct vz_docset *set, struct vz_eval *eval);
+/* Takes dead documents out. */
+void vz_docset_settle(struct vz_docset *set, struct vz_eval *eval);
+/* set &= other; scores of `set` stay. */
+void vz_docset_and(struct vz_docset *set, const struct vz_docset *other);
+/* Of a settled set. */
+uint64_t vz_docset_count(const struct vz_docset *set, const struct vz_eval *eval);
+/* Whether a live document is in the set. */
+bool vz_docset_has(const struct vz_docset *set, uint32_t docno);
+
+/* Any node, leaves and compounds (score.c). With `scores` false the score parts are not computed.
+ * VZ_CANCELLED when the deadline has passed. *out is empty on error. */
+enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                            struct vz_docset *out, struct vz_error *err);
+/* All of `filters`, settled. ALL when there are none. */
+enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters,
+                               struct vz_docset *out, struct vz_error *err);
+/* Leaves (filter.c). */
+enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                            struct vz_docset *out, struct vz_error *err);
+
+/* ---- knn ----------------------------------------------------------------------------------- */
+
+/* Elasticsearch's score of a similarity as vz_knn_hit gives it. */
+float vz_knn_score(enum vz_similarity kind, float similarity);
+struct vz_scored {
+    uint32_t target, docno;
+    float score;
+};
+/* The nearest of one target, nearest first, boosted scores; the clause's filters and the alias
+ * are applied before. *hits is in the arena. */
+enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                           struct vz_scored **hits, size_t *count, struct vz_error *err);
+
+/* ---- sorting and collecting ---------------------------------------------------------------- */
+
+enum vz_sort_type { VZ_SORTED_MISSING, VZ_SORTED_I64, VZ_SORTED_F64, VZ_SORTED_TEXT };
+struct vz_sort_value {
+    enum vz_sort_type type;
+    union {
+        int64_t i64;
+        double f64;
+        struct vz_slice text;
+    };
+};
+
+/* A key bound to the columns of a snapshot. */
+struct vz_sort_reader {
+    const struct vz_sort_key *key;
+    const struct vz_field *field; /* NULL: unmapped, score or doc */
+    enum vz_sort_type type;
+    struct vz_column column;
+    size_t at;                    /* cursor: documents are read in ascending order */
+    struct vz_sort_value absent;
+    struct vz_slice *terms;       /* by ordinal, read when first met; owned */
+    bool *known;
+    const struct vz_snapshot *snap;
+    struct vz_arena *arena;
+    bool is_min;
+};
+enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
+                            struct vz_sort_reader *reader, struct vz_error *err);
+void vz_sort_unbind(struct vz_sort_reader *reader);
+/* The value of a document; docnos must not go down from call to call. */
+struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno, float score);
+/* Negative when `a` comes first. */
+int vz_sort_compare(const struct vz_sort_key *key, const struct vz_sort_value *a,
+                    const struct vz_sort_value *b);
+/* A value of search_after as the reader's field would have it. */
+enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json value,
+                             int64_t now_ms, struct vz_sort_value *out, struct vz_error *err);
+void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
+                   const struct vz_sort_value *value, struct vz_json_writer *writer);
+
+struct vz_found {
+    uint32_t target, docno;
+    float score;
+    struct vz_sort_value *values; /* sort_count of them; NULL without a sort */
+};
+/* The best `limit` of what is offered: a heap with the worst on top. */
+struct vz_collector {
+    const struct vz_sort_key *keys;
+    size_t key_count, limit, count;
+    struct vz_found *heap;
+    struct vz_sort_value *scratch; /* of the document being offered */
+    const struct vz_sort_value *after; /* search_after's values or NULL */
+    float max_score;
+    bool any;
+};
+void vz_collector_init(struct vz_collector *collector, const struct vz_sort_key *keys,
+                       size_t key_count, size_t limit, struct vz_arena *arena);
+/* False when it was not kept. `readers` has key_count readers of the target. */
+bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *readers,
+                        uint32_t target, uint32_t docno, float score);
+/* Best first, in place. */
+void vz_collector_finish(struct vz_collector *collector);
+
+/* ---- fetching ------------------------------------------------------------------------------ */
+
+/* What is read of each hit's document in one target, worked out once. */
+struct vz_fetch_plan {
+    enum vz_doc_parts parts;
+    bool filter; /* _source is filtered, so it has to be parsed */
+    struct vz_json_patterns includes, excludes;
+};
+void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
+                      struct vz_fetch_plan *plan);
+/* Fills id, version, seq_no, source and fields of a hit; texts in the arena. */
+enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetch_plan *plan,
+                            struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
+                            struct vz_error *err);
+/* Appends the members of "fields" (writer inside an object). `source` is the document. */
+enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *eval, uint32_t docno,
+                               struct vz_json source, struct vz_json_writer *writer,
+                               struct vz_error *err);
+/* The request of `requests` that names the field, or NULL. */
+const struct vz_field_request *vz_fields_request(const struct vz_field_requests *requests,
+                                                 const struct vz_field *field);
+
+#endif
