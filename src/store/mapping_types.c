@@ -380,7 +380,10 @@ void vz_mapping_settle_field(struct vz_mapping_node *node)
 {
     struct vz_field *field = &node->field;
     field->column = value_column(field->type);
-    if (field->type == VZ_FIELD_DENSE_VECTOR || vz_field_is_object(field))
+    if (vz_field_is_object(field))
+        return;
+    field->dynamic = VZ_DYNAMIC_TRUE; /* means nothing here, but is the same always */
+    if (field->type == VZ_FIELD_DENSE_VECTOR)
         return;
     bool index = !given_false(node, "index");
     bool doc_values = !given_false(node, "doc_values");
