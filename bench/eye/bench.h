@@ -7,11 +7,11 @@
 /* One photo as the eye and the baseline see it. */
 struct photo {
     char path[768];
-    int label;                     /* same label: same breed, class or dog */
-    double measured[VZ_EYE_DIMS];  /* eye_measure */
-    float eye[VZ_EYE_DIMS];        /* unit */
-    float histogram[VZ_EYE_DIMS];  /* the plain colour histogram, unit */
-    double ms;                     /* vz_eye_embed alone */
+    int label;                    /* same label: same breed, class or dog */
+    double measured[VZ_EYE_DIMS]; /* eye_measure */
+    float eye[VZ_EYE_DIMS];       /* unit */
+    float histogram[VZ_EYE_DIMS]; /* the plain colour histogram, unit */
+    double ms;                    /* vz_eye_embed alone */
 };
 
 struct photos {
@@ -33,11 +33,11 @@ void photos_recentre(struct photos *photos, const float mean[VZ_EYE_DIMS]);
 
 /* What a second look at the same thing may change. Zero is no change but the decoding. */
 struct alteration {
-    double keep;      /* share of each side that a crop keeps; 0 means all */
-    double turn;      /* degrees */
-    double light;     /* factor - 1 on the bytes */
-    double warm;      /* red up, blue down by this share */
-    double scale;     /* of each side; 0 means 1 */
+    double keep;  /* share of each side that a crop keeps; 0 means all */
+    double turn;  /* degrees */
+    double light; /* factor - 1 on the bytes */
+    double warm;  /* red up, blue down by this share */
+    double scale; /* of each side; 0 means 1 */
     bool mirror;
     int jpeg_quality; /* 0: not encoded again */
 };

@@ -16,7 +16,7 @@ struct options {
 };
 
 struct results {
-    struct retrieval pets[2], clothing[2];       /* eye, histogram */
+    struct retrieval pets[2], clothing[2]; /* eye, histogram */
     /* Inside halves of the labels: with the shipped mean, and with the other half's. */
     struct retrieval pets_half, clothing_half, pets_held, clothing_held;
     double ms_median;
@@ -51,11 +51,13 @@ static void mean_fit(const struct photos *pets, const struct photos *clothing, i
 
 static void mean_print(const float mean[VZ_EYE_DIMS])
 {
-    puts("/* Mean of eye_measure over the photos of pets and of clothing, each kind counting half.\n"
-         " * Made by `bench/eye/run --fit > src/embed/eye_mean.c`; ADR 4 says what it is for. A new\n"
-         " * mean is a new eye: VZ_EYE_ID must change with it. */\n"
-         "#include \"embed/eye_parts.h\"\n\n"
-         "const float eye_mean[VZ_EYE_DIMS] = {");
+    puts(
+        "/* Mean of eye_measure over the photos of pets and of clothing, each kind counting half.\n"
+        " * Made by `bench/eye/run --fit > src/embed/eye_mean.c`; ADR 4 says what it is for. A "
+        "new\n"
+        " * mean is a new eye: VZ_EYE_ID must change with it. */\n"
+        "#include \"embed/eye_parts.h\"\n\n"
+        "const float eye_mean[VZ_EYE_DIMS] = {");
     for (int d = 0; d < VZ_EYE_DIMS; d++)
         printf("%s%9.6ff,%s", d % 8 ? " " : "    ", (double)mean[d], d % 8 == 7 ? "\n" : "");
     puts("};");
@@ -128,8 +130,7 @@ static void ask_lost_dog(const char *data, struct results *out)
             memcpy(out->lost[at], out->lost[at - 1], sizeof out->lost[at]);
         }
         out->lost_cosine[at] = score;
-        snprintf(out->lost[at], sizeof out->lost[at], "%.60s",
-                 strrchr(dogs.item[i].path, '/') + 1);
+        snprintf(out->lost[at], sizeof out->lost[at], "%.60s", strrchr(dogs.item[i].path, '/') + 1);
     }
     photos_deinit(&dogs);
 }
@@ -173,7 +174,8 @@ static double measured_probability(const struct pair_sets *sets, double low, dou
     static const double weight[3] = {0.5, 0.25, 0.25};
     double part[3];
     for (int k = 0; k < 3; k++)
-        part[k] = weight[k] * (pairs_share_above(kinds[k], low) - pairs_share_above(kinds[k], high));
+        part[k] =
+            weight[k] * (pairs_share_above(kinds[k], low) - pairs_share_above(kinds[k], high));
     return (part[1] + part[2]) / (part[0] + part[1] + part[2]);
 }
 
@@ -194,9 +196,9 @@ static void print_calibration(const struct results *r)
            "95%");
     for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++) {
         const struct pairs *p = pairs_of(r, k);
-        printf("%-28s %7.3f %7.3f %7.3f %7.3f %7.3f\n", pair_kinds[k].name,
-               pairs_quantile(p, 0.95), pairs_quantile(p, 0.75), pairs_quantile(p, 0.5),
-               pairs_quantile(p, 0.25), pairs_quantile(p, 0.05));
+        printf("%-28s %7.3f %7.3f %7.3f %7.3f %7.3f\n", pair_kinds[k].name, pairs_quantile(p, 0.95),
+               pairs_quantile(p, 0.75), pairs_quantile(p, 0.5), pairs_quantile(p, 0.25),
+               pairs_quantile(p, 0.05));
     }
     printf("\n%-16s %7s %5s  share of pairs at or above\n%-16s %7s %5s", "word", "cosine", "P", "",
            "", "");
@@ -228,7 +230,8 @@ static void print_text(const struct results *r)
     printf("\nlost_dog1.png asks the eleven dogs:");
     for (int i = 0; i < r->lost_count; i++)
         printf("%s%s %.3f", i ? ", " : " ", r->lost[i], r->lost_cosine[i]);
-    printf("\n  the first is \"%s\", P %.2f\n", vz_match_word(vz_eye_match((float)r->lost_cosine[0])),
+    printf("\n  the first is \"%s\", P %.2f\n",
+           vz_match_word(vz_eye_match((float)r->lost_cosine[0])),
            vz_eye_probability((float)r->lost_cosine[0]));
 }
 
@@ -256,16 +259,16 @@ static void print_json(const struct results *r)
     json_retrieval("inside_halves_held_out_mean", r->pets_held, r->clothing_held);
     printf("  \"ms_per_image\": %.3f,\n  \"probability\": [", r->ms_median);
     for (int i = -3; i < 9; i++)
-        printf("%s\n    {\"cosine\": %.2f, \"measured\": %.4f, \"answered\": %.4f}", i > -3 ? "," : "",
-               i / 10.0 + 0.05, measured_probability(&r->pairs, i / 10.0, (i + 1) / 10.0),
+        printf("%s\n    {\"cosine\": %.2f, \"measured\": %.4f, \"answered\": %.4f}",
+               i > -3 ? "," : "", i / 10.0 + 0.05,
+               measured_probability(&r->pairs, i / 10.0, (i + 1) / 10.0),
                vz_eye_probability((float)(i / 10.0 + 0.05)));
     printf("\n  ],\n");
     printf("  \"words\": [");
     for (enum vz_match m = VZ_MATCH_POSSIBLE; m <= VZ_MATCH_SAME; m++) {
         double t = threshold_of(m);
         printf("%s\n    {\"word\": \"%s\", \"cosine\": %.3f, \"probability\": %.4f",
-               m > VZ_MATCH_POSSIBLE ? "," : "", vz_match_word(m), t,
-               vz_eye_probability((float)t));
+               m > VZ_MATCH_POSSIBLE ? "," : "", vz_match_word(m), t, vz_eye_probability((float)t));
         for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++)
             printf(", \"%s\": %.5f", pair_kinds[k].name, pairs_share_above(pairs_of(r, k), t));
         printf("}");

@@ -79,8 +79,7 @@ void pairs_add(struct pairs *pairs, double value)
 {
     if (pairs->count == pairs->capacity) {
         pairs->capacity = pairs->capacity ? 2 * pairs->capacity : 1024;
-        pairs->cosine =
-            vz_realloc(pairs->cosine, (size_t)pairs->capacity * sizeof *pairs->cosine);
+        pairs->cosine = vz_realloc(pairs->cosine, (size_t)pairs->capacity * sizeof *pairs->cosine);
     }
     pairs->cosine[pairs->count++] = value;
 }

@@ -36,8 +36,8 @@ void eye_palette_vote(double light, double a, double b, struct eye_vote *out)
     double lw[2] = {1 - (level - l0), level - l0};
 
     double chroma = chroma_of(a, b);
-    double ring = chroma < RING_1 ? chroma / RING_1
-                                  : clamp(1 + (chroma - RING_1) / (RING_2 - RING_1), 1, 2);
+    double ring =
+        chroma < RING_1 ? chroma / RING_1 : clamp(1 + (chroma - RING_1) / (RING_2 - RING_1), 1, 2);
     int r0 = (int)VZ_MIN(ring, 1);
     double rw[2] = {1 - (ring - r0), ring - r0};
 

@@ -40,8 +40,8 @@ double vz_eye_probability(float cosine)
         return curve[last].probability;
     while (cosine >= curve[i + 1].cosine)
         i++;
-    double part = ((double)cosine - curve[i].cosine) /
-                  ((double)curve[i + 1].cosine - curve[i].cosine);
+    double part =
+        ((double)cosine - curve[i].cosine) / ((double)curve[i + 1].cosine - curve[i].cosine);
     return curve[i].probability + (curve[i + 1].probability - curve[i].probability) * part;
 }
 

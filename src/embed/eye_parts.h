@@ -23,15 +23,15 @@
 struct eye_planes {
     int width, height;
     double *light, *a, *b; /* OKLab, [height * width] each */
-    double *mask;         /* how much a pixel is subject, 0..1, [height * width] */
+    double *mask;          /* how much a pixel is subject, 0..1, [height * width] */
 };
 
 struct eye_view {
     struct eye_planes full, small;
-    uint16_t *grey;  /* luma of `full`, 0..65280, exact integers for the texture patterns */
+    uint16_t *grey; /* luma of `full`, 0..65280, exact integers for the texture patterns */
     /* The subject's place in `full`, in fractions of width and height: centre and spread. */
     double centre_x, centre_y, spread_x, spread_y;
-    double subject_share; /* mean of the mask */
+    double subject_share;  /* mean of the mask */
     double tint_a, tint_b; /* what the light adds to the subject's colours; blocks take it off */
     void *memory;
 };

@@ -62,8 +62,7 @@ void eye_block_gradient(const struct eye_view *view, double *out)
             if (fade <= 0)
                 continue;
             struct gradient g = gradient_at(p, x, y);
-            grid_add(out, u, v, g.direction,
-                     g.strength * fade * (0.1 + p->mask[y * p->width + x]));
+            grid_add(out, u, v, g.direction, g.strength * fade * (0.1 + p->mask[y * p->width + x]));
         }
 }
 

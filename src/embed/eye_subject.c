@@ -58,8 +58,8 @@ static void smooth(double *plane, double *scratch, int width, int height)
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++) {
             const double *row = plane + y * width;
-            scratch[y * width + x] = 0.25 * row[VZ_MAX(x - 1, 0)] + 0.5 * row[x] +
-                                     0.25 * row[VZ_MIN(x + 1, width - 1)];
+            scratch[y * width + x] =
+                0.25 * row[VZ_MAX(x - 1, 0)] + 0.5 * row[x] + 0.25 * row[VZ_MIN(x + 1, width - 1)];
         }
     for (int y = 0; y < height; y++)
         for (int x = 0; x < width; x++)
@@ -82,13 +82,14 @@ static void one_round(const struct eye_planes *p, const struct eye_vote *votes, 
         for (int v = 0; v < votes[i].count; v++)
             chance += votes[i].weight[v] * share[votes[i].bin[v]];
         double prior = place_prior(p, i % p->width, i / p->width);
-        double odds = chance * chance * prior / ((1 - chance) * (1 - chance) * (1.1 - prior) + 1e-9);
+        double odds =
+            chance * chance * prior / ((1 - chance) * (1 - chance) * (1.1 - prior) + 1e-9);
         inside[i] = odds / (1 + odds) + FLOOR * prior;
     }
     smooth(inside, scratch, p->width, p->height);
     for (int i = 0; i < count; i++)
-        outside[i] = VZ_MAX(1 - inside[i], 0) *
-                     (0.15 + border_prior(p, i % p->width, i / p->width));
+        outside[i] =
+            VZ_MAX(1 - inside[i], 0) * (0.15 + border_prior(p, i % p->width, i / p->width));
 }
 
 static void measure_place(struct eye_view *view)
@@ -156,9 +157,8 @@ static void mask_enlarge(struct eye_view *view)
             int y0 = (int)VZ_MIN(v, s->height - 2), x0 = (int)VZ_MIN(u, s->width - 2);
             const double *m = s->mask + y0 * s->width + x0;
             double ky = v - y0, kx = u - x0;
-            f->mask[y * f->width + x] =
-                (1 - ky) * ((1 - kx) * m[0] + kx * m[1]) +
-                ky * ((1 - kx) * m[s->width] + kx * m[s->width + 1]);
+            f->mask[y * f->width + x] = (1 - ky) * ((1 - kx) * m[0] + kx * m[1]) +
+                                        ky * ((1 - kx) * m[s->width] + kx * m[s->width + 1]);
         }
 }
 

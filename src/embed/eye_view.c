@@ -122,7 +122,8 @@ static void to_oklab(const uint16_t *rgb, struct eye_view *view)
     size_t count = (size_t)p->width * (size_t)p->height;
     for (size_t i = 0; i < count; i++) {
         const uint16_t *px = rgb + 3 * i;
-        double r = linear_of(table, px[0]), g = linear_of(table, px[1]), b = linear_of(table, px[2]);
+        double r = linear_of(table, px[0]), g = linear_of(table, px[1]),
+               b = linear_of(table, px[2]);
         double l = cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
         double m = cbrt(0.2119034982 * r + 0.6806995451 * g + 0.1073969566 * b);
         double s = cbrt(0.0883024619 * r + 0.2817188376 * g + 0.6299787005 * b);
