@@ -47,52 +47,66 @@ struct vz_http_response {
 };
 
 struct vz_http_options {
-    const char *host;               /* numeric address; NULL means "127.0.0.1" */
-    uint16_t port;                  /* 0: any free one, see vz_http_port */
-    unsigned network_threads;       /* 0 means 1 */
-    unsigned worker_threads;        /* 0 means the number of cores */
-    size_t max_queue;               /* waiting requests before 429; 0 means 1024 */
-    size_t max_body_bytes;          /* after decompression too; 0 means 100 MiB */
-    unsigned max_connections;       /* 0 means 4096 */
-    unsigned idle_timeout_s;        /* 0 means 120 */
+    const char *host;         /* numeric address; NULL means "127.0.0.1" */
+    uint16_t port;            /* 0: any free one, see vz_http_port */
+    unsigned network_threads; /* 0 means 1 */
+    unsigned worker_threads;  /* 0 means the number of cores */
+    size_t max_queue;         /* waiting requests before 429; 0 means 1024 */
+    size_t max_body_bytes;    /* after decompression too; 0 means 100 MiB */
+    size_t max_bodies_bytes;  /* of all requests being received or worked on, as sent; what is over
+                               * it is answered 429; 0 means 1 GiB */
+    unsigned max_connections; /* 0 means 4096 */
+    unsigned idle_timeout_s;  /* 0 means 120 */
     const char *const *all_headers; /* NULL-terminated "Name: value" sent on EVERY answer, also on
                                      * those the server makes itself (404, 413, 429, 400) */
-    /* Whether this request is so cheap that handing it to a worker costs more than running it
-     * (some 10 us): then `handle` runs on the network thread, and must not block. NULL: never. */
+    /* Whether this request is so cheap that handing it to a worker (some 15 us) costs more than
+     * running it: then `handle` runs on the network thread, and must not block. Sees all but the
+     * body, and is not asked about bodies over 16 KiB. NULL: never. */
     bool (*quick)(void *context, const struct vz_http_request *request);
     void (*handle)(void *context, const struct vz_http_request *request,
                    struct vz_http_response *response);
-    /* Makes the body of an answer that the server gives without the handler (413 body too large,
-     * 429 queue full, 400 malformed encoding). Runs on a network thread; must not block. NULL:
-     * plain text. */
+    /* Makes the body of an answer that the server gives without the handler: 400 malformed escape
+     * or damaged compression, 413 body too large, 415 unknown Content-Encoding, 429 queue full or
+     * bodies over their limit, 503 stopping. On a network thread or a worker; must not block. NULL:
+     * plain text. What libmicrohttpd itself cannot parse it answers by itself, without this and
+     * without all_headers. */
     void (*reject)(void *context, int status, const char *reason,
                    struct vz_http_response *response);
     void *context;
 };
 
 struct vz_http_counts {
-    uint64_t requests, rejected, connections_total, bytes_in, bytes_out;
+    uint64_t requests, rejected, connections_total;
+    uint64_t bytes_in, bytes_out; /* of bodies, as on the wire */
+    uint64_t bodies_bytes;        /* held now by unfinished requests */
     unsigned connections_open, queued, running;
     uint64_t by_class[6]; /* answers by status / 100 */
 };
 
 struct vz_http_server;
-/* Errors: VZ_BUSY when the port is taken (text names it), VZ_BAD_ARGUMENT. */
+/* Errors: VZ_BUSY when the port is taken (text names it), VZ_BAD_ARGUMENT. all_headers must live as
+ * long as the server; the rest of `options` is copied. Raises the soft limit of open files to what
+ * max_connections needs, as far as the hard limit allows. */
 enum vz_status vz_http_start(const struct vz_http_options *options, struct vz_http_server **server,
                              struct vz_error *err);
 uint16_t vz_http_port(const struct vz_http_server *server);
 void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *counts);
-/* Graceful: takes no new connections, lets running requests finish for up to grace_ms, closes. */
+/* Graceful: takes no new connections, lets requests finish for up to grace_ms, closes. Blocks. A
+ * handler cannot be interrupted: after the grace, those that run are still waited for, requests
+ * that wait for a worker are answered 503. Requests that are still being sent get one second of it.
+ * Frees the server; NULL is allowed. */
 void vz_http_stop(struct vz_http_server *server, unsigned grace_ms);
 
-/* Request helpers. */
+/* Request helpers. vz_http_param gives the first parameter of that name. In parameters, as in HTML
+ * forms and Elasticsearch, '+' is a space. */
 bool vz_http_param(const struct vz_http_request *request, const char *name, struct vz_slice *value);
 /* Percent-decodes into the arena ('+' stays '+'); false on a malformed escape or a NUL. */
 bool vz_http_decode(struct vz_slice text, struct vz_arena *arena, struct vz_slice *out);
 
 /* A client for the same protocol (libcurl): the command line speaks to a running server with it.
- * Blocking. `url` is the base ("http://127.0.0.1:9200"); `path` starts with '/'. An HTTP error
- * status is no error here. Errors: VZ_IO (cannot connect; the text says to what). */
+ * Blocking; a connection is kept per thread. `url` is the base ("http://127.0.0.1:9200"); `path`
+ * starts with '/'. An HTTP error status is no error here. Errors: VZ_IO (cannot connect; the text
+ * says to what). */
 struct vz_http_answer {
     int status;
     struct vz_buf body;

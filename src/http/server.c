@@ -7,7 +7,7 @@
  *     READY     network thread again: the answer is there, or was refused without a handler
  *     ANSWERED  queued for sending; freed when libmicrohttpd says that the request is over
  *
- *   target_seen -> on_request (many calls) -> hand_over -> work -> resume -> on_request -> finished
+ *   target_seen -> on_request (many calls) -> hand_over -> work -> on_request -> finished
  *
  * Ownership moves to the worker through the pool's mutex and back through libmicrohttpd's own (its
  * resume takes a lock that its loop takes too), so the fields need no locks of their own. The
@@ -16,12 +16,33 @@
  * Invariants
  *  1. A connection is suspended before its exchange is pushed; otherwise the worker could resume it
  *     first and it would sleep for ever.
- *  2. Nothing of an exchange is touched after vz_mhd_resume: the network thread may free it at
- * once.
+ *  2. Nothing of an exchange is touched after MHD_resume_connection: the network thread may free
+ *     it at once.
  *  3. Every exchange that target_seen made is freed by `finished`, also on broken connections, so
- *     exchanges_open == 0 means that nothing is being read, worked on or sent.
+ *     exchanges_open == 0 means that nothing is being read, worked on or sent, and complete == 0
+ *     that no request that arrived in full waits for its answer.
  *
- * What was measured is at the head of the thread question: see `quick` in vz_http_options.
+ * Known of libmicrohttpd 0.9.75: when part of a request and the end of the stream arrive in one go,
+ * its edge-triggered loop does not see the end, and the connection is held until the idle timeout.
+ * Stopping therefore waits for requests still being read for READING_GRACE_MS at most.
+ *
+ * What the hand-off costs, measured on two cores shared with the client, two keep-alive
+ * connections, a handler that does nothing (bench/http/rate.c): on workers 29,000 to 39,000
+ * requests a second, on the network thread 56,000, on two network threads up to 110,000. The
+ * difference, some 15 us, is two thread wake-ups (a futex for the worker, an eventfd for the
+ * network thread). So:
+ *
+ *   - a request that the caller's `quick` calls cheap runs where it was read; the rest, which take
+ *     longer than the hand-off, go to workers, and network threads never block;
+ *   - rejected: handlers on several network threads (MHD_OPTION_THREAD_POOL_SIZE) for all requests:
+ *     fastest, but one slow commit stalls every connection that shares its thread;
+ *   - rejected: workers that spin before they sleep: they take the core the client needs (20,000).
+ *
+ * POOL_BYTES is what an idle connection costs, because libmicrohttpd clears all of it after each
+ * request. 24 KiB holds 16 KB of headers, and bodies arrive at 1.4 GB/s with it, as with 128 KiB.
+ *
+ * libmicrohttpd answers what it cannot parse by itself (a broken request line, headers too large):
+ * these answers carry none of `all_headers`.
  */
 #include "http/http.h"
 
@@ -45,9 +66,12 @@
 #include <unistd.h>
 
 enum {
-    PADDING = 64,           /* readable bytes behind a body, as http.h promises */
-    GZIP_MIN_BYTES = 1024,  /* smaller answers are sent as they are */
-    BODY_AHEAD = 1 << 20,   /* a body of known length gets its buffer at once up to this size */
+    PADDING = 64,          /* readable bytes behind a body, as http.h promises */
+    GZIP_MIN_BYTES = 1024, /* smaller answers are sent as they are */
+    BODY_AHEAD = 1 << 20,  /* a body of known length gets its buffer at once up to this size */
+    READING_GRACE_MS =
+        1000, /* how long stopping waits for requests that have not arrived in full */
+    QUICK_MAX_BODY = 16 * 1024,
     POOL_BYTES = 24 * 1024, /* libmicrohttpd's memory a connection: request line, headers, reads */
 };
 
@@ -64,9 +88,10 @@ struct vz_http_server {
 
     /* Relaxed counters; see the essay. */
     atomic_uint_fast64_t requests, rejected, connections_total, bytes_in, bytes_out, by_class[6];
-    atomic_uint connections_open, running, exchanges_open;
-    atomic_bool stopping; /* answers say "Connection: close" */
-    atomic_bool hurrying; /* the grace is over: what is still queued is refused */
+    atomic_uint connections_open, running, exchanges_open, complete;
+    atomic_size_t bodies_bytes; /* held by requests that are not finished */
+    atomic_bool stopping;       /* answers say "Connection: close" */
+    atomic_bool hurrying;       /* the grace is over: what is still queued is refused */
 };
 
 enum phase { READING, HANDED, READY, ANSWERED };
@@ -83,6 +108,8 @@ struct exchange {
     bool target_ok;
     bool gzipped;       /* response.body is compressed */
     size_t body_bytes;  /* of the request, as received, also of those dropped */
+    size_t held_bytes;  /* this request's part of bodies_bytes */
+    bool crowded_out;   /* the bodies of all requests together were too large */
     struct vz_buf body; /* as received, later decompressed */
     struct vz_http_request request;
     struct vz_http_response response;
@@ -115,6 +142,13 @@ static void *target_seen(void *context, const char *target, struct MHD_Connectio
     return x;
 }
 
+static void drop_body(struct exchange *x)
+{
+    vz_buf_deinit(&x->body);
+    atomic_fetch_sub_explicit(&x->server->bodies_bytes, x->held_bytes, memory_order_relaxed);
+    x->held_bytes = 0;
+}
+
 static void finished(void *context, struct MHD_Connection *connection, void **state,
                      enum MHD_RequestTerminationCode code)
 {
@@ -123,10 +157,12 @@ static void finished(void *context, struct MHD_Connection *connection, void **st
     *state = NULL;
     if (!x)
         return;
-    vz_buf_deinit(&x->body);
+    drop_body(x);
     vz_buf_deinit(&x->response.body);
     vz_arena_deinit(&x->response.arena);
     vz_arena_deinit(&x->arena);
+    if (x->phase != READING)
+        DROP(server->complete);
     free(x);
     DROP(server->exchanges_open);
 }
@@ -209,6 +245,14 @@ static void add_header_line(struct MHD_Response *response, const char *line)
     MHD_add_response_header(response, name, value);
 }
 
+/* Network thread: the request will be answered. */
+static void leave_reading(struct exchange *x, enum phase phase)
+{
+    if (x->phase == READING)
+        COUNT(x->server->complete);
+    x->phase = phase;
+}
+
 /* Network thread: gives the filled response to libmicrohttpd. */
 static enum MHD_Result send_answer(struct exchange *x, bool close_after)
 {
@@ -232,7 +276,7 @@ static enum MHD_Result send_answer(struct exchange *x, bool close_after)
         MHD_add_response_header(response, "Connection", "close");
     COUNT(server->by_class[status >= 100 && status < 600 ? status / 100 : 0]);
     ADD(server->bytes_out, x->head ? 0 : rs->body.len);
-    x->phase = ANSWERED;
+    leave_reading(x, ANSWERED);
     enum MHD_Result result = MHD_queue_response(x->connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;
@@ -368,13 +412,20 @@ static enum MHD_Result headers_arrived(struct exchange *x, const char *method)
  * so what is over the limit is dropped unread, and a client that sends twice the limit is cut. */
 static enum MHD_Result body_arrived(struct exchange *x, const char *bytes, size_t *len)
 {
-    size_t limit = x->server->options.max_body_bytes;
+    struct vz_http_server *server = x->server;
+    size_t limit = server->options.max_body_bytes;
     x->body_bytes += *len;
-    ADD(x->server->bytes_in, *len);
-    if (x->body_bytes <= limit)
+    ADD(server->bytes_in, *len);
+    if (x->body_bytes > limit || x->crowded_out) {
+        drop_body(x);
+    } else if (ADD(server->bodies_bytes, *len) + *len > server->options.max_bodies_bytes) {
+        x->held_bytes += *len;
+        x->crowded_out = true;
+        drop_body(x);
+    } else {
+        x->held_bytes += *len;
         vz_buf_append(&x->body, bytes, *len);
-    else
-        vz_buf_deinit(&x->body);
+    }
     *len = 0;
     return x->body_bytes / 2 > limit ? MHD_NO : MHD_YES;
 }
@@ -391,15 +442,20 @@ static enum MHD_Result hand_over(struct exchange *x)
         refuse(x, 413, reason);
         return send_answer(x, true);
     }
+    if (x->crowded_out) {
+        refuse(x, 429, "the request bodies being received are over the limit of all together");
+        return send_answer(x, false);
+    }
     if (!x->target_ok) {
         refuse(x, 400, "malformed percent escape in the query string");
         return send_answer(x, false);
     }
-    if (options->quick && options->quick(options->context, &x->request)) {
+    if (options->quick && x->body_bytes <= QUICK_MAX_BODY &&
+        options->quick(options->context, &x->request)) {
         run_handler(x);
         return send_answer(x, false);
     }
-    x->phase = HANDED;
+    leave_reading(x, HANDED);
     MHD_suspend_connection(x->connection); /* invariant 1 */
     pthread_mutex_lock(&server->gate);
     bool closed = server->closed;
@@ -533,6 +589,7 @@ static void fill_defaults(struct vz_http_options *o)
     o->worker_threads = o->worker_threads ? o->worker_threads : vz_cpu_count();
     o->max_queue = o->max_queue ? o->max_queue : 1024;
     o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : (size_t)100 << 20;
+    o->max_bodies_bytes = o->max_bodies_bytes ? o->max_bodies_bytes : (size_t)1 << 30;
     o->max_connections = o->max_connections ? o->max_connections : 4096;
     o->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : 120;
 }
@@ -578,6 +635,7 @@ void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *c
                                       .connections_total = READ(server->connections_total),
                                       .bytes_in = READ(server->bytes_in),
                                       .bytes_out = READ(server->bytes_out),
+                                      .bodies_bytes = READ(server->bodies_bytes),
                                       .connections_open = READ(server->connections_open),
                                       .queued = (unsigned)vz_pool_queued(server->pool),
                                       .running = READ(server->running)};
@@ -587,10 +645,16 @@ void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *c
 
 /* Until nothing is being read, worked on or sent, or the time is over. Stopping is rare: polling
  * spares every request a lock. */
-static void wait_for_exchanges(struct vz_http_server *server, uint64_t until_ns)
+static void wait_for_exchanges(struct vz_http_server *server, unsigned grace_ms)
 {
-    while (READ(server->exchanges_open) > 0 && vz_now_ns() < until_ns)
+    uint64_t start_ns = vz_now_ns();
+    for (;;) {
+        uint64_t waited_ms = (vz_now_ns() - start_ns) / 1000000;
+        bool reading = waited_ms < READING_GRACE_MS && READ(server->exchanges_open) > 0;
+        if (waited_ms >= grace_ms || (!reading && READ(server->complete) == 0))
+            return;
         usleep(500);
+    }
 }
 
 void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
@@ -601,7 +665,7 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     MHD_socket listener = MHD_quiesce_daemon(server->daemon);
     if (listener != MHD_INVALID_SOCKET)
         shutdown(listener, SHUT_RDWR); /* or the kernel goes on accepting into the backlog */
-    wait_for_exchanges(server, vz_now_ns() + grace_ms * 1000000ull);
+    wait_for_exchanges(server, grace_ms);
     atomic_store_explicit(&server->hurrying, true, memory_order_relaxed);
     /* A suspended connection must be resumed before the daemon may stop, and a handler cannot be
      * interrupted: those that run are waited for, those that wait are refused. */
@@ -609,7 +673,7 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     server->closed = true;
     pthread_mutex_unlock(&server->gate);
     vz_pool_free(server->pool);
-    wait_for_exchanges(server, vz_now_ns() + 200 * 1000000ull);
+    wait_for_exchanges(server, 200); /* for the sending of the last answers */
     MHD_stop_daemon(server->daemon);
     if (listener != MHD_INVALID_SOCKET)
         close(listener);
