@@ -128,9 +128,14 @@ enum vz_status parse(struct vz_slice text, bool padded, vz_json_doc **out, vz_js
         bool big_integers = false;
         status = vz_json_scan(text, &big_integers, err);
         if (status == VZ_OK && big_integers) {
-            vz_buf wide = {nullptr, 0, 0};
-            vz_json_widen_integers(text, &wide);
-            error = run(s, doc, wide.data, wide.len, false);
+            /* Two bytes more for each integer of nineteen digits or more: a ninth is enough. */
+            size_t capacity = text.len + text.len / 9 + 16;
+            vz_buf wide = {static_cast<char *>(vz_try_alloc(capacity, 1)), 0, capacity};
+            if (!wide.data)
+                status = vz_fail(err, VZ_BUDGET, "no memory to parse %zu bytes of JSON", text.len);
+            else
+                vz_json_widen_integers(text, &wide);
+            error = wide.data ? run(s, doc, wide.data, wide.len, false) : simdjson::MEMALLOC;
             vz_buf_deinit(&wide);
         }
         if (status == VZ_OK && error)

@@ -7,6 +7,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -392,6 +395,43 @@ static void test_count_of_a_huge_array(void **state)
     vz_buf_deinit(&text);
 }
 
+/* A text too large for the memory there is must be an error, not an abort. */
+static void test_out_of_memory(void **state)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    print_message("skipped: a sanitizer's allocator does not honour the limit\n");
+    skip();
+#else
+    size_t len = 64 << 20;
+    char *text = malloc(len + 64);
+    memset(text, ' ', len + 64);
+    text[0] = '1';
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct vz_json_doc *doc;
+        struct vz_json root;
+        struct rlimit limit;
+        size_t pages = 0;
+        FILE *f = fopen("/proc/self/statm", "r");
+        if (!f || fscanf(f, "%zu", &pages) != 1 || getrlimit(RLIMIT_AS, &limit) != 0)
+            _exit(10);
+        limit.rlim_cur = pages * (size_t)sysconf(_SC_PAGESIZE) + (100 << 20);
+        setrlimit(RLIMIT_AS, &limit);
+        if (vz_json_parse((struct vz_slice){text, len}, &doc, &root, NULL) != VZ_BUDGET || doc)
+            _exit(11);
+        if (vz_json_parse(VZ_SLICE("[1]"), &doc, &root, NULL) != VZ_OK)
+            _exit(12); /* life goes on */
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_true(WIFEXITED(status));
+    free(text);
+#endif
+}
+
 static void *free_elsewhere(void *context)
 {
     struct vz_json_doc **docs = context;
@@ -439,6 +479,7 @@ int main(void)
         cmocka_unit_test(test_padded),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_count_of_a_huge_array),
+        cmocka_unit_test(test_out_of_memory),
         cmocka_unit_test(test_free_on_another_thread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
