@@ -1,0 +1,474 @@
+/* store/generation.c - a generation's files: opening, closing, read transactions, single reads. */
+#include "store/generation.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/statvfs.h>
+
+#define STATE_FORMAT 1
+#define MAX_READERS 500
+#define TRUTH_CAP_BYTES ((size_t)1 << 40)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || UINTPTR_MAX <= UINT32_MAX
+#define RESERVE_CAP_BYTES ((size_t)1 << 30) /* sanitizers leave little address space */
+#else
+#define RESERVE_CAP_BYTES ((size_t)1 << 42)
+#endif
+
+size_t vz_reserve_bytes(const char *path, size_t cap)
+{
+    struct statvfs info;
+    size_t most = RESERVE_CAP_BYTES;
+    /* A file cannot outgrow its file system; reserving no more keeps room for many indices. */
+    if (statvfs(path, &info) == 0) {
+        size_t disk = (size_t)info.f_blocks * info.f_frsize;
+        most = VZ_MIN(most, VZ_MAX(disk, (size_t)1 << 30));
+    }
+    return VZ_MIN(cap, most);
+}
+
+enum vz_status vz_fail_lmdb(struct vz_error *err, int code, const char *what)
+{
+    if (code == MDB_MAP_FULL)
+        return vz_fail(err, VZ_DISK_FULL, "%s: the map of the index is full", what);
+    if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
+        code == MDB_VERSION_MISMATCH)
+        return vz_fail(err, VZ_CORRUPT, "%s: %s", what, mdb_strerror(code));
+    if (code > 0)
+        return vz_fail_errno(err, code, "%s", what);
+    return vz_fail(err, VZ_IO, "%s: %s", what, mdb_strerror(code));
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+static int open_databases(struct vz_generation *gen, MDB_txn *txn)
+{
+    struct { const char *name; unsigned flags; MDB_dbi *dbi; } list[] = {
+        {"docs", MDB_INTEGERKEY, &gen->docs_db},   {"ids", 0, &gen->ids_db},
+        {"tombs", MDB_INTEGERKEY, &gen->tombs_db}, {"terms", 0, &gen->terms_db},
+        {"ordinals", 0, &gen->ordinals_db},        {"state", 0, &gen->state_db},
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(list); i++) {
+        int code = mdb_dbi_open(txn, list[i].name, list[i].flags | MDB_CREATE, list[i].dbi);
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+static enum vz_status open_env(struct vz_generation *gen, bool nosync, struct vz_error *err)
+{
+    struct vz_buf path = {0};
+    vz_buf_printf(&path, "%s/truth.mdb", gen->dir);
+    MDB_txn *txn = NULL;
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (nosync ? MDB_NOSYNC : 0);
+    int code = mdb_env_create(&gen->env);
+    if (!code)
+        code = mdb_env_set_maxdbs(gen->env, 8);
+    if (!code)
+        code = mdb_env_set_maxreaders(gen->env, MAX_READERS + 8);
+    if (!code)
+        code = mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, TRUTH_CAP_BYTES));
+    if (!code)
+        code = mdb_env_open(gen->env, path.data, flags, 0644);
+    if (!code)
+        code = mdb_txn_begin(gen->env, NULL, 0, &txn);
+    if (!code)
+        code = open_databases(gen, txn);
+    if (!code) {
+        code = mdb_txn_commit(txn);
+        txn = NULL;
+    }
+    if (txn)
+        mdb_txn_abort(txn);
+    enum vz_status status = VZ_OK;
+    if (code)
+        status = vz_fail_lmdb(err, code, path.data);
+    vz_buf_deinit(&path);
+    return status;
+}
+
+static struct vz_generation *new_generation(const char *dir, uint64_t number)
+{
+    struct vz_generation *gen = vz_calloc(1, sizeof *gen);
+    atomic_init(&gen->references, 1);
+    gen->number = number;
+    gen->dir = vz_strdup(dir);
+    gen->durable = true;
+    gen->dead.fd = -1;
+    pthread_mutex_init(&gen->reader_lock, NULL);
+    pthread_cond_init(&gen->reader_free, NULL);
+    return gen;
+}
+
+static void free_generation(struct vz_generation *gen)
+{
+    if (gen->txn)
+        vz_generation_abort(gen);
+    for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
+        vz_rows_close(atomic_load(&gen->rows[i]));
+        vz_column_close(atomic_load(&gen->columns[i]));
+    }
+    for (unsigned i = 0; i < gen->readers_idle; i++)
+        mdb_txn_abort(gen->readers[i]);
+    if (gen->env)
+        mdb_env_close(gen->env);
+    vz_grow_close(&gen->dead);
+    vz_arena_deinit(&gen->arena);
+    free(gen->staged_deaths);
+    struct vz_error err = {0};
+    if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
+        vz_log(VZ_LOG_WARN, "store", "cannot remove %s: %s", gen->dir, err.text);
+    pthread_mutex_destroy(&gen->reader_lock);
+    pthread_cond_destroy(&gen->reader_free);
+    free(gen->dir);
+    free(gen);
+}
+
+struct vz_generation *vz_generation_acquire(struct vz_generation *gen)
+{
+    atomic_fetch_add_explicit(&gen->references, 1, memory_order_relaxed);
+    return gen;
+}
+
+void vz_generation_release(struct vz_generation *gen)
+{
+    if (gen && atomic_fetch_sub_explicit(&gen->references, 1, memory_order_acq_rel) == 1)
+        free_generation(gen);
+}
+
+enum vz_status vz_generation_create(const char *dir, uint64_t number, struct vz_generation **out,
+                                    struct vz_error *err)
+{
+    enum vz_status status = vz_mkdir_all(dir, err);
+    if (status != VZ_OK)
+        return status;
+    struct vz_generation *gen = new_generation(dir, number);
+    gen->state = (struct vz_generation_state){.format = STATE_FORMAT};
+    status = open_env(gen, false, err);
+    if (status == VZ_OK)
+        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
+    if (status == VZ_OK)
+        status = vz_generation_begin(gen, err);
+    if (status == VZ_OK)
+        status = vz_generation_commit(gen, err);
+    if (status == VZ_OK)
+        status = vz_sync_dir(dir, err);
+    if (status == VZ_OK)
+        *out = gen;
+    else
+        free_generation(gen);
+    return status;
+}
+
+static enum vz_status get_state(struct vz_generation *gen, MDB_txn *txn, const char *name,
+                                MDB_val *value, struct vz_error *err)
+{
+    struct vz_slice text = vz_slice_from(name);
+    union { const void *from; void *to; } unconst = {.from = text.ptr};
+    MDB_val key = {text.len, unconst.to};
+    int code = mdb_get(txn, gen->state_db, &key, value);
+    if (code == MDB_NOTFOUND) {
+        *value = (MDB_val){0, NULL};
+        return VZ_OK;
+    }
+    return code ? vz_fail_lmdb(err, code, "reading the state of an index") : VZ_OK;
+}
+
+static enum vz_status load_rows(struct vz_generation *gen, MDB_txn *txn,
+                                const struct vz_mapping *mapping, struct vz_error *err)
+{
+    MDB_val value;
+    enum vz_status status = get_state(gen, txn, "rows", &value, err);
+    struct vz_rows_state entry;
+    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size;
+         at += sizeof entry) {
+        memcpy(&entry, (const char *)value.mv_data + at, sizeof entry);
+        const struct vz_field *field =
+            entry.field < vz_mapping_count(mapping) ? vz_mapping_field(mapping, entry.field) : NULL;
+        if (!field || field->type != VZ_FIELD_DENSE_VECTOR || entry.dims == 0)
+            return vz_fail(err, VZ_CORRUPT, "rows of field [%u], which is no vector",
+                           (unsigned)entry.field);
+        struct vz_rows *rows = NULL;
+        status = vz_rows_open(gen->dir, field, entry.dims, entry.count, &rows, err);
+        if (status == VZ_OK) {
+            rows->staged_multi = entry.multi;
+            atomic_init(&rows->multi, entry.multi);
+            atomic_store(&gen->rows[entry.field], rows);
+        }
+    }
+    return status;
+}
+
+static enum vz_status load_ordinals(struct vz_generation *gen, MDB_txn *txn, struct vz_error *err)
+{
+    MDB_val value;
+    enum vz_status status = get_state(gen, txn, "ordinals", &value, err);
+    struct vz_ordinals_state entry;
+    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size;
+         at += sizeof entry) {
+        memcpy(&entry, (const char *)value.mv_data + at, sizeof entry);
+        if (entry.field < VZ_MAX_FIELDS)
+            atomic_init(&gen->ordinals[entry.field], entry.count);
+    }
+    return status;
+}
+
+/* Tombstones become deaths in epoch 1; the first view has epoch 1. Costs what the dead cost. */
+static enum vz_status load_deaths(struct vz_generation *gen, MDB_txn *txn, struct vz_error *err)
+{
+    enum vz_status status = vz_grow_ensure(&gen->dead, (size_t)gen->state.docs * 4 + 4, err);
+    if (status != VZ_OK)
+        return status;
+    MDB_cursor *cursor;
+    int code = mdb_cursor_open(txn, gen->tombs_db, &cursor);
+    if (code)
+        return vz_fail_lmdb(err, code, "reading tombstones");
+    uint32_t *dead = (uint32_t *)(void *)gen->dead.base;
+    MDB_val key, value;
+    while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+        uint32_t chunk;
+        memcpy(&chunk, key.mv_data, sizeof chunk);
+        for (size_t byte = 0; byte < value.mv_size; byte++) {
+            unsigned bits = ((const unsigned char *)value.mv_data)[byte];
+            for (; bits; bits &= bits - 1) {
+                size_t docno = ((size_t)chunk * VZ_TOMB_CHUNK_BYTES + byte) * 8 +
+                               (size_t)__builtin_ctz(bits);
+                if (docno < gen->state.docs)
+                    dead[docno] = 1;
+            }
+        }
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? VZ_OK : vz_fail_lmdb(err, code, "reading tombstones");
+}
+
+static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *mapping,
+                           struct vz_error *err)
+{
+    MDB_txn *txn;
+    enum vz_status status = vz_reader_begin(gen, &txn, err);
+    if (status != VZ_OK)
+        return status;
+    MDB_val value;
+    status = get_state(gen, txn, "state", &value, err);
+    if (status == VZ_OK && value.mv_size != sizeof gen->state)
+        status = vz_fail(err, VZ_CORRUPT, "%s/truth.mdb has no state", gen->dir);
+    if (status == VZ_OK) {
+        memcpy(&gen->state, value.mv_data, sizeof gen->state);
+        if (gen->state.format != STATE_FORMAT)
+            status = vz_fail(err, VZ_CORRUPT,
+                             "%s/truth.mdb has format %u; this program knows format %u", gen->dir,
+                             gen->state.format, STATE_FORMAT);
+    }
+    if (status == VZ_OK)
+        status = load_rows(gen, txn, mapping, err);
+    if (status == VZ_OK)
+        status = load_ordinals(gen, txn, err);
+    if (status == VZ_OK)
+        status = load_deaths(gen, txn, err);
+    vz_reader_end(gen, txn);
+    return status;
+}
+
+enum vz_status vz_generation_open(const char *dir, uint64_t number,
+                                  const struct vz_mapping *mapping, struct vz_generation **out,
+                                  struct vz_error *err)
+{
+    struct vz_generation *gen = new_generation(dir, number);
+    enum vz_status status = open_env(gen, false, err);
+    if (status == VZ_OK)
+        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
+    if (status == VZ_OK)
+        status = load(gen, mapping, err);
+    if (status == VZ_OK)
+        status = vz_generation_recover(gen, mapping, err);
+    for (size_t i = 0; status == VZ_OK && i < VZ_MAX_FIELDS; i++) {
+        struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
+        if (rows)
+            vz_graph_open(gen->dir, rows, vz_mapping_field(mapping, (uint16_t)i));
+    }
+    if (status == VZ_OK)
+        *out = gen;
+    else
+        free_generation(gen);
+    return status;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+enum vz_status vz_reader_begin(struct vz_generation *gen, MDB_txn **txn, struct vz_error *err)
+{
+    pthread_mutex_lock(&gen->reader_lock);
+    while (gen->readers_out >= MAX_READERS)
+        pthread_cond_wait(&gen->reader_free, &gen->reader_lock);
+    gen->readers_out++;
+    MDB_txn *idle = gen->readers_idle ? gen->readers[--gen->readers_idle] : NULL;
+    pthread_mutex_unlock(&gen->reader_lock);
+    int code = idle ? mdb_txn_renew(idle) : mdb_txn_begin(gen->env, NULL, MDB_RDONLY, &idle);
+    if (!code) {
+        *txn = idle;
+        return VZ_OK;
+    }
+    if (idle)
+        mdb_txn_abort(idle);
+    pthread_mutex_lock(&gen->reader_lock);
+    gen->readers_out--;
+    pthread_cond_signal(&gen->reader_free);
+    pthread_mutex_unlock(&gen->reader_lock);
+    return vz_fail_lmdb(err, code, "starting to read");
+}
+
+void vz_reader_end(struct vz_generation *gen, MDB_txn *txn)
+{
+    mdb_txn_reset(txn);
+    pthread_mutex_lock(&gen->reader_lock);
+    gen->readers_out--;
+    if (gen->readers_idle < VZ_COUNT_OF(gen->readers)) {
+        gen->readers[gen->readers_idle++] = txn;
+        txn = NULL;
+    }
+    pthread_cond_signal(&gen->reader_free);
+    pthread_mutex_unlock(&gen->reader_lock);
+    if (txn)
+        mdb_txn_abort(txn);
+}
+
+enum vz_status vz_generation_record(struct vz_generation *gen, MDB_txn *txn, uint32_t docno,
+                                    struct vz_record *record, struct vz_error *err)
+{
+    MDB_val key = {sizeof docno, &docno}, value;
+    int code = mdb_get(txn, gen->docs_db, &key, &value);
+    if (code == MDB_NOTFOUND)
+        return vz_fail(err, VZ_NOT_FOUND, "there is no document number [%u]", docno);
+    if (code)
+        return vz_fail_lmdb(err, code, "reading a document");
+    if (!vz_record_read((struct vz_slice){value.mv_data, value.mv_size}, record))
+        return vz_fail(err, VZ_CORRUPT, "document number [%u] is no record", docno);
+    return VZ_OK;
+}
+
+/* Puts the vectors back where their nulls stand. */
+static enum vz_status restore_source(struct vz_generation *gen, const struct vz_record *record,
+                                     struct vz_slice cut, struct vz_arena *arena,
+                                     struct vz_slice *out, struct vz_error *err)
+{
+    struct vz_buf text = {0};
+    struct vz_slice rest = record->splices;
+    struct vz_splice splice;
+    size_t at = 0;
+    enum vz_status status = VZ_OK;
+    while (status == VZ_OK && vz_splice_next(&rest, &splice)) {
+        struct vz_rows *rows = vz_generation_rows(gen, splice.field);
+        if (!rows || rows->dims != splice.dims || splice.row >= rows->vectors.size_bytes /
+            rows->stride || splice.offset < at || splice.offset + 4 > cut.len) {
+            status = vz_fail(err, VZ_CORRUPT, "document [%.*s] has a vector that is not there",
+                             (int)record->id.len, record->id.ptr);
+            break;
+        }
+        float floats[4096];
+        vz_splice_floats(&splice, vz_rows_get(rows, splice.row), floats);
+        vz_buf_append(&text, cut.ptr + at, splice.offset - at);
+        vz_json_append_floats(&text, floats, splice.dims);
+        at = splice.offset + 4;
+    }
+    if (status == VZ_OK) {
+        vz_buf_append(&text, cut.ptr + at, cut.len - at);
+        *out = vz_arena_copy(arena, vz_buf_slice(&text));
+    }
+    vz_buf_deinit(&text);
+    return status;
+}
+
+enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32_t docno,
+                                 enum vz_doc_parts parts, struct vz_arena *arena,
+                                 struct vz_stored_doc *doc, struct vz_error *err)
+{
+    struct vz_record record;
+    enum vz_status status = vz_generation_record(gen, txn, docno, &record, err);
+    if (status != VZ_OK)
+        return status;
+    *doc = (struct vz_stored_doc){.id = vz_arena_copy(arena, record.id),
+                                  .version = record.version,
+                                  .seq_no = record.seq_no};
+    if (parts == VZ_DOC_META)
+        return VZ_OK;
+    status = vz_record_cut_source(&record, arena, &doc->source, err);
+    if (status != VZ_OK || parts == VZ_DOC_CUT_SOURCE || record.splice_count == 0)
+        return status;
+    return restore_source(gen, &record, doc->source, arena, &doc->source, err);
+}
+
+struct vz_slice vz_id_of_pair(const MDB_val *key, const MDB_val *value, struct vz_id_entry *entry)
+{
+    struct vz_id_state state = {0};
+    if (value->mv_size < sizeof state || key->mv_size < 1)
+        return (struct vz_slice){0};
+    memcpy(&state, value->mv_data, sizeof state);
+    *entry = (struct vz_id_entry){.docno = state.docno,
+                                  .deleted = state.deleted,
+                                  .version = state.version,
+                                  .seq_no = state.seq_no};
+    const char *bytes = key->mv_data;
+    if (bytes[0] == 0)
+        return (struct vz_slice){bytes + 1, key->mv_size - 1};
+    return (struct vz_slice){(const char *)value->mv_data + sizeof state,
+                             value->mv_size - sizeof state};
+}
+
+/* Finds the pair of an id; *probe is where it is or where it would go. */
+static enum vz_status probe_id(struct vz_generation *gen, MDB_txn *txn, struct vz_slice id,
+                               struct vz_id_entry *entry, unsigned *probe, struct vz_error *err)
+{
+    char bytes[511];
+    for (*probe = 0; *probe < 256; ++*probe) {
+        MDB_val key = {vz_long_key(NULL, 0, id, *probe, bytes), bytes}, value;
+        int code = mdb_get(txn, gen->ids_db, &key, &value);
+        if (code == MDB_NOTFOUND)
+            return VZ_NOT_FOUND;
+        if (code)
+            return vz_fail_lmdb(err, code, "reading ids");
+        struct vz_slice found = vz_id_of_pair(&key, &value, entry);
+        if (!found.ptr)
+            return vz_fail(err, VZ_CORRUPT, "an entry of ids is malformed");
+        if (vz_slice_eq(found, id))
+            return VZ_OK;
+    }
+    return vz_fail(err, VZ_LIMIT, "too many long ids with one hash");
+}
+
+enum vz_status vz_generation_get_id(struct vz_generation *gen, MDB_txn *txn, struct vz_slice id,
+                                    struct vz_id_entry *entry, struct vz_error *err)
+{
+    unsigned probe;
+    return probe_id(gen, txn, id, entry, &probe, err);
+}
+
+enum vz_status vz_generation_put_id(struct vz_generation *gen, struct vz_slice id,
+                                    const struct vz_id_entry *entry, struct vz_error *err)
+{
+    struct { struct vz_id_state state; char id[VZ_MAX_ID_BYTES]; } value = {
+        .state = {.docno = entry->docno,
+                  .deleted = entry->deleted,
+                  .version = entry->version,
+                  .seq_no = entry->seq_no},
+    };
+    size_t len = sizeof value.state;
+    unsigned probe = 0;
+    if (vz_key_is_long(id)) {
+        struct vz_id_entry there;
+        enum vz_status status = probe_id(gen, gen->txn, id, &there, &probe, err);
+        if (status != VZ_OK && status != VZ_NOT_FOUND)
+            return status;
+        assert(id.len <= sizeof value.id);
+        memcpy(value.id, id.ptr, id.len);
+        len += id.len;
+    }
+    char bytes[511];
+    MDB_val key = {vz_long_key(NULL, 0, id, probe, bytes), bytes}, data = {len, &value};
+    int code = mdb_put(gen->txn, gen->ids_db, &key, &data, 0);
+    return code ? vz_fail_lmdb(err, code, "writing ids") : VZ_OK;
+}

@@ -1,0 +1,240 @@
+/* store/index.h - what the store room's files share about a store, an index and its writer.
+ *
+ * Private to the room. Lock order (outer first): store->lock, index->compact_lock,
+ * index->mapping_lock, index->queue_lock, index->view_lock, then locks inside a generation. No
+ * lock but mapping_lock and compact_lock is held across a commit; view_lock is held for
+ * microseconds.
+ */
+#ifndef VZ_STORE_INDEX_H
+#define VZ_STORE_INDEX_H
+
+#include "base/strmap.h"
+#include "store/generation.h"
+
+/* ---- settings ------------------------------------------------------------------------------ */
+
+struct vz_setting {
+    char *key;   /* "index.refresh_interval" */
+    char *value; /* text of a JSON value; scalars are strings */
+};
+struct vz_settings {
+    struct vz_setting *list; /* sorted by key */
+    size_t count;
+    /* read from the list */
+    int64_t refresh_interval_ms; /* -1: only when asked */
+    uint32_t max_result_window;
+    bool async;
+    bool block_write, block_read_only, block_delete;
+};
+
+void vz_settings_init(struct vz_settings *settings);
+void vz_settings_deinit(struct vz_settings *settings);
+void vz_settings_copy(struct vz_settings *to, const struct vz_settings *from);
+/* Reads a settings body (nested, dotted, with or without "index."). creating: static settings are
+ * welcome; otherwise they are refused with Elasticsearch's words (`index` is "name/uuid"). On an
+ * error *settings is unchanged. */
+enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json body, bool creating,
+                                 const char *index, struct vz_error *err);
+/* A flat object of the list, for disk, and back. */
+void vz_settings_save(const struct vz_settings *settings, struct vz_buf *out);
+enum vz_status vz_settings_load(struct vz_settings *settings, struct vz_json flat,
+                                struct vz_error *err);
+/* {"index": {...}} with the extra keys merged in. */
+void vz_settings_print(const struct vz_settings *settings, const struct vz_setting *extra,
+                       size_t extra_count, struct vz_buf *out);
+
+/* ---- a view, which is a snapshot ----------------------------------------------------------- */
+
+struct vz_snapshot { /* immutable but for the references */
+    _Atomic uint32_t references;
+    struct vz_index *index;
+    struct vz_generation *gen;
+    struct vz_mapping *mapping;
+    uint32_t watermark, epoch, live;
+    uint64_t commit_number; /* commits up to this one are visible */
+};
+
+/* ---- the writer's queue -------------------------------------------------------------------- */
+
+/* What a request thread hands to the writer: a group of operations, or a function to run between
+ * transactions. Lives on the stack of the waiting thread. */
+struct vz_task {
+    struct vz_task *next;
+    enum vz_status (*run)(struct vz_index *index, void *context, struct vz_error *err);
+    void *context;
+    struct vz_write *ops;
+    struct vz_prepared *prepared;
+    size_t count;
+    enum vz_status status;
+    struct vz_error err;
+    uint64_t commit_number;
+    bool done;
+    pthread_cond_t finished;
+};
+
+struct vz_counters {
+    _Atomic uint64_t index_total, index_failed, delete_total, get_total, search_total,
+        refresh_total, commit_total, compaction_total, index_time_ns, search_time_ns;
+};
+
+/* ---- an index ------------------------------------------------------------------------------ */
+
+struct vz_index {
+    /* immutable */
+    struct vz_store *store;
+    char *name, *dir;
+    char uuid[24];
+    int64_t created_ms;
+
+    _Atomic uint32_t references;
+    _Atomic bool deleted;
+
+    pthread_mutex_t mapping_lock; /* one change of the mapping or settings at a time */
+
+    pthread_mutex_t view_lock;
+    pthread_cond_t refreshed;
+    /* guarded by view_lock */
+    struct vz_generation *gen;
+    struct vz_mapping *mapping;
+    struct vz_snapshot *view;
+    struct vz_settings settings;
+    uint64_t commit_number;
+    bool deaths_pending;
+    uint64_t dirty_since_ns; /* 0: nothing to refresh */
+
+    pthread_mutex_t queue_lock;
+    pthread_cond_t queue_cond;
+    /* guarded by queue_lock */
+    struct vz_task *queue_head, *queue_tail;
+    bool writer_running, writer_joinable, writer_stop;
+    pthread_t writer;
+
+    pthread_mutex_t compact_lock; /* one compaction at a time */
+    _Atomic bool compact_cancel;
+    /* the writer's: documents that died while a compaction copies */
+    bool log_deaths;
+    uint32_t *death_log;
+    size_t death_log_count, death_log_capacity;
+    uint64_t checkpoint_due_ns;
+
+    _Atomic uint64_t last_write_ns;
+    _Atomic size_t memory_bytes; /* as last added to the store's sum */
+    struct vz_counters counters;
+};
+
+/* index.c */
+enum vz_status vz_index_open(struct vz_store *store, struct vz_slice name, const char *uuid,
+                             uint64_t generation, int64_t created_ms,
+                             const struct vz_settings *settings, struct vz_mapping *mapping,
+                             bool create, struct vz_index **out, struct vz_error *err);
+/* A reference to the current generation. */
+struct vz_generation *vz_index_generation(struct vz_index *index);
+/* Merges and persists a mapping change, then swaps it in. `seen`: the mapping the caller worked
+ * with; when the index has another by now nothing is merged and VZ_OK tells to look again. */
+enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json body,
+                                      const struct vz_mapping *seen, struct vz_error *err);
+void vz_index_settings(struct vz_index *index, struct vz_settings *copy);
+char *vz_generation_path(const struct vz_index *index, uint64_t number);
+void vz_index_account(struct vz_index *index);
+
+/* snapshot.c; view_lock held. Replaces the view; `gen` and `mapping` are acquired. */
+void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32_t epoch,
+                              uint32_t live, uint64_t commit_number);
+void vz_view_drop(struct vz_snapshot *view);
+/* Makes all that is committed visible; true when something was new. */
+bool vz_index_refresh_now(struct vz_index *index);
+
+/* writer.c */
+enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
+                          struct vz_arena *arena, struct vz_prepared *prepared,
+                          struct vz_error *err);
+/* Queues and waits. VZ_NO_INDEX when the index is being closed. */
+enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struct vz_error *err);
+void vz_writer_stop(struct vz_index *index);
+/* Writer only: commits gen's transaction and publishes it. */
+enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *gen,
+                                struct vz_error *err);
+
+/* update.c. Writer only, inside gen's transaction: what the update body makes of the current
+ * document. *noop: nothing to write. The source lives in the arena. */
+enum vz_status vz_update_source(struct vz_generation *gen, const struct vz_write *op,
+                                const struct vz_id_entry *current, struct vz_arena *arena,
+                                struct vz_slice *source, bool *noop, struct vz_error *err);
+/* The deep merge of two JSON objects' texts; members of `patch` win, objects are merged. Appends
+ * to out; true when the result differs from base. */
+bool vz_source_merge(struct vz_slice base, struct vz_slice patch, struct vz_buf *out);
+
+/* ---- a store ------------------------------------------------------------------------------- */
+
+struct vz_store {
+    /* immutable */
+    char *path;
+    char cluster_uuid[24];
+    size_t max_memory_bytes;
+    unsigned graph_threads;
+    int lock_fd;
+    MDB_env *meta;
+    MDB_dbi info_db, indices_db, mappings_db, aliases_db, blobs_db;
+    struct vz_pool *pool; /* helpers of the graph thread; NULL with one thread */
+
+    pthread_mutex_t lock;
+    pthread_cond_t idle;        /* open_count fell, or background passes ended */
+    /* guarded by lock */
+    struct vz_index **open;     /* opened indices, referenced by the store unless deleted */
+    size_t open_count, open_capacity;
+    size_t living;              /* index structs that exist, deleted ones too */
+
+    _Atomic size_t memory_bytes;
+
+    pthread_mutex_t work_lock;
+    pthread_cond_t refresh_cond, graph_cond, settled_cond;
+    /* guarded by work_lock */
+    bool stop, refresh_wanted, graph_wanted;
+    uint64_t graph_pass;
+    bool threads_running;
+    pthread_t refresh_thread, graph_thread;
+};
+
+/* registry.c: meta.mdb. All durable when they return. */
+struct vz_index_entry {
+    struct vz_slice name;
+    char uuid[24];
+    uint64_t generation;
+    int64_t created_ms;
+    struct vz_settings settings; /* deinit */
+};
+enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err);
+void vz_registry_close(struct vz_store *store);
+/* VZ_NO_INDEX when absent. */
+enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
+                               struct vz_index_entry *entry, struct vz_mapping **mapping,
+                               struct vz_error *err);
+enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_entry *entry,
+                               const struct vz_mapping *mapping, const struct vz_alias *aliases,
+                               size_t alias_count, bool create, struct vz_error *err);
+enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
+                                  struct vz_error *err);
+/* Calls each for every index, in order of name. */
+void vz_registry_each(struct vz_store *store,
+                      void (*each)(void *context, struct vz_slice name, const char *uuid,
+                                   uint64_t generation),
+                      void *context);
+bool vz_registry_is_alias(struct vz_store *store, struct vz_slice name);
+enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice index,
+                                        struct vz_arena *arena, struct vz_alias **aliases,
+                                        size_t *count, struct vz_error *err);
+
+/* store.c */
+/* Takes a deleted index out of the open ones. */
+void vz_store_forget(struct vz_store *store, struct vz_slice name);
+void vz_store_index_gone(struct vz_store *store, struct vz_index *index);
+/* Open indices, each with a reference; free() the list. */
+size_t vz_store_open_indices(struct vz_store *store, struct vz_index ***list);
+
+/* background.c */
+enum vz_status vz_background_start(struct vz_store *store, struct vz_error *err);
+void vz_background_stop(struct vz_store *store);
+void vz_background_dirty(struct vz_store *store);
+void vz_background_rows(struct vz_store *store);
+
+#endif

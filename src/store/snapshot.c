@@ -1,0 +1,255 @@
+/* store/snapshot.c - frozen views and what can be read from one.
+ *
+ * A view is (generation, mapping, watermark, epoch). Document d is visible when d < watermark and
+ * it is alive or died in an epoch after the view's. Refresh makes a new view; nothing in an old one
+ * changes, so whoever holds it needs no lock.
+ *
+ * Why no read transaction is held: records never change within a generation, so any transaction
+ * newer than the view reads the view's documents. Only `ids` moves on; an id is found by walking
+ * from its newest document back along `prev` to the one below the watermark.
+ *
+ * Invariants:
+ *  1. deaths not yet refreshed are marked with view->epoch + 1, so the view sees them alive.
+ *  2. watermark and epoch rise together under view_lock, where the writer publishes a whole
+ *     transaction at once: an update is never seen twice nor not at all.
+ */
+#include "store/index.h"
+
+#include <stdlib.h>
+
+void vz_view_drop(struct vz_snapshot *view)
+{
+    if (!view || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
+        return;
+    vz_generation_release(view->gen);
+    vz_mapping_release(view->mapping);
+    free(view);
+}
+
+void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32_t epoch,
+                              uint32_t live, uint64_t commit_number)
+{
+    struct vz_snapshot *view = vz_calloc(1, sizeof *view);
+    atomic_init(&view->references, 1);
+    view->index = index;
+    view->gen = vz_generation_acquire(index->gen);
+    view->mapping = vz_mapping_acquire(index->mapping);
+    view->watermark = watermark;
+    view->epoch = epoch;
+    view->live = live;
+    view->commit_number = commit_number;
+    struct vz_snapshot *old = index->view;
+    index->view = view;
+    vz_view_drop(old);
+}
+
+bool vz_index_refresh_now(struct vz_index *index)
+{
+    pthread_mutex_lock(&index->view_lock);
+    const struct vz_snapshot *view = index->view;
+    bool fresh = view->commit_number != index->commit_number;
+    if (fresh) {
+        const struct vz_generation_state *state = &index->gen->state;
+        vz_index_set_view_locked(index, state->docs, view->epoch + (index->deaths_pending ? 1 : 0),
+                                 state->docs - state->dead, index->commit_number);
+        index->deaths_pending = false;
+    }
+    index->dirty_since_ns = 0;
+    pthread_cond_broadcast(&index->refreshed);
+    pthread_mutex_unlock(&index->view_lock);
+    atomic_fetch_add_explicit(&index->counters.refresh_total, 1, memory_order_relaxed);
+    return fresh;
+}
+
+enum vz_status vz_index_refresh(struct vz_index *index, struct vz_error *err)
+{
+    if (atomic_load(&index->deleted))
+        return vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
+    vz_index_refresh_now(index);
+    return VZ_OK;
+}
+
+struct vz_snapshot *vz_index_snapshot(struct vz_index *index)
+{
+    vz_index_acquire(index);
+    pthread_mutex_lock(&index->view_lock);
+    struct vz_snapshot *view = index->view;
+    atomic_fetch_add_explicit(&view->references, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&index->view_lock);
+    return view;
+}
+
+void vz_snapshot_release(struct vz_snapshot *snap)
+{
+    if (!snap)
+        return;
+    struct vz_index *index = snap->index;
+    vz_view_drop(snap);
+    vz_index_release(index);
+}
+
+struct vz_index *vz_snapshot_index(const struct vz_snapshot *snap)
+{
+    return snap->index;
+}
+
+const struct vz_mapping *vz_snapshot_mapping(const struct vz_snapshot *snap)
+{
+    return snap->mapping;
+}
+
+uint32_t vz_snapshot_doc_limit(const struct vz_snapshot *snap)
+{
+    return snap->watermark;
+}
+
+uint32_t vz_snapshot_doc_count(const struct vz_snapshot *snap)
+{
+    return snap->live;
+}
+
+bool vz_snapshot_live(const struct vz_snapshot *snap, uint32_t docno)
+{
+    if (docno >= snap->watermark)
+        return false;
+    uint32_t death = vz_generation_death(snap->gen, docno);
+    return death == 0 || death > snap->epoch;
+}
+
+void vz_snapshot_live_bits(const struct vz_snapshot *snap, struct vz_bitset *bits)
+{
+    vz_bitset_init(bits, snap->watermark);
+    vz_bitset_set_all(bits);
+    if (snap->live == snap->watermark)
+        return;
+    for (uint32_t docno = 0; docno < snap->watermark; docno++)
+        if (!vz_snapshot_live(snap, docno))
+            vz_bitset_clear(bits, docno);
+}
+
+/* ---- documents ----------------------------------------------------------------------------- */
+
+static enum vz_status find_docno(const struct vz_snapshot *snap, MDB_txn *txn, struct vz_slice id,
+                                 uint32_t *docno, struct vz_error *err)
+{
+    struct vz_id_entry entry;
+    enum vz_status status = vz_generation_get_id(snap->gen, txn, id, &entry, err);
+    if (status != VZ_OK && status != VZ_NOT_FOUND)
+        return status;
+    uint32_t at = status == VZ_OK ? entry.docno : VZ_NO_DOC;
+    while (at != VZ_NO_DOC && at >= snap->watermark) {
+        struct vz_record record;
+        status = vz_generation_record(snap->gen, txn, at, &record, err);
+        if (status != VZ_OK)
+            return status;
+        at = record.prev;
+    }
+    if (at == VZ_NO_DOC || !vz_snapshot_live(snap, at))
+        return vz_fail(err, VZ_NOT_FOUND, "[%.*s]: document missing", (int)id.len, id.ptr);
+    *docno = at;
+    return VZ_OK;
+}
+
+enum vz_status vz_snapshot_find(const struct vz_snapshot *snap, struct vz_slice id, uint32_t *docno,
+                                struct vz_error *err)
+{
+    MDB_txn *txn;
+    enum vz_status status = vz_reader_begin(snap->gen, &txn, err);
+    if (status != VZ_OK)
+        return status;
+    status = find_docno(snap, txn, id, docno, err);
+    vz_reader_end(snap->gen, txn);
+    return status;
+}
+
+enum vz_status vz_snapshot_doc(const struct vz_snapshot *snap, uint32_t docno,
+                               enum vz_doc_parts parts, struct vz_arena *arena,
+                               struct vz_stored_doc *doc, struct vz_error *err)
+{
+    if (!vz_snapshot_live(snap, docno))
+        return vz_fail(err, VZ_NOT_FOUND, "there is no document number [%u]", docno);
+    MDB_txn *txn;
+    enum vz_status status = vz_reader_begin(snap->gen, &txn, err);
+    if (status != VZ_OK)
+        return status;
+    status = vz_generation_doc(snap->gen, txn, docno, parts, arena, doc, err);
+    vz_reader_end(snap->gen, txn);
+    return status;
+}
+
+enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_doc_parts parts,
+                            struct vz_arena *arena, struct vz_stored_doc *doc,
+                            struct vz_error *err)
+{
+    struct vz_generation *gen = vz_index_generation(index);
+    MDB_txn *txn;
+    struct vz_id_entry entry;
+    atomic_fetch_add_explicit(&index->counters.get_total, 1, memory_order_relaxed);
+    enum vz_status status = vz_reader_begin(gen, &txn, err);
+    if (status == VZ_OK) {
+        status = vz_generation_get_id(gen, txn, id, &entry, err);
+        if (status == VZ_NOT_FOUND || (status == VZ_OK && entry.deleted))
+            status = vz_fail(err, VZ_NOT_FOUND, "[%.*s]: document missing", (int)id.len, id.ptr);
+        else if (status == VZ_OK)
+            status = vz_generation_doc(gen, txn, entry.docno, parts, arena, doc, err);
+        vz_reader_end(gen, txn);
+    }
+    vz_generation_release(gen);
+    return status;
+}
+
+/* ---- columns and terms --------------------------------------------------------------------- */
+
+void vz_snapshot_column(const struct vz_snapshot *snap, uint16_t field, struct vz_column *column)
+{
+    *column = (struct vz_column){.kind = VZ_COLUMN_NONE};
+    if (field < vz_mapping_count(snap->mapping))
+        column->kind = vz_mapping_field(snap->mapping, field)->column;
+    if (field >= VZ_MAX_FIELDS)
+        return;
+    const struct vz_column_file *file =
+        atomic_load_explicit(&snap->gen->columns[field], memory_order_acquire);
+    if (!file)
+        return;
+    column->kind = file->kind;
+    column->count = vz_column_below(file, snap->watermark);
+    column->docnos = (const uint32_t *)(const void *)file->docnos.base;
+    column->i64 = (const int64_t *)(const void *)file->values.base;
+}
+
+size_t vz_column_find(const struct vz_column *column, uint32_t docno)
+{
+    size_t at = vz_docnos_lower(column->docnos, column->count, docno);
+    return at < column->count && column->docnos[at] == docno ? at : column->count;
+}
+
+bool vz_snapshot_term_ordinal(const struct vz_snapshot *snap, uint16_t field, struct vz_slice term,
+                              uint32_t *ordinal)
+{
+    MDB_txn *txn;
+    if (vz_reader_begin(snap->gen, &txn, NULL) != VZ_OK)
+        return false;
+    bool found = vz_term_find(snap->gen, txn, field, term, ordinal, NULL) == VZ_OK;
+    vz_reader_end(snap->gen, txn);
+    return found;
+}
+
+struct vz_slice vz_snapshot_ordinal_term(const struct vz_snapshot *snap, uint16_t field,
+                                         uint32_t ordinal, struct vz_arena *arena)
+{
+    MDB_txn *txn;
+    struct vz_slice term = {0};
+    if (vz_reader_begin(snap->gen, &txn, NULL) != VZ_OK)
+        return term;
+    if (vz_term_of(snap->gen, txn, field, ordinal, &term, NULL) == VZ_OK)
+        term = vz_arena_copy(arena, term);
+    vz_reader_end(snap->gen, txn);
+    return term;
+}
+
+uint32_t vz_snapshot_ordinal_count(const struct vz_snapshot *snap, uint16_t field)
+{
+    return field < VZ_MAX_FIELDS
+               ? atomic_load_explicit(&snap->gen->ordinals[field], memory_order_acquire)
+               : 0;
+}

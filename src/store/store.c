@@ -1,0 +1,490 @@
+/* store/store.c - the data folder: its lock, its memory, which indices are open.
+ *
+ * One process holds the folder, by an open-file-description lock on DATA/lock (fcntl F_OFD_SETLK):
+ * it dies with the process, and F_OFD_GETLK tells whether somebody has it without taking it, so
+ * asking who holds a folder can never make an opening process fail. flock(2) cannot be asked.
+ *
+ * Indices are opened when first asked for. Each costs a handful of descriptors, so the soft limit
+ * of open files is raised to the hard one.
+ */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/index.h"
+#include "store/names.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- the lock ------------------------------------------------------------------------------ */
+
+static enum vz_status write_owner(struct vz_store *store, const char *url, struct vz_error *err)
+{
+    struct vz_buf text = {0};
+    vz_buf_printf(&text, "%ld\n%s\n", (long)getpid(), url ? url : "");
+    enum vz_status status = VZ_OK;
+    if (pwrite(store->lock_fd, text.data, text.len, 0) != (ssize_t)text.len ||
+        ftruncate(store->lock_fd, (off_t)text.len) != 0)
+        status = vz_fail_errno(err, errno, "cannot write %s/lock", store->path);
+    vz_buf_deinit(&text);
+    return status;
+}
+
+static enum vz_status take_lock(struct vz_store *store, const char *url, struct vz_error *err)
+{
+    struct vz_buf path = {0};
+    vz_buf_printf(&path, "%s/lock", store->path);
+    enum vz_status status = VZ_OK;
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    store->lock_fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (store->lock_fd < 0)
+        status = vz_fail_errno(err, errno, "cannot open %s", path.data);
+    else if (fcntl(store->lock_fd, F_OFD_SETLK, &whole) != 0)
+        status = errno == EAGAIN || errno == EACCES
+                     ? vz_fail(err, VZ_BUSY, "another process holds the data folder %s",
+                               store->path)
+                     : vz_fail_errno(err, errno, "cannot lock %s", path.data);
+    else
+        status = write_owner(store, url, err);
+    vz_buf_deinit(&path);
+    return status;
+}
+
+bool vz_store_holder(const char *path, struct vz_buf *url)
+{
+    struct vz_buf name = {0}, text = {0};
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    vz_buf_printf(&name, "%s/lock", path);
+    int fd = open(name.data, O_RDONLY | O_CLOEXEC);
+    bool held = fd >= 0 && fcntl(fd, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+    if (fd >= 0)
+        close(fd);
+    if (held && url && vz_file_read(name.data, 4096, &text, NULL) == VZ_OK && text.len) {
+        const char *line = strchr(text.data, '\n');
+        if (line)
+            vz_buf_append(url, line + 1, strcspn(line + 1, "\n"));
+    }
+    if (held && url && !url->data)
+        vz_buf_append(url, "", 0);
+    vz_buf_deinit(&name);
+    vz_buf_deinit(&text);
+    return held;
+}
+
+enum vz_status vz_store_set_url(struct vz_store *store, const char *url, struct vz_error *err)
+{
+    return write_owner(store, url, err);
+}
+
+/* ---- open and close ------------------------------------------------------------------------ */
+
+static size_t half_of_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages / 2 * (size_t)page : SIZE_MAX / 2;
+}
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = VZ_MIN(limit.rlim_max, (rlim_t)1 << 20);
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static void note_uuid(void *map, struct vz_slice name, const char *uuid, uint64_t generation)
+{
+    vz_strmap_put(map, vz_slice_from(uuid), generation);
+}
+
+/* Folders of indices that were deleted, or never finished, when the process died. */
+static void remove_orphans(struct vz_store *store)
+{
+    struct vz_strmap known = {0};
+    struct vz_buf path = {0};
+    vz_registry_each(store, note_uuid, &known);
+    vz_buf_printf(&path, "%s/indices", store->path);
+    DIR *dir = opendir(path.data);
+    for (struct dirent *entry; dir && (entry = readdir(dir));) {
+        uint64_t ignored;
+        if (entry->d_name[0] == '.' ||
+            vz_strmap_get(&known, vz_slice_from(entry->d_name), &ignored))
+            continue;
+        vz_buf_clear(&path);
+        vz_buf_printf(&path, "%s/indices/%s", store->path, entry->d_name);
+        vz_remove_all(path.data, NULL);
+    }
+    if (dir)
+        closedir(dir);
+    vz_buf_deinit(&path);
+    vz_strmap_deinit(&known);
+}
+
+static enum vz_status open_folder(struct vz_store *store, const struct vz_store_options *options,
+                                  struct vz_error *err)
+{
+    struct vz_buf indices = {0};
+    struct stat info;
+    enum vz_status status = VZ_OK;
+    if (options->create)
+        status = vz_mkdir_all(store->path, err);
+    else if (stat(store->path, &info) != 0)
+        status = vz_fail_errno(err, errno, "there is no data folder %s", store->path);
+    if (status == VZ_OK)
+        status = take_lock(store, options->owner_url, err);
+    vz_buf_printf(&indices, "%s/indices", store->path);
+    if (status == VZ_OK)
+        status = vz_mkdir_all(indices.data, err);
+    vz_buf_deinit(&indices);
+    if (status == VZ_OK)
+        status = vz_registry_open(store, err);
+    if (status == VZ_OK)
+        status = vz_sync_dir(store->path, err);
+    return status;
+}
+
+static void free_store(struct vz_store *store)
+{
+    vz_pool_free(store->pool);
+    vz_registry_close(store);
+    if (store->lock_fd >= 0)
+        close(store->lock_fd);
+    pthread_mutex_destroy(&store->lock);
+    pthread_cond_destroy(&store->idle);
+    pthread_mutex_destroy(&store->work_lock);
+    pthread_cond_destroy(&store->refresh_cond);
+    pthread_cond_destroy(&store->graph_cond);
+    pthread_cond_destroy(&store->settled_cond);
+    free(store->open);
+    free(store->path);
+    free(store);
+}
+
+enum vz_status vz_store_open(const char *path, const struct vz_store_options *options,
+                             struct vz_store **out, struct vz_error *err)
+{
+    struct vz_store *store = vz_calloc(1, sizeof *store);
+    pthread_condattr_t monotonic;
+    *out = NULL;
+    store->path = vz_strdup(path);
+    store->lock_fd = -1;
+    store->max_memory_bytes =
+        options->max_memory_bytes ? options->max_memory_bytes : half_of_memory();
+    unsigned cores = vz_cpu_count();
+    store->graph_threads = options->graph_threads ? options->graph_threads
+                                                  : VZ_MAX(cores, 2u) - 1;
+    pthread_mutex_init(&store->lock, NULL);
+    pthread_cond_init(&store->idle, NULL);
+    pthread_mutex_init(&store->work_lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&store->refresh_cond, &monotonic);
+    pthread_cond_init(&store->graph_cond, &monotonic);
+    pthread_cond_init(&store->settled_cond, NULL);
+    pthread_condattr_destroy(&monotonic);
+    raise_file_limit();
+    enum vz_status status = open_folder(store, options, err);
+    if (status == VZ_OK) {
+        remove_orphans(store);
+        if (store->graph_threads > 1)
+            store->pool = vz_pool_new("graph", store->graph_threads - 1, 64);
+        status = vz_background_start(store, err);
+    }
+    if (status == VZ_OK)
+        *out = store;
+    else
+        free_store(store);
+    return status;
+}
+
+void vz_store_close(struct vz_store *store)
+{
+    if (!store)
+        return;
+    vz_background_stop(store);
+    pthread_mutex_lock(&store->lock);
+    struct vz_index **open = store->open;
+    size_t count = store->open_count;
+    store->open = NULL;
+    store->open_count = store->open_capacity = 0;
+    pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; i < count; i++)
+        vz_index_release(open[i]);
+    free(open);
+    pthread_mutex_lock(&store->lock);
+    if (store->living)
+        vz_log(VZ_LOG_INFO, "store", "closing waits for %zu indices in use", store->living);
+    while (store->living)
+        pthread_cond_wait(&store->idle, &store->lock);
+    pthread_mutex_unlock(&store->lock);
+    free_store(store);
+}
+
+const char *vz_store_path(const struct vz_store *store)
+{
+    return store->path;
+}
+
+const char *vz_store_cluster_uuid(const struct vz_store *store)
+{
+    return store->cluster_uuid;
+}
+
+/* ---- indices ------------------------------------------------------------------------------- */
+
+static void add_open_locked(struct vz_store *store, struct vz_index *index)
+{
+    if (store->open_count == store->open_capacity) {
+        store->open_capacity = VZ_MAX(store->open_capacity * 2, (size_t)8);
+        store->open = vz_realloc(store->open, store->open_capacity * sizeof *store->open);
+    }
+    store->open[store->open_count++] = index;
+    store->living++;
+}
+
+static struct vz_index *find_open_locked(struct vz_store *store, struct vz_slice name)
+{
+    for (size_t i = 0; i < store->open_count; i++)
+        if (vz_slice_is(name, store->open[i]->name))
+            return store->open[i];
+    return NULL;
+}
+
+void vz_store_index_gone(struct vz_store *store, struct vz_index *index)
+{
+    pthread_mutex_lock(&store->lock);
+    store->living--;
+    pthread_cond_broadcast(&store->idle);
+    pthread_mutex_unlock(&store->lock);
+}
+
+size_t vz_store_open_indices(struct vz_store *store, struct vz_index ***list)
+{
+    pthread_mutex_lock(&store->lock);
+    size_t count = store->open_count;
+    *list = vz_alloc((count + 1) * sizeof **list);
+    for (size_t i = 0; i < count; i++)
+        (*list)[i] = vz_index_acquire(store->open[i]);
+    pthread_mutex_unlock(&store->lock);
+    return count;
+}
+
+struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
+{
+    struct vz_index_entry entry;
+    struct vz_mapping *mapping = NULL;
+    struct vz_error err = {0};
+    pthread_mutex_lock(&store->lock);
+    struct vz_index *index = find_open_locked(store, name);
+    if (index) {
+        vz_index_acquire(index);
+        goto out;
+    }
+    enum vz_status status = vz_registry_get(store, name, &entry, &mapping, &err);
+    if (status == VZ_OK) {
+        status = vz_index_open(store, name, entry.uuid, entry.generation, entry.created_ms,
+                               &entry.settings, mapping, false, &index, &err);
+        vz_mapping_release(mapping);
+        vz_settings_deinit(&entry.settings);
+    }
+    if (status == VZ_OK) {
+        add_open_locked(store, index);
+        vz_index_acquire(index);
+        vz_background_rows(store);
+    } else if (status != VZ_NO_INDEX) {
+        vz_log(VZ_LOG_ERROR, "store", "index [%.*s] cannot be opened: %s", (int)name.len, name.ptr,
+               err.text);
+    }
+out:
+    pthread_mutex_unlock(&store->lock);
+    return index;
+}
+
+/* What a create body says. */
+struct creation {
+    struct vz_index_entry entry;
+    struct vz_mapping *mapping;
+    struct vz_alias *aliases;
+    size_t alias_count;
+    struct vz_arena arena;
+};
+
+static enum vz_status read_creation(struct vz_json body, struct creation *creation,
+                                    struct vz_error *err)
+{
+    struct vz_json_iter it = vz_json_iterate(body);
+    struct vz_slice key;
+    struct vz_json value;
+    enum vz_status status = VZ_OK;
+    if (vz_json_type(body) != VZ_JSON_MISSING && vz_json_type(body) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "the body of a create index request is no object");
+    while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
+        bool null = vz_json_type(value) == VZ_JSON_NULL;
+        if (vz_slice_is(key, "settings")) {
+            if (!null)
+                status = vz_settings_merge(&creation->entry.settings, value, true, "", err);
+        } else if (vz_slice_is(key, "mappings")) {
+            struct vz_mapping *merged = NULL;
+            if (!null)
+                status = vz_mapping_merge(creation->mapping, value, &merged, err);
+            if (status == VZ_OK && merged) {
+                vz_mapping_release(creation->mapping);
+                creation->mapping = merged;
+            }
+        } else if (vz_slice_is(key, "aliases")) {
+            if (!null)
+                status = vz_registry_read_aliases(value, creation->entry.name, &creation->arena,
+                                                  &creation->aliases, &creation->alias_count, err);
+        } else {
+            status = vz_fail(err, VZ_BAD_ARGUMENT, "unknown key [%.*s] for create index",
+                             (int)key.len, key.ptr);
+        }
+    }
+    return status;
+}
+
+static enum vz_status create_locked(struct vz_store *store, struct creation *creation,
+                                    struct vz_error *err)
+{
+    struct vz_index_entry *entry = &creation->entry;
+    struct vz_index *index = NULL;
+    struct vz_index_entry there;
+    if (vz_registry_get(store, entry->name, &there, NULL, NULL) == VZ_OK) {
+        vz_settings_deinit(&there.settings);
+        return vz_fail(err, VZ_EXISTS, "index [%.*s/%s] already exists", (int)entry->name.len,
+                       entry->name.ptr, there.uuid);
+    }
+    /* Files first: a registered index has its folder. An orphan folder is swept on open. */
+    enum vz_status status =
+        vz_index_open(store, entry->name, entry->uuid, entry->generation, entry->created_ms,
+                      &entry->settings, creation->mapping, true, &index, err);
+    if (status != VZ_OK)
+        return status;
+    store->living++;
+    status = vz_registry_put(store, entry, creation->mapping, creation->aliases,
+                             creation->alias_count, true, err);
+    store->living--;
+    if (status == VZ_OK) {
+        add_open_locked(store, index);
+        return VZ_OK;
+    }
+    atomic_store(&index->deleted, true);
+    store->living++;
+    pthread_mutex_unlock(&store->lock);
+    vz_index_release(index);
+    pthread_mutex_lock(&store->lock);
+    return status;
+}
+
+enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice name,
+                                     struct vz_json body, struct vz_error *err)
+{
+    struct creation creation = {.entry = {.name = name, .generation = 1}};
+    enum vz_status status = vz_index_name_check(name, err);
+    if (status != VZ_OK)
+        return status;
+    char uuid[23];
+    vz_new_uuid(uuid);
+    memcpy(creation.entry.uuid, uuid, sizeof uuid);
+    creation.entry.created_ms = vz_wall_ms();
+    vz_settings_init(&creation.entry.settings);
+    creation.mapping = vz_mapping_new();
+    status = read_creation(body, &creation, err);
+    if (status == VZ_OK) {
+        pthread_mutex_lock(&store->lock);
+        status = create_locked(store, &creation, err);
+        pthread_mutex_unlock(&store->lock);
+    }
+    vz_mapping_release(creation.mapping);
+    vz_settings_deinit(&creation.entry.settings);
+    vz_arena_deinit(&creation.arena);
+    return status;
+}
+
+/* For an index that is not open only its folder is left. */
+static void remove_folder(struct vz_store *store, const char *uuid)
+{
+    struct vz_buf path = {0};
+    struct vz_error err = {0};
+    vz_buf_printf(&path, "%s/indices/%s", store->path, uuid);
+    if (vz_remove_all(path.data, &err) != VZ_OK)
+        vz_log(VZ_LOG_WARN, "store", "cannot remove %s: %s", path.data, err.text);
+    vz_buf_deinit(&path);
+}
+
+void vz_store_forget(struct vz_store *store, struct vz_slice name)
+{
+    pthread_mutex_lock(&store->lock);
+    struct vz_index *index = find_open_locked(store, name);
+    for (size_t i = 0; index && i < store->open_count; i++)
+        if (store->open[i] == index) {
+            store->open[i] = store->open[--store->open_count];
+            break;
+        }
+    pthread_mutex_unlock(&store->lock);
+    if (!index)
+        return;
+    atomic_store(&index->deleted, true);
+    atomic_store(&index->compact_cancel, true);
+    pthread_mutex_lock(&index->view_lock);
+    pthread_cond_broadcast(&index->refreshed);
+    pthread_mutex_unlock(&index->view_lock);
+    vz_index_release(index);
+}
+
+enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice name,
+                                     struct vz_error *err)
+{
+    struct vz_index_entry entry;
+    enum vz_status status = vz_registry_get(store, name, &entry, NULL, err);
+    if (status != VZ_OK)
+        return status;
+    vz_settings_deinit(&entry.settings);
+    status = vz_registry_remove(store, name, err);
+    if (status != VZ_OK)
+        return status;
+    pthread_mutex_lock(&store->lock);
+    bool open = find_open_locked(store, name) != NULL;
+    pthread_mutex_unlock(&store->lock);
+    if (open)
+        vz_store_forget(store, name);
+    else
+        remove_folder(store, entry.uuid);
+    return VZ_OK;
+}
+
+struct name_list {
+    struct vz_arena *arena;
+    struct vz_slice *names;
+    size_t count, capacity;
+};
+
+static void add_name(void *list_void, struct vz_slice name, const char *uuid, uint64_t generation)
+{
+    struct name_list *list = list_void;
+    if (list->count == list->capacity) {
+        size_t capacity = VZ_MAX(list->capacity * 2, (size_t)16);
+        struct vz_slice *grown = vz_arena_alloc(list->arena, capacity * sizeof *grown);
+        if (list->count)
+            memcpy(grown, list->names, list->count * sizeof *grown);
+        list->names = grown;
+        list->capacity = capacity;
+    }
+    list->names[list->count++] = vz_arena_copy(list->arena, name);
+}
+
+size_t vz_store_names(struct vz_store *store, struct vz_arena *arena, struct vz_slice **names)
+{
+    struct name_list list = {.arena = arena};
+    vz_registry_each(store, add_name, &list);
+    *names = list.names;
+    return list.count;
+}

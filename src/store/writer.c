@@ -1,0 +1,598 @@
+/* store/writer.c - one thread an index that writes: group commit.
+ *
+ * Request threads read documents (parse, compress, pack vectors), queue a task and wait. The writer
+ * takes everything queued into one transaction, so many requests share its syncs; while it syncs,
+ * the next ones are being parsed and queue up. The thread is made by the first write, and ends when
+ * nothing was written for a while.
+ *
+ *   idle --task--> take all queued --> begin --> each op of each group --> commit --> publish
+ *                       ^                 |error          |error       |error         |
+ *                       |                 +----- abort: every op of the batch fails --+--> wake
+ *
+ * Partial updates are merged here, where the newest document is known: there is nothing that could
+ * conflict, so retry_on_conflict has nothing to do and later operations of one call see earlier
+ * ones without further ado. The price is that their documents are parsed on this thread.
+ *
+ * Invariants:
+ *  1. Only this thread writes to the index's generation.
+ *  2. A task is answered after its transaction committed (is durable) and was published, or not
+ *     at all in the files.
+ *  3. An operation that fails alone has staged nothing: everything that may refuse it is asked
+ *     before the first change.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "store/index.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define IDLE_NS (10ull * 1000000000)
+#define CHECKPOINT_NS (2ull * 1000000000)
+#define CHECKPOINT_DOCS 20000
+#define BATCH_OPS 20000
+
+/* ---- on request threads -------------------------------------------------------------------- */
+
+static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *mapping,
+                                   struct vz_slice id, struct vz_slice source,
+                                   struct vz_arena *arena, struct vz_prepared *prepared,
+                                   bool *again, struct vz_error *err)
+{
+    enum vz_status status =
+        vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
+    *again = false;
+    if (status != VZ_OK)
+        return status;
+    if (prepared->doc.new_fields.len) {
+        struct vz_json_doc *doc;
+        struct vz_json body;
+        status = vz_json_parse(prepared->doc.new_fields, &doc, &body, err);
+        if (status != VZ_OK)
+            return status;
+        status = vz_index_merge_mapping(index, body, mapping, err);
+        vz_json_free(doc);
+        *again = true;
+        return status;
+    }
+    prepared->fields = (uint16_t)vz_mapping_count(mapping);
+    if (prepared->doc.vector_count > UINT16_MAX)
+        return vz_fail(err, VZ_LIMIT, "document [%.*s] has [%zu] vectors, at most [%u] are kept",
+                       (int)id.len, id.ptr, prepared->doc.vector_count, UINT16_MAX);
+    if (prepared->doc.source.len > UINT32_MAX / 2)
+        return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
+    prepared->splices = vz_splices_encode(&prepared->doc, arena);
+    prepared->stored = vz_source_pack(prepared->doc.source, arena, &prepared->compressed);
+    return VZ_OK;
+}
+
+enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
+                          struct vz_arena *arena, struct vz_prepared *prepared,
+                          struct vz_error *err)
+{
+    bool again = true;
+    enum vz_status status = VZ_OK;
+    for (int tries = 0; again && status == VZ_OK; tries++) {
+        if (tries == 100)
+            return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
+        struct vz_mapping *mapping = vz_index_mapping(index);
+        status = prepare_once(index, mapping, id, source, arena, prepared, &again, err);
+        vz_mapping_release(mapping);
+    }
+    return status;
+}
+
+static enum vz_status fail_op(struct vz_index *index, struct vz_write *op, enum vz_status status)
+{
+    op->status = status;
+    atomic_fetch_add_explicit(&index->counters.index_failed, 1, memory_order_relaxed);
+    return status;
+}
+
+static enum vz_status check_op(struct vz_write *op, const struct vz_write_options *options)
+{
+    if (op->id.len > VZ_MAX_ID_BYTES)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
+                       "id [%.*s...] is too long, must be no longer than %d bytes but was: %zu", 32,
+                       op->id.ptr, VZ_MAX_ID_BYTES, op->id.len);
+    if (op->verb == VZ_WRITE_CREATE && op->has_if_seq_no)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
+                       "Validation Failed: 1: create operations do not support compare and set. "
+                       "use index instead;");
+    if (op->id.len)
+        return VZ_OK;
+    if (op->verb == VZ_WRITE_UPDATE || op->verb == VZ_WRITE_DELETE)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT, "Validation Failed: 1: id is missing;");
+    char made[21];
+    vz_new_doc_id(made);
+    op->id = vz_arena_copy(options->arena, (struct vz_slice){made, 20});
+    return VZ_OK;
+}
+
+static void prepare_ops(struct vz_index *index, struct vz_task *task,
+                        const struct vz_write_options *options, struct vz_arena *arena)
+{
+    for (size_t i = 0; i < task->count; i++) {
+        struct vz_write *op = &task->ops[i];
+        op->status = VZ_OK;
+        op->error = (struct vz_error){0};
+        op->result = VZ_RESULT_NOOP;
+        op->out_version = op->out_seq_no = 0;
+        enum vz_status status = check_op(op, options);
+        if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
+            status = vz_prepare(index, op->id, op->source, arena, &task->prepared[i], &op->error);
+        if (status != VZ_OK)
+            fail_op(index, op, status);
+    }
+}
+
+static enum vz_status check_blocks(struct vz_index *index, struct vz_error *err)
+{
+    pthread_mutex_lock(&index->view_lock);
+    const struct vz_settings *set = &index->settings;
+    const char *block = set->block_read_only ? "FORBIDDEN/5/index read-only (api)"
+                        : set->block_delete  ? "FORBIDDEN/12/index read-only / allow delete (api)"
+                        : set->block_write   ? "FORBIDDEN/8/index write (api)"
+                                             : NULL;
+    pthread_mutex_unlock(&index->view_lock);
+    if (block)
+        return vz_fail(err, VZ_READ_ONLY, "index [%s] blocked by: [%s];", index->name, block);
+    return VZ_OK;
+}
+
+static enum vz_status check_budget(struct vz_index *index, const struct vz_task *task,
+                                   struct vz_error *err)
+{
+    const struct vz_store *store = index->store;
+    size_t more = 0, now = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
+    for (size_t i = 0; i < task->count; i++)
+        for (size_t v = 0; v < task->prepared[i].doc.vector_count; v++)
+            more += (size_t)task->prepared[i].doc.vectors[v].dims * 4 + 256;
+    if (now + more > store->max_memory_bytes)
+        return vz_fail(err, VZ_BUDGET,
+                       "[parent] Data too large, data for [%s] would be [%zu], which is larger "
+                       "than the limit of [%zu]", index->name, now + more,
+                       store->max_memory_bytes);
+    return VZ_OK;
+}
+
+static void await_refresh(struct vz_index *index, uint64_t commit_number)
+{
+    pthread_mutex_lock(&index->view_lock);
+    while (index->view->commit_number < commit_number &&
+           index->settings.refresh_interval_ms >= 0 && !atomic_load(&index->deleted))
+        pthread_cond_wait(&index->refreshed, &index->view_lock);
+    bool seen = index->view->commit_number >= commit_number;
+    pthread_mutex_unlock(&index->view_lock);
+    /* With refresh_interval -1 nobody else would come: refresh instead of waiting forever. */
+    if (!seen)
+        vz_index_refresh_now(index);
+}
+
+enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size_t count,
+                              const struct vz_write_options *options, struct vz_error *err)
+{
+    static const struct vz_write_options none;
+    options = options ? options : &none;
+    if (count == 0)
+        return VZ_OK;
+    uint64_t start = vz_now_ns();
+    struct vz_arena arena = {0};
+    struct vz_task task = {.ops = ops, .count = count};
+    enum vz_status status = check_blocks(index, err);
+    if (status != VZ_OK)
+        return status;
+    task.prepared = vz_try_alloc(count, sizeof *task.prepared);
+    if (!task.prepared)
+        return vz_fail(err, VZ_BUDGET, "no memory for [%zu] operations", count);
+    memset(task.prepared, 0, count * sizeof *task.prepared);
+    prepare_ops(index, &task, options, &arena);
+    status = check_budget(index, &task, err);
+    if (status == VZ_OK)
+        status = vz_writer_run(index, &task, err);
+    free(task.prepared);
+    vz_arena_deinit(&arena);
+    if (status != VZ_OK)
+        return status;
+    if (options->refresh == VZ_REFRESH_TRUE)
+        vz_index_refresh_now(index);
+    else if (options->refresh == VZ_REFRESH_WAIT_FOR)
+        await_refresh(index, task.commit_number);
+    atomic_fetch_add_explicit(&index->counters.index_time_ns, vz_now_ns() - start,
+                              memory_order_relaxed);
+    return VZ_OK;
+}
+
+/* ---- on the writer's thread: one operation ------------------------------------------------- */
+
+static enum vz_status conflict_seq(struct vz_write *op, const struct vz_id_entry *current,
+                                   bool exists)
+{
+    if (!exists)
+        return vz_fail(&op->error, VZ_CONFLICT,
+                       "[%.*s]: version conflict, required seqNo [%llu], primary term [%llu]. but "
+                       "no document was found",
+                       (int)op->id.len, op->id.ptr, (unsigned long long)op->if_seq_no,
+                       (unsigned long long)op->if_primary_term);
+    return vz_fail(&op->error, VZ_CONFLICT,
+                   "[%.*s]: version conflict, required seqNo [%llu], primary term [%llu]. current "
+                   "document has seqNo [%llu] and primary term [1]",
+                   (int)op->id.len, op->id.ptr, (unsigned long long)op->if_seq_no,
+                   (unsigned long long)op->if_primary_term, (unsigned long long)current->seq_no);
+}
+
+/* known: ids has an entry; exists: it names a live document. */
+static enum vz_status check_version(struct vz_write *op, const struct vz_id_entry *current,
+                                    bool known, bool exists)
+{
+    if (op->has_if_seq_no &&
+        (!exists || current->seq_no != op->if_seq_no || op->if_primary_term != 1))
+        return conflict_seq(op, current, exists);
+    if (op->verb == VZ_WRITE_CREATE && exists)
+        return vz_fail(&op->error, VZ_CONFLICT,
+                       "[%.*s]: version conflict, document already exists (current version [%llu])",
+                       (int)op->id.len, op->id.ptr, (unsigned long long)current->version);
+    if (op->has_version && known &&
+        (op->version_gte ? op->version < current->version : op->version <= current->version))
+        return vz_fail(&op->error, VZ_CONFLICT,
+                       "[%.*s]: version conflict, current version [%llu] is higher %s the one "
+                       "provided [%llu]",
+                       (int)op->id.len, op->id.ptr, (unsigned long long)current->version,
+                       op->version_gte ? "than" : "or equal to", (unsigned long long)op->version);
+    return VZ_OK;
+}
+
+struct batch {
+    struct vz_index *index;
+    struct vz_generation *gen;
+    struct vz_mapping *mapping;
+};
+
+static enum vz_status write_doc(struct batch *batch, struct vz_write *op,
+                                const struct vz_prepared *prepared,
+                                const struct vz_id_entry *current, bool known, bool exists,
+                                struct vz_error *err)
+{
+    struct vz_generation *gen = batch->gen;
+    struct vz_record record = {
+        .id = op->id,
+        .prev = known ? current->docno : VZ_NO_DOC,
+        .version = op->has_version ? op->version : known ? current->version + 1 : 1,
+        .seq_no = gen->staged.next_seq,
+    };
+    uint32_t docno;
+    enum vz_status status =
+        vz_generation_add(gen, batch->mapping, prepared, &record, &docno, err);
+    if (status == VZ_OK && exists)
+        status = vz_generation_kill(gen, current->docno, err);
+    struct vz_id_entry entry = {.docno = docno, .version = record.version,
+                                .seq_no = record.seq_no};
+    if (status == VZ_OK)
+        status = vz_generation_put_id(gen, op->id, &entry, err);
+    if (status != VZ_OK)
+        return status;
+    gen->staged.next_seq++;
+    op->result = exists ? VZ_RESULT_UPDATED : VZ_RESULT_CREATED;
+    op->out_version = record.version;
+    op->out_seq_no = record.seq_no;
+    return VZ_OK;
+}
+
+static enum vz_status delete_doc(struct batch *batch, struct vz_write *op,
+                                 const struct vz_id_entry *current, bool known, bool exists,
+                                 struct vz_error *err)
+{
+    struct vz_generation *gen = batch->gen;
+    struct vz_id_entry entry = {
+        .docno = known ? current->docno : VZ_NO_DOC,
+        .deleted = true,
+        .version = op->has_version ? op->version : known ? current->version + 1 : 1,
+        .seq_no = gen->staged.next_seq,
+    };
+    enum vz_status status = VZ_OK;
+    if (exists)
+        status = vz_generation_kill(gen, current->docno, err);
+    /* An id that never was leaves no trace, unless its version must be remembered. */
+    if (status == VZ_OK && (known || op->has_version))
+        status = vz_generation_put_id(gen, op->id, &entry, err);
+    if (status != VZ_OK)
+        return status;
+    gen->staged.next_seq++;
+    op->result = exists ? VZ_RESULT_DELETED : VZ_RESULT_NOT_FOUND;
+    op->out_version = entry.version;
+    op->out_seq_no = entry.seq_no;
+    return VZ_OK;
+}
+
+/* Is it the fault of the machine (the transaction cannot go on) or of the operation? */
+static bool is_fatal(enum vz_status status)
+{
+    switch (status) {
+    case VZ_IO:
+    case VZ_DISK_FULL:
+    case VZ_READ_ONLY:
+    case VZ_CORRUPT:
+    case VZ_INTERNAL:
+    case VZ_BUDGET:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
+                                 struct vz_id_entry *current, bool known, bool exists,
+                                 struct vz_error *err)
+{
+    struct vz_generation *gen = batch->gen;
+    struct vz_slice source;
+    bool noop = false;
+    enum vz_status status = VZ_OK;
+    /* Vectors staged by this very transaction must be readable. */
+    if (exists && current->docno >= gen->state.docs)
+        status = vz_generation_flush(gen, err);
+    if (status != VZ_OK)
+        return status;
+    struct vz_prepared prepared = {0};
+    status = vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop,
+                              &op->error);
+    if (status == VZ_OK && !noop)
+        status = vz_prepare(batch->index, op->id, source, &gen->arena, &prepared, &op->error);
+    if (status != VZ_OK) {
+        if (is_fatal(status) && err)
+            *err = op->error;
+        return is_fatal(status) ? status : (fail_op(batch->index, op, status), VZ_OK);
+    }
+    if (noop) {
+        op->result = VZ_RESULT_NOOP;
+        op->out_version = current->version;
+        op->out_seq_no = current->seq_no;
+        return VZ_OK;
+    }
+    vz_mapping_release(batch->mapping); /* the merged document may have made fields */
+    batch->mapping = vz_index_mapping(batch->index);
+    return write_doc(batch, op, &prepared, current, known, exists, err);
+}
+
+static enum vz_status run_op(struct batch *batch, struct vz_write *op,
+                             const struct vz_prepared *prepared, struct vz_error *err)
+{
+    struct vz_id_entry current = {.docno = VZ_NO_DOC};
+    enum vz_status status =
+        vz_generation_get_id(batch->gen, batch->gen->txn, op->id, &current, err);
+    bool known = status == VZ_OK, exists = known && !current.deleted;
+    if (status != VZ_OK && status != VZ_NOT_FOUND)
+        return status;
+    if (check_version(op, &current, known, exists) != VZ_OK) {
+        fail_op(batch->index, op, VZ_CONFLICT);
+        return VZ_OK;
+    }
+    struct vz_counters *counters = &batch->index->counters;
+    atomic_fetch_add_explicit(op->verb == VZ_WRITE_DELETE ? &counters->delete_total
+                                                          : &counters->index_total,
+                              1, memory_order_relaxed);
+    if (op->verb == VZ_WRITE_DELETE)
+        return delete_doc(batch, op, &current, known, exists, err);
+    if (op->verb == VZ_WRITE_UPDATE)
+        return update_doc(batch, op, &current, known, exists, err);
+    return write_doc(batch, op, prepared, &current, known, exists, err);
+}
+
+/* ---- on the writer's thread: transactions -------------------------------------------------- */
+
+static void log_deaths(struct vz_index *index, const struct vz_generation *gen)
+{
+    for (size_t i = 0; i < gen->staged_death_count; i++) {
+        if (index->death_log_count == index->death_log_capacity) {
+            index->death_log_capacity = VZ_MAX(index->death_log_capacity * 2, (size_t)1024);
+            index->death_log = vz_realloc(index->death_log,
+                                          index->death_log_capacity * sizeof *index->death_log);
+        }
+        index->death_log[index->death_log_count++] = gen->staged_deaths[i];
+    }
+}
+
+enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *gen,
+                                struct vz_error *err)
+{
+    enum vz_status status = vz_generation_commit(gen, err);
+    if (status != VZ_OK)
+        return status;
+    if (index->log_deaths)
+        log_deaths(index, gen);
+    pthread_mutex_lock(&index->view_lock);
+    gen->state = gen->staged;
+    if (gen->staged_death_count) {
+        vz_generation_mark_deaths(gen, index->view->epoch + 1);
+        index->deaths_pending = true;
+    }
+    index->commit_number++;
+    bool first = index->dirty_since_ns == 0;
+    if (first)
+        index->dirty_since_ns = vz_now_ns();
+    pthread_mutex_unlock(&index->view_lock);
+    atomic_fetch_add_explicit(&index->counters.commit_total, 1, memory_order_relaxed);
+    atomic_store_explicit(&index->last_write_ns, vz_now_ns(), memory_order_relaxed);
+    vz_index_account(index);
+    if (first)
+        vz_background_dirty(index->store);
+    vz_background_rows(index->store);
+    return VZ_OK;
+}
+
+static enum vz_status write_groups(struct vz_index *index, struct vz_task *first,
+                                   const struct vz_task *end, struct vz_error *err)
+{
+    struct batch batch = {.index = index, .gen = index->gen, .mapping = vz_index_mapping(index)};
+    pthread_mutex_lock(&index->view_lock);
+    batch.gen->async = index->settings.async;
+    pthread_mutex_unlock(&index->view_lock);
+    enum vz_status status = vz_generation_begin(batch.gen, err);
+    for (struct vz_task *task = first; status == VZ_OK && task != end; task = task->next)
+        for (size_t i = 0; status == VZ_OK && i < task->count; i++)
+            if (task->ops[i].status == VZ_OK)
+                status = run_op(&batch, &task->ops[i], &task->prepared[i], err);
+    if (batch.gen->txn && status != VZ_OK)
+        vz_generation_abort(batch.gen);
+    if (status == VZ_OK)
+        status = vz_writer_commit(index, batch.gen, err);
+    vz_mapping_release(batch.mapping);
+    return status;
+}
+
+static void answer(struct vz_index *index, struct vz_task *task, enum vz_status status,
+                   const struct vz_error *err)
+{
+    pthread_mutex_lock(&index->queue_lock);
+    task->status = status;
+    if (status != VZ_OK)
+        task->err = *err;
+    task->done = true;
+    pthread_cond_signal(&task->finished);
+    pthread_mutex_unlock(&index->queue_lock);
+}
+
+/* One run of groups from the list; returns the rest. */
+static struct vz_task *run_batch(struct vz_index *index, struct vz_task *first)
+{
+    struct vz_error err = {0};
+    enum vz_status status;
+    if (first->run) {
+        struct vz_task *next = first->next;
+        status = first->run(index, first->context, &err);
+        answer(index, first, status, &err);
+        return next;
+    }
+    struct vz_task *end = first;
+    size_t ops = 0;
+    while (end && !end->run && (ops == 0 || ops + end->count <= BATCH_OPS)) {
+        ops += end->count;
+        end = end->next;
+    }
+    status = write_groups(index, first, end, &err);
+    while (first != end) {
+        struct vz_task *next = first->next; /* the task is gone once answered */
+        first->commit_number = index->commit_number;
+        if (status != VZ_OK)
+            for (size_t i = 0; i < first->count; i++)
+                if (first->ops[i].status == VZ_OK) {
+                    first->ops[i].status = status;
+                    first->ops[i].error = err;
+                }
+        answer(index, first, status, &err);
+        first = next;
+    }
+    return end;
+}
+
+static void checkpoint(struct vz_index *index)
+{
+    struct vz_error err = {0};
+    index->checkpoint_due_ns = 0;
+    if (atomic_load(&index->deleted))
+        return;
+    if (vz_generation_checkpoint(index->gen, &err) != VZ_OK)
+        vz_log(VZ_LOG_WARN, "store", "[%s]: columns are not checkpointed: %s", index->name,
+               err.text);
+}
+
+/* Waits for work; false when the thread shall end. queue_lock held. */
+static bool await_tasks_locked(struct vz_index *index)
+{
+    uint64_t idle_until = vz_now_ns() + IDLE_NS;
+    while (!index->queue_head) {
+        uint64_t now = vz_now_ns();
+        if (index->checkpoint_due_ns && (now >= index->checkpoint_due_ns || index->writer_stop)) {
+            pthread_mutex_unlock(&index->queue_lock);
+            checkpoint(index);
+            pthread_mutex_lock(&index->queue_lock);
+            continue;
+        }
+        if (index->writer_stop || now >= idle_until)
+            return false;
+        uint64_t until = idle_until;
+        if (index->checkpoint_due_ns)
+            until = VZ_MIN(until, index->checkpoint_due_ns);
+        struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
+        pthread_cond_timedwait(&index->queue_cond, &index->queue_lock, &at);
+    }
+    return true;
+}
+
+static void *writer_main(void *index_void)
+{
+    struct vz_index *index = index_void;
+    vz_thread_name("writer");
+    pthread_mutex_lock(&index->queue_lock);
+    while (await_tasks_locked(index)) {
+        struct vz_task *list = index->queue_head;
+        index->queue_head = index->queue_tail = NULL;
+        pthread_mutex_unlock(&index->queue_lock);
+        while (list)
+            list = run_batch(index, list);
+        const struct vz_generation *gen = index->gen;
+        if (gen->columns_synced != gen->state.docs && !index->checkpoint_due_ns)
+            index->checkpoint_due_ns = vz_now_ns() + CHECKPOINT_NS;
+        if (gen->state.docs - VZ_MIN(gen->columns_synced, gen->state.docs) >= CHECKPOINT_DOCS)
+            checkpoint(index);
+        pthread_mutex_lock(&index->queue_lock);
+    }
+    index->writer_running = false;
+    pthread_mutex_unlock(&index->queue_lock);
+    return NULL;
+}
+
+static enum vz_status start_writer_locked(struct vz_index *index, struct vz_error *err)
+{
+    if (index->writer_running)
+        return VZ_OK;
+    if (index->writer_joinable)
+        pthread_join(index->writer, NULL); /* it has ended, or is about to return */
+    index->writer_joinable = false;
+    int failed = pthread_create(&index->writer, NULL, writer_main, index);
+    if (failed)
+        return vz_fail_errno(err, failed, "cannot start the writer of [%s]", index->name);
+    index->writer_running = index->writer_joinable = true;
+    return VZ_OK;
+}
+
+enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struct vz_error *err)
+{
+    pthread_mutex_lock(&index->queue_lock);
+    enum vz_status status = VZ_OK;
+    if (index->writer_stop || atomic_load(&index->deleted))
+        status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
+    if (status == VZ_OK)
+        status = start_writer_locked(index, err);
+    if (status == VZ_OK) {
+        pthread_cond_init(&task->finished, NULL);
+        task->next = NULL;
+        if (index->queue_tail)
+            index->queue_tail->next = task;
+        else
+            index->queue_head = task;
+        index->queue_tail = task;
+        pthread_cond_signal(&index->queue_cond);
+        while (!task->done)
+            pthread_cond_wait(&task->finished, &index->queue_lock);
+        pthread_cond_destroy(&task->finished);
+        status = task->status;
+        if (status != VZ_OK && err)
+            *err = task->err;
+    }
+    pthread_mutex_unlock(&index->queue_lock);
+    return status;
+}
+
+void vz_writer_stop(struct vz_index *index)
+{
+    pthread_mutex_lock(&index->queue_lock);
+    index->writer_stop = true;
+    pthread_cond_signal(&index->queue_cond);
+    bool join = index->writer_joinable;
+    index->writer_joinable = false;
+    pthread_mutex_unlock(&index->queue_lock);
+    if (join)
+        pthread_join(index->writer, NULL);
+}
