@@ -76,18 +76,21 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--memory", choices=["file", "huge"], default="file",
                         help="our rows: mapped from a file as the store does, or in huge pages")
+    parser.add_argument("--data", choices=["clip", "spread"], default="clip",
+                        help="see generate.py")
     parser.add_argument("--out", help="write the JSON here")
     args = parser.parse_args()
 
-    name = os.path.join(args.cache, f"clip-like-{args.rows}")
-    rows, queries = generate(args.rows, args.queries)
+    name = os.path.join(args.cache, f"{args.data}-{args.rows}")
+    rows, queries = generate(args.rows, args.queries, args.data)
     rows.tofile(name + ".rows")
     queries.tofile(name + ".queries")
     dims = rows.shape[1]
     ours = Driver(args.driver, name + ".rows", name + ".queries", dims, args.memory)
     result = {"machine": machine(), "kernels": ours("cpu")["kernels"], "rows": args.rows,
               "dims": dims, "queries": args.queries, "k": K, "m": args.m,
-              "ef_construction": args.ef_construction, "memory": args.memory}
+              "ef_construction": args.ef_construction, "memory": args.memory,
+              "data": args.data}
     result["scan"] = ours("scan")
     print(f"exact scan {result['scan']['scan_gb_s']:.1f} GB/s, "
           f"plain read {result['scan']['read_gb_s']:.1f} GB/s")

@@ -8,7 +8,7 @@
  *     truth K                            {"seconds":..}  exact answers, for recall
  *     search EF K                        {"seconds":..,"recall":..,"visited":..,"hops":..}
  *     scan                               {"scan_gb_s":..,"read_gb_s":..}
- *     checkpoint PATH                    {"save_seconds":..,"open_seconds":..}
+ *     save PATH, open PATH M QUANTIZE    {"seconds":..}
  */
 #include "base/clock.h"
 #include "base/cpu.h"
@@ -168,21 +168,26 @@ static void scan(struct bench *b)
            (int)(sink & 1));
 }
 
-static void checkpoint(struct bench *b, const char *path)
+static void save(struct bench *b, const char *path)
 {
     struct vz_error err = {0};
-    struct vz_hnsw *again;
     uint64_t start = vz_now_ns();
     if (!b->graph || vz_hnsw_save(b->graph, path, &err) != VZ_OK)
         die(err.text);
-    double save = seconds_since(start);
-    struct vz_hnsw_options options = b->options;
-    start = vz_now_ns();
-    if (vz_hnsw_open(path, &options, &again, &err) != VZ_OK)
+    printf("{\"seconds\":%.4f}\n", seconds_since(start));
+}
+
+static void reopen(struct bench *b, const char *path, uint32_t m, uint32_t quantize)
+{
+    struct vz_error err = {0};
+    vz_hnsw_free(b->graph);
+    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b->dims,
+                                          .rows = b->rows, .m = m, .quantize = quantize,
+                                          .max_rows = b->row_count};
+    uint64_t start = vz_now_ns();
+    if (vz_hnsw_open(path, &b->options, &b->graph, &err) != VZ_OK)
         die(err.text);
-    printf("{\"save_seconds\":%.4f,\"open_seconds\":%.6f}\n", save, seconds_since(start));
-    vz_hnsw_free(again);
-    unlink(path);
+    printf("{\"seconds\":%.6f}\n", seconds_since(start));
 }
 
 int main(int argc, char **argv)
@@ -208,8 +213,10 @@ int main(int argc, char **argv)
             search(&b, x, y);
         else if (strncmp(line, "scan", 4) == 0)
             scan(&b);
-        else if (sscanf(line, "checkpoint %399s", path) == 1)
-            checkpoint(&b, path);
+        else if (sscanf(line, "save %399s", path) == 1)
+            save(&b, path);
+        else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3)
+            reopen(&b, path, x, y);
         else if (strncmp(line, "cpu", 3) == 0)
             printf("{\"kernels\":\"%s\"}\n", vz_cpu_describe());
         else

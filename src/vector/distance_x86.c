@@ -41,7 +41,7 @@ INLINED AVX512 void rows_512(const float *query, const float *const *rows,
             __m512 part = _mm512_loadu_ps(query + d + 16 * c);
             UNROLL for (int i = 0; i < count; i++) {
                 if (count > 1)
-                    _mm_prefetch((const char *)(next[i] + d + 16 * c), _MM_HINT_T0);
+                    _mm_prefetch((const char *)(next[i] + d + 16 * c), _MM_HINT_T1);
                 sum[i][c] = step_512(sum[i][c], part, _mm512_loadu_ps(rows[i] + d + 16 * c), l2);
             }
         }
@@ -120,7 +120,7 @@ INLINED AVX2 void rows_256(const float *query, const float *const *rows, const f
     for (; d + 16 <= dims; d += 16) {
         UNROLL for (int i = 0; i < count; i++)
             if (count > 1)
-                _mm_prefetch((const char *)(next[i] + d), _MM_HINT_T0);
+                _mm_prefetch((const char *)(next[i] + d), _MM_HINT_T1);
         UNROLL for (int c = 0; c < 2; c++) {
             __m256 part = _mm256_loadu_ps(query + d + 8 * c);
             UNROLL for (int i = 0; i < count; i++)
@@ -177,7 +177,7 @@ VNNI static void codes4_vnni(const uint8_t *query, const int8_t *const rows[4],
     for (size_t d = 0; d < bytes; d += 64) {
         __m512i part = _mm512_loadu_si512(query + d);
         UNROLL for (int i = 0; i < 4; i++) {
-            _mm_prefetch((const char *)next[i] + d, _MM_HINT_T0);
+            _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
             sum[i] = _mm512_dpbusd_epi32(sum[i], part, _mm512_loadu_si512(rows[i] + d));
         }
     }
@@ -196,7 +196,7 @@ AVX2 static void codes4_256(const uint8_t *query, const int8_t *const rows[4],
         __m256i part = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(query + d)));
         UNROLL for (int i = 0; i < 4; i++) {
             if (d % 64 == 0)
-                _mm_prefetch((const char *)next[i] + d, _MM_HINT_T0);
+                _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
             __m256i row = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(rows[i] + d)));
             sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(part, row));
         }

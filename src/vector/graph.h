@@ -224,6 +224,8 @@ bool vz_walk_accept(struct vz_walk *walk, uint32_t ef);
 /* From the entry point down to `level`, greedily; the pool then holds the one seed for `level`,
  * open, and nothing else is marked visited. */
 void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level);
+/* After a walk on codes: scores the pool again with the float rows and sorts it. */
+void vz_walk_rescore(struct vz_walk *walk);
 
 /* ---- codes.c ---- */
 

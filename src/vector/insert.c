@@ -333,6 +333,8 @@ static void choose_links(struct vz_walk *walk, uint32_t row, struct choice *choi
     struct vz_scratch *s = walk->scratch;
     for (unsigned level = choice->top + 1; level-- > 0;) {
         vz_walk_level(walk, level, graph->options.ef_construction);
+        if (graph->quantized)
+            vz_walk_rescore(walk);
         uint32_t *chosen = s->chosen + choice->base + level * graph->m;
         uint32_t taken = select_links(graph, s->pool, s->pool_count, graph->m, 0, s->chosen);
         memcpy(chosen, s->chosen, taken * sizeof *chosen);
@@ -352,6 +354,8 @@ static void insert_below(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t r
                          uint64_t entry)
 {
     struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
+    if (graph->quantized)
+        vz_codes_query(&scorer, graph, s->query_code);
     struct vz_walk walk = {.graph = graph, .scorer = &scorer, .scratch = s,
                            .limit = atomic_load_explicit(&graph->limit, memory_order_acquire)};
     walk.limit = VZ_MIN(walk.limit, s->visited_rows);

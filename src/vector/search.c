@@ -10,21 +10,6 @@ static enum vz_status check(const struct vz_hnsw_search *search, struct vz_error
     return VZ_OK;
 }
 
-/* A walk over codes found roughly the right rows in roughly the right order: score them again. */
-static void rescore(const struct vz_hnsw *graph, const float *query, struct vz_scratch *s)
-{
-    struct vz_scorer exact = {.space = &graph->space, .query = query};
-    for (uint32_t from = 0; from < s->pool_count; from += s->batch_capacity) {
-        uint32_t part = VZ_MIN(s->pool_count - from, s->batch_capacity);
-        for (uint32_t i = 0; i < part; i++)
-            s->batch[i] = vz_key_row(s->pool[from + i]);
-        vz_score(&exact, s->batch, part, s->batch_similarity);
-        for (uint32_t i = 0; i < part; i++)
-            s->pool[from + i] = vz_key(s->batch_similarity[i], s->batch[i]);
-    }
-    vz_keys_sort(s->pool, s->pool_count);
-}
-
 enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_search *search,
                               struct vz_near *out, uint32_t *found, struct vz_hnsw_stats *stats,
                               struct vz_error *err)
@@ -55,7 +40,7 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
     else if (!vz_walk_accept(&walk, ef))
         return vz_fail(err, VZ_BUDGET, "no memory for a filtered search");
     if (graph->quantized)
-        rescore(graph, search->query, s);
+        vz_walk_rescore(&walk);
     *found = VZ_MIN(k, s->pool_count);
     for (uint32_t i = 0; i < *found; i++)
         out[i] = (struct vz_near){vz_key_row(s->pool[i]), vz_key_similarity(s->pool[i])};

@@ -316,6 +316,21 @@ void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level)
     s->visited[vz_key_row(s->pool[0])] = s->epoch;
 }
 
+void vz_walk_rescore(struct vz_walk *walk)
+{
+    struct vz_scratch *s = walk->scratch;
+    struct vz_scorer exact = {.space = walk->scorer->space, .query = walk->scorer->query};
+    for (uint32_t from = 0; from < s->pool_count; from += s->batch_capacity) {
+        uint32_t part = VZ_MIN(s->pool_count - from, s->batch_capacity);
+        for (uint32_t i = 0; i < part; i++)
+            s->batch[i] = vz_key_row(s->pool[from + i]);
+        vz_score(&exact, s->batch, part, s->batch_similarity);
+        for (uint32_t i = 0; i < part; i++)
+            s->pool[from + i] = vz_key(s->batch_similarity[i], s->batch[i]);
+    }
+    vz_keys_sort(s->pool, s->pool_count);
+}
+
 /* ---- the filtered walk ---- */
 
 static void heap_push(struct vz_scratch *s, uint64_t key)
