@@ -37,15 +37,6 @@ static bool parses_as(struct vz_slice format, struct vz_slice text)
     return vz_date_parse(format, text, false, false, 0, &ms, NULL) == VZ_OK;
 }
 
-static bool all_of(struct vz_slice text, const char *bytes)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        if (!text.ptr[i] || !strchr(bytes, text.ptr[i]))
-            return false;
-    }
-    return text.len > 0 && text.len < 64;
-}
-
 static struct vz_slice string_definition(const struct vz_mapping *mapping, struct vz_slice text)
 {
     bool maybe_date = text.len && text.len < 64 &&
@@ -58,12 +49,12 @@ static struct vz_slice string_definition(const struct vz_mapping *mapping, struc
             return VZ_SLICE("{\"type\":\"date\",\"format\":\"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||"
                             "epoch_millis\"}");
     }
-    if (mapping->numeric_detection) {
-        if (all_of(text, "0123456789-"))
-            return VZ_SLICE("{\"type\":\"long\"}");
-        if (all_of(text, "0123456789-+.eE"))
-            return VZ_SLICE("{\"type\":\"float\"}");
-    }
+    int64_t whole;
+    double decimal;
+    if (mapping->numeric_detection && vz_text_to_i64(text, &whole))
+        return VZ_SLICE("{\"type\":\"long\"}");
+    if (mapping->numeric_detection && vz_text_to_double(text, &decimal))
+        return VZ_SLICE("{\"type\":\"float\"}");
     return VZ_SLICE("{\"type\":\"text\",\"fields\":{\"keyword\":{\"type\":\"keyword\","
                     "\"ignore_above\":256}}}");
 }

@@ -59,6 +59,10 @@ enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scal
                               const struct vz_scalar_rules *rules, struct vz_arena *arena,
                               struct vz_value *value, bool *nothing, struct vz_error *err);
 
+/* [+-]digits that fit; and plain decimal text (no hex, no "inf", no white space). */
+bool vz_text_to_i64(struct vz_slice text, int64_t *out);
+bool vz_text_to_double(struct vz_slice text, double *out);
+
 /* "[line:column] " of a place in the source in front of a text, VZ_BAD_DOCUMENT. */
 enum vz_status vz_doc_fault(struct vz_doc_reader *reader, const char *place, const char *format,
                             ...) __attribute__((format(printf, 3, 4)));

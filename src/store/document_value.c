@@ -14,8 +14,7 @@ static enum vz_status not_a_number(struct vz_slice text, struct vz_error *err)
                    (int)VZ_MIN(text.len, (size_t)100), text.ptr);
 }
 
-/* Plain decimal text; no hex, no "inf", no white space. */
-static bool text_to_double(struct vz_slice text, double *out)
+bool vz_text_to_double(struct vz_slice text, double *out)
 {
     char copy[352], *end;
     if (text.len == 0 || text.len >= sizeof copy)
@@ -31,8 +30,7 @@ static bool text_to_double(struct vz_slice text, double *out)
     return *end == 0;
 }
 
-/* [+-]digits that fit. */
-static bool text_to_i64(struct vz_slice text, int64_t *out)
+bool vz_text_to_i64(struct vz_slice text, int64_t *out)
 {
     size_t i = 0;
     bool negative = false;
@@ -114,8 +112,8 @@ static enum vz_status read_integer(const struct vz_field *field, const struct vz
                        field->type == VZ_FIELD_LONG ? "Long" : "Integer");
     if (scalar->type == VZ_JSON_INT) {
         value = vz_json_int(scalar->json);
-    } else if (!text_to_i64(scalar->text, &value)) {
-        if (!text_to_double(scalar->text, &number))
+    } else if (!vz_text_to_i64(scalar->text, &value)) {
+        if (!vz_text_to_double(scalar->text, &number))
             return not_a_number(scalar->text, err);
         if (rules->for_query) {
             *out = bound(number, rules->round_up);
@@ -143,7 +141,7 @@ static enum vz_status read_unsigned(const struct vz_scalar *scalar,
     uint64_t value;
     double number;
     if (!text_to_u64(scalar->text, &value)) {
-        if (!text_to_double(scalar->text, &number))
+        if (!vz_text_to_double(scalar->text, &number))
             return not_a_number(scalar->text, err);
         if (rules->for_query)
             number = rules->round_up ? floor(number) : ceil(number);
@@ -191,7 +189,7 @@ static enum vz_status read_decimal(const struct vz_field *field, const struct vz
     else if (vz_slice_is(scalar->text, "NaN") || vz_slice_is(scalar->text, "Infinity") ||
              vz_slice_is(scalar->text, "-Infinity"))
         number = NAN;
-    else if (!text_to_double(trim_spaces(scalar->text), &number))
+    else if (!vz_text_to_double(trim_spaces(scalar->text), &number))
         return not_a_number(scalar->text, err);
     if (field->type == VZ_FIELD_FLOAT)
         number = (double)(float)number;
