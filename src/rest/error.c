@@ -1,0 +1,380 @@
+/* What went wrong in a room below, told the way Elasticsearch 8.19 tells it: HTTP status, error type,
+ * reason, cause. This file is the one table of it. The rooms' own texts already use Elasticsearch's
+ * words where it has words; here they only get the wrapping that each API puts around them. */
+#include "rest/parts.h"
+
+void vz_place_of(struct vz_slice text, size_t offset, unsigned *line, unsigned *column)
+{
+    *line = 1;
+    size_t end = VZ_MIN(offset, text.len), start = 0;
+    for (size_t i = 0; i < end; i++) {
+        if (text.ptr[i] == '\n') {
+            (*line)++;
+            start = i + 1;
+        }
+    }
+    *column = (unsigned)(end - start + 1);
+}
+
+static struct vz_slice text_of(struct vz_arena *arena, const char *prefix, const char *text)
+{
+    return vz_slice_from(vz_arena_printf(arena, "%s%s", prefix, text));
+}
+
+/* "[3:14] " when the place is known and the text does not begin with one already. */
+static const char *place_prefix(struct vz_arena *arena, const struct vz_error *err,
+                                struct vz_slice text, struct vz_problem *problem)
+{
+    bool has_prefix = err->text[0] == '[' && err->text[1] >= '0' && err->text[1] <= '9' &&
+                      strchr(err->text, ':') && strchr(err->text, ':') < strchr(err->text, ']');
+    if (err->offset == VZ_NO_OFFSET || !text.ptr || has_prefix)
+        return "";
+    vz_place_of(text, err->offset, &problem->line, &problem->column);
+    return vz_arena_printf(arena, "[%u:%u] ", problem->line, problem->column);
+}
+
+static const char *json_exception(const struct vz_error *err, struct vz_slice text)
+{
+    bool at_end = err->offset != VZ_NO_OFFSET && text.len && err->offset >= text.len;
+    return at_end ? "x_content_e_o_f_exception" : "x_content_parse_exception";
+}
+
+static void malformed_json(struct vz_arena *arena, const struct vz_error *err, enum vz_place place,
+                           struct vz_slice text, struct vz_problem *p)
+{
+    const char *prefix = place_prefix(arena, err, text, p);
+    struct vz_slice reason = text_of(arena, prefix, err->text);
+    p->status = 400;
+    switch (place) {
+    case VZ_AT_DOCUMENT:
+        p->type = "document_parsing_exception";
+        p->reason = text_of(arena, prefix, "failed to parse");
+        break;
+    case VZ_AT_MAP_BODY:
+    case VZ_AT_MAPPING:
+    case VZ_AT_PUT_MAPPING:
+    case VZ_AT_SETTINGS:
+        p->type = "parse_exception";
+        p->reason = VZ_SLICE("Failed to parse content to map");
+        break;
+    default:
+        p->type = json_exception(err, text);
+        p->reason = reason;
+        p->line = p->column = 0;
+        return;
+    }
+    p->cause_type = json_exception(err, text);
+    p->cause_reason = reason;
+    p->line = p->column = 0;
+}
+
+/* A search body that makes no sense. The streaming parser's own complaints ("[knn] unknown field
+ * [x]") are x_content_parse_exception; what the query registry says is parsing_exception. */
+static void bad_query(struct vz_arena *arena, const struct vz_error *err, struct vz_slice text,
+                      struct vz_problem *p)
+{
+    const char *prefix = place_prefix(arena, err, text, p);
+    p->status = 400;
+    p->reason = vz_slice_from(vz_arena_printf(arena, "%s", err->text));
+    if (err->text[0] == '[' && strstr(err->text, "] unknown field [")) {
+        p->type = "x_content_parse_exception";
+        p->reason = text_of(arena, prefix, err->text);
+        p->line = p->column = 0;
+    } else if (strncmp(err->text, "unknown query [", 15) == 0) {
+        p->type = "parsing_exception";
+        size_t name = strcspn(err->text + 15, "]");
+        p->cause_type = "named_object_not_found_exception";
+        p->cause_reason = vz_slice_from(
+            vz_arena_printf(arena, "%sunknown field [%.*s]", prefix, (int)name, err->text + 15));
+    } else if (strncmp(err->text, "[from] parameter", 16) == 0 ||
+               strncmp(err->text, "[size] parameter", 16) == 0 ||
+               strstr(err->text, "must be") != NULL) {
+        p->type = "illegal_argument_exception";
+        p->line = p->column = 0;
+    } else {
+        p->type = "parsing_exception";
+    }
+}
+
+static void bad_document(struct vz_arena *arena, const struct vz_error *err, struct vz_slice text,
+                         struct vz_problem *p)
+{
+    p->status = 400;
+    p->type = err->status == VZ_STRICT_MAPPING ? "strict_dynamic_mapping_exception"
+                                               : "document_parsing_exception";
+    p->reason = text_of(arena, place_prefix(arena, err, text, p), err->text);
+    p->line = p->column = 0;
+}
+
+static void bad_mapping(struct vz_arena *arena, const struct vz_error *err, enum vz_place place,
+                        struct vz_problem *p)
+{
+    p->status = 400;
+    p->reason = text_of(arena, "", err->text);
+    bool is_mapper = place == VZ_AT_MAPPING || place == VZ_AT_PUT_MAPPING;
+    if (is_mapper && !strstr(err->text, "cannot be changed from type") &&
+        !strstr(err->text, "unknown setting") && !strstr(err->text, "Cannot update parameter")) {
+        p->type = "mapper_parsing_exception";
+        if (place == VZ_AT_MAPPING && !strstr(err->text, "Failed to parse mapping")) {
+            p->reason = text_of(arena, "Failed to parse mapping: ", err->text);
+            p->cause_type = "mapper_parsing_exception";
+            p->cause_reason = text_of(arena, "", err->text);
+        }
+    } else {
+        p->type = "illegal_argument_exception";
+    }
+}
+
+static void blocked(struct vz_arena *arena, const struct vz_error *err, struct vz_slice index,
+                    struct vz_problem *p)
+{
+    p->type = "cluster_block_exception";
+    if (strncmp(err->text, "index [", 7) == 0 && strstr(err->text, "blocked by")) {
+        p->status = strstr(err->text, "TOO_MANY_REQUESTS") ? 429 : 403;
+        p->reason = text_of(arena, "", err->text);
+        return;
+    }
+    const char *what;
+    if (err->status == VZ_DISK_FULL) {
+        p->status = 429;
+        what = "[TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
+               "read-only-allow-delete block; for more information, see docs/limits.md];";
+    } else {
+        p->status = 503;
+        what = "[SERVICE_UNAVAILABLE/2/the data folder cannot be written];";
+    }
+    if (index.len)
+        p->reason = vz_slice_from(
+            vz_arena_printf(arena, "index [%.*s] blocked by: %s", VZ_S(index), what));
+    else
+        p->reason = vz_slice_from(vz_arena_printf(arena, "blocked by: %s", what));
+    p->cause_type = "i_o_exception";
+    p->cause_reason = text_of(arena, "", err->text);
+}
+
+/* The first bracketed word of a text: "no such index [dogs]" -> dogs. */
+static struct vz_slice bracketed(struct vz_arena *arena, const char *text)
+{
+    const char *open = strchr(text, '[');
+    const char *close = open ? strchr(open, ']') : NULL;
+    if (!close)
+        return (struct vz_slice){NULL, 0};
+    return vz_arena_copy(arena, (struct vz_slice){open + 1, (size_t)(close - open - 1)});
+}
+
+void vz_problem_no_index(struct vz_arena *arena, struct vz_slice name, struct vz_problem *p)
+{
+    name = vz_arena_copy(arena, name);
+    *p = (struct vz_problem){
+        .status = 404,
+        .type = "index_not_found_exception",
+        .reason = vz_slice_from(vz_arena_printf(arena, "no such index [%.*s]", VZ_S(name))),
+        .index = name,
+        .index_uuid = "_na_",
+        .resource_type = "index_or_alias",
+        .resource_id = name,
+    };
+}
+
+/* Statuses that need no thought: status, type. */
+static bool plain(enum vz_status status, struct vz_problem *p)
+{
+    static const struct {
+        enum vz_status status;
+        int http;
+        const char *type;
+    } table[] = {
+        {VZ_BAD_ARGUMENT, 400, "illegal_argument_exception"},
+        {VZ_BAD_IMAGE, 400, "illegal_argument_exception"},
+        {VZ_BAD_NAME, 400, "invalid_index_name_exception"},
+        {VZ_UNSUPPORTED, 400, "unsupported_operation_exception"},
+        {VZ_NOT_FOUND, 404, "resource_not_found_exception"},
+        {VZ_EXISTS, 400, "resource_already_exists_exception"},
+        {VZ_CONFLICT, 409, "version_conflict_engine_exception"},
+        {VZ_LIMIT, 400, "illegal_argument_exception"},
+        {VZ_BUDGET, 429, "circuit_breaking_exception"},
+        {VZ_BUSY, 429, "es_rejected_execution_exception"},
+        {VZ_CANCELLED, 400, "task_cancelled_exception"},
+        {VZ_IO, 500, "i_o_exception"},
+        {VZ_CORRUPT, 500, "corrupt_index_exception"},
+        {VZ_INTERNAL, 500, "illegal_state_exception"},
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(table); i++) {
+        if (table[i].status == status) {
+            p->status = table[i].http;
+            p->type = table[i].type;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void named_index(struct vz_arena *arena, struct vz_slice name, const char *uuid,
+                        struct vz_problem *p)
+{
+    p->index = vz_arena_copy(arena, name);
+    p->index_uuid = uuid ? vz_arena_strdup(arena, vz_slice_from(uuid)) : "_na_";
+}
+
+void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz_place place,
+                     struct vz_slice text, struct vz_slice index_name, const char *index_uuid,
+                     struct vz_problem *p)
+{
+    *p = (struct vz_problem){0};
+    bool at_shard = place == VZ_AT_SHARD;
+    switch (err->status) {
+    case VZ_BAD_JSON:
+        malformed_json(arena, err, place, text, p);
+        break;
+    case VZ_BAD_QUERY:
+        if (at_shard) {
+            p->status = 400;
+            p->type = "query_shard_exception";
+            p->reason = text_of(arena, "", err->text);
+            named_index(arena, index_name, index_uuid, p);
+        } else {
+            bad_query(arena, err, text, p);
+        }
+        break;
+    case VZ_BAD_DOCUMENT:
+    case VZ_STRICT_MAPPING:
+        bad_document(arena, err, text, p);
+        break;
+    case VZ_BAD_MAPPING:
+        bad_mapping(arena, err, place, p);
+        break;
+    case VZ_DISK_FULL:
+    case VZ_READ_ONLY:
+        blocked(arena, err, index_name, p);
+        break;
+    case VZ_NO_INDEX: {
+        struct vz_slice name = index_name.len ? index_name : bracketed(arena, err->text);
+        vz_problem_no_index(arena, name, p);
+        break;
+    }
+    default:
+        if (!plain(err->status, p)) {
+            p->status = 500;
+            p->type = "exception";
+        }
+        p->reason = text_of(arena, "", err->text);
+    }
+    if (err->status == VZ_BAD_ARGUMENT && place == VZ_AT_DOCUMENT)
+        p->type = "illegal_argument_exception";
+    if (err->status == VZ_NOT_FOUND && place == VZ_AT_DOCUMENT)
+        p->type = "document_missing_exception";
+    if (err->status == VZ_CONFLICT || (err->status == VZ_NOT_FOUND && place == VZ_AT_DOCUMENT)) {
+        named_index(arena, index_name, index_uuid, p);
+        p->with_shard = true;
+    }
+    if (err->status == VZ_EXISTS || err->status == VZ_BAD_NAME)
+        named_index(arena, index_name.len ? index_name : bracketed(arena, err->text), index_uuid,
+                    p);
+    p->is_circuit = err->status == VZ_BUDGET;
+    p->is_shard_failure = at_shard && (err->status == VZ_BAD_QUERY || err->status == VZ_LIMIT ||
+                                       err->status == VZ_BAD_ARGUMENT);
+    if (p->is_shard_failure && !p->index.len)
+        named_index(arena, index_name, index_uuid, p);
+    if (err->cause[0] && !p->cause_type) {
+        p->cause_type = "illegal_argument_exception";
+        p->cause_reason = text_of(arena, "", err->cause);
+    }
+}
+
+/* ---- printing ------------------------------------------------------------------------------ */
+
+static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    vz_json_field_str(w, "type", p->type);
+    vz_json_field_string(w, "reason", p->reason);
+    if (p->resource_type) {
+        vz_json_field_str(w, "resource.type", p->resource_type);
+        vz_json_field_string(w, "resource.id", p->resource_id);
+    }
+    if (p->line) {
+        vz_json_field_int(w, "line", p->line);
+        vz_json_field_int(w, "col", p->column);
+    }
+    if (p->is_circuit) {
+        vz_json_field_int(w, "bytes_wanted", 0);
+        vz_json_field_int(w, "bytes_limit", 0);
+        vz_json_field_str(w, "durability", "TRANSIENT");
+    }
+    if (p->index_uuid && p->type && strcmp(p->type, "illegal_argument_exception") != 0) {
+        vz_json_field_str(w, "index_uuid", p->index_uuid);
+        if (p->with_shard)
+            vz_json_field_str(w, "shard", "0");
+        vz_json_field_string(w, "index", p->index);
+    }
+}
+
+static void print_cause(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    if (!p->cause_type)
+        return;
+    vz_json_key(w, "caused_by");
+    vz_json_begin_object(w);
+    vz_json_field_str(w, "type", p->cause_type);
+    vz_json_field_string(w, "reason", p->cause_reason);
+    vz_json_end_object(w);
+}
+
+void vz_problem_print(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    vz_json_begin_object(w);
+    print_members(p, w);
+    print_cause(p, w);
+    vz_json_end_object(w);
+}
+
+/* No JVM, no Java stack; whoever asks for a trace gets the text where the trace would begin. */
+static void print_trace(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    struct vz_buf text = {0};
+    vz_buf_printf(&text, "%s: %.*s\n\tat vizsla %s", p->type, VZ_S(p->reason), VZ_VERSION);
+    if (p->cause_type)
+        vz_buf_printf(&text, "\nCaused by: %s: %.*s", p->cause_type, VZ_S(p->cause_reason));
+    vz_json_field_string(w, "stack_trace", vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
+static void print_shard_failure(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    vz_json_field_str(w, "type", "search_phase_execution_exception");
+    vz_json_field_str(w, "reason", "all shards failed");
+    vz_json_field_str(w, "phase", "query");
+    vz_json_field_bool(w, "grouped", true);
+    vz_json_key(w, "failed_shards");
+    vz_json_begin_array(w);
+    vz_json_begin_object(w);
+    vz_json_field_int(w, "shard", 0);
+    vz_json_field_string(w, "index", p->index);
+    vz_json_key(w, "reason");
+    vz_problem_print(p, w);
+    vz_json_end_object(w);
+    vz_json_end_array(w);
+    vz_json_key(w, "caused_by");
+    vz_problem_print(p, w);
+}
+
+void vz_problem_print_full(const struct vz_problem *p, bool trace, struct vz_json_writer *w)
+{
+    vz_json_begin_object(w);
+    vz_json_key(w, "root_cause");
+    vz_json_begin_array(w);
+    vz_json_begin_object(w);
+    print_members(p, w);
+    if (trace)
+        print_trace(p, w);
+    vz_json_end_object(w);
+    vz_json_end_array(w);
+    if (p->is_shard_failure) {
+        print_shard_failure(p, w);
+    } else {
+        print_members(p, w);
+        print_cause(p, w);
+    }
+    if (trace)
+        print_trace(p, w);
+    vz_json_end_object(w);
+}

@@ -1,0 +1,129 @@
+/* Mappings: whole, by field, and adding fields. */
+#include "rest/parts.h"
+
+void vz_rest_mapping_get(struct vz_call *call)
+{
+    struct vz_resolved found;
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+        return;
+    struct vz_json_writer *w = &call->w;
+    vz_json_begin_object(w);
+    for (size_t i = 0; i < found.count; i++) {
+        struct vz_mapping *mapping = vz_index_mapping(found.indices[i]);
+        struct vz_buf text = {0};
+        vz_mapping_print(mapping, &text);
+        vz_json_key_slice(w, vz_index_name(found.indices[i]));
+        vz_json_begin_object(w);
+        vz_json_key(w, "mappings");
+        vz_json_put_raw(w, vz_buf_slice(&text));
+        vz_json_end_object(w);
+        vz_buf_deinit(&text);
+        vz_mapping_release(mapping);
+    }
+    vz_json_end_object(w);
+    vz_resolved_release(&found);
+}
+
+/* The printed mapping of one field: a walk down "properties" and "fields" along its path. */
+static bool find_printed(struct vz_json mappings, struct vz_slice path, struct vz_json *out)
+{
+    struct vz_json at = mappings;
+    while (path.len) {
+        const char *dot = memchr(path.ptr, '.', path.len);
+        struct vz_slice name = {path.ptr, dot ? (size_t)(dot - path.ptr) : path.len};
+        char key[512];
+        struct vz_json group;
+        if (name.len >= sizeof key)
+            return false;
+        memcpy(key, name.ptr, name.len);
+        key[name.len] = '\0';
+        bool found = (vz_json_get(at, "properties", &group) && vz_json_get(group, key, out)) ||
+                     (vz_json_get(at, "fields", &group) && vz_json_get(group, key, out));
+        if (!found)
+            return false;
+        at = *out;
+        size_t skip = dot ? name.len + 1 : name.len;
+        path.ptr += skip;
+        path.len -= skip;
+    }
+    return true;
+}
+
+static void print_field(struct vz_json_writer *w, const struct vz_field *field,
+                        struct vz_json printed)
+{
+    vz_json_key_slice(w, field->path);
+    vz_json_begin_object(w);
+    vz_json_field_string(w, "full_name", field->path);
+    vz_json_key(w, "mapping");
+    vz_json_begin_object(w);
+    vz_json_key_slice(w, field->name);
+    vz_json_put_value(w, printed);
+    vz_json_end_object(w);
+    vz_json_end_object(w);
+}
+
+static void print_fields(struct vz_call *call, struct vz_mapping *mapping,
+                         const struct vz_slice *patterns, size_t count)
+{
+    struct vz_buf text = {0};
+    struct vz_json_doc *doc;
+    struct vz_json root, printed;
+    vz_mapping_print(mapping, &text);
+    if (vz_json_parse(vz_buf_slice(&text), &doc, &root, NULL) == VZ_OK) {
+        for (size_t id = 0; id < vz_mapping_count(mapping); id++) {
+            const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)id);
+            bool named = false;
+            if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED)
+                continue;
+            for (size_t i = 0; i < count; i++)
+                named |= vz_wildcard_match(patterns[i], field->path);
+            if (named && find_printed(root, field->path, &printed))
+                print_field(&call->w, field, printed);
+        }
+        vz_json_free(doc);
+    }
+    vz_buf_deinit(&text);
+}
+
+void vz_rest_mapping_get_field(struct vz_call *call)
+{
+    bool has_index = strncmp(call->route->path, "/{index}", 8) == 0;
+    struct vz_slice expression = has_index ? call->args[0] : (struct vz_slice){"", 0};
+    struct vz_slice *patterns;
+    size_t count = vz_split(call->arena, call->args[has_index ? 1 : 0], &patterns);
+    struct vz_resolved found;
+    if (!vz_resolve(call, expression, VZ_RESOLVE_ALIASES, &found))
+        return;
+    struct vz_json_writer *w = &call->w;
+    vz_json_begin_object(w);
+    for (size_t i = 0; i < found.count; i++) {
+        struct vz_mapping *mapping = vz_index_mapping(found.indices[i]);
+        vz_json_key_slice(w, vz_index_name(found.indices[i]));
+        vz_json_begin_object(w);
+        vz_json_key(w, "mappings");
+        vz_json_begin_object(w);
+        print_fields(call, mapping, patterns, count);
+        vz_json_end_object(w);
+        vz_json_end_object(w);
+        vz_mapping_release(mapping);
+    }
+    vz_json_end_object(w);
+    vz_resolved_release(&found);
+}
+
+void vz_rest_mapping_put(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_resolved found;
+    if (!vz_call_body(call, VZ_AT_MAP_BODY, true, &body) ||
+        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME, &found))
+        return;
+    for (size_t i = 0; i < found.count && !call->problem.status; i++) {
+        struct vz_error err = {0};
+        if (vz_index_put_mapping(found.indices[i], body, &err) != VZ_OK)
+            vz_call_fail_index(call, &err, VZ_AT_PUT_MAPPING, found.indices[i]);
+    }
+    vz_resolved_release(&found);
+    vz_call_acknowledge(call);
+}

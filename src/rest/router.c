@@ -1,0 +1,511 @@
+/* The API in one table: method, path, handler, URL parameters, a line of documentation.
+ *
+ * docs/compatibility.md is made from this table by tools/compat.py. A parameter that is not listed is
+ * refused as Elasticsearch refuses it; one marked '!' is known to Elasticsearch and refused aloud
+ * ("!x:bool" only when it is not false), so nothing that would change an answer is ignored. A route
+ * without a handler is known to Elasticsearch and refused aloud. */
+#include "rest/parts.h"
+
+#include <stdlib.h>
+
+#define INDICES "ignore_unavailable:bool allow_no_indices:bool expand_wildcards "
+#define MASTER "timeout:time master_timeout:time "
+#define LOCAL "local:bool master_timeout:time "
+#define SOURCE "_source _source_includes _source_excludes "
+#define WRITE "refresh routing timeout:time wait_for_active_shards "
+#define VERSIONS "version:int version_type if_seq_no:int if_primary_term:int "
+#define INDEX_DOC WRITE VERSIONS "op_type require_alias:bool !require_data_stream:bool !pipeline"
+#define GET_DOC                                                                                    \
+    SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
+           "!_source_exclude_vectors:bool force_synthetic_source:bool"
+#define QUERY_STRING                                                                               \
+    "q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
+#define SEARCH                                                                                     \
+    INDICES SOURCE QUERY_STRING                                                                    \
+        "ignore_throttled:bool allow_partial_search_results:bool batched_reduce_size:int "         \
+        "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
+        "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
+        "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
+        "seq_no_primary_term:bool !stats stored_fields !suggest_field !suggest_mode "              \
+        "!suggest_size !suggest_text !terminate_after:int timeout:time track_scores:bool "         \
+        "track_total_hits typed_keys:bool version:bool include_named_queries_score:bool "          \
+        "force_synthetic_source:bool !_source_exclude_vectors:bool"
+#define COUNT                                                                                      \
+    INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing !terminate_after:int"
+#define MSEARCH                                                                                    \
+    INDICES "ccs_minimize_roundtrips:bool ignore_throttled:bool max_concurrent_searches:int "      \
+            "max_concurrent_shard_requests:int pre_filter_shard_size:int "                         \
+            "rest_total_hits_as_int:bool routing search_type typed_keys:bool "                     \
+            "include_named_queries_score:bool"
+#define BULK                                                                                       \
+    WRITE SOURCE "require_alias:bool !require_data_stream:bool !pipeline "                         \
+                 "!list_executed_pipelines:bool include_source_on_error:bool"
+#define MGET SOURCE "preference realtime:bool refresh:bool routing !stored_fields"
+#define UPDATE                                                                                     \
+    WRITE SOURCE "if_seq_no:int if_primary_term:int retry_on_conflict:int require_alias:bool "     \
+                 "!lang include_source_on_error:bool"
+#define CREATE_INDEX MASTER "wait_for_active_shards !include_type_name:bool"
+#define GET_INDEX                                                                                  \
+    INDICES LOCAL "flat_settings:bool include_defaults:bool features !include_type_name:bool"
+#define GET_MAPPING INDICES LOCAL "!include_type_name:bool"
+#define GET_FIELD_MAPPING INDICES LOCAL "include_defaults:bool !include_type_name:bool"
+#define PUT_MAPPING INDICES MASTER "write_index_only:bool !include_type_name:bool"
+#define GET_SETTINGS INDICES LOCAL "flat_settings:bool include_defaults:bool"
+#define PUT_SETTINGS INDICES MASTER "flat_settings:bool preserve_existing:bool !reopen:bool"
+#define FORCEMERGE                                                                                 \
+    INDICES "max_num_segments:int only_expunge_deletes:bool flush:bool "                           \
+            "wait_for_completion:bool"
+#define FLUSH INDICES "force:bool wait_if_ongoing:bool"
+#define STATS                                                                                      \
+    INDICES "completion_fields fielddata_fields fields forbid_closed_indices:bool groups level "   \
+            "include_segment_file_sizes:bool include_unloaded_segments:bool types"
+#define GET_ALIAS INDICES LOCAL
+#define PUT_ALIAS MASTER
+#define DELETE_BY_QUERY                                                                            \
+    INDICES QUERY_STRING "conflicts from:int max_docs:int preference refresh:bool "                \
+                         "request_cache:bool requests_per_second routing scroll:time "             \
+                         "scroll_size:int search_timeout:time search_type slices sort "            \
+                         "!terminate_after:int timeout:time version:bool wait_for_active_shards "  \
+                         "wait_for_completion:bool " SOURCE
+#define SCROLL "scroll scroll_id rest_total_hits_as_int:bool"
+#define CAT "h help:bool s v:bool bytes time size ts:bool " LOCAL
+#define CAT_INDICES CAT INDICES "health pri:bool include_unloaded_segments:bool"
+#define HEALTH                                                                                     \
+    "expand_wildcards level local:bool master_timeout:time timeout:time wait_for_active_shards "   \
+    "wait_for_events wait_for_no_initializing_shards:bool wait_for_no_relocating_shards:bool "     \
+    "wait_for_nodes wait_for_status"
+#define NODES "flat_settings:bool timeout:time"
+#define NODES_STATS                                                                                \
+    NODES " completion_fields fielddata_fields fields groups level types "                         \
+          "include_segment_file_sizes:bool include_unloaded_segments:bool"
+#define TASKS                                                                                      \
+    "actions detailed:bool group_by nodes parent_task_id timeout:time wait_for_completion:bool "   \
+    "master_timeout:time"
+
+/* Accepted on every route. */
+static const char common_params[] =
+    "pretty:bool human:bool error_trace:bool filter_path format !source !source_content_type";
+
+#define POST_PUT (VZ_POST | VZ_PUT)
+#define GET_POST (VZ_GET | VZ_POST)
+
+/* clang-format off */
+const struct vz_route vz_routes[] = {
+    /* Who answers */
+    {VZ_GET, "/", vz_rest_root, "", "Name, cluster, version 8.19.0"},
+    {VZ_GET, "/_license", vz_rest_license, LOCAL "accept_enterprise:bool", "A basic licence, always active"},
+    {VZ_GET, "/_xpack", vz_rest_xpack, "categories accept_enterprise:bool master_timeout:time", "No features of the paid tiers"},
+
+    /* Indices */
+    {VZ_PUT, "/{index}", vz_rest_index_create, CREATE_INDEX, "Create, with settings, mappings and aliases"},
+    {VZ_GET, "/{index}", vz_rest_index_get, GET_INDEX, "Aliases, mappings and settings; HEAD asks whether it exists"},
+    {VZ_DELETE, "/{index}", vz_rest_index_delete, INDICES MASTER, "Delete; names and commas, no wildcards"},
+    {GET_POST, "/_refresh", vz_rest_index_refresh, INDICES, "Make writes visible to searches"},
+    {GET_POST, "/{index}/_refresh", vz_rest_index_refresh, INDICES, "Make writes visible to searches"},
+    {GET_POST, "/_flush", vz_rest_index_flush, FLUSH, "Nothing to do: acknowledged means on disk"},
+    {GET_POST, "/{index}/_flush", vz_rest_index_flush, FLUSH, "Nothing to do: acknowledged means on disk"},
+    {VZ_POST, "/_forcemerge", vz_rest_index_forcemerge, FORCEMERGE, "Finish the graphs and rewrite without deleted documents"},
+    {VZ_POST, "/{index}/_forcemerge", vz_rest_index_forcemerge, FORCEMERGE, "Finish the graphs and rewrite without deleted documents"},
+    {VZ_POST, "/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: there is no cache"},
+    {VZ_POST, "/{index}/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: there is no cache"},
+    {VZ_GET, "/_stats", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
+    {VZ_GET, "/_stats/{metric}", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
+    {VZ_GET, "/{index}/_stats", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
+    {VZ_GET, "/{index}/_stats/{metric}", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
+    {VZ_GET, "/_resolve/index/{index}", vz_rest_index_resolve, INDICES, "Indices and aliases behind an expression"},
+
+    /* Mappings and settings */
+    {VZ_GET, "/_mapping", vz_rest_mapping_get, GET_MAPPING, "Mappings of all indices"},
+    {VZ_GET, "/{index}/_mapping", vz_rest_mapping_get, GET_MAPPING, "Mappings"},
+    {VZ_GET, "/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
+    {VZ_GET, "/{index}/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
+    {POST_PUT, "/{index}/_mapping", vz_rest_mapping_put, PUT_MAPPING, "Add fields"},
+    {VZ_GET, "/_settings", vz_rest_settings_get, GET_SETTINGS, "Settings of all indices"},
+    {VZ_GET, "/_settings/{name}", vz_rest_settings_get, GET_SETTINGS, "Single settings of all indices"},
+    {VZ_GET, "/{index}/_settings", vz_rest_settings_get, GET_SETTINGS, "Settings"},
+    {VZ_GET, "/{index}/_settings/{name}", vz_rest_settings_get, GET_SETTINGS, "Single settings"},
+    {VZ_PUT, "/_settings", vz_rest_settings_put, PUT_SETTINGS, "Change dynamic settings of all indices"},
+    {VZ_PUT, "/{index}/_settings", vz_rest_settings_put, PUT_SETTINGS, "Change dynamic settings"},
+
+    /* Aliases */
+    {VZ_GET, "/_alias", vz_rest_alias_get, GET_ALIAS, "All aliases"},
+    {VZ_GET, "/_aliases", vz_rest_alias_get, GET_ALIAS, "All aliases"},
+    {VZ_GET, "/_alias/{name}", vz_rest_alias_get, GET_ALIAS, "Aliases by name"},
+    {VZ_GET, "/{index}/_alias", vz_rest_alias_get, GET_ALIAS, "Aliases of an index"},
+    {VZ_GET, "/{index}/_alias/{name}", vz_rest_alias_get, GET_ALIAS, "Aliases of an index by name; HEAD asks whether they exist"},
+    {POST_PUT, "/{index}/_alias/{name}", vz_rest_alias_put, PUT_ALIAS, "Add an alias"},
+    {POST_PUT, "/{index}/_aliases/{name}", vz_rest_alias_put, PUT_ALIAS, "Add an alias"},
+    {VZ_DELETE, "/{index}/_alias/{name}", vz_rest_alias_delete, PUT_ALIAS, "Remove an alias"},
+    {VZ_DELETE, "/{index}/_aliases/{name}", vz_rest_alias_delete, PUT_ALIAS, "Remove an alias"},
+    {VZ_POST, "/_aliases", vz_rest_alias_update, PUT_ALIAS, "Add and remove several, all or nothing"},
+
+    /* Documents */
+    {POST_PUT, "/{index}/_doc/{id}", vz_rest_doc_put, INDEX_DOC, "Index a document"},
+    {VZ_POST, "/{index}/_doc", vz_rest_doc_put, INDEX_DOC, "Index a document under a new id"},
+    {POST_PUT, "/{index}/_create/{id}", vz_rest_doc_put, INDEX_DOC, "Index a document that must not exist"},
+    {VZ_GET, "/{index}/_doc/{id}", vz_rest_doc_get, GET_DOC, "A document, real-time; HEAD asks whether it exists"},
+    {VZ_GET, "/{index}/_source/{id}", vz_rest_doc_get_source, GET_DOC, "Only its source"},
+    {VZ_DELETE, "/{index}/_doc/{id}", vz_rest_doc_delete, WRITE VERSIONS, "Delete a document"},
+    {VZ_POST, "/{index}/_update/{id}", vz_rest_doc_update, UPDATE, "Merge a partial document; upsert; no scripts"},
+    {GET_POST, "/_mget", vz_rest_doc_mget, MGET, "Several documents"},
+    {GET_POST, "/{index}/_mget", vz_rest_doc_mget, MGET, "Several documents of one index"},
+    {POST_PUT, "/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
+    {POST_PUT, "/{index}/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
+    {VZ_POST, "/{index}/_delete_by_query", vz_rest_delete_by_query, DELETE_BY_QUERY, "Delete what a query matches"},
+
+    /* Search */
+    {GET_POST, "/_search", vz_rest_search, SEARCH, "Search all indices: query, knn, sort, _source, fields"},
+    {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, sort, _source, fields"},
+    {GET_POST, "/_count", vz_rest_count, COUNT, "Count matches in all indices"},
+    {GET_POST, "/{index}/_count", vz_rest_count, COUNT, "Count matches"},
+    {GET_POST, "/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
+    {GET_POST, "/{index}/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
+    {GET_POST, "/_search/scroll", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},
+    {GET_POST, "/_search/scroll/{scroll_id}", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},
+    {VZ_DELETE, "/_search/scroll", vz_rest_scroll_clear, "", "End scrolls"},
+    {VZ_DELETE, "/_search/scroll/{scroll_id}", vz_rest_scroll_clear, "", "End scrolls"},
+
+    /* Compact tables */
+    {VZ_GET, "/_cat", vz_rest_cat, "help:bool", "The tables there are"},
+    {VZ_GET, "/_cat/indices", vz_rest_cat_indices, CAT_INDICES, "Indices"},
+    {VZ_GET, "/_cat/indices/{index}", vz_rest_cat_indices, CAT_INDICES, "Indices"},
+    {VZ_GET, "/_cat/count", vz_rest_cat_count, CAT, "Documents"},
+    {VZ_GET, "/_cat/count/{index}", vz_rest_cat_count, CAT, "Documents"},
+    {VZ_GET, "/_cat/health", vz_rest_cat_health, CAT, "Health"},
+    {VZ_GET, "/_cat/aliases", vz_rest_cat_aliases, CAT "expand_wildcards", "Aliases"},
+    {VZ_GET, "/_cat/aliases/{name}", vz_rest_cat_aliases, CAT "expand_wildcards", "Aliases"},
+    {VZ_GET, "/_cat/nodes", vz_rest_cat_nodes, CAT "full_id include_unloaded_segments:bool", "The one node"},
+    {VZ_GET, "/_cat/shards", vz_rest_cat_shards, CAT, "One shard an index"},
+    {VZ_GET, "/_cat/shards/{index}", vz_rest_cat_shards, CAT, "One shard an index"},
+
+    /* Cluster and nodes */
+    {VZ_GET, "/_cluster/health", vz_rest_cluster_health, HEALTH, "Health; waits are answered at once"},
+    {VZ_GET, "/_cluster/health/{index}", vz_rest_cluster_health, HEALTH, "Health of indices"},
+    {VZ_GET, "/_cluster/stats", vz_rest_cluster_stats, "include_remotes:bool timeout:time", "Sums over all indices"},
+    {VZ_GET, "/_cluster/stats/nodes/{node}", vz_rest_cluster_stats, "include_remotes:bool timeout:time", "Sums over all indices"},
+    {VZ_GET, "/_cluster/settings", vz_rest_cluster_settings, MASTER "flat_settings:bool include_defaults:bool local:bool", "None are set"},
+    {VZ_GET, "/_nodes", vz_rest_nodes_info, NODES, "The one node"},
+    {VZ_GET, "/_nodes/{node}", vz_rest_nodes_info, NODES, "The one node, or its http part"},
+    {VZ_GET, "/_nodes/{node}/{metric}", vz_rest_nodes_info, NODES, "Parts of it"},
+    {VZ_GET, "/_nodes/stats", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
+    {VZ_GET, "/_nodes/stats/{metric}", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
+    {VZ_GET, "/_nodes/{node}/stats", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
+    {VZ_GET, "/_nodes/{node}/stats/{metric}", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
+    {VZ_GET, "/_tasks", vz_rest_tasks, TASKS, "None: requests are not tasks here"},
+    {VZ_GET, "/metrics", vz_rest_metrics, "", "Counters as Prometheus text"},
+
+    /* Known, not served yet */
+    {VZ_ANY, "/_analyze", NULL, "", ""},
+    {VZ_ANY, "/{index}/_analyze", NULL, "", ""},
+    {VZ_ANY, "/_validate/query", NULL, "", ""},
+    {VZ_ANY, "/{index}/_validate/query", NULL, "", ""},
+    {GET_POST, "/{index}/_explain/{id}", NULL, "", ""},
+    {GET_POST, "/_field_caps", NULL, "", ""},
+    {GET_POST, "/{index}/_field_caps", NULL, "", ""},
+    {GET_POST, "/{index}/_termvectors", NULL, "", ""},
+    {GET_POST, "/{index}/_termvectors/{id}", NULL, "", ""},
+    {GET_POST, "/_mtermvectors", NULL, "", ""},
+    {GET_POST, "/{index}/_mtermvectors", NULL, "", ""},
+    {GET_POST, "/{index}/_terms_enum", NULL, "", ""},
+    {GET_POST, "/_search_shards", NULL, "", ""},
+    {GET_POST, "/{index}/_search_shards", NULL, "", ""},
+    {GET_POST, "/_search/template", NULL, "", ""},
+    {GET_POST, "/{index}/_search/template", NULL, "", ""},
+    {GET_POST, "/_msearch/template", NULL, "", ""},
+    {GET_POST, "/{index}/_msearch/template", NULL, "", ""},
+    {GET_POST, "/_render/**", NULL, "", ""},
+    {GET_POST, "/_rank_eval", NULL, "", ""},
+    {GET_POST, "/{index}/_rank_eval", NULL, "", ""},
+    {GET_POST, "/{index}/_knn_search", NULL, "", ""},
+    {GET_POST, "/{index}/_mvt/**", NULL, "", ""},
+    {GET_POST, "/{index}/_graph/explore", NULL, "", ""},
+    {VZ_ANY, "/_pit", NULL, "", ""},
+    {VZ_POST, "/{index}/_pit", NULL, "", ""},
+    {VZ_ANY, "/_async_search", NULL, "", ""},
+    {VZ_ANY, "/_async_search/**", NULL, "", ""},
+    {VZ_ANY, "/{index}/_async_search", NULL, "", ""},
+    {VZ_ANY, "/{index}/_eql/search", NULL, "", ""},
+    {VZ_ANY, "/_eql/**", NULL, "", ""},
+    {VZ_ANY, "/_sql", NULL, "", ""},
+    {VZ_ANY, "/_sql/**", NULL, "", ""},
+    {VZ_ANY, "/_query", NULL, "", ""},
+    {VZ_ANY, "/_query/**", NULL, "", ""},
+    {VZ_POST, "/{index}/_update_by_query", NULL, "", ""},
+    {VZ_POST, "/_reindex", NULL, "", ""},
+    {VZ_POST, "/{index}/_open", NULL, "", ""},
+    {VZ_POST, "/{index}/_close", NULL, "", ""},
+    {POST_PUT, "/{index}/_clone/{target}", NULL, "", ""},
+    {POST_PUT, "/{index}/_shrink/{target}", NULL, "", ""},
+    {POST_PUT, "/{index}/_split/{target}", NULL, "", ""},
+    {VZ_POST, "/{index}/_rollover", NULL, "", ""},
+    {VZ_POST, "/{index}/_rollover/{new_index}", NULL, "", ""},
+    {VZ_PUT, "/{index}/_block/{block}", NULL, "", ""},
+    {VZ_GET, "/_segments", NULL, "", ""},
+    {VZ_GET, "/{index}/_segments", NULL, "", ""},
+    {VZ_GET, "/_recovery", NULL, "", ""},
+    {VZ_GET, "/{index}/_recovery", NULL, "", ""},
+    {VZ_GET, "/_shard_stores", NULL, "", ""},
+    {VZ_GET, "/{index}/_shard_stores", NULL, "", ""},
+    {VZ_POST, "/{index}/_disk_usage", NULL, "", ""},
+    {VZ_GET, "/{index}/_field_usage_stats", NULL, "", ""},
+    {VZ_PUT, "/_mapping", NULL, "", ""},
+    {VZ_ANY, "/_template", NULL, "", ""},
+    {VZ_ANY, "/_template/{name}", NULL, "", ""},
+    {VZ_ANY, "/_index_template", NULL, "", ""},
+    {VZ_ANY, "/_index_template/**", NULL, "", ""},
+    {VZ_ANY, "/_component_template", NULL, "", ""},
+    {VZ_ANY, "/_component_template/**", NULL, "", ""},
+    {VZ_ANY, "/_data_stream", NULL, "", ""},
+    {VZ_ANY, "/_data_stream/**", NULL, "", ""},
+    {VZ_ANY, "/_ingest/**", NULL, "", ""},
+    {VZ_ANY, "/_scripts/**", NULL, "", ""},
+    {VZ_ANY, "/_inference", NULL, "", ""},
+    {VZ_ANY, "/_inference/**", NULL, "", ""},
+    {VZ_ANY, "/_ml/**", NULL, "", ""},
+    {VZ_ANY, "/_security/**", NULL, "", ""},
+    {VZ_ANY, "/_snapshot", NULL, "", ""},
+    {VZ_ANY, "/_snapshot/**", NULL, "", ""},
+    {VZ_ANY, "/_ilm/**", NULL, "", ""},
+    {VZ_ANY, "/_slm/**", NULL, "", ""},
+    {VZ_ANY, "/_watcher/**", NULL, "", ""},
+    {VZ_ANY, "/_transform", NULL, "", ""},
+    {VZ_ANY, "/_transform/**", NULL, "", ""},
+    {VZ_ANY, "/_enrich/**", NULL, "", ""},
+    {VZ_ANY, "/_synonyms/**", NULL, "", ""},
+    {VZ_ANY, "/_query_rules/**", NULL, "", ""},
+    {VZ_ANY, "/_application/**", NULL, "", ""},
+    {VZ_ANY, "/_ccr/**", NULL, "", ""},
+    {VZ_GET, "/_remote/info", NULL, "", ""},
+    {VZ_ANY, "/_features", NULL, "", ""},
+    {VZ_ANY, "/_health_report", NULL, "", ""},
+    {VZ_ANY, "/_license/**", NULL, "", ""},
+    {VZ_ANY, "/_tasks/**", NULL, "", ""},
+    {VZ_PUT, "/_cluster/settings", NULL, "", ""},
+    {VZ_GET, "/_cluster/state", NULL, "", ""},
+    {VZ_GET, "/_cluster/state/**", NULL, "", ""},
+    {VZ_GET, "/_cluster/pending_tasks", NULL, "", ""},
+    {VZ_POST, "/_cluster/reroute", NULL, "", ""},
+    {VZ_ANY, "/_cluster/allocation/explain", NULL, "", ""},
+    {VZ_GET, "/_nodes/hot_threads", NULL, "", ""},
+    {VZ_GET, "/_nodes/{node}/hot_threads", NULL, "", ""},
+    {VZ_GET, "/_nodes/usage", NULL, "", ""},
+    {VZ_GET, "/_cat/{table}", NULL, "", ""},
+    {VZ_GET, "/_cat/{table}/**", NULL, "", ""},
+};
+/* clang-format on */
+const size_t vz_route_count = VZ_COUNT_OF(vz_routes);
+
+unsigned vz_method_bit(const char *method)
+{
+    static const struct {
+        const char *name;
+        unsigned bits;
+    } methods[] = {{"GET", VZ_GET}, {"HEAD", VZ_GET | VZ_HEAD}, {"POST", VZ_POST},
+                   {"PUT", VZ_PUT}, {"DELETE", VZ_DELETE}};
+    for (size_t i = 0; i < VZ_COUNT_OF(methods); i++)
+        if (strcmp(method, methods[i].name) == 0)
+            return methods[i].bits;
+    return 0;
+}
+
+/* ---- finding a route ----------------------------------------------------------------------- */
+
+/* Matches one template. The rank orders templates that match the same path: a bit for each literal
+ * name, the leftmost the highest. */
+static bool match_path(const char *path, const struct vz_slice *segments, size_t count,
+                       struct vz_slice *args, unsigned *rank)
+{
+    size_t arg = 0;
+    *rank = 0;
+    const char *at = path + 1;
+    for (size_t i = 0;; i++) {
+        if (*at == '\0')
+            return i == count;
+        size_t len = strcspn(at, "/");
+        if (len == 2 && at[0] == '*')
+            return i < count; /* "**": one or more of anything */
+        if (i == count)
+            return false;
+        if (at[0] == '{') {
+            if (segments[i].len == 0)
+                return false;
+            args[arg++] = segments[i];
+        } else {
+            if (segments[i].len != len || memcmp(segments[i].ptr, at, len) != 0)
+                return false;
+            *rank |= 1u << (VZ_MAX_SEGMENTS - i);
+        }
+        at += len;
+        if (*at == '/')
+            at++;
+    }
+}
+
+const struct vz_route *vz_route_find(unsigned method, const struct vz_slice *segments, size_t count,
+                                     struct vz_slice args[VZ_MAX_SEGMENTS], unsigned *allowed)
+{
+    const struct vz_route *best = NULL;
+    unsigned best_rank = 0;
+    *allowed = 0;
+    for (size_t i = 0; i < vz_route_count; i++) {
+        struct vz_slice found[VZ_MAX_SEGMENTS] = {{NULL, 0}};
+        unsigned rank;
+        if (!match_path(vz_routes[i].path, segments, count, found, &rank))
+            continue;
+        *allowed |= vz_routes[i].methods;
+        if (!(vz_routes[i].methods & method) || (best && rank <= best_rank))
+            continue;
+        best = &vz_routes[i];
+        best_rank = rank;
+        memcpy(args, found, sizeof found);
+    }
+    return best;
+}
+
+/* ---- URL parameters ------------------------------------------------------------------------ */
+
+/* Finds `name` in a list such as "a:bool !b c". *type is the text behind ':' (empty: text). */
+static bool find_param(const char *list, struct vz_slice name, struct vz_slice *type, bool *refused)
+{
+    for (const char *at = list; *at;) {
+        size_t len = strcspn(at, " ");
+        struct vz_slice item = {at, len};
+        *refused = len && item.ptr[0] == '!';
+        if (*refused) {
+            item.ptr++;
+            item.len--;
+        }
+        const char *colon = memchr(item.ptr, ':', item.len);
+        size_t name_len = colon ? (size_t)(colon - item.ptr) : item.len;
+        if (name_len == name.len && memcmp(item.ptr, name.ptr, name_len) == 0) {
+            *type = (struct vz_slice){colon ? colon + 1 : "", colon ? item.len - name_len - 1 : 0};
+            return true;
+        }
+        at += len;
+        at += strspn(at, " ");
+    }
+    return false;
+}
+
+static bool check_value(struct vz_call *call, const struct vz_http_param *param,
+                        struct vz_slice type)
+{
+    struct vz_slice value = param->value;
+    int64_t number;
+    if (vz_slice_is(type, "bool")) {
+        if (value.len == 0 || vz_slice_is(value, "true") || vz_slice_is(value, "false"))
+            return true;
+        return vz_call_fail(call, 400, "illegal_argument_exception",
+                            "Failed to parse value [%.*s] as only [true] or [false] are allowed.",
+                            VZ_S(value));
+    }
+    if (vz_slice_is(type, "int")) {
+        char digits[24] = "";
+        if (value.len && value.len < sizeof digits)
+            memcpy(digits, value.ptr, value.len);
+        char *end;
+        number = strtoll(digits, &end, 10);
+        (void)number;
+        if (digits[0] && *end == '\0' && digits[0] != ' ')
+            return true;
+        vz_call_fail(call, 400, "illegal_argument_exception",
+                     "Failed to parse int parameter [%.*s] with value [%.*s]", VZ_S(param->name),
+                     VZ_S(value));
+        call->problem.cause_type = "number_format_exception";
+        call->problem.cause_reason =
+            vz_call_format(call, "For input string: \"%.*s\"", VZ_S(value));
+        return false;
+    }
+    if (vz_slice_is(type, "time") && !vz_time_parse(value, &number))
+        return vz_call_fail(call, 400, "illegal_argument_exception",
+                            "failed to parse setting [%.*s] with value [%.*s] as a time value: "
+                            "unit is missing or unrecognized",
+                            VZ_S(param->name), VZ_S(value));
+    return true;
+}
+
+/* Lucene's measure: 1 - edit distance / longer length. */
+static double likeness(struct vz_slice a, struct vz_slice b)
+{
+    unsigned row[64];
+    if (a.len == 0 || b.len == 0 || b.len >= VZ_COUNT_OF(row))
+        return 0;
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = (unsigned)j;
+    for (size_t i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = (unsigned)i;
+        for (size_t j = 1; j <= b.len; j++) {
+            unsigned above = row[j];
+            unsigned change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            row[j] = VZ_MIN(VZ_MIN(row[j - 1], above) + 1, change);
+            diagonal = above;
+        }
+    }
+    return 1.0 - (double)row[b.len] / (double)VZ_MAX(a.len, b.len);
+}
+
+static void suggest(struct vz_slice name, const char *list, struct vz_slice *best, double *likest)
+{
+    for (const char *at = list; *at;) {
+        size_t len = strcspn(at, " ");
+        bool refused = at[0] == '!';
+        struct vz_slice item = {at + refused, strcspn(at + refused, " :")};
+        double like = likeness(name, item);
+        if (like > 0.5 && like > *likest) {
+            *likest = like;
+            *best = item;
+        }
+        at += len;
+        at += strspn(at, " ");
+    }
+}
+
+static bool unrecognized(struct vz_call *call, struct vz_slice *names, size_t count)
+{
+    struct vz_buf text = {0};
+    vz_buf_printf(&text, "request [%.*s] contains unrecognized parameter%s: ",
+                  VZ_S(call->request->path), count > 1 ? "s" : "");
+    for (size_t i = 0; i < count; i++) {
+        struct vz_slice best = {NULL, 0};
+        double likest = 0;
+        suggest(names[i], call->route->params, &best, &likest);
+        suggest(names[i], common_params, &best, &likest);
+        vz_buf_printf(&text, "%s[%.*s]", i ? ", " : "", VZ_S(names[i]));
+        if (best.len)
+            vz_buf_printf(&text, " -> did you mean [%.*s]?", VZ_S(best));
+    }
+    vz_call_fail(call, 400, "illegal_argument_exception", "%.*s", (int)text.len, text.data);
+    vz_buf_deinit(&text);
+    return false;
+}
+
+bool vz_params_check(struct vz_call *call)
+{
+    const struct vz_http_request *request = call->request;
+    struct vz_slice unknown[16];
+    size_t unknown_count = 0;
+    for (size_t i = 0; i < request->param_count; i++) {
+        const struct vz_http_param *param = &request->params[i];
+        struct vz_slice type;
+        bool refused;
+        if (!find_param(call->route->params, param->name, &type, &refused) &&
+            !find_param(common_params, param->name, &type, &refused)) {
+            if (unknown_count < VZ_COUNT_OF(unknown))
+                unknown[unknown_count++] = param->name;
+            continue;
+        }
+        if (refused && !(type.len && vz_slice_is(param->value, "false")))
+            return vz_call_unsupported(call, "URL parameter [%.*s] of [%s %s] is",
+                                       VZ_S(param->name), request->method, call->route->path);
+        if (!check_value(call, param, type))
+            return false;
+    }
+    if (unknown_count)
+        return unrecognized(call, unknown, unknown_count);
+    struct vz_slice format;
+    if (vz_call_param(call, "format", &format) && !vz_slice_is(format, "json") &&
+        !(vz_slice_is(format, "text") && strncmp(call->route->path, "/_cat", 5) == 0))
+        return vz_call_unsupported(call, "format [%.*s] is", VZ_S(format));
+    return true;
+}

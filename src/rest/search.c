@@ -1,0 +1,593 @@
+/* Searching: _search, _count, _msearch, _delete_by_query. */
+#include "rest/parts.h"
+
+#include <stdlib.h>
+
+/* ---- printing ------------------------------------------------------------------------------ */
+
+static void put_slice_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
+{
+    if (json.len) {
+        vz_json_key(w, key);
+        vz_json_put_raw(w, json);
+    }
+}
+
+static void print_hit(struct vz_json_writer *w, const struct vz_search_result *result,
+                      const struct vz_search_hit *hit)
+{
+    vz_json_begin_object(w);
+    vz_json_field_string(w, "_index", hit->index);
+    vz_json_field_string(w, "_id", hit->id);
+    if (result->with_version) {
+        vz_json_key(w, "_version");
+        vz_json_put_uint(w, hit->version);
+    }
+    if (result->with_seq_no) {
+        vz_json_key(w, "_seq_no");
+        vz_json_put_uint(w, hit->seq_no);
+        vz_json_field_int(w, "_primary_term", 1);
+    }
+    vz_json_key(w, "_score");
+    if (hit->has_score)
+        vz_json_put_float(w, hit->score);
+    else
+        vz_json_put_null(w);
+    put_slice_member(w, "_source", hit->source);
+    put_slice_member(w, "fields", hit->fields);
+    put_slice_member(w, "sort", hit->sort);
+    vz_json_end_object(w);
+}
+
+static void print_total(struct vz_json_writer *w, const struct vz_search_result *result,
+                        bool as_int)
+{
+    vz_json_key(w, "total");
+    if (as_int) {
+        vz_json_put_uint(w, result->total);
+        return;
+    }
+    vz_json_begin_object(w);
+    vz_json_key(w, "value");
+    vz_json_put_uint(w, result->total);
+    vz_json_field_str(w, "relation", result->total_is_lower_bound ? "gte" : "eq");
+    vz_json_end_object(w);
+}
+
+void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
+                     const struct vz_search_answer_options *options)
+{
+    if (options->scroll_id.len)
+        vz_json_field_string(w, "_scroll_id", options->scroll_id);
+    vz_json_field_int(w, "took", options->took_ms);
+    vz_json_field_bool(w, "timed_out", result->timed_out);
+    vz_call_shards(w, options->shards, options->shards, true);
+    vz_json_key(w, "hits");
+    vz_json_begin_object(w);
+    if (result->track_total)
+        print_total(w, result, options->total_as_int);
+    else if (options->total_as_int)
+        vz_json_field_int(w, "total", -1);
+    vz_json_key(w, "max_score");
+    if (result->has_max_score)
+        vz_json_put_float(w, result->max_score);
+    else
+        vz_json_put_null(w);
+    vz_json_key(w, "hits");
+    vz_json_begin_array(w);
+    for (size_t i = 0; i < result->hit_count; i++)
+        print_hit(w, result, &result->hits[i]);
+    vz_json_end_array(w);
+    vz_json_end_object(w);
+}
+
+/* ---- one search ---------------------------------------------------------------------------- */
+
+void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
+{
+    struct vz_slice value;
+    *params = (struct vz_search_params){0};
+    params->has_size = vz_call_param(call, "size", &value);
+    params->size = vz_call_int(call, "size", 10);
+    params->has_from = vz_call_param(call, "from", &value);
+    params->from = vz_call_int(call, "from", 0);
+    params->has_track_total_hits =
+        vz_call_param(call, "track_total_hits", &params->track_total_hits);
+    params->sort = vz_call_text(call, "sort");
+    params->has_source = vz_call_param(call, "_source", &params->source);
+    params->source_includes = vz_call_text(call, "_source_includes");
+    params->source_excludes = vz_call_text(call, "_source_excludes");
+    params->query_string = vz_call_text(call, "q");
+    params->version = vz_call_bool(call, "version", false);
+    params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
+    params->explain = vz_call_bool(call, "explain", false);
+}
+
+struct vz_search_target *vz_search_targets(struct vz_arena *arena,
+                                           const struct vz_resolved *resolved)
+{
+    struct vz_search_target *targets =
+        vz_arena_alloc(arena, (resolved->count + 1) * sizeof *targets);
+    for (size_t i = 0; i < resolved->count; i++)
+        targets[i] =
+            (struct vz_search_target){resolved->indices[i], resolved->filters[i]};
+    return targets;
+}
+
+static bool check_search_type(struct vz_call *call)
+{
+    struct vz_slice type;
+    /* Both mean the same where an index is one shard. */
+    if (!vz_call_param(call, "search_type", &type) || vz_slice_is(type, "query_then_fetch") ||
+        vz_slice_is(type, "dfs_query_then_fetch"))
+        return true;
+    return vz_call_fail(call, 400, "illegal_argument_exception", "No search type for [%.*s]",
+                        VZ_S(type));
+}
+
+/* Parses and runs; the problem is the caller's to place. */
+static bool run_search(struct vz_arena *arena, struct vz_json body, struct vz_slice text,
+                       const struct vz_search_params *params, const struct vz_resolved *resolved,
+                       struct vz_search_result *result, struct vz_problem *problem)
+{
+    struct vz_search *search;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    *result = (struct vz_search_result){.track_total = true};
+    if (vz_search_parse(body, params, arena, &search, &err) != VZ_OK) {
+        vz_problem_from(arena, &err, VZ_AT_SEARCH, text, (struct vz_slice){NULL, 0}, NULL,
+                        problem);
+        return false;
+    }
+    if (resolved->count == 0)
+        return true;
+    struct vz_search_target *targets = vz_search_targets(arena, resolved);
+    if (vz_search_run(targets, resolved->count, search, arena, result, &err) == VZ_OK)
+        return true;
+    struct vz_index *index = resolved->indices[0];
+    vz_problem_from(arena, &err, VZ_AT_SHARD, text, vz_index_name(index), vz_index_uuid(index),
+                    problem);
+    return false;
+}
+
+void vz_rest_search(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_resolved resolved;
+    struct vz_search_params params;
+    struct vz_search_result result;
+    struct vz_slice scroll;
+    if (!check_search_type(call) || !vz_call_body(call, VZ_AT_SEARCH, false, &body) ||
+        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    vz_search_params_of(call, &params);
+    if (vz_call_param(call, "scroll", &scroll)) {
+        vz_scroll_start(call, body, &params, &resolved);
+    } else if (run_search(call->arena, body, call->request->body, &params, &resolved, &result,
+                          &call->problem)) {
+        struct vz_search_answer_options options = {
+            .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
+            .shards = (unsigned)resolved.count,
+            .took_ms = vz_call_took_ms(call)};
+        vz_json_begin_object(&call->w);
+        vz_search_print(&call->w, &result, &options);
+        vz_json_end_object(&call->w);
+    }
+    vz_resolved_release(&resolved);
+}
+
+/* ---- count --------------------------------------------------------------------------------- */
+
+static bool only_query(struct vz_call *call, struct vz_json body)
+{
+    struct vz_json_iter it = vz_json_iterate(body);
+    struct vz_slice key;
+    struct vz_json value;
+    while (vz_json_next(&it, &key, &value))
+        if (!vz_slice_is(key, "query"))
+            return vz_call_fail(call, 400, "parsing_exception", "request does not support [%.*s]",
+                                VZ_S(key));
+    return true;
+}
+
+void vz_rest_count(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_resolved resolved;
+    struct vz_search *search;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    uint64_t count = 0;
+    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
+        return;
+    if (vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
+        return;
+    }
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
+    if (resolved.count &&
+        vz_search_count(targets, resolved.count, search, &count, &err) != VZ_OK) {
+        vz_call_fail_index(call, &err, VZ_AT_SHARD, resolved.indices[0]);
+    } else {
+        vz_json_begin_object(&call->w);
+        vz_json_key(&call->w, "count");
+        vz_json_put_uint(&call->w, count);
+        vz_call_shards(&call->w, (unsigned)resolved.count, (unsigned)resolved.count, true);
+        vz_json_end_object(&call->w);
+    }
+    vz_resolved_release(&resolved);
+}
+
+/* ---- msearch ------------------------------------------------------------------------------- */
+
+struct msearch_header {
+    struct vz_slice expression;
+    struct vz_resolve_options options;
+};
+
+static struct vz_slice take_line(struct vz_slice *rest)
+{
+    const char *end = memchr(rest->ptr, '\n', rest->len);
+    struct vz_slice line = {rest->ptr, (size_t)(end - rest->ptr)};
+    rest->ptr += line.len + 1;
+    rest->len -= line.len + 1;
+    return line;
+}
+
+static bool blank(struct vz_slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!strchr(" \t\r", text.ptr[i]))
+            return false;
+    return true;
+}
+
+static void read_expression(struct vz_call *call, struct vz_json value, struct vz_slice *out)
+{
+    if (vz_json_type(value) == VZ_JSON_STRING) {
+        *out = vz_arena_copy(call->arena, vz_json_string(value));
+        return;
+    }
+    struct vz_buf text = {0};
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json item;
+    while (vz_json_next(&it, NULL, &item))
+        vz_buf_printf(&text, "%s%.*s", text.len ? "," : "", VZ_S(vz_json_string(item)));
+    *out = vz_arena_copy(call->arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
+static bool read_header_member(struct vz_call *call, struct vz_slice key, struct vz_json value,
+                               struct msearch_header *header)
+{
+    static const char *const harmless[] = {
+        "search_type", "preference", "routing", "request_cache", "allow_partial_search_results",
+        "ccs_minimize_roundtrips", "max_concurrent_shard_requests", "ignore_throttled"};
+    bool truth;
+    if (vz_slice_is(key, "index") || vz_slice_is(key, "indices"))
+        read_expression(call, value, &header->expression);
+    else if (vz_slice_is(key, "ignore_unavailable") && vz_json_as_bool(value, &truth))
+        header->options.ignore_unavailable = truth;
+    else if (vz_slice_is(key, "allow_no_indices") && vz_json_as_bool(value, &truth))
+        header->options.allow_no_indices = truth;
+    else if (vz_slice_is(key, "expand_wildcards"))
+        header->options.expand = !vz_slice_is(vz_json_string(value), "none");
+    else {
+        for (size_t i = 0; i < VZ_COUNT_OF(harmless); i++)
+            if (vz_slice_is(key, harmless[i]))
+                return true;
+        return vz_call_fail(call, 400, "illegal_argument_exception",
+                            "key [%.*s] is not supported in the metadata section", VZ_S(key));
+    }
+    return true;
+}
+
+static bool read_header(struct vz_call *call, struct vz_slice line, struct msearch_header *header)
+{
+    struct vz_json_doc *doc;
+    struct vz_json root, value;
+    struct vz_slice key;
+    struct vz_error err = {0};
+    *header = (struct msearch_header){
+        .expression = call->args[0],
+        .options = {.aliases = true,
+                    .ignore_unavailable = vz_call_bool(call, "ignore_unavailable", false),
+                    .allow_no_indices = vz_call_bool(call, "allow_no_indices", true),
+                    .expand = true}};
+    if (blank(line))
+        return true;
+    if (vz_json_parse_padded(line, &doc, &root, &err) != VZ_OK) {
+        vz_problem_from(call->arena, &err, VZ_AT_BODY, line, (struct vz_slice){NULL, 0}, NULL,
+                        &call->problem);
+        return false;
+    }
+    bool ok = vz_json_type(root) == VZ_JSON_OBJECT ||
+              vz_call_fail(call, 400, "illegal_argument_exception",
+                           "Expected [START_OBJECT] in the metadata section but found [%s]",
+                           vz_json_type_name(root));
+    struct vz_json_iter it = vz_json_iterate(root);
+    while (ok && vz_json_next(&it, &key, &value))
+        ok = read_header_member(call, key, value, header);
+    vz_json_free(doc);
+    return ok;
+}
+
+static void print_msearch_problem(struct vz_call *call, const struct vz_problem *problem)
+{
+    struct vz_json_writer *w = &call->w;
+    vz_json_begin_object(w);
+    vz_json_key(w, "error");
+    vz_problem_print_full(problem, false, w);
+    vz_json_field_int(w, "status", problem->status);
+    vz_json_end_object(w);
+}
+
+/* One search of several; its failure is its own. False only when the request as a whole is wrong. */
+static bool msearch_one(struct vz_call *call, const struct msearch_header *header,
+                        struct vz_slice line)
+{
+    struct vz_json_doc *doc;
+    struct vz_json body;
+    struct vz_error err = {0};
+    struct vz_problem problem = {0};
+    struct vz_resolved resolved;
+    struct vz_search_result result;
+    struct vz_search_params params = {0};
+    uint64_t start = vz_now_ns();
+    if (vz_json_parse_padded(line, &doc, &body, &err) != VZ_OK) {
+        vz_problem_from(call->arena, &err, VZ_AT_SEARCH, line, (struct vz_slice){NULL, 0}, NULL,
+                        &call->problem);
+        return false;
+    }
+    bool ok = vz_resolve_with(call->store, call->arena, header->expression, &header->options,
+                              &resolved, &problem);
+    if (ok && run_search(call->arena, body, line, &params, &resolved, &result, &problem)) {
+        struct vz_search_answer_options options = {
+            .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
+            .shards = (unsigned)resolved.count,
+            .took_ms = (unsigned)((vz_now_ns() - start) / 1000000)};
+        vz_json_begin_object(&call->w);
+        vz_search_print(&call->w, &result, &options);
+        vz_json_field_int(&call->w, "status", 200);
+        vz_json_end_object(&call->w);
+    } else {
+        print_msearch_problem(call, &problem);
+    }
+    vz_resolved_release(&resolved);
+    vz_json_free(doc);
+    return true;
+}
+
+void vz_rest_msearch(struct vz_call *call)
+{
+    struct vz_slice rest = call->request->body;
+    size_t searches = 0;
+    if (rest.len == 0) {
+        vz_call_fail(call, 400, "parse_exception", "request body is required");
+        return;
+    }
+    if (rest.ptr[rest.len - 1] != '\n') {
+        vz_call_fail(call, 400, "illegal_argument_exception",
+                     "The msearch request must be terminated by a newline [\\n]");
+        return;
+    }
+    struct vz_buf answers = {0};
+    struct vz_buf *out = &call->response->body;
+    vz_json_begin_array(&call->w);
+    while (rest.len) {
+        struct msearch_header header;
+        struct vz_slice line = take_line(&rest);
+        if (blank(line) && rest.len == 0)
+            break;
+        if (!read_header(call, line, &header))
+            return;
+        if (rest.len == 0) {
+            vz_call_fail(call, 400, "action_request_validation_exception",
+                         "Validation Failed: 1: the last search has no body;");
+            return;
+        }
+        if (!msearch_one(call, &header, take_line(&rest)))
+            return;
+        searches++;
+    }
+    vz_json_end_array(&call->w);
+    if (searches == 0) {
+        vz_call_fail(call, 400, "action_request_validation_exception",
+                     "Validation Failed: 1: no requests added;");
+        return;
+    }
+    vz_buf_printf(&answers, "{\"took\":%u,\"responses\":", vz_call_took_ms(call));
+    vz_buf_append_slice(&answers, vz_buf_slice(out));
+    vz_buf_append_char(&answers, '}');
+    vz_buf_deinit(out);
+    *out = answers;
+}
+
+/* ---- delete by query ----------------------------------------------------------------------- */
+
+#define DELETE_BATCH 1000
+
+struct doomed_doc {
+    struct vz_slice id;
+    uint64_t seq_no;
+};
+
+struct doomed {
+    struct vz_arena arena; /* ids */
+    struct doomed_doc *docs;
+    size_t count, capacity;
+    uint64_t limit;
+    bool failed;
+};
+
+/* Each deletion names the version it was decided on, so a document that changed meanwhile stays. */
+static bool collect_doomed(void *context, const struct vz_snapshot *snap, uint32_t docno)
+{
+    struct doomed *doomed = context;
+    struct vz_stored_doc doc;
+    if (doomed->count >= doomed->limit)
+        return false;
+    if (vz_snapshot_doc(snap, docno, VZ_DOC_META, &doomed->arena, &doc, NULL) != VZ_OK) {
+        doomed->failed = true;
+        return false;
+    }
+    if (doomed->count == doomed->capacity) {
+        doomed->capacity = doomed->capacity ? doomed->capacity * 2 : 256;
+        doomed->docs = vz_realloc(doomed->docs, doomed->capacity * sizeof *doomed->docs);
+    }
+    doomed->docs[doomed->count++] = (struct doomed_doc){doc.id, doc.seq_no};
+    return true;
+}
+
+struct delete_sums {
+    uint64_t total, deleted, batches, conflicts;
+};
+
+static bool delete_batches(struct vz_call *call, struct vz_index *index, struct doomed *doomed,
+                           struct delete_sums *sums, struct vz_slice *conflict)
+{
+    struct vz_error err = {0};
+    struct vz_write_options options = {.arena = call->arena};
+    struct vz_write *ops = vz_arena_alloc(call->arena, DELETE_BATCH * sizeof *ops);
+    for (size_t i = 0; i < doomed->count; i += DELETE_BATCH) {
+        size_t count = VZ_MIN(DELETE_BATCH, doomed->count - i);
+        for (size_t j = 0; j < count; j++)
+            ops[j] = (struct vz_write){.verb = VZ_WRITE_DELETE,
+                                       .id = doomed->docs[i + j].id,
+                                       .has_if_seq_no = true,
+                                       .if_seq_no = doomed->docs[i + j].seq_no,
+                                       .if_primary_term = 1};
+        if (vz_index_write(index, ops, count, &options, &err) != VZ_OK)
+            return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
+        sums->batches++;
+        for (size_t j = 0; j < count; j++) {
+            if (ops[j].status == VZ_OK && ops[j].result == VZ_RESULT_DELETED)
+                sums->deleted++;
+            else if (++sums->conflicts == 1)
+                *conflict = vz_arena_copy(call->arena, ops[j].id);
+        }
+    }
+    if (vz_call_bool(call, "refresh", false) && vz_index_refresh(index, &err) != VZ_OK)
+        return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
+    return true;
+}
+
+static bool delete_in(struct vz_call *call, const struct vz_search_target *target,
+                      const struct vz_search *search, uint64_t limit, struct delete_sums *sums,
+                      struct vz_slice *conflict)
+{
+    struct doomed doomed = {.limit = limit};
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    bool ok = true;
+    if (vz_search_each(target, search, collect_doomed, &doomed, &err) != VZ_OK)
+        ok = vz_call_fail_index(call, &err, VZ_AT_SHARD, target->index);
+    else if (doomed.failed)
+        ok = vz_call_fail(call, 500, "i_o_exception", "a matching document could not be read");
+    sums->total += doomed.count;
+    ok = ok && delete_batches(call, target->index, &doomed, sums, conflict);
+    free(doomed.docs);
+    vz_arena_deinit(&doomed.arena);
+    return ok;
+}
+
+static void print_delete_answer(struct vz_call *call, const struct delete_sums *sums,
+                                bool proceed, struct vz_slice conflict)
+{
+    struct vz_json_writer *w = &call->w;
+    vz_json_begin_object(w);
+    vz_json_field_int(w, "took", vz_call_took_ms(call));
+    vz_json_field_bool(w, "timed_out", false);
+    vz_json_field_int(w, "total", (int64_t)sums->total);
+    vz_json_field_int(w, "deleted", (int64_t)sums->deleted);
+    vz_json_field_int(w, "batches", (int64_t)sums->batches);
+    vz_json_field_int(w, "version_conflicts", (int64_t)sums->conflicts);
+    vz_json_field_int(w, "noops", 0);
+    vz_json_key(w, "retries");
+    vz_json_put_raw(w, VZ_SLICE("{\"bulk\":0,\"search\":0}"));
+    vz_json_field_int(w, "throttled_millis", 0);
+    vz_json_field_double(w, "requests_per_second", -1.0);
+    vz_json_field_int(w, "throttled_until_millis", 0);
+    vz_json_key(w, "failures");
+    vz_json_begin_array(w);
+    if (sums->conflicts && !proceed) {
+        vz_json_begin_object(w);
+        vz_json_field_string(w, "id", conflict);
+        vz_json_key(w, "cause");
+        vz_json_begin_object(w);
+        vz_json_field_str(w, "type", "version_conflict_engine_exception");
+        vz_json_field_string(w, "reason",
+                             vz_call_format(call, "[%.*s]: version conflict", VZ_S(conflict)));
+        vz_json_end_object(w);
+        vz_json_field_int(w, "status", 409);
+        vz_json_end_object(w);
+        call->response->status = 409;
+    }
+    vz_json_end_array(w);
+    vz_json_end_object(w);
+}
+
+static bool check_delete_body(struct vz_call *call, struct vz_json body, int64_t *max_docs)
+{
+    struct vz_json query, value;
+    struct vz_json_iter it = vz_json_iterate(body);
+    struct vz_slice key;
+    if (!vz_json_get(body, "query", &query))
+        return vz_call_fail(call, 400, "action_request_validation_exception",
+                            "Validation Failed: 1: query is missing;");
+    while (vz_json_next(&it, &key, &value)) {
+        if (vz_slice_is(key, "max_docs")) {
+            *max_docs = vz_json_int(value);
+        } else if (vz_slice_is(key, "slice")) {
+            return vz_call_unsupported(call, "[slice] in [_delete_by_query] is");
+        } else if (!vz_slice_is(key, "query")) {
+            return vz_call_fail(call, 400, "parsing_exception", "Unknown key [%.*s]", VZ_S(key));
+        }
+    }
+    return true;
+}
+
+void vz_rest_delete_by_query(struct vz_call *call)
+{
+    struct vz_json body, query;
+    struct vz_resolved resolved;
+    struct vz_search *search;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    struct delete_sums sums = {0};
+    struct vz_slice conflict = {"", 0}, conflicts = vz_call_text(call, "conflicts");
+    int64_t max_docs = vz_call_int(call, "max_docs", INT64_MAX);
+    if (!vz_call_bool(call, "wait_for_completion", true)) {
+        vz_call_unsupported(call, "[wait_for_completion=false] is");
+        return;
+    }
+    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) ||
+        !check_delete_body(call, body, &max_docs))
+        return;
+    /* The query room refuses keys it does not know, and max_docs is none of its. */
+    vz_json_get(body, "query", &query);
+    struct vz_buf text = {0};
+    vz_buf_append_str(&text, "{\"query\":");
+    vz_json_print(query, &text);
+    vz_buf_append_char(&text, '}');
+    vz_json_free(call->doc);
+    call->doc = NULL;
+    struct vz_slice kept = vz_arena_copy(call->arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    if (vz_json_parse(kept, &call->doc, &body, &err) != VZ_OK ||
+        vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
+        return;
+    }
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
+    bool ok = true;
+    for (size_t i = 0; i < resolved.count && ok; i++) {
+        uint64_t left = max_docs < 0 ? UINT64_MAX : (uint64_t)max_docs - sums.total;
+        ok = delete_in(call, &targets[i], search, left, &sums, &conflict);
+    }
+    vz_resolved_release(&resolved);
+    if (ok)
+        print_delete_answer(call, &sums, vz_slice_is(conflicts, "proceed"), conflict);
+}
