@@ -510,7 +510,8 @@ static size_t char_bytes(const char *at, const char *end)
     return (size_t)(next - at);
 }
 
-/* '*' any run, '?' one character, '\\' takes the next as it is. Backtracks to the last star only. */
+/* '*' any run, '?' one character, a backslash takes the next as it is. Goes back to the last
+ * star only: an earlier one cannot help. */
 static bool match_wildcard(const void *context, struct vz_slice term)
 {
     const struct vz_node *node = context;
