@@ -119,7 +119,8 @@ char *vz_arena_printf(struct vz_arena *arena, const char *format, ...)
     va_list args, again;
     va_start(args, format);
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    char nothing[1];
+    int len = vsnprintf(nothing, sizeof nothing, format, args);
     va_end(args);
     char *text = vz_arena_alloc(arena, (size_t)(len < 0 ? 0 : len) + 1);
     text[0] = '\0';
@@ -194,7 +195,8 @@ void vz_buf_vprintf(struct vz_buf *buf, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    char nothing[1]; /* GCC takes a NULL here for a mistake when UBSan is on */
+    int len = vsnprintf(nothing, sizeof nothing, format, args);
     if (len > 0) {
         vz_buf_reserve(buf, (size_t)len);
         vsnprintf(buf->data + buf->len, (size_t)len + 1, format, again);

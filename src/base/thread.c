@@ -69,10 +69,12 @@ enum vz_status vz_pool_push(struct vz_pool *pool, void (*run)(void *), void *con
     pthread_mutex_lock(&pool->mutex);
     if (pool->count < pool->capacity && !pool->closing) {
         pool->ring[(pool->head + pool->count++) % pool->capacity] = (struct job){run, context};
-        pthread_cond_signal(&pool->ready);
         status = VZ_OK;
     }
     pthread_mutex_unlock(&pool->mutex);
+    /* After the unlock: a woken worker would otherwise run straight into the held mutex. */
+    if (status == VZ_OK)
+        pthread_cond_signal(&pool->ready);
     return status;
 }
 
