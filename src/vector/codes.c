@@ -72,6 +72,22 @@ void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8
     scorer->codes = code;
 }
 
+void vz_codes_query_row(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint32_t row,
+                        uint8_t *code)
+{
+    uint32_t dims = graph->options.dims;
+    const int8_t *from = vz_code(graph, row);
+    struct tail tail;
+    memcpy(&tail, from + dims, sizeof tail);
+    for (uint32_t d = 0; d < dims; d++)
+        code[d] = (uint8_t)(from[d] + 128);
+    memset(code + dims, 0, graph->code_bytes - dims);
+    scorer->scale = tail.scale;
+    scorer->norm = tail.norm;
+    scorer->coded = graph;
+    scorer->codes = code;
+}
+
 static float undo(const struct vz_scorer *scorer, const int8_t *code, int32_t sum)
 {
     struct tail tail;

@@ -180,6 +180,8 @@ static inline float vz_score_one(const struct vz_scorer *scorer, uint32_t row)
 
 /* ---- per-thread scratch ---- */
 
+enum { VZ_CODE_WALK, VZ_CODE_LIST, VZ_CODE_PAIR, VZ_SCRATCH_CODES };
+
 struct vz_scratch {
     uint8_t *visited; /* visited[row] == epoch: seen in this walk */
     uint32_t visited_rows;
@@ -195,12 +197,16 @@ struct vz_scratch {
     uint32_t *chosen; /* insert: the rows selected, m per level */
     float *chosen_similarity;
     uint32_t chosen_capacity;
-    uint8_t *query_code;
-    size_t query_code_bytes;
+    uint8_t *codes; /* quantized: codes of up to VZ_SCRATCH_CODES queries at a time */
+    size_t codes_bytes;
 };
 /* The calling thread's scratch, ready for rows below `limit`, pools of `ef` and lists of this
  * graph. NULL when memory is refused. Kept until the thread ends. */
 struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, uint32_t ef);
+/* A scorer of one of the graph's own rows, by codes when the graph has them (held in the scratch's
+ * place `use` until that is used again). */
+struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch *scratch, int use,
+                                  uint32_t row);
 /* Forgets what was visited. */
 void vz_scratch_fresh(struct vz_scratch *scratch);
 bool vz_scratch_heap_room(struct vz_scratch *scratch, size_t count);
@@ -233,6 +239,9 @@ void vz_codes_layout(struct vz_hnsw *graph);
 void vz_codes_write(struct vz_hnsw *graph, uint32_t row);
 /* Makes the scorer score the graph's codes; `code` has code_bytes and lives as long. */
 void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8_t *code);
+/* The same for a row whose code is there already. */
+void vz_codes_query_row(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint32_t row,
+                        uint8_t *code);
 void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
                     float *similarities);
 

@@ -58,18 +58,23 @@ static enum vz_status make_room(struct vz_hnsw *graph, uint32_t row, unsigned le
 
 static void fetch_row(const struct vz_hnsw *graph, uint32_t row)
 {
-    const char *at = (const char *)vz_row(graph, row);
+    const char *at = graph->quantized ? (const char *)vz_code(graph, row)
+                                      : (const char *)vz_row(graph, row);
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }
 
 /* Whether a row already chosen is nearer to the candidate than the candidate is to the node. On an
  * exact tie with none nearer *tie is set: duplicates. */
-static bool is_covered(const struct vz_hnsw *graph, uint32_t candidate, uint32_t order,
-                       const uint32_t *chosen, uint32_t count, float *similarities, bool *tie)
+static bool is_covered(const struct vz_hnsw *graph, struct vz_scratch *s, uint64_t candidate,
+                       const uint32_t *chosen, uint32_t count, bool *tie)
 {
-    struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, candidate)};
     *tie = false;
+    if (!count)
+        return false;
+    uint32_t order = vz_key_order(candidate);
+    float similarities[4];
+    struct vz_scorer scorer = vz_scorer_of_row(graph, s, VZ_CODE_PAIR, vz_key_row(candidate));
     for (uint32_t i = 0; i < count; i += 4) {
         uint32_t part = VZ_MIN(count - i, 4u);
         vz_score(&scorer, chosen + i, part, similarities);
@@ -84,15 +89,15 @@ static bool is_covered(const struct vz_hnsw *graph, uint32_t candidate, uint32_t
 }
 
 /* The neighbour selection heuristic (algorithm 4 of the paper): of keys sorted nearest first, those
- * that no chosen row covers, up to `max`, into chosen[]; ties fill what is left. Tree links are
- * taken whether covered or not: keys[] carry VZ_KEY_OPEN for them. Returns how many; `chosen` has
- * room for `max`, ties are kept aside behind it. */
-static uint32_t select_links(const struct vz_hnsw *graph, const uint64_t *keys, uint32_t count,
-                             uint32_t max, uint32_t tree_count, uint32_t *chosen)
+ * that no chosen row covers, up to `max`, into s->chosen; ties fill what is left. Tree links are
+ * taken whether covered or not: keys[] carry VZ_KEY_OPEN for them. Returns how many. Ties are kept
+ * aside behind the first `max` meanwhile. */
+static uint32_t select_links(const struct vz_hnsw *graph, struct vz_scratch *s,
+                             const uint64_t *keys, uint32_t count, uint32_t max,
+                             uint32_t tree_count)
 {
     uint32_t taken = 0, tied = 0;
-    uint32_t *ties = chosen + max;
-    float similarities[4];
+    uint32_t *chosen = s->chosen, *ties = chosen + max;
     for (uint32_t i = 0; i < count && taken < max; i++) {
         uint32_t row = vz_key_row(keys[i]);
         if (tree_count && (keys[i] & VZ_KEY_OPEN)) {
@@ -105,7 +110,7 @@ static uint32_t select_links(const struct vz_hnsw *graph, const uint64_t *keys, 
         bool tie;
         if (i + 1 < count)
             fetch_row(graph, vz_key_row(keys[i + 1]));
-        if (is_covered(graph, row, vz_key_order(keys[i]), chosen, taken, similarities, &tie))
+        if (is_covered(graph, s, keys[i], chosen, taken, &tie))
             continue;
         if (!tie)
             chosen[taken++] = row;
@@ -183,13 +188,13 @@ static void list_select(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t ro
         tree[i] = from >> 31;
         tree_count += tree[i];
     }
-    struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
+    struct vz_scorer scorer = vz_scorer_of_row(graph, s, VZ_CODE_LIST, row);
     vz_score(&scorer, s->batch, count, s->batch_similarity);
     for (uint32_t i = 0; i < count; i++)
         s->batch_key[i] = vz_key(s->batch_similarity[i], s->batch[i]) | (tree[i] ? VZ_KEY_OPEN : 0);
     sort_keys(s->batch_key, count);
     uint32_t *chosen = s->chosen;
-    uint32_t taken = select_links(graph, s->batch_key, count, width, tree_count, chosen);
+    uint32_t taken = select_links(graph, s, s->batch_key, count, width, tree_count);
     for (uint32_t i = 0, at = 0; i < taken; i++) {
         /* Chosen rows keep the order of the keys, ties excepted: those are no tree links. */
         while (at < count && vz_key_row(s->batch_key[at]) != chosen[i])
@@ -333,10 +338,8 @@ static void choose_links(struct vz_walk *walk, uint32_t row, struct choice *choi
     struct vz_scratch *s = walk->scratch;
     for (unsigned level = choice->top + 1; level-- > 0;) {
         vz_walk_level(walk, level, graph->options.ef_construction);
-        if (graph->quantized)
-            vz_walk_rescore(walk);
         uint32_t *chosen = s->chosen + choice->base + level * graph->m;
-        uint32_t taken = select_links(graph, s->pool, s->pool_count, graph->m, 0, s->chosen);
+        uint32_t taken = select_links(graph, s, s->pool, s->pool_count, graph->m, 0);
         memcpy(chosen, s->chosen, taken * sizeof *chosen);
         choice->counts[level] = taken;
         uint32_t width;
@@ -353,9 +356,7 @@ static void choose_links(struct vz_walk *walk, uint32_t row, struct choice *choi
 static void insert_below(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, unsigned level,
                          uint64_t entry)
 {
-    struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
-    if (graph->quantized)
-        vz_codes_query(&scorer, graph, s->query_code);
+    struct vz_scorer scorer = vz_scorer_of_row(graph, s, VZ_CODE_WALK, row);
     struct vz_walk walk = {.graph = graph, .scorer = &scorer, .scratch = s,
                            .limit = atomic_load_explicit(&graph->limit, memory_order_acquire)};
     walk.limit = VZ_MIN(walk.limit, s->visited_rows);

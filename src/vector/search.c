@@ -31,7 +31,7 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
         return vz_fail(err, VZ_BUDGET, "no memory for a search with ef %u", ef);
     struct vz_scorer scorer = {.space = &graph->space, .query = search->query};
     if (graph->quantized)
-        vz_codes_query(&scorer, graph, s->query_code);
+        vz_codes_query(&scorer, graph, s->codes);
     struct vz_walk walk = {
         .graph = graph, .scorer = &scorer, .scratch = s, .search = search, .limit = limit};
     vz_walk_descend(&walk, entry, 0);

@@ -34,7 +34,7 @@ static void scratch_free(void *memory)
     free(scratch->batch_key);
     free(scratch->chosen);
     free(scratch->chosen_similarity);
-    free(scratch->query_code);
+    free(scratch->codes);
     free(scratch);
 }
 
@@ -84,9 +84,10 @@ static bool scratch_room(struct vz_scratch *s, const struct vz_hnsw *graph, uint
             return false;
         s->chosen_capacity = chosen;
     }
-    if (!room((void **)&s->query_code, s->query_code_bytes, graph->code_bytes, 1))
+    size_t codes = (size_t)graph->code_bytes * VZ_SCRATCH_CODES;
+    if (!room((void **)&s->codes, s->codes_bytes, codes, 1))
         return false;
-    s->query_code_bytes = VZ_MAX(s->query_code_bytes, graph->code_bytes);
+    s->codes_bytes = VZ_MAX(s->codes_bytes, codes);
     return true;
 }
 
@@ -107,6 +108,16 @@ struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, u
     scratch->pool_count = 0;
     scratch->heap_count = 0;
     return scratch;
+}
+
+struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch *scratch, int use,
+                                  uint32_t row)
+{
+    struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
+    if (graph->quantized)
+        vz_codes_query_row(&scorer, graph, row,
+                           scratch->codes + (size_t)use * graph->code_bytes);
+    return scorer;
 }
 
 void vz_scratch_fresh(struct vz_scratch *scratch)
