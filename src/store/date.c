@@ -22,9 +22,20 @@
 #define MAX_FORMAT_BYTES 512
 #define MAX_YEAR 292278993 /* what 64 bits of milliseconds hold */
 
-enum { PART_YEAR = 1, PART_MONTH = 2, PART_DAY = 4, PART_HOUR = 8, PART_MINUTE = 16,
-       PART_SECOND = 32, PART_MILLI = 64, PART_ZONE = 128, PART_DAY_OF_YEAR = 256,
-       PART_EPOCH = 512, PART_PM = 1024, PART_HALF_DAY = 2048 };
+enum {
+    PART_YEAR = 1,
+    PART_MONTH = 2,
+    PART_DAY = 4,
+    PART_HOUR = 8,
+    PART_MINUTE = 16,
+    PART_SECOND = 32,
+    PART_MILLI = 64,
+    PART_ZONE = 128,
+    PART_DAY_OF_YEAR = 256,
+    PART_EPOCH = 512,
+    PART_PM = 1024,
+    PART_HALF_DAY = 2048
+};
 
 struct parts {
     unsigned seen;
@@ -260,8 +271,8 @@ static struct format find_format(struct vz_slice text)
     }
     for (size_t i = 0; i < VZ_COUNT_OF(named_formats); i++) {
         bool exact = vz_slice_is(text, named_formats[i].name);
-        if (!exact && (named_formats[i].kind != FORMAT_PATTERN ||
-                       !vz_slice_is(bare, named_formats[i].name)))
+        if (!exact &&
+            (named_formats[i].kind != FORMAT_PATTERN || !vz_slice_is(bare, named_formats[i].name)))
             continue;
         format.kind = named_formats[i].kind;
         format.pattern = vz_slice_from(named_formats[i].pattern);
@@ -292,11 +303,11 @@ static struct vz_slice or_default(struct vz_slice format)
 
 /* ---- patterns ----------------------------------------------------------------------------- */
 
-static const char *const month_names[] = {"January", "February", "March", "April", "May", "June",
-                                          "July", "August", "September", "October", "November",
-                                          "December"};
-static const char *const day_names[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday",
-                                        "Saturday", "Sunday"};
+static const char *const month_names[] = {"January",   "February", "March",    "April",
+                                          "May",       "June",     "July",     "August",
+                                          "September", "October",  "November", "December"};
+static const char *const day_names[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                        "Friday", "Saturday", "Sunday"};
 
 /* Reads one of the names, whole or its first three letters; 1-based, 0 when there is none. */
 static int read_name(struct reader *in, const char *const *names, int count, bool whole)
@@ -311,8 +322,7 @@ static int read_name(struct reader *in, const char *const *names, int count, boo
     return 0;
 }
 
-static bool read_group(char letter, int count, bool lenient, struct reader *in,
-                       struct parts *parts)
+static bool read_group(char letter, int count, bool lenient, struct reader *in, struct parts *parts)
 {
     int min = lenient ? 1 : count, max = count == 1 ? 2 : count, value;
     switch (letter) {
@@ -488,8 +498,10 @@ static enum vz_status check_pattern(struct vz_slice pattern, struct vz_error *er
         if (!is_letter(c) || strchr("yuMLdDHkhKamsSEGXxZzVO", c))
             continue;
         if (strchr("YwWqQecFAnNBpv", c))
-            return vz_mapping_unsupported(err, "date format [%.*s]: pattern letter [%c] is not "
-                                               "supported", (int)pattern.len, pattern.ptr, c);
+            return vz_mapping_unsupported(err,
+                                          "date format [%.*s]: pattern letter [%c] is not "
+                                          "supported",
+                                          (int)pattern.len, pattern.ptr, c);
         return vz_mapping_fault(err, "Invalid format: [%.*s]: Unknown pattern letter: %c",
                                 (int)pattern.len, pattern.ptr, c);
     }
@@ -842,8 +854,9 @@ static void print_group(char letter, int count, const struct broken *b, struct v
         break;
     case 'x':
     case 'Z':
-        vz_buf_append_str(out, count >= 3 ? "+00:00" : letter == 'x' && count == 1 ? "+00"
-                                                                                   : "+0000");
+        vz_buf_append_str(out, count >= 3                    ? "+00:00"
+                               : letter == 'x' && count == 1 ? "+00"
+                                                             : "+0000");
         break;
     default:
         vz_buf_append_str(out, "UTC");

@@ -18,7 +18,7 @@
 
 /* The object whose members are being read. */
 struct scope {
-    uint16_t id;             /* VZ_NO_FIELD: the root, or an object that is not mapped yet */
+    uint16_t id; /* VZ_NO_FIELD: the root, or an object that is not mapped yet */
     bool is_root;
     enum vz_dynamic dynamic;
 };
@@ -344,8 +344,8 @@ static enum vz_status walk_vector(struct vz_doc_reader *reader, const struct vz_
     if (type != VZ_JSON_ARRAY)
         return vz_doc_fault(reader, start,
                             "failed to parse: The [dense_vector] field [%.*s] must be an array of "
-                            "numbers, got %s", (int)field->path.len, field->path.ptr,
-                            vz_json_type_name(value));
+                            "numbers, got %s",
+                            (int)field->path.len, field->path.ptr, vz_json_type_name(value));
     if (holds_numbers(value))
         skip_flat_array(reader); /* wrong when something else follows: an error, no cut then */
     else
@@ -370,8 +370,9 @@ static enum vz_status walk_object_field(struct vz_doc_reader *reader, const stru
     if (type != VZ_JSON_OBJECT)
         return vz_doc_fault(reader, reader->at,
                             "object mapping for [%.*s] tried to parse field [%.*s] as object, but "
-                            "found a concrete value", (int)field->path.len, field->path.ptr,
-                            (int)field->name.len, field->name.ptr);
+                            "found a concrete value",
+                            (int)field->path.len, field->path.ptr, (int)field->name.len,
+                            field->name.ptr);
     size_t base = reader->path.len;
     vz_buf_clear(&reader->path);
     vz_buf_append_slice(&reader->path, field->path);
@@ -421,7 +422,8 @@ static enum vz_status strict_fault(struct vz_doc_reader *reader, struct vz_slice
     struct vz_slice within = scope_name(reader);
     vz_doc_fault(reader, place,
                  "mapping set to strict, dynamic introduction of [%.*s] within [%.*s] is not "
-                 "allowed", (int)name.len, name.ptr, (int)within.len, within.ptr);
+                 "allowed",
+                 (int)name.len, name.ptr, (int)within.len, within.ptr);
     if (reader->err)
         reader->err->status = VZ_STRICT_MAPPING;
     return VZ_STRICT_MAPPING;
@@ -516,17 +518,16 @@ static const struct vz_field *find_child(struct vz_doc_reader *reader, struct sc
 static enum vz_status check_key(struct vz_doc_reader *reader, struct scope scope,
                                 struct vz_slice key, const char *place)
 {
-    static const char *const metadata[] = {"_id", "_index", "_source", "_routing", "_seq_no",
-                                           "_version", "_field_names", "_ignored", "_tier",
-                                           "_nested_path"};
+    static const char *const metadata[] = {"_id",     "_index",      "_source",      "_routing",
+                                           "_seq_no", "_version",    "_field_names", "_ignored",
+                                           "_tier",   "_nested_path"};
     if (key.len && (unsigned char)key.ptr[0] > ' ' && key.ptr[0] != '_' && key.ptr[0] != '.')
         return VZ_OK; /* nearly all */
     size_t blank = 0;
     while (blank < key.len && (unsigned char)key.ptr[blank] <= ' ')
         blank++;
     if (key.len == 0)
-        return vz_doc_fault(reader, place,
-                            "failed to parse: Field name cannot be an empty string");
+        return vz_doc_fault(reader, place, "failed to parse: Field name cannot be an empty string");
     if (blank == key.len)
         return vz_doc_fault(reader, place, "Field name cannot contain only whitespace: [%.*s%.*s]",
                             (int)reader->path.len, reader->path.data ? reader->path.data : "",
@@ -539,7 +540,8 @@ static enum vz_status check_key(struct vz_doc_reader *reader, struct scope scope
                      metadata[i], metadata[i], (int)reader->id.len, reader->id.ptr);
         vz_fail_cause(reader->err,
                       "Field [%s] is a metadata field and cannot be added inside a document. Use "
-                      "the index API request parameters.", metadata[i]);
+                      "the index API request parameters.",
+                      metadata[i]);
         return VZ_BAD_DOCUMENT;
     }
     return VZ_OK;
@@ -567,7 +569,8 @@ static enum vz_status walk_dotted(struct vz_doc_reader *reader, struct scope sco
     if (key.ptr[0] == '.' || key.ptr[key.len - 1] == '.' || memmem(key.ptr, key.len, "..", 2))
         return vz_doc_fault(reader, reader->at,
                             "failed to parse: field name starting or ending with a [.] makes "
-                            "object resolution ambiguous: [%.*s]", (int)key.len, key.ptr);
+                            "object resolution ambiguous: [%.*s]",
+                            (int)key.len, key.ptr);
     size_t base = reader->path.len;
     const char *dot;
     enum vz_status status = VZ_OK;
@@ -583,8 +586,9 @@ static enum vz_status walk_dotted(struct vz_doc_reader *reader, struct scope sco
             status = vz_doc_fault(reader, reader->at,
                                   "failed to parse: Could not dynamically add mapping for field "
                                   "[%.*s]. Existing mapping for [%.*s] must be of type object but "
-                                  "found [%s].", (int)key.len, key.ptr, (int)field->path.len,
-                                  field->path.ptr, vz_field_type_name(field->type));
+                                  "found [%s].",
+                                  (int)key.len, key.ptr, (int)field->path.len, field->path.ptr,
+                                  vz_field_type_name(field->type));
         } else if (field && !field->enabled) {
             skipped = true;
         }
@@ -658,8 +662,7 @@ static void sort_values(struct vz_doc_reader *reader)
         starts[reader->values[i].field + 1]++;
     for (size_t i = 1; i <= fields; i++)
         starts[i] += starts[i - 1];
-    struct vz_value *sorted =
-        vz_arena_alloc(reader->arena, reader->value_count * sizeof *sorted);
+    struct vz_value *sorted = vz_arena_alloc(reader->arena, reader->value_count * sizeof *sorted);
     for (size_t i = 0; i < reader->value_count; i++)
         sorted[starts[reader->values[i].field]++] = reader->values[i];
     reader->values = sorted;
@@ -689,9 +692,14 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
     enum vz_status status = vz_json_parse(source, &json, &root, err);
     if (status != VZ_OK)
         return status;
-    struct vz_doc_reader reader = {
-        .mapping = mapping, .id = id, .source = source, .arena = arena, .err = err,
-        .at = source.ptr, .end = source.ptr + source.len, .values_sorted = true};
+    struct vz_doc_reader reader = {.mapping = mapping,
+                                   .id = id,
+                                   .source = source,
+                                   .arena = arena,
+                                   .err = err,
+                                   .at = source.ptr,
+                                   .end = source.ptr + source.len,
+                                   .values_sorted = true};
     status = read_root(&reader, root);
     if (status == VZ_OK) {
         doc->new_fields = vz_doc_new_fields(&reader);

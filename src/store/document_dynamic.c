@@ -8,8 +8,8 @@
 #include "store/document_parts.h"
 #include "store/mapping_vector.h"
 
-static const struct vz_slice slash_dates =
-    {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd", sizeof "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd" - 1};
+static const struct vz_slice slash_dates = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd",
+                                            sizeof "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd" - 1};
 
 enum vz_status vz_doc_note(struct vz_doc_reader *reader, struct vz_slice path,
                            struct vz_slice definition)
@@ -23,8 +23,8 @@ enum vz_status vz_doc_note(struct vz_doc_reader *reader, struct vz_slice path,
         return vz_fail(reader->err, VZ_LIMIT,
                        "Limit of total fields [%d] has been exceeded while adding new fields [%zu]",
                        VZ_MAX_FIELDS, reader->fresh_count + 1);
-    reader->fresh = vz_doc_grow(reader, reader->fresh, reader->fresh_count,
-                                &reader->fresh_capacity, sizeof *reader->fresh);
+    reader->fresh = vz_doc_grow(reader, reader->fresh, reader->fresh_count, &reader->fresh_capacity,
+                                sizeof *reader->fresh);
     struct vz_fresh_field *fresh = &reader->fresh[reader->fresh_count++];
     fresh->path = vz_arena_copy(reader->arena, path);
     fresh->definition = vz_arena_copy(reader->arena, definition);
@@ -81,8 +81,8 @@ static enum vz_status note_array(struct vz_doc_reader *reader, struct vz_slice p
 {
     size_t dims = vector_dims(array);
     if (dims) {
-        char *text = vz_arena_printf(reader->arena, "{\"type\":\"dense_vector\",\"dims\":%zu}",
-                                     dims);
+        char *text =
+            vz_arena_printf(reader->arena, "{\"type\":\"dense_vector\",\"dims\":%zu}", dims);
         return vz_doc_note(reader, path, vz_slice_from(text));
     }
     struct vz_json_iter it = vz_json_iterate(array);

@@ -24,7 +24,7 @@ struct vz_doc_reader {
     struct vz_error *err;
     const char *at, *end; /* the text beside the parsed value being read */
 
-    struct vz_buf path;   /* of the object being read, with a dot behind it; empty at the root */
+    struct vz_buf path; /* of the object being read, with a dot behind it; empty at the root */
 
     struct vz_value *values;
     size_t value_count, value_capacity;

@@ -120,8 +120,7 @@ static enum vz_status read_integer(const struct vz_field *field, const struct vz
             return VZ_OK;
         }
         if (!coerce && number != trunc(number))
-            return vz_fail(err, VZ_BAD_ARGUMENT,
-                           "%.*s cannot be converted to %s without data loss",
+            return vz_fail(err, VZ_BAD_ARGUMENT, "%.*s cannot be converted to %s without data loss",
                            (int)scalar->text.len, scalar->text.ptr,
                            field->type == VZ_FIELD_LONG ? "Long" : "Integer");
         if (!(number > -0x1p63 - 1 && number < 0x1p63))
@@ -289,7 +288,8 @@ enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scal
         if (scalar->type == VZ_JSON_BOOL)
             return vz_fail(err, VZ_BAD_ARGUMENT,
                            "Current token (VALUE_%s) not numeric, can not use numeric value "
-                           "accessors", vz_json_bool(scalar->json) ? "TRUE" : "FALSE");
+                           "accessors",
+                           vz_json_bool(scalar->json) ? "TRUE" : "FALSE");
         if (scalar->type == VZ_JSON_STRING && scalar->text.len == 0 && !rules->for_query &&
             vz_mapping_node_of(field)->coerce) {
             *nothing = true;
@@ -330,6 +330,31 @@ enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scal
     else if (value->kind == VZ_COLUMN_F64)
         value->f64 = f64;
     return status;
+}
+
+enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json json,
+                                   struct vz_error *err)
+{
+    struct vz_error inner = {0};
+    struct vz_arena arena = {0};
+    struct vz_value value = {0};
+    struct vz_scalar scalar = {.type = vz_json_type(json), .json = json};
+    struct vz_scalar_rules rules = {0};
+    bool nothing;
+    enum vz_status status;
+    scalar.text = scalar.type == VZ_JSON_STRING ? vz_json_string(json) : field->null_value;
+    bool is_container = scalar.type == VZ_JSON_OBJECT || scalar.type == VZ_JSON_ARRAY;
+    if (field->type == VZ_FIELD_GEO_POINT)
+        status = vz_geo_parse(json, &value.geo.lat, &value.geo.lon, &inner);
+    else if (is_container)
+        status = vz_fail(&inner, VZ_BAD_ARGUMENT, "a single value is needed");
+    else
+        status = vz_scalar_read(field, &scalar, &rules, &arena, &value, &nothing, &inner);
+    vz_arena_deinit(&arena);
+    if (status == VZ_OK)
+        return VZ_OK;
+    return vz_mapping_fault(err, "Error parsing [null_value] on field [%.*s]: %s",
+                            (int)field->path.len, field->path.ptr, inner.text);
 }
 
 /* ---- queries ------------------------------------------------------------------------------ */

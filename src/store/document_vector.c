@@ -96,8 +96,8 @@ static enum vz_status wrong_dims(struct vz_doc_reader *reader, const struct vz_f
                         "failed to parse: The [dense_vector] field [%.*s] in doc [document with id "
                         "'%.*s'] has a different number of dimensions [%zu] than defined in the "
                         "mapping [%u]",
-                        (int)field->path.len, field->path.ptr, (int)reader->id.len,
-                        reader->id.ptr, count, field->dims);
+                        (int)field->path.len, field->path.ptr, (int)reader->id.len, reader->id.ptr,
+                        count, field->dims);
 }
 
 /* The first vector of a field without dims sets them: the whole definition is merged again. */
@@ -140,9 +140,10 @@ enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_
         float one;
         struct vz_error inner = {0};
         if (count && vz_json_floats(array, &one, 1, &count, &inner) != VZ_OK)
-            return vz_doc_fault(reader, start, "failed to parse: The [dense_vector] field [%.*s]: "
-                                               "%s", (int)field->path.len, field->path.ptr,
-                                inner.text);
+            return vz_doc_fault(reader, start,
+                                "failed to parse: The [dense_vector] field [%.*s]: "
+                                "%s",
+                                (int)field->path.len, field->path.ptr, inner.text);
         return wrong_dims(reader, field, start, count);
     }
     if (!field->under_nested && set_seen(reader, field))
@@ -172,9 +173,8 @@ enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_
                                   sizeof *reader->extents);
     reader->vectors = vz_doc_grow(reader, reader->vectors, reader->vector_count,
                                   &reader->vector_capacity, sizeof *reader->vectors);
-    reader->extents[reader->vector_count] =
-        (struct vz_vector_extent){(size_t)(start - reader->source.ptr),
-                                  (size_t)(end - reader->source.ptr)};
+    reader->extents[reader->vector_count] = (struct vz_vector_extent){
+        (size_t)(start - reader->source.ptr), (size_t)(end - reader->source.ptr)};
     reader->vectors[reader->vector_count++] = vector;
     return VZ_OK;
 }

@@ -108,8 +108,9 @@ static enum vz_status from_string(struct vz_slice text, double *lat, double *lon
         ok = from_geohash(text, lat, lon);
     if (ok)
         return VZ_OK;
-    return vz_fail(err, VZ_BAD_ARGUMENT, "failed to parse geo point: [%.*s] is no \"lat,lon\", no "
-                                         "\"POINT (lon lat)\" and no geohash",
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   "failed to parse geo point: [%.*s] is no \"lat,lon\", no "
+                   "\"POINT (lon lat)\" and no geohash",
                    (int)VZ_MIN(text.len, (size_t)100), text.ptr);
 }
 
@@ -123,8 +124,9 @@ static enum vz_status from_array(struct vz_json value, double *lat, double *lon,
     struct vz_json element;
     while (vz_json_next(&it, NULL, &element)) {
         if (count == 3)
-            return vz_fail(err, VZ_BAD_ARGUMENT, "[geo_point] field type does not accept > 3 "
-                                                 "values");
+            return vz_fail(err, VZ_BAD_ARGUMENT,
+                           "[geo_point] field type does not accept > 3 "
+                           "values");
         if (!vz_json_as_double(element, &numbers[count++]))
             return vz_fail(err, VZ_BAD_ARGUMENT, "numeric value expected, got %s",
                            vz_json_type_name(element));
@@ -162,8 +164,9 @@ static enum vz_status from_object(struct vz_json value, double *lat, double *lon
             return vz_fail(err, VZ_BAD_ARGUMENT, "[coordinates] must be an array");
         return from_array(x, lat, lon, err);
     }
-    return vz_fail(err, VZ_BAD_ARGUMENT, "field must be either [lat], [lon], [geohash], or [type] "
-                                         "and [coordinates]");
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   "field must be either [lat], [lon], [geohash], or [type] "
+                   "and [coordinates]");
 }
 
 enum vz_status vz_geo_parse(struct vz_json value, double *lat, double *lon, struct vz_error *err)

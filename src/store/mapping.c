@@ -228,9 +228,8 @@ enum vz_status vz_mapping_resolve_aliases(struct vz_mapping *mapping, struct vz_
 
 /* ---- merging ------------------------------------------------------------------------------ */
 
-static enum vz_status merge_field(struct vz_mapping *mapping, uint16_t parent,
-                                  struct vz_slice name, struct vz_json definition,
-                                  struct vz_error *err);
+static enum vz_status merge_field(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
+                                  struct vz_json definition, struct vz_error *err);
 
 /* White space only, empty, or with a dot at an end: such names resolve to nothing. */
 static enum vz_status check_name(struct vz_slice name, struct vz_error *err)
@@ -244,8 +243,10 @@ static enum vz_status check_name(struct vz_slice name, struct vz_error *err)
         return vz_mapping_fault(err, "field name cannot contain only whitespace: [%.*s]",
                                 (int)name.len, name.ptr);
     if (name.ptr[0] == '.' || name.ptr[name.len - 1] == '.' || memmem(name.ptr, name.len, "..", 2))
-        return vz_mapping_fault(err, "field name starting or ending with a [.] makes object "
-                                     "resolution ambiguous: [%.*s]", (int)name.len, name.ptr);
+        return vz_mapping_fault(err,
+                                "field name starting or ending with a [.] makes object "
+                                "resolution ambiguous: [%.*s]",
+                                (int)name.len, name.ptr);
     return VZ_OK;
 }
 
@@ -350,7 +351,8 @@ static enum vz_status merge_object_key(struct vz_mapping *mapping, struct vz_map
         if (existed && field->enabled != on)
             return vz_fail(err, VZ_BAD_MAPPING,
                            "the [enabled] parameter can't be updated for the object mapping "
-                           "[%.*s]", (int)field->path.len, field->path.ptr);
+                           "[%.*s]",
+                           (int)field->path.len, field->path.ptr);
         field->enabled = on;
         node->enabled_set = true;
         return VZ_OK;
@@ -362,8 +364,7 @@ static enum vz_status merge_object_key(struct vz_mapping *mapping, struct vz_map
         if (vz_json_as_bool(value, &on) && on == !include)
             return VZ_OK;
         return vz_mapping_unsupported(err, "parameter [%.*s] of object [%.*s] is not supported",
-                                      (int)key.len, key.ptr, (int)field->path.len,
-                                      field->path.ptr);
+                                      (int)key.len, key.ptr, (int)field->path.len, field->path.ptr);
     }
     return unsupported_parameter(field->path, key, value, "", err);
 }
@@ -413,12 +414,15 @@ static enum vz_status merge_multi_fields(struct vz_mapping *mapping, uint16_t pa
     if (vz_json_type(fields) != VZ_JSON_OBJECT) {
         if (vz_json_type(fields) == VZ_JSON_ARRAY && vz_json_count(fields) == 0)
             return VZ_OK;
-        return vz_mapping_fault(err, "expected map for property [fields] on field [%.*s] but got %s",
+        return vz_mapping_fault(err,
+                                "expected map for property [fields] on field [%.*s] but got %s",
                                 (int)path.len, path.ptr, vz_json_type_name(fields));
     }
     if (mapping->nodes[parent].field.is_multi_field && vz_json_count(fields))
-        return vz_mapping_unsupported(err, "[fields] within the multi-field [%.*s] is not "
-                                           "supported", (int)path.len, path.ptr);
+        return vz_mapping_unsupported(err,
+                                      "[fields] within the multi-field [%.*s] is not "
+                                      "supported",
+                                      (int)path.len, path.ptr);
     struct vz_json_iter it = vz_json_iterate(fields);
     struct vz_slice key;
     struct vz_json definition;
@@ -427,9 +431,10 @@ static enum vz_status merge_multi_fields(struct vz_mapping *mapping, uint16_t pa
         if (status != VZ_OK)
             return status;
         if (memchr(key.ptr, '.', key.len))
-            return vz_mapping_fault(err, "Field name [%.*s] which is a multi field of [%.*s] "
-                                         "cannot contain '.'", (int)key.len, key.ptr,
-                                    (int)path.len, path.ptr);
+            return vz_mapping_fault(err,
+                                    "Field name [%.*s] which is a multi field of [%.*s] "
+                                    "cannot contain '.'",
+                                    (int)key.len, key.ptr, (int)path.len, path.ptr);
         status = merge_field(mapping, parent, key, definition, err);
         if (status != VZ_OK)
             return status;
@@ -483,7 +488,10 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
     if (existed && (status = vz_mapping_check_update(node, &read, err)) != VZ_OK)
         return status;
     take_over(node, &read);
-    struct vz_json fields;
+    struct vz_json fields, null_value;
+    if (node->field.has_null_value && vz_json_get(definition, "null_value", &null_value) &&
+        (status = vz_null_value_check(&node->field, null_value, err)) != VZ_OK)
+        return status;
     if (type != VZ_FIELD_ALIAS && vz_json_get(definition, "fields", &fields))
         return merge_multi_fields(mapping, node->field.id, fields, err);
     return VZ_OK;
@@ -497,13 +505,12 @@ static enum vz_status read_type(struct vz_mapping *mapping, uint16_t parent, str
     bool in_leaf = parent != VZ_NO_FIELD && !vz_field_is_object(&mapping->nodes[parent].field);
     if (!vz_json_get(definition, "type", &value)) {
         *type = VZ_FIELD_OBJECT;
-        bool is_object = vz_json_get(definition, "properties", &value) ||
-                         (vz_json_count(definition) == 1 &&
-                          vz_json_get(definition, "enabled", &value));
+        bool is_object =
+            vz_json_get(definition, "properties", &value) ||
+            (vz_json_count(definition) == 1 && vz_json_get(definition, "enabled", &value));
         if (is_object && !in_leaf)
             return VZ_OK;
-        return vz_mapping_fault(err, "No type specified for field [%.*s]", (int)name.len,
-                                name.ptr);
+        return vz_mapping_fault(err, "No type specified for field [%.*s]", (int)name.len, name.ptr);
     }
     struct vz_slice text = vz_json_string(value);
     if (vz_field_type_is_foreign(text))
@@ -522,9 +529,8 @@ static enum vz_status read_type(struct vz_mapping *mapping, uint16_t parent, str
     return VZ_OK;
 }
 
-static enum vz_status merge_field(struct vz_mapping *mapping, uint16_t parent,
-                                  struct vz_slice name, struct vz_json definition,
-                                  struct vz_error *err)
+static enum vz_status merge_field(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
+                                  struct vz_json definition, struct vz_error *err)
 {
     enum vz_field_type type;
     if (vz_json_type(definition) != VZ_JSON_OBJECT)
@@ -549,14 +555,16 @@ static enum vz_status check_source(struct vz_json value, struct vz_error *err)
     if (vz_json_type(value) != VZ_JSON_OBJECT)
         return vz_mapping_fault(err, "[_source] config must be an object");
     while (vz_json_next(&it, &key, &member)) {
-        bool default_mode = vz_slice_is(key, "mode") &&
-                            vz_slice_is(vz_json_string(member), "stored");
+        bool default_mode =
+            vz_slice_is(key, "mode") && vz_slice_is(vz_json_string(member), "stored");
         bool enabled = vz_slice_is(key, "enabled") && vz_json_as_bool(member, &on) && on;
         bool empty_list = (vz_slice_is(key, "excludes") || vz_slice_is(key, "includes")) &&
                           vz_json_count(member) == 0 && vz_json_type(member) == VZ_JSON_ARRAY;
         if (!default_mode && !enabled && !empty_list)
-            return vz_mapping_unsupported(err, "[_source.%.*s] is not supported: the whole source "
-                                               "is always kept", (int)key.len, key.ptr);
+            return vz_mapping_unsupported(err,
+                                          "[_source.%.*s] is not supported: the whole source "
+                                          "is always kept",
+                                          (int)key.len, key.ptr);
     }
     return VZ_OK;
 }
@@ -586,8 +594,8 @@ enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice 
     }
     bool is_date = vz_slice_is(key, "date_detection");
     if (is_date || vz_slice_is(key, "numeric_detection")) {
-        if (!vz_json_as_bool(value, is_date ? &mapping->date_detection
-                                            : &mapping->numeric_detection))
+        if (!vz_json_as_bool(value,
+                             is_date ? &mapping->date_detection : &mapping->numeric_detection))
             return vz_mapping_fault(err, "Could not convert [%.*s] to boolean", (int)key.len,
                                     key.ptr);
         set_root_param(mapping, key, value);
@@ -606,9 +614,9 @@ enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice 
     bool empty = vz_json_type(value) == VZ_JSON_NULL ||
                  ((vz_json_type(value) == VZ_JSON_ARRAY || vz_json_type(value) == VZ_JSON_OBJECT) &&
                   vz_json_count(value) == 0);
-    static const char *const known[] = {"dynamic_templates", "dynamic_date_formats", "runtime",
-                                        "_routing", "_size", "_data_stream_timestamp",
-                                        "subobjects", "_ignored", "_field_names"};
+    static const char *const known[] = {
+        "dynamic_templates",      "dynamic_date_formats", "runtime",  "_routing",    "_size",
+        "_data_stream_timestamp", "subobjects",           "_ignored", "_field_names"};
     for (size_t i = 0; i < VZ_COUNT_OF(known); i++) {
         if (!vz_slice_is(key, known[i]))
             continue;
@@ -629,8 +637,8 @@ static void inherit_dynamic(struct vz_mapping *mapping)
         if (!vz_field_is_object(&node->field) || node->dynamic_set)
             continue;
         uint16_t parent = node->field.parent;
-        node->field.dynamic = parent == VZ_NO_FIELD ? mapping->dynamic
-                                                    : mapping->nodes[parent].field.dynamic;
+        node->field.dynamic =
+            parent == VZ_NO_FIELD ? mapping->dynamic : mapping->nodes[parent].field.dynamic;
     }
 }
 
@@ -641,8 +649,7 @@ static enum vz_status merge_root(struct vz_mapping *mapping, struct vz_json body
     if (type == VZ_JSON_MISSING || type == VZ_JSON_NULL)
         return VZ_OK;
     if (type != VZ_JSON_OBJECT)
-        return vz_mapping_fault(err, "mappings must be an object, got %s",
-                                vz_json_type_name(body));
+        return vz_mapping_fault(err, "mappings must be an object, got %s", vz_json_type_name(body));
     struct vz_json_iter it = vz_json_iterate(body);
     struct vz_slice key;
     struct vz_json value;

@@ -11,28 +11,34 @@
 
 #include "base/mem.h"
 #include "base/status.h"
-#include "json/json.h"
 #include "vector/distance.h"
+#include "json/json.h"
 
 enum vz_field_type {
-    VZ_FIELD_OBJECT,  /* also the root's children that hold properties; no values of its own */
-    VZ_FIELD_NESTED,  /* properties below are kept in _source; their vectors are indexed */
-    VZ_FIELD_TEXT,    /* kept, not analysed yet: `exists` works, `match` is refused */
+    VZ_FIELD_OBJECT, /* also the root's children that hold properties; no values of its own */
+    VZ_FIELD_NESTED, /* properties below are kept in _source; their vectors are indexed */
+    VZ_FIELD_TEXT,   /* kept, not analysed yet: `exists` works, `match` is refused */
     VZ_FIELD_KEYWORD,
-    VZ_FIELD_LONG, VZ_FIELD_INTEGER, VZ_FIELD_SHORT, VZ_FIELD_BYTE, VZ_FIELD_UNSIGNED_LONG,
-    VZ_FIELD_DOUBLE, VZ_FIELD_FLOAT, VZ_FIELD_HALF_FLOAT,
+    VZ_FIELD_LONG,
+    VZ_FIELD_INTEGER,
+    VZ_FIELD_SHORT,
+    VZ_FIELD_BYTE,
+    VZ_FIELD_UNSIGNED_LONG,
+    VZ_FIELD_DOUBLE,
+    VZ_FIELD_FLOAT,
+    VZ_FIELD_HALF_FLOAT,
     VZ_FIELD_BOOLEAN,
-    VZ_FIELD_DATE,      /* milliseconds since 1970 UTC */
+    VZ_FIELD_DATE, /* milliseconds since 1970 UTC */
     VZ_FIELD_GEO_POINT,
     VZ_FIELD_DENSE_VECTOR,
-    VZ_FIELD_BINARY,    /* kept only */
-    VZ_FIELD_ALIAS      /* another name of a field */
+    VZ_FIELD_BINARY, /* kept only */
+    VZ_FIELD_ALIAS   /* another name of a field */
 };
 
 /* How a field's values are kept in its column; see store.h. */
 enum vz_column_kind {
     VZ_COLUMN_NONE,     /* object, binary, disabled */
-    VZ_COLUMN_PRESENCE, /* only which documents have it: text, vectors, doc_values:false */
+    VZ_COLUMN_PRESENCE, /* only which documents have it: text, vectors, neither indexed nor stored */
     VZ_COLUMN_I64,      /* long .. byte, date, boolean (0/1), unsigned_long (as u64 bits ^ 2^63) */
     VZ_COLUMN_F64,      /* double, float, half_float */
     VZ_COLUMN_ORDINAL,  /* keyword: u32 into the index's dictionary */
@@ -45,27 +51,27 @@ struct vz_field {
     uint16_t id;
     enum vz_field_type type;
     enum vz_column_kind column;
-    struct vz_slice path;     /* "exif.date", "breed.keyword" */
-    struct vz_slice name;     /* the last part */
-    uint16_t parent;          /* id of the enclosing object, VZ_NO_FIELD at the root */
-    bool is_multi_field;      /* under another field's "fields": fed from that field's value */
-    bool under_nested;        /* below a nested object: not in top-level columns */
-    bool indexed;             /* "index": false refuses queries */
-    bool enabled;             /* objects: "enabled": false keeps only _source */
+    struct vz_slice path; /* "exif.date", "breed.keyword" */
+    struct vz_slice name; /* the last part */
+    uint16_t parent;      /* id of the enclosing object, VZ_NO_FIELD at the root */
+    bool is_multi_field;  /* under another field's "fields": fed from that field's value */
+    bool under_nested;    /* below a nested object: not in top-level columns */
+    bool indexed;         /* false refuses queries: neither "index" nor "doc_values" */
+    bool enabled;         /* objects: "enabled": false keeps only _source */
     bool ignore_malformed;
-    uint32_t ignore_above;    /* keyword, in characters; 0: no limit */
+    uint32_t ignore_above; /* keyword, in characters; 0: no limit */
     bool has_null_value;
     struct vz_slice null_value; /* text of the JSON value */
     struct vz_slice format;     /* date; empty: strict_date_optional_time||epoch_millis */
     enum vz_dynamic dynamic;    /* objects */
     uint16_t alias_of;          /* VZ_FIELD_ALIAS */
     /* dense_vector */
-    uint32_t dims;              /* 0 until the first vector sets it */
+    uint32_t dims; /* 0 until the first vector sets it */
     enum vz_similarity similarity;
     uint32_t m, ef_construction; /* 16, 100 */
-    bool flat;                  /* index_options.type flat kinds: no graph */
-    struct vz_slice index_type; /* as asked: "hnsw", "int8_hnsw", ... ; kept for GET _mapping */
-    struct vz_slice model;      /* meta.model: which model made the vectors, empty when unknown */
+    bool flat;                   /* index_options.type flat kinds: no graph */
+    struct vz_slice index_type;  /* as asked: "hnsw", "int8_hnsw", ... ; kept for GET _mapping */
+    struct vz_slice model;       /* meta.model: which model made the vectors, empty when unknown */
 };
 
 #define VZ_NO_FIELD ((uint16_t)0xFFFF)
@@ -81,9 +87,13 @@ void vz_mapping_release(struct vz_mapping *mapping);
 /* Merges a mappings body ({"properties": {...}, "dynamic": ..., "_meta": ..., "_source": ...})
  * into `base` and gives a new mapping. Elasticsearch's rules: types cannot change; dims, similarity
  * and index_options of an existing vector cannot change (flat -> hnsw kinds upgrades excepted).
- * Errors: VZ_BAD_MAPPING (text as Elasticsearch words it: "No handler for type [foo] declared on
- * field [bar]", "mapper [breed] cannot be changed from type [keyword] to [long]", unknown parameter,
- * dims out of 1..4096), VZ_LIMIT (field count), VZ_UNSUPPORTED. */
+ * Errors: VZ_BAD_MAPPING, worded as Elasticsearch does: what cannot be read is "Failed to parse
+ * mapping: The mapper type [foo] declared on field [bar] does not exist. ..." (unknown parameters,
+ * dims out of 1..4096, ...) with the part behind the colon as the cause: a
+ * mapper_parsing_exception; what cannot be changed has no such beginning ("mapper [breed] cannot be
+ * changed from type [keyword] to [long]"): an illegal_argument_exception. VZ_LIMIT (field count,
+ * depth), VZ_UNSUPPORTED (known to Elasticsearch, not done here). *out is NULL then; `base` (NULL:
+ * an empty mapping) is never touched. Names with dots make objects. */
 enum vz_status vz_mapping_merge(const struct vz_mapping *base, struct vz_json body,
                                 struct vz_mapping **out, struct vz_error *err);
 
@@ -105,8 +115,8 @@ enum vz_status vz_mapping_load(struct vz_slice json, struct vz_mapping **out, st
  * unit, as gt and lte need. VZ_BAD_ARGUMENT with Elasticsearch's words. */
 enum vz_status vz_date_parse(struct vz_slice format, struct vz_slice text, bool allow_math,
                              bool round_up, int64_t now_ms, int64_t *out_ms, struct vz_error *err);
-/* Prints milliseconds in the first alternative of `format` ("strict_date_optional_time" when
- * empty), or as `override` asks when it is not empty. */
+/* Prints milliseconds in the first alternative of `format`, in UTC; strict_date_optional_time
+ * ("2024-05-06T07:08:09.123Z") when it is empty. For another format than the field's, pass that. */
 void vz_date_print(struct vz_slice format, int64_t ms, struct vz_buf *out);
 /* {"lat","lon"}, [lon, lat], "lat,lon", "POINT (lon lat)", GeoJSON point, geohash. */
 enum vz_status vz_geo_parse(struct vz_json value, double *lat, double *lon, struct vz_error *err);

@@ -23,11 +23,10 @@ struct vz_mapping_param {
 struct vz_mapping_node {
     struct vz_field field; /* first: a field's address is its node's */
     bool dynamic_set, enabled_set;
-    bool coerce;         /* numbers: 1.5 and "7" are fine for an integer */
-    bool ignore_z;       /* geo_point */
-    bool dims_in_params; /* dims were given, not taken from the first vector */
-    bool indexed_terms;  /* keyword: over-long values are an error, not only kept */
-    struct vz_slice rescore; /* dense_vector: JSON of index_options.rescore_vector */
+    bool coerce;                /* numbers: 1.5 and "7" are fine for an integer */
+    bool dims_in_params;        /* dims were given, not taken from the first vector */
+    bool indexed_terms;         /* keyword: over-long values are an error, not only kept */
+    struct vz_slice rescore;    /* dense_vector: JSON of index_options.rescore_vector */
     struct vz_slice confidence; /* JSON number of index_options.confidence_interval */
     struct vz_slice alias_path;
     struct vz_mapping_param *params; /* without type, properties, fields, dynamic, enabled */
@@ -41,7 +40,7 @@ struct vz_mapping {
     struct vz_arena arena;
     struct vz_mapping_node *nodes; /* [VZ_MAX_FIELDS], in the arena; pointers stay valid */
     size_t count;
-    struct vz_strmap by_path;      /* full path -> id */
+    struct vz_strmap by_path; /* full path -> id */
     uint16_t first_child, last_child;
     enum vz_dynamic dynamic;
     bool dynamic_set;
@@ -113,6 +112,10 @@ const char *vz_dynamic_name(enum vz_dynamic dynamic);
  * instead of the field's own when not 0 (the first vector of a field sets them). */
 void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_mapping_node *node,
                             uint32_t dims, struct vz_json_writer *w);
+
+/* Does the field's null_value parse as one of its values? The field is settled. */
+enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json value,
+                                   struct vz_error *err);
 
 /* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
 enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);

@@ -27,12 +27,40 @@ static const char *const type_names[] = {
 };
 
 static const char *const foreign_types[] = {
-    "aggregate_metric_double", "annotated_text", "completion", "constant_keyword",
-    "counted_keyword", "date_nanos", "date_range", "double_range", "flattened", "float_range",
-    "geo_shape", "histogram", "integer_range", "ip", "ip_range", "join", "long_range",
-    "match_only_text", "murmur3", "passthrough", "percolator", "point", "rank_feature",
-    "rank_features", "rank_vectors", "scaled_float", "search_as_you_type", "semantic",
-    "semantic_text", "shape", "sparse_vector", "token_count", "version", "wildcard",
+    "aggregate_metric_double",
+    "annotated_text",
+    "completion",
+    "constant_keyword",
+    "counted_keyword",
+    "date_nanos",
+    "date_range",
+    "double_range",
+    "flattened",
+    "float_range",
+    "geo_shape",
+    "histogram",
+    "integer_range",
+    "ip",
+    "ip_range",
+    "join",
+    "long_range",
+    "match_only_text",
+    "murmur3",
+    "passthrough",
+    "percolator",
+    "point",
+    "rank_feature",
+    "rank_features",
+    "rank_vectors",
+    "scaled_float",
+    "search_as_you_type",
+    "semantic",
+    "semantic_text",
+    "shape",
+    "sparse_vector",
+    "token_count",
+    "version",
+    "wildcard",
 };
 
 const char *vz_field_type_name(enum vz_field_type type)
@@ -88,7 +116,12 @@ enum vz_status vz_mapping_unsupported(struct vz_error *err, const char *format, 
 /* ---- the table ---------------------------------------------------------------------------- */
 
 enum param_kind {
-    PARAM_BOOL, PARAM_INT, PARAM_STRING, PARAM_STRING_MAP, PARAM_OBJECT, PARAM_ANY,
+    PARAM_BOOL,
+    PARAM_INT,
+    PARAM_STRING,
+    PARAM_STRING_MAP,
+    PARAM_OBJECT,
+    PARAM_ANY,
     PARAM_REFUSED,      /* known to Elasticsearch, not done here */
     PARAM_REFUSED_TRUE, /* may be there when it is false */
     PARAM_VECTOR        /* mapping_vector.c reads it */
@@ -167,8 +200,7 @@ void vz_mapping_param_add(struct vz_mapping *mapping, struct vz_mapping_param **
                           size_t *count, struct vz_slice name, struct vz_json value)
 {
     /* Lists are short and grow rarely: a new array each time keeps the arena simple. */
-    struct vz_mapping_param *grown =
-        vz_arena_alloc(&mapping->arena, (*count + 1) * sizeof *grown);
+    struct vz_mapping_param *grown = vz_arena_alloc(&mapping->arena, (*count + 1) * sizeof *grown);
     if (*count)
         memcpy(grown, *params, *count * sizeof *grown);
     struct vz_buf json = {0};
@@ -202,6 +234,13 @@ static enum vz_status check_string_map(struct vz_slice name, struct vz_json valu
     return VZ_OK;
 }
 
+static bool is_english(struct vz_slice locale)
+{
+    return locale.len == 0 || vz_slice_is(locale, "ROOT") || vz_slice_is(locale, "en") ||
+           vz_slice_starts(locale, "en-") || vz_slice_starts(locale, "en_") ||
+           vz_slice_is(locale, "ENGLISH");
+}
+
 /* The parameters that mean something here, into the public field. */
 static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *node,
                             struct vz_slice name, struct vz_json value, struct vz_error *err)
@@ -215,8 +254,14 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
         field->ignore_malformed = on;
     } else if (vz_slice_is(name, "coerce")) {
         node->coerce = on;
-    } else if (vz_slice_is(name, "ignore_z_value")) {
-        node->ignore_z = on;
+    } else if (vz_slice_is(name, "ignore_z_value") && !on) {
+        return vz_mapping_unsupported(err,
+                                      "[ignore_z_value: false] of field [%.*s] is not "
+                                      "supported",
+                                      (int)field->path.len, field->path.ptr);
+    } else if (vz_slice_is(name, "locale") && !is_english(vz_json_string(value))) {
+        return vz_mapping_unsupported(err, "[locale] of field [%.*s] can only be English",
+                                      (int)field->path.len, field->path.ptr);
     } else if (vz_slice_is(name, "ignore_above")) {
         if (number < 0)
             return vz_mapping_fault(err, "[ignore_above] must be positive, got [%lld]",
@@ -267,10 +312,11 @@ static enum vz_status check_kind(const struct vz_mapping_node *node, const struc
         return VZ_OK;
     case PARAM_STRING:
         if (vz_json_type(value) != VZ_JSON_STRING)
-            return vz_mapping_fault(err, "[%s] on mapper [%.*s] of type [%s] must be a string, got "
-                                    "%s", rule->name, (int)path.len, path.ptr,
-                                    vz_field_type_name(node->field.type),
-                                    vz_json_type_name(value));
+            return vz_mapping_fault(err,
+                                    "[%s] on mapper [%.*s] of type [%s] must be a string, got "
+                                    "%s",
+                                    rule->name, (int)path.len, path.ptr,
+                                    vz_field_type_name(node->field.type), vz_json_type_name(value));
         return VZ_OK;
     case PARAM_STRING_MAP:
         return check_string_map(vz_slice_from(rule->name), value, err);
@@ -299,7 +345,7 @@ static bool is_structure(enum vz_field_type type, struct vz_slice key)
 enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapping_node *node,
                                       struct vz_json definition, struct vz_error *err)
 {
-    node->coerce = node->ignore_z = true;
+    node->coerce = true;
     node->field.indexed = true;
     node->field.enabled = true;
     struct vz_json_iter it = vz_json_iterate(definition);
@@ -318,8 +364,8 @@ enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapp
         if (vz_json_type(value) == VZ_JSON_NULL && rule->kind != PARAM_ANY)
             return vz_mapping_fault(err,
                                     "[%s] on mapper [%.*s] of type [%s] must not have a [null] "
-                                    "value", rule->name, (int)path.len, path.ptr,
-                                    vz_field_type_name(type));
+                                    "value",
+                                    rule->name, (int)path.len, path.ptr, vz_field_type_name(type));
         enum vz_status status = check_kind(node, rule, value, err);
         if (status == VZ_OK)
             status = apply(mapping, node, key, value, err);

@@ -68,8 +68,9 @@ static enum vz_status read_element_type(struct vz_mapping_node *node, struct vz_
     if (vz_slice_is(name, "byte") || vz_slice_is(name, "bit") || vz_slice_is(name, "bfloat16"))
         return vz_mapping_unsupported(err,
                                       "element_type [%.*s] of field [%.*s] is not supported yet; "
-                                      "[float] is", (int)name.len, name.ptr,
-                                      (int)node->field.path.len, node->field.path.ptr);
+                                      "[float] is",
+                                      (int)name.len, name.ptr, (int)node->field.path.len,
+                                      node->field.path.ptr);
     return vz_mapping_fault(err, "invalid element_type [%.*s]; available types are [float]",
                             (int)name.len, name.ptr);
 }
@@ -105,8 +106,10 @@ static enum vz_status read_count(struct vz_json options, const char *name, int64
     if (!vz_json_get(options, name, &value))
         return VZ_OK;
     if (!vz_json_as_int(value, &number) || number < 1 || number > max)
-        return vz_mapping_fault(err, "[%s] of [index_options] must be an integer in the range "
-                                     "[1, %lld]", name, (long long)max);
+        return vz_mapping_fault(err,
+                                "[%s] of [index_options] must be an integer in the range "
+                                "[1, %lld]",
+                                name, (long long)max);
     *out = (uint32_t)number;
     return VZ_OK;
 }
@@ -128,8 +131,9 @@ static enum vz_status read_quantizing(struct vz_mapping *mapping, struct vz_mapp
     double number;
     if (vz_json_get(options, "confidence_interval", &value)) {
         if (!kind->quantized || vz_slice_starts(vz_slice_from(kind->name), "bbq"))
-            return vz_mapping_fault(err, "Mapping definition for [%.*s] has unsupported "
-                                         "parameters:  [confidence_interval]",
+            return vz_mapping_fault(err,
+                                    "Mapping definition for [%.*s] has unsupported "
+                                    "parameters:  [confidence_interval]",
                                     (int)node->field.path.len, node->field.path.ptr);
         if (!vz_json_as_double(value, &number) || (number != 0 && (number < 0.9 || number > 1)))
             return vz_mapping_fault(
@@ -139,8 +143,9 @@ static enum vz_status read_quantizing(struct vz_mapping *mapping, struct vz_mapp
     }
     if (vz_json_get(options, "rescore_vector", &value)) {
         if (!kind->quantized)
-            return vz_mapping_fault(err, "Mapping definition for [%.*s] has unsupported "
-                                         "parameters:  [rescore_vector]",
+            return vz_mapping_fault(err,
+                                    "Mapping definition for [%.*s] has unsupported "
+                                    "parameters:  [rescore_vector]",
                                     (int)node->field.path.len, node->field.path.ptr);
         if (vz_json_type(value) != VZ_JSON_OBJECT ||
             !vz_json_get(value, "oversample", &oversample) ||
@@ -172,8 +177,9 @@ static enum vz_status check_option_names(const struct vz_mapping_node *node,
         struct vz_buf text = {0};
         vz_json_print(value, &text);
         shown = vz_buf_slice(&text);
-        vz_mapping_fault(err, "Mapping definition for [%.*s] has unsupported parameters:  "
-                              "[%.*s : %.*s]",
+        vz_mapping_fault(err,
+                         "Mapping definition for [%.*s] has unsupported parameters:  "
+                         "[%.*s : %.*s]",
                          (int)node->field.path.len, node->field.path.ptr, (int)key.len, key.ptr,
                          (int)VZ_MIN(shown.len, (size_t)60), shown.ptr);
         vz_buf_deinit(&text);
@@ -200,9 +206,10 @@ static enum vz_status read_options(struct vz_mapping *mapping, struct vz_mapping
         struct vz_slice name = vz_json_string(value);
         at = find_kind(name);
         if (at == VZ_COUNT_OF(index_kinds))
-            return vz_mapping_fault(err, "Unknown vector index options type [%.*s] for field "
-                                         "[%.*s]", (int)name.len, name.ptr, (int)field->path.len,
-                                    field->path.ptr);
+            return vz_mapping_fault(err,
+                                    "Unknown vector index options type [%.*s] for field "
+                                    "[%.*s]",
+                                    (int)name.len, name.ptr, (int)field->path.len, field->path.ptr);
         enum vz_status status = check_option_names(node, &index_kinds[at], options, err);
         if (status == VZ_OK)
             status = read_count(options, "m", 512, &field->m, err);
@@ -296,8 +303,8 @@ enum vz_status vz_mapping_check_vector_update(const struct vz_mapping_node *from
                         vz_similarity_name(new->similarity), err);
     bool upgraded = find_kind(new->index_type) >= find_kind(old->index_type);
     /* A graph's m and ef are those it was built with: only a field without one takes new ones. */
-    bool same_graph = old->flat || (old->m == new->m &&
-                                    old->ef_construction == new->ef_construction);
+    bool same_graph =
+        old->flat || (old->m == new->m && old->ef_construction == new->ef_construction);
     if (upgraded && same_graph)
         return VZ_OK;
     describe_options(old, a, sizeof a);

@@ -108,25 +108,44 @@ static void formats(void **state)
 static void refused(void **state)
 {
     static const char *const cases[][2] = {
-        {"", ""}, {"", "x"}, {"", "2024-13-01"}, {"", "2023-02-29"}, {"", "2024-00-01"},
-        {"", "2024-05-32"}, {"", "2024-05-06T25:00:00"}, {"", "2024-05-06T07:60"},
-        {"", "2024-05-06T07:08:60"}, {"", "2024-5-6"}, {"", "2024-05-06 07:08"},
-        {"", "2024-05-06T07:08:09.1234567890Z"}, {"", "2024-05-06T07:08:09+19:00"},
-        {"", "2024-05-06Z"}, {"", "24-05-06"}, {"", "now"}, {"", "99999999999999999999"},
-        {"", "2024-05-06T07:08:09ZZ"}, {"", "--1"}, {"", "2024-05-06T07:08:"},
-        {"epoch_millis", "2024-05-06"}, {"epoch_second", "9999999999999999999"},
-        {"epoch_second", "999999999999999999"}, {"strict_date", "2024-5-6"},
-        {"basic_date", "2024056"}, {"yyyy-MM-dd", "2024-05-06T"}, {"yyyy-MM-dd", "2024-05"},
-        {"dd/MMM/yyyy", "06/Mai/2024"}, {"hh a", "13 AM"}, {"ordinal_date", "2023-366"},
+        {"", ""},
+        {"", "x"},
+        {"", "2024-13-01"},
+        {"", "2023-02-29"},
+        {"", "2024-00-01"},
+        {"", "2024-05-32"},
+        {"", "2024-05-06T25:00:00"},
+        {"", "2024-05-06T07:60"},
+        {"", "2024-05-06T07:08:60"},
+        {"", "2024-5-6"},
+        {"", "2024-05-06 07:08"},
+        {"", "2024-05-06T07:08:09.1234567890Z"},
+        {"", "2024-05-06T07:08:09+19:00"},
+        {"", "2024-05-06Z"},
+        {"", "24-05-06"},
+        {"", "now"},
+        {"", "99999999999999999999"},
+        {"", "2024-05-06T07:08:09ZZ"},
+        {"", "--1"},
+        {"", "2024-05-06T07:08:"},
+        {"epoch_millis", "2024-05-06"},
+        {"epoch_second", "9999999999999999999"},
+        {"epoch_second", "999999999999999999"},
+        {"strict_date", "2024-5-6"},
+        {"basic_date", "2024056"},
+        {"yyyy-MM-dd", "2024-05-06T"},
+        {"yyyy-MM-dd", "2024-05"},
+        {"dd/MMM/yyyy", "06/Mai/2024"},
+        {"hh a", "13 AM"},
+        {"ordinal_date", "2023-366"},
         {"strict_date_time", "2024-05-06T07:08:09Z"},
     };
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         int64_t ms;
         struct vz_error err = {0};
-        enum vz_status status = vz_date_parse(vz_slice_from(cases[i][0]),
-                                              vz_slice_from(cases[i][1]), false, false, 0, &ms,
-                                              &err);
+        enum vz_status status = vz_date_parse(
+            vz_slice_from(cases[i][0]), vz_slice_from(cases[i][1]), false, false, 0, &ms, &err);
         if (status != VZ_BAD_ARGUMENT)
             print_message("format [%s] text [%s] was taken\n", cases[i][0], cases[i][1]);
         assert_int_equal(status, VZ_BAD_ARGUMENT);
@@ -181,9 +200,17 @@ static void math(void **state)
         {"", "1714979289123", 2024, 5, 6, 7, 8, 9, 123},
         {"dd.MM.yyyy", "06.05.2024", 2024, 5, 6, 23, 59, 59, 999},
     };
-    static const char *const bad[] = {"now+", "now+1", "now*1d", "now/2d", "now-1x", "now1d",
-                                      "2024-01-01||+1", "2024-01-01||now", "||+1d",
-                                      "now+999999999999999999y", "now+999999999999999999d"};
+    static const char *const bad[] = {"now+",
+                                      "now+1",
+                                      "now*1d",
+                                      "now/2d",
+                                      "now-1x",
+                                      "now1d",
+                                      "2024-01-01||+1",
+                                      "2024-01-01||now",
+                                      "||+1d",
+                                      "now+999999999999999999y",
+                                      "now+999999999999999999d"};
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(down); i++)
         check_case(&down[i], true, false);
@@ -192,8 +219,8 @@ static void math(void **state)
     for (size_t i = 0; i < VZ_COUNT_OF(bad); i++) {
         int64_t ms;
         struct vz_error err = {0};
-        enum vz_status status = vz_date_parse((struct vz_slice){0}, vz_slice_from(bad[i]), true,
-                                              false, 0, &ms, &err);
+        enum vz_status status =
+            vz_date_parse((struct vz_slice){0}, vz_slice_from(bad[i]), true, false, 0, &ms, &err);
         if (status != VZ_BAD_ARGUMENT)
             print_message("[%s] was taken\n", bad[i]);
         assert_int_equal(status, VZ_BAD_ARGUMENT);
@@ -226,9 +253,13 @@ static void printing(void **state)
 
 static void any_printed_date_is_read_back(void **state)
 {
-    static const char *const list[] = {"", "strict_date_time", "basic_date_time",
-                                       "yyyy-MM-dd HH:mm:ss.SSS", "EEE, d MMM yyyy HH:mm:ss.SSS X",
-                                       "epoch_millis", "hh:mm:ss.SSS a yyyy/DDD"};
+    static const char *const list[] = {"",
+                                       "strict_date_time",
+                                       "basic_date_time",
+                                       "yyyy-MM-dd HH:mm:ss.SSS",
+                                       "EEE, d MMM yyyy HH:mm:ss.SSS X",
+                                       "epoch_millis",
+                                       "hh:mm:ss.SSS a yyyy/DDD"};
     uint64_t seed = 42;
     (void)state;
     print_message("seed %llu\n", (unsigned long long)seed);

@@ -87,8 +87,8 @@ static struct parsed parse(const struct vz_mapping *mapping, const char *text)
 {
     struct parsed p = {0};
     p.text = json_text(text);
-    p.status = vz_document_parse(mapping, VZ_SLICE("7"), vz_slice_from(p.text), &p.arena, &p.doc,
-                                 &p.err);
+    p.status =
+        vz_document_parse(mapping, VZ_SLICE("7"), vz_slice_from(p.text), &p.arena, &p.doc, &p.err);
     return p;
 }
 
@@ -171,47 +171,97 @@ static const char all_types[] =
 static void coercions(void **state)
 {
     static const char *const cases[][2] = {
-        {"{'l':5}", "l=5"}, {"{'l':-9223372036854775808}", "l=-9223372036854775808"},
-        {"{'l':9223372036854775807}", "l=9223372036854775807"}, {"{'l':'42'}", "l=42"},
-        {"{'l':'9223372036854775807'}", "l=9223372036854775807"}, {"{'l':1.0}", "l=1"},
-        {"{'l':1.9}", "l=1"}, {"{'l':-1.9}", "l=-1"}, {"{'l':'1.9'}", "l=1"},
-        {"{'l':1e3}", "l=1000"}, {"{'l':'1e3'}", "l=1000"}, {"{'l':''}", ""}, {"{'l':null}", ""},
-        {"{'l':[1,'2',[3.0]]}", "l=1 l=2 l=3"}, {"{'l':[]}", ""}, {"{'l':[null,4]}", "l=4"},
-        {"{'i':2147483647}", "i=2147483647"}, {"{'s':-32768}", "s=-32768"}, {"{'b':127}", "b=127"},
+        {"{'l':5}", "l=5"},
+        {"{'l':-9223372036854775808}", "l=-9223372036854775808"},
+        {"{'l':9223372036854775807}", "l=9223372036854775807"},
+        {"{'l':'42'}", "l=42"},
+        {"{'l':'9223372036854775807'}", "l=9223372036854775807"},
+        {"{'l':1.0}", "l=1"},
+        {"{'l':1.9}", "l=1"},
+        {"{'l':-1.9}", "l=-1"},
+        {"{'l':'1.9'}", "l=1"},
+        {"{'l':1e3}", "l=1000"},
+        {"{'l':'1e3'}", "l=1000"},
+        {"{'l':''}", ""},
+        {"{'l':null}", ""},
+        {"{'l':[1,'2',[3.0]]}", "l=1 l=2 l=3"},
+        {"{'l':[]}", ""},
+        {"{'l':[null,4]}", "l=4"},
+        {"{'i':2147483647}", "i=2147483647"},
+        {"{'s':-32768}", "s=-32768"},
+        {"{'b':127}", "b=127"},
         {"{'ul':0}", "ul=-9223372036854775808"},
         {"{'ul':18446744073709551615}", "ul=9223372036854775807"},
         {"{'ul':'18446744073709551615'}", "ul=9223372036854775807"},
-        {"{'d':1.5}", "d=1.5"}, {"{'d':'1.5'}", "d=1.5"}, {"{'d':3}", "d=3"}, {"{'d':-0.0}", "d=0"},
-        {"{'d':18446744073709551615}", "d=1.84467441e+19"}, {"{'d':' 2 '}", "d=2"},
-        {"{'f':0.1}", "f=0.100000001"}, {"{'f':16777217}", "f=16777216"},
-        {"{'h':0.1}", "h=0.0999755859"}, {"{'h':65504}", "h=65504"}, {"{'h':1e-9}", "h=0"},
-        {"{'bo':true}", "bo=1"}, {"{'bo':'true'}", "bo=1"}, {"{'bo':'false'}", "bo=0"},
-        {"{'bo':''}", "bo=0"}, {"{'bo':[false,true]}", "bo=0 bo=1"},
-        {"{'k':'abc'}", "k=abc"}, {"{'k':'abcdef'}", ""}, {"{'k':1.0}", "k=1.0"},
-        {"{'k':1e2}", "k=1e2"}, {"{'k':true}", "k=true"}, {"{'k':''}", "k="},
+        {"{'d':1.5}", "d=1.5"},
+        {"{'d':'1.5'}", "d=1.5"},
+        {"{'d':3}", "d=3"},
+        {"{'d':-0.0}", "d=0"},
+        {"{'d':18446744073709551615}", "d=1.84467441e+19"},
+        {"{'d':' 2 '}", "d=2"},
+        {"{'f':0.1}", "f=0.100000001"},
+        {"{'f':16777217}", "f=16777216"},
+        {"{'h':0.1}", "h=0.0999755859"},
+        {"{'h':65504}", "h=65504"},
+        {"{'h':1e-9}", "h=0"},
+        {"{'bo':true}", "bo=1"},
+        {"{'bo':'true'}", "bo=1"},
+        {"{'bo':'false'}", "bo=0"},
+        {"{'bo':''}", "bo=0"},
+        {"{'bo':[false,true]}", "bo=0 bo=1"},
+        {"{'k':'abc'}", "k=abc"},
+        {"{'k':'abcdef'}", ""},
+        {"{'k':1.0}", "k=1.0"},
+        {"{'k':1e2}", "k=1e2"},
+        {"{'k':true}", "k=true"},
+        {"{'k':''}", "k="},
         {"{'k':'\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4\xC3\xB6'}", "k=\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4"
-                                                            "\xC3\xB6"},
-        {"{'k':'a\\u0062\\n'}", "k=ab\n"}, {"{'k':['b','a','b']}", "k=b k=a k=b"},
-        {"{'t':'hello'}", "t=yes t.raw=hello"}, {"{'t':'12'}", "t=yes t.raw=12 t.n=12"},
-        {"{'t':['a','b']}", "t=yes t.raw=a t.raw=b"}, {"{'t':5}", "t=yes t.raw=5 t.n=5"},
-        {"{'da':'1970-01-01T00:00:01Z'}", "da=1000"}, {"{'da':10000}", "da=10000"}, {"{'da':1970}", "da=0"}, /* four digits are a year */
-        {"{'da':'1970-01-01'}", "da=0"}, {"{'da':1714979289123}", "da=1714979289123"},
-        {"{'da':-5}", "da=-5"}, {"{'da':['1970','1971']}", "da=0 da=31536000000"},
+                                                             "\xC3\xB6"},
+        {"{'k':'a\\u0062\\n'}", "k=ab\n"},
+        {"{'k':['b','a','b']}", "k=b k=a k=b"},
+        {"{'t':'hello'}", "t=yes t.raw=hello"},
+        {"{'t':'12'}", "t=yes t.raw=12 t.n=12"},
+        {"{'t':['a','b']}", "t=yes t.raw=a t.raw=b"},
+        {"{'t':5}", "t=yes t.raw=5 t.n=5"},
+        {"{'da':'1970-01-01T00:00:01Z'}", "da=1000"},
+        {"{'da':10000}", "da=10000"},
+        {"{'da':1970}", "da=0"}, /* four digits are a year */
+        {"{'da':'1970-01-01'}", "da=0"},
+        {"{'da':1714979289123}", "da=1714979289123"},
+        {"{'da':-5}", "da=-5"},
+        {"{'da':['1970','1971']}", "da=0 da=31536000000"},
         {"{'dd':'02.01.1970'}", "dd=86400000"},
-        {"{'nul':null}", "nul=NONE"}, {"{'nul':[null,'x']}", "nul=NONE nul=x"},
-        {"{'nuli':null}", "nuli=-7"}, {"{'nuli':''}", "nuli=-7"}, {"{'nulg':null}", "nulg=1,2"},
-        {"{'lax':'abc','l':1}", "l=1"}, {"{'lax':{'a':1}}", ""}, {"{'lax':['x',3]}", "lax=3"},
-        {"{'lax':99999999999}", ""}, {"{'strict':5}", "strict=5"}, {"{'strict':5.0}", "strict=5"},
-        {"{'nod':5}", "nod=yes"}, {"{'nod':[5,6]}", "nod=yes"}, {"{'bin':'aGVsbG8='}", ""},
-        {"{'o':{'x':1,'y':'a'}}", "o.x=1 o.y=a"}, {"{'o':[{'x':1},{'x':2},null]}", "o.x=1 o.x=2"},
-        {"{'o.x':1}", "o.x=1"}, {"{'o':{'y':'a','x':1}}", "o.x=1 o.y=a"}, {"{'o':null}", ""},
-        {"{'o':[]}", ""}, {"{'o':{}}", ""}, {"{'o':[[{'x':1}],{'x':2}]}", "o.x=1 o.x=2"},
+        {"{'nul':null}", "nul=NONE"},
+        {"{'nul':[null,'x']}", "nul=NONE nul=x"},
+        {"{'nuli':null}", "nuli=-7"},
+        {"{'nuli':''}", "nuli=-7"},
+        {"{'nulg':null}", "nulg=1,2"},
+        {"{'lax':'abc','l':1}", "l=1"},
+        {"{'lax':{'a':1}}", ""},
+        {"{'lax':['x',3]}", "lax=3"},
+        {"{'lax':99999999999}", ""},
+        {"{'strict':5}", "strict=5"},
+        {"{'strict':5.0}", "strict=5"},
+        {"{'nod':5}", "nod=yes"},
+        {"{'nod':[5,6]}", "nod=yes"},
+        {"{'bin':'aGVsbG8='}", ""},
+        {"{'o':{'x':1,'y':'a'}}", "o.x=1 o.y=a"},
+        {"{'o':[{'x':1},{'x':2},null]}", "o.x=1 o.x=2"},
+        {"{'o.x':1}", "o.x=1"},
+        {"{'o':{'y':'a','x':1}}", "o.x=1 o.y=a"},
+        {"{'o':null}", ""},
+        {"{'o':[]}", ""},
+        {"{'o':{}}", ""},
+        {"{'o':[[{'x':1}],{'x':2}]}", "o.x=1 o.x=2"},
         {"{'o.x':1,'o':{'x':2}}", "o.x=1 o.x=2"},
-        {"{'off':{'any':[1,{'thing':'}]'}]}}", ""}, {"{'off':5}", ""},
+        {"{'off':{'any':[1,{'thing':'}]'}]}}", ""},
+        {"{'off':5}", ""},
         {"{'off.deep.er':5,'l':1}", "l=1"},
         {"{'n':[{'x':1,'z':'q'},{'x':2}]}", ""},
         {"{'l':1,'i':2,'l2':3}", NULL},
-        {" { 'l' : 1 , 'k' : 'a' } ", "k=a l=1"}, {"{}", ""}, {"\xEF\xBB\xBF{'l':1}", NULL},
+        {" { 'l' : 1 , 'k' : 'a' } ", "k=a l=1"},
+        {"{}", ""},
+        {"\xEF\xBB\xBF{'l':1}", NULL},
         {"{'o':{'x':[1,2]},'l':[3],'k':'z','o.y':['q','r']}", "k=z l=3 o.x=1 o.x=2 o.y=q o.y=r"},
     };
     struct vz_mapping *m = mapping_of(all_types);
@@ -228,30 +278,42 @@ static void geo_points(void **state)
     static const char *const good[][2] = {
         {"{'g':{'lat':41.12,'lon':-71.34}}", "g=41.12,-71.34"},
         {"{'g':{'lon':'-71.34','lat':'41.12'}}", "g=41.12,-71.34"},
-        {"{'g':[-71.34,41.12]}", "g=41.12,-71.34"}, {"{'g':[-71.34,41.12,9]}", "g=41.12,-71.34"},
-        {"{'g':'41.12,-71.34'}", "g=41.12,-71.34"}, {"{'g':' 41.12 , -71.34 '}", "g=41.12,-71.34"},
+        {"{'g':[-71.34,41.12]}", "g=41.12,-71.34"},
+        {"{'g':[-71.34,41.12,9]}", "g=41.12,-71.34"},
+        {"{'g':'41.12,-71.34'}", "g=41.12,-71.34"},
+        {"{'g':' 41.12 , -71.34 '}", "g=41.12,-71.34"},
         {"{'g':'POINT (-71.34 41.12)'}", "g=41.12,-71.34"},
         {"{'g':'point(-71.34   41.12)'}", "g=41.12,-71.34"},
         {"{'g':{'type':'Point','coordinates':[-71.34,41.12]}}", "g=41.12,-71.34"},
-        {"{'g':'drm3btev3e86'}", "g=41.12,-71.34"}, {"{'g':{'geohash':'drm3btev3e86'}}",
-                                                     "g=41.12,-71.34"},
-        {"{'g':[[1,2],[3,4]]}", "g=2,1 g=4,3"}, {"{'g':['1,2',{'lat':3,'lon':4}]}", "g=1,2 g=3,4"},
-        {"{'g':null}", ""}, {"{'g':[]}", ""}, {"{'g':'0,0'}", "g=0,0"},
+        {"{'g':'drm3btev3e86'}", "g=41.12,-71.34"},
+        {"{'g':{'geohash':'drm3btev3e86'}}", "g=41.12,-71.34"},
+        {"{'g':[[1,2],[3,4]]}", "g=2,1 g=4,3"},
+        {"{'g':['1,2',{'lat':3,'lon':4}]}", "g=1,2 g=3,4"},
+        {"{'g':null}", ""},
+        {"{'g':[]}", ""},
+        {"{'g':'0,0'}", "g=0,0"},
         {"{'g':{'lat':90,'lon':180}}", "g=90,180"},
     };
     static const char *const bad[][2] = {
         {"{'g':'91,0'}", "illegal latitude value [91]"},
         {"{'g':{'lat':0,'lon':181}}", "illegal longitude value [181]"},
-        {"{'g':{'lat':1}}", "field [lon] missing"}, {"{'g':{'lon':1}}", "field [lat] missing"},
-        {"{'g':{}}", "field must be either"}, {"{'g':'hello world'}", "failed to parse geo point"},
-        {"{'g':''}", "failed to parse geo point"}, {"{'g':[1]}", "needs [lon, lat]"},
-        {"{'g':[1,2,3,4]}", "does not accept > 3"}, {"{'g':[1,'x']}", "numeric value expected"},
-        {"{'g':5}", "geo_point expected"}, {"{'g':true}", "geo_point expected"},
-        {"{'g':'POINT (1)'}", "failed to parse geo point"}, {"{'g':'POINT 1 2'}", "failed"},
+        {"{'g':{'lat':1}}", "field [lon] missing"},
+        {"{'g':{'lon':1}}", "field [lat] missing"},
+        {"{'g':{}}", "field must be either"},
+        {"{'g':'hello world'}", "failed to parse geo point"},
+        {"{'g':''}", "failed to parse geo point"},
+        {"{'g':[1]}", "needs [lon, lat]"},
+        {"{'g':[1,2,3,4]}", "does not accept > 3"},
+        {"{'g':[1,'x']}", "numeric value expected"},
+        {"{'g':5}", "geo_point expected"},
+        {"{'g':true}", "geo_point expected"},
+        {"{'g':'POINT (1)'}", "failed to parse geo point"},
+        {"{'g':'POINT 1 2'}", "failed"},
         {"{'g':{'type':'Polygon','coordinates':[1,2]}}", "can only be 'Point'"},
         {"{'g':{'type':'Point','coordinates':3}}", "must be an array"},
         {"{'g':{'lat':'x','lon':1}}", "[lat] must be a valid double value"},
-        {"{'g':'1,2,x'}", "failed to parse geo point"}, {"{'g':'NaN,1'}", "failed"},
+        {"{'g':'1,2,x'}", "failed to parse geo point"},
+        {"{'g':'NaN,1'}", "failed"},
     };
     struct vz_mapping *m = mapping_of(all_types);
     (void)state;
@@ -269,11 +331,14 @@ static void value_errors(void **state)
     static const struct {
         const char *text, *message, *cause;
     } cases[] = {
-        {"{'f':'abc'}", "[1:6] failed to parse field [f] of type [float] in document with id '7'. "
-                        "Preview of field's value: 'abc'", "For input string: \"abc\""},
+        {"{'f':'abc'}",
+         "[1:6] failed to parse field [f] of type [float] in document with id '7'. "
+         "Preview of field's value: 'abc'",
+         "For input string: \"abc\""},
         {"{\n  'l': 'x'}", "[2:8] failed to parse field [l]", "For input string: \"x\""},
         {"{'l':'0x10'}", "of type [long]", "For input string"},
-        {"{'l':true}", "Preview of field's value: 'true'", "Current token (VALUE_TRUE) not numeric"},
+        {"{'l':true}", "Preview of field's value: 'true'",
+         "Current token (VALUE_TRUE) not numeric"},
         {"{'l':{}}", "Preview of field's value: '{}'", "Can't get text on a START_OBJECT"},
         {"{'l':9223372036854775808}", "[l]", "is out of range for a long"},
         {"{'l':1e30}", "[l]", "Value [1e30] is out of range for a long"},
@@ -289,7 +354,8 @@ static void value_errors(void **state)
         {"{'h':65536}", "[h]", "[half_float] supports only finite values"},
         {"{'d':'NaN'}", "[d]", "[double] supports only finite values, but got [NaN]"},
         {"{'d':'Infinity'}", "[d]", "supports only finite values"},
-        {"{'d':'1.5.2'}", "[d]", "For input string"}, {"{'d':'1e'}", "[d]", "For input string"},
+        {"{'d':'1.5.2'}", "[d]", "For input string"},
+        {"{'d':'1e'}", "[d]", "For input string"},
         {"{'bo':'yes'}", "[bo] of type [boolean]",
          "Failed to parse value [yes] as only [true] or [false] are allowed."},
         {"{'bo':1}", "[bo]", "Failed to parse value [1] as only"},
@@ -300,11 +366,14 @@ static void value_errors(void **state)
         {"{'dd':'2024-01-01'}", "[dd]", "with format [dd.MM.yyyy]"},
         {"{'strict':'5'}", "[strict]", "Integer value passed as String"},
         {"{'strict':5.5}", "[strict]", "5.5 cannot be converted to Integer without data loss"},
-        {"{'bin':5}", "[bin]", "base64"}, {"{'bin':'a*b'}", "[bin]", "Illegal character '*'"},
+        {"{'bin':5}", "[bin]", "base64"},
+        {"{'bin':'a*b'}", "[bin]", "Illegal character '*'"},
         {"{'k':{'a':1}}", "[k]", "START_OBJECT"},
         {"{'n':{'x':'bad'}}", "[n.x] of type [long]", "For input string"},
-        {"{'o':5}", "object mapping for [o] tried to parse field [o] as object, but found a "
-                    "concrete value", NULL},
+        {"{'o':5}",
+         "object mapping for [o] tried to parse field [o] as object, but found a "
+         "concrete value",
+         NULL},
         {"{'o':[{'x':1},2]}", "object mapping for [o]", NULL},
         {"{'al':'x'}", "Cannot write to a field alias [al].", NULL},
         {"{'t.raw':'x'}", "Existing mapping for [t] must be of type object but found [text].",
@@ -313,9 +382,9 @@ static void value_errors(void **state)
         {"{'o':{'x':1,'y':2,'x':3}}", "Duplicate field 'x'", NULL},
         {"{'':1}", "Field name cannot be an empty string", NULL},
         {"{'  ':1}", "Field name cannot contain only whitespace: [  ]", NULL},
-        {"{'.l':1}", "starting or ending with a [.] makes object resolution ambiguous: [.l]",
-         NULL},
-        {"{'l.':1}", "ambiguous: [l.]", NULL}, {"{'o..x':1}", "ambiguous: [o..x]", NULL},
+        {"{'.l':1}", "starting or ending with a [.] makes object resolution ambiguous: [.l]", NULL},
+        {"{'l.':1}", "ambiguous: [l.]", NULL},
+        {"{'o..x':1}", "ambiguous: [o..x]", NULL},
         {"{'_id':'1'}", "failed to parse field [_id] of type [_id] in document with id '7'.",
          "Field [_id] is a metadata field and cannot be added inside a document."},
         {"[1]", "[1:1] failed to parse: Malformed content, must start with an object", NULL},
@@ -384,7 +453,10 @@ static void dynamic_fields(void **state)
         {"{'a':1}", "{'properties':{'a':{'type':'long'}}}"},
         {"{'a':1.5}", "{'properties':{'a':{'type':'float'}}}"},
         {"{'a':true}", "{'properties':{'a':{'type':'boolean'}}}"},
-        {"{'a':null}", ""}, {"{'a':[]}", ""}, {"{'a':[null]}", ""}, {"{'a':[[],[null]]}", ""},
+        {"{'a':null}", ""},
+        {"{'a':[]}", ""},
+        {"{'a':[null]}", ""},
+        {"{'a':[[],[null]]}", ""},
         {"{'a':[null,1]}", "{'properties':{'a':{'type':'long'}}}"},
         {"{'a':[1,2.5,'3']}", "{'properties':{'a':{'type':'long'}}}"},
         {"{'a':'2024-05-06'}", "{'properties':{'a':{'type':'date'}}}"},
@@ -399,8 +471,7 @@ static void dynamic_fields(void **state)
          "{'properties':{'a.b.c':{'type':'long'},'a.d':" STRING_FIELD "}}"},
         {"{'a':{}}", "{'properties':{'a':{'type':'object'}}}"},
         {"{'a':[{'b':1},{'b':'x2','c':2}]}", NULL},
-        {"{'a':[{'b':1},{'c':2}]}",
-         "{'properties':{'a.b':{'type':'long'},'a.c':{'type':'long'}}}"},
+        {"{'a':[{'b':1},{'c':2}]}", "{'properties':{'a.b':{'type':'long'},'a.c':{'type':'long'}}}"},
         {"{'a.b':1,'a.c':2}", "{'properties':{'a.b':{'type':'long'},'a.c':{'type':'long'}}}"},
         {"{'o':{'y':1}}", "{'properties':{'o.y':{'type':'long'}}}"},
         {"{'o.y.z':1}", "{'properties':{'o.y.z':{'type':'long'}}}"},
@@ -435,7 +506,8 @@ static void dynamic_off_and_strict(void **state)
     (void)state;
     expect_error(m, "{'x':1}", VZ_STRICT_MAPPING,
                  "[1:6] mapping set to strict, dynamic introduction of [x] within [_doc] is not "
-                 "allowed", NULL);
+                 "allowed",
+                 NULL);
     expect_error(m, "{'x':null}", VZ_STRICT_MAPPING, "introduction of [x] within [_doc]", NULL);
     expect_error(m, "{'x':{'y':1}}", VZ_STRICT_MAPPING, "introduction of [x] within [_doc]", NULL);
     expect_error(m, "{'x.y':1}", VZ_STRICT_MAPPING, "introduction of [x] within [_doc]", NULL);
@@ -500,7 +572,8 @@ static void the_first_vector_sets_the_dims(void **state)
                       "{'properties':{'n.v':{'type':'dense_vector','dims':2,'index':false}}}");
     expect_error(m, "{'o':{'v':[]}}", VZ_BAD_DOCUMENT,
                  "The number of dimensions of field [o.v] should be in the range [1, 4096] but was "
-                 "[0]", NULL);
+                 "[0]",
+                 NULL);
     struct vz_buf text = {0};
     vz_buf_append_str(&text, "{'o':{'v':");
     float_array(&text, 4097, true);
@@ -657,11 +730,16 @@ static void vector_errors(void **state)
         {"{'d':[1,2,0.5]}", "field [d]: The [dot_product] similarity can only be used with "
                             "unit-length vectors. Preview of invalid vector: [1.0, 2.0, 0.5]"},
         {"{'l':[1e30,1,1]}", "NaN or Infinite magnitude detected"},
-        {"{'c':[1,1e39,1]}", "field [c]"}, {"{'c':['1',2,3]}", "field [c]"},
-        {"{'c':[1,null,3]}", "field [c]"}, {"{'c':[1,[2],3]}", "field [c]"},
-        {"{'c':[[1,2,3]]}", "field [c]"}, {"{'c':[{'a':1},2,3]}", "field [c]"},
+        {"{'c':[1,1e39,1]}", "field [c]"},
+        {"{'c':['1',2,3]}", "field [c]"},
+        {"{'c':[1,null,3]}", "field [c]"},
+        {"{'c':[1,[2],3]}", "field [c]"},
+        {"{'c':[[1,2,3]]}", "field [c]"},
+        {"{'c':[{'a':1},2,3]}", "field [c]"},
         {"{'c':'x'}", "The [dense_vector] field [c] must be an array of numbers, got string"},
-        {"{'c':5}", "got number"}, {"{'c':{'a':1}}", "got object"}, {"{'c':true}", "got boolean"},
+        {"{'c':5}", "got number"},
+        {"{'c':{'a':1}}", "got object"},
+        {"{'c':true}", "got boolean"},
         {"{'o':[{'c':[1,2]},{'c':[3,4]}]}", "Field [o.c] of type [dense_vector] doesn't support "
                                             "indexing multiple values for the same field in the "
                                             "same document"},
@@ -689,8 +767,8 @@ static bool query_value(const struct vz_mapping *m, const char *path, const char
     char *json = json_text(text);
     *err = (struct vz_error){0};
     assert_int_equal(vz_json_parse(vz_slice_from(json), &doc, &root, err), VZ_OK);
-    enum vz_status status = vz_value_parse(vz_mapping_find(m, vz_slice_from(path)), root, round_up,
-                                           arena, value, err);
+    enum vz_status status =
+        vz_value_parse(vz_mapping_find(m, vz_slice_from(path)), root, round_up, arena, value, err);
     vz_json_free(doc);
     free(json);
     assert_true(status == err->status);
@@ -704,13 +782,23 @@ static void query_values(void **state)
         bool round_up;
         int64_t want;
     } integers[] = {
-        {"l", "5", false, 5}, {"l", "'5'", false, 5}, {"l", "1.5", true, 1},
-        {"l", "1.5", false, 2}, {"l", "-1.5", true, -2}, {"l", "-1.5", false, -1},
-        {"l", "1e30", false, INT64_MAX}, {"l", "-1e30", false, INT64_MIN},
-        {"b", "1000", false, 1000}, {"bo", "true", false, 1}, {"bo", "'false'", false, 0},
-        {"ul", "-3", false, INT64_MIN}, {"ul", "1e30", false, INT64_MAX},
-        {"da", "'1970-01-02'", false, 86400000}, {"da", "'1970-01-02'", true, 2 * 86400000 - 1},
-        {"da", "'1970-01-02||/M'", false, 0}, {"da", "1714979289123", false, 1714979289123},
+        {"l", "5", false, 5},
+        {"l", "'5'", false, 5},
+        {"l", "1.5", true, 1},
+        {"l", "1.5", false, 2},
+        {"l", "-1.5", true, -2},
+        {"l", "-1.5", false, -1},
+        {"l", "1e30", false, INT64_MAX},
+        {"l", "-1e30", false, INT64_MIN},
+        {"b", "1000", false, 1000},
+        {"bo", "true", false, 1},
+        {"bo", "'false'", false, 0},
+        {"ul", "-3", false, INT64_MIN},
+        {"ul", "1e30", false, INT64_MAX},
+        {"da", "'1970-01-02'", false, 86400000},
+        {"da", "'1970-01-02'", true, 2 * 86400000 - 1},
+        {"da", "'1970-01-02||/M'", false, 0},
+        {"da", "1714979289123", false, 1714979289123},
     };
     struct vz_mapping *m = mapping_of(all_types);
     struct vz_arena arena = {0};
@@ -719,7 +807,8 @@ static void query_values(void **state)
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(integers); i++) {
         if (!query_value(m, integers[i].path, integers[i].text, integers[i].round_up, &arena,
-                         &value, &err) || value.i64 != integers[i].want)
+                         &value, &err) ||
+            value.i64 != integers[i].want)
             fail_msg("%s %s: %s %lld", integers[i].path, integers[i].text, err.text,
                      (long long)value.i64);
     }
@@ -829,8 +918,8 @@ static void mutated_documents(void **state)
         struct vz_arena arena = {0};
         struct vz_document doc;
         struct vz_error err = {0};
-        enum vz_status status = vz_document_parse(m, VZ_SLICE("7"), (struct vz_slice){exact, len},
-                                                  &arena, &doc, &err);
+        enum vz_status status =
+            vz_document_parse(m, VZ_SLICE("7"), (struct vz_slice){exact, len}, &arena, &doc, &err);
         if (status == VZ_OK) {
             taken++;
             check_document(m, &doc);
@@ -856,8 +945,9 @@ static void spaces(struct vz_buf *out, uint64_t *seed)
 
 static void random_value(struct vz_buf *out, uint64_t *seed, int depth)
 {
-    static const char *const atoms[] = {"1", "-2.50", "1E+2", "true", "null", "\"\"", "\"a\\\"]\"",
-                                        "\"\\\\\"", "\"[1,2]\"", "\"\\u005b\"", "[ ]", "{ }"};
+    static const char *const atoms[] = {"1",         "-2.50",       "1E+2",       "true",
+                                        "null",      "\"\"",        "\"a\\\"]\"", "\"\\\\\"",
+                                        "\"[1,2]\"", "\"\\u005b\"", "[ ]",        "{ }"};
     uint64_t pick = vz_rng_next(seed) % (depth > 3 ? 12 : 16);
     if (pick < 12) {
         vz_buf_append_str(out, atoms[pick]);
@@ -881,9 +971,9 @@ static void random_documents_keep_their_bytes(void **state)
 {
     const char *asked = getenv("VIZSLA_SEED");
     uint64_t seed = asked ? strtoull(asked, NULL, 10) : vz_now_ns();
-    struct vz_mapping *m = mapping_of(
-        "{'dynamic':false,'properties':{'n':{'type':'nested','properties':{'v':{'type':"
-        "'dense_vector','dims':4,'similarity':'l2_norm'}}}}}");
+    struct vz_mapping *m =
+        mapping_of("{'dynamic':false,'properties':{'n':{'type':'nested','properties':{'v':{'type':"
+                   "'dense_vector','dims':4,'similarity':'l2_norm'}}}}}");
     (void)state;
     print_message("VIZSLA_SEED=%llu\n", (unsigned long long)seed);
     for (int round = 0; round < 3000; round++) {

@@ -1,4 +1,6 @@
 /* Mappings: what is taken and printed back, merges and their conflicts, limits, disk, names. */
+#include "base/clock.h"
+#include "base/text.h"
 #include "store/mapping.h"
 #include "store/names.h"
 
@@ -110,13 +112,13 @@ static void the_tutorials_mapping(void **state)
               "'exif':{'properties':{'location':{'type':'geo_point'},'date':{'type':'date'}}},"
               "'image_embedding':{'type':'dense_vector','dims':512,'index':true,"
               "'similarity':'cosine'}}}");
-    expect_print(
-        m, "{'properties':{'breed':{'type':'keyword'},'dog_id':{'type':'keyword'},"
-           "'exif':{'properties':{'date':{'type':'date'},'location':{'type':'geo_point'}}},"
-           "'image_embedding':{'type':'dense_vector','dims':512,'index':true,"
-           "'similarity':'cosine','index_options':{'type':'int8_hnsw','m':16,"
-           "'ef_construction':100}},'image_path':{'type':'keyword'},"
-           "'owner_name':{'type':'keyword'}}}");
+    expect_print(m,
+                 "{'properties':{'breed':{'type':'keyword'},'dog_id':{'type':'keyword'},"
+                 "'exif':{'properties':{'date':{'type':'date'},'location':{'type':'geo_point'}}},"
+                 "'image_embedding':{'type':'dense_vector','dims':512,'index':true,"
+                 "'similarity':'cosine','index_options':{'type':'int8_hnsw','m':16,"
+                 "'ef_construction':100}},'image_path':{'type':'keyword'},"
+                 "'owner_name':{'type':'keyword'}}}");
     assert_int_equal(vz_mapping_count(m), 8);
     const struct vz_field *f = vz_mapping_find(m, VZ_SLICE("image_embedding"));
     assert_non_null(f);
@@ -214,12 +216,15 @@ static void columns(void **state)
         const char *type;
         enum vz_column_kind kind;
     } cases[] = {
-        {"keyword", VZ_COLUMN_ORDINAL}, {"text", VZ_COLUMN_PRESENCE}, {"long", VZ_COLUMN_I64},
-        {"integer", VZ_COLUMN_I64}, {"short", VZ_COLUMN_I64}, {"byte", VZ_COLUMN_I64},
-        {"unsigned_long", VZ_COLUMN_I64}, {"double", VZ_COLUMN_F64}, {"float", VZ_COLUMN_F64},
-        {"half_float", VZ_COLUMN_F64}, {"boolean", VZ_COLUMN_I64}, {"date", VZ_COLUMN_I64},
-        {"geo_point", VZ_COLUMN_GEO}, {"dense_vector", VZ_COLUMN_PRESENCE},
-        {"binary", VZ_COLUMN_NONE}, {"object", VZ_COLUMN_NONE}, {"nested", VZ_COLUMN_NONE},
+        {"keyword", VZ_COLUMN_ORDINAL},   {"text", VZ_COLUMN_PRESENCE},
+        {"long", VZ_COLUMN_I64},          {"integer", VZ_COLUMN_I64},
+        {"short", VZ_COLUMN_I64},         {"byte", VZ_COLUMN_I64},
+        {"unsigned_long", VZ_COLUMN_I64}, {"double", VZ_COLUMN_F64},
+        {"float", VZ_COLUMN_F64},         {"half_float", VZ_COLUMN_F64},
+        {"boolean", VZ_COLUMN_I64},       {"date", VZ_COLUMN_I64},
+        {"geo_point", VZ_COLUMN_GEO},     {"dense_vector", VZ_COLUMN_PRESENCE},
+        {"binary", VZ_COLUMN_NONE},       {"object", VZ_COLUMN_NONE},
+        {"nested", VZ_COLUMN_NONE},
     };
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
@@ -297,6 +302,14 @@ static void bad_definitions(void **state)
          VZ_UNSUPPORTED, "within the multi-field [x.a]"},
         {"{'type':'date','format':'yyyy-jj'}", VZ_BAD_MAPPING, "Unknown pattern letter: j"},
         {"{'type':'date','format':'YYYY-ww'}", VZ_UNSUPPORTED, "pattern letter [Y]"},
+        {"{'type':'long','null_value':'x'}", VZ_BAD_MAPPING,
+         "Error parsing [null_value] on field [x]: For input string"},
+        {"{'type':'byte','null_value':200}", VZ_BAD_MAPPING, "out of range for a byte"},
+        {"{'type':'long','null_value':[1]}", VZ_BAD_MAPPING, "Error parsing [null_value]"},
+        {"{'type':'geo_point','null_value':'91,0'}", VZ_BAD_MAPPING, "illegal latitude"},
+        {"{'type':'date','null_value':'soon'}", VZ_BAD_MAPPING, "failed to parse date field"},
+        {"{'type':'date','locale':'de'}", VZ_UNSUPPORTED, "[locale] of field [x]"},
+        {"{'type':'geo_point','ignore_z_value':false}", VZ_UNSUPPORTED, "ignore_z_value"},
         {"{'type':'object','foo':1}", VZ_BAD_MAPPING,
          "Mapping definition for [x] has unsupported parameters:  [foo : 1]"},
         {"{'type':'object','dynamic':'runtime'}", VZ_UNSUPPORTED, "[dynamic: runtime] of [x]"},
@@ -339,9 +352,11 @@ static void bad_definitions(void **state)
         {"{'type':'dense_vector','dims':32,'index_options':{'type':'bbq_hnsw'}}", VZ_BAD_MAPPING,
          "bbq_hnsw does not support dimensions fewer than 64; provided=32"},
         {"{'type':'dense_vector','dims':4,'index_options':{'type':'int8_hnsw',"
-         "'confidence_interval':0.5}}", VZ_BAD_MAPPING, "confidence_interval must be between"},
+         "'confidence_interval':0.5}}",
+         VZ_BAD_MAPPING, "confidence_interval must be between"},
         {"{'type':'dense_vector','dims':4,'index_options':{'type':'int8_hnsw',"
-         "'rescore_vector':{'oversample':20}}}", VZ_BAD_MAPPING, "oversample"},
+         "'rescore_vector':{'oversample':20}}}",
+         VZ_BAD_MAPPING, "oversample"},
     };
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
@@ -410,12 +425,16 @@ static void merges(void **state)
               VZ_BAD_MAPPING, "Cannot update parameter [similarity] from [cosine] to [l2_norm]");
     must_fail(m, "{'properties':{'v':{'type':'dense_vector','dims':8,'index':false}}}",
               VZ_BAD_MAPPING, "Cannot update parameter [index] from [true] to [false]");
-    must_fail(m, "{'properties':{'v':{'type':'dense_vector','dims':8,'index_options':{'type':"
-                 "'hnsw'}}}}", VZ_BAD_MAPPING,
+    must_fail(m,
+              "{'properties':{'v':{'type':'dense_vector','dims':8,'index_options':{'type':"
+              "'hnsw'}}}}",
+              VZ_BAD_MAPPING,
               "Cannot update parameter [index_options] from [{type=int8_hnsw, m=16, "
               "ef_construction=100}] to [{type=hnsw, m=16, ef_construction=100}]");
-    must_fail(m, "{'properties':{'v':{'type':'dense_vector','dims':8,'index_options':{'type':"
-                 "'int8_hnsw','m':32}}}}", VZ_BAD_MAPPING, "Cannot update parameter");
+    must_fail(m,
+              "{'properties':{'v':{'type':'dense_vector','dims':8,'index_options':{'type':"
+              "'int8_hnsw','m':32}}}}",
+              VZ_BAD_MAPPING, "Cannot update parameter");
     /* Nothing of a failed merge stays. */
     assert_int_equal(vz_mapping_count(m), 8);
     struct vz_mapping *next = must_merge(
@@ -541,7 +560,10 @@ static void long_names(void **state)
 static void damaged_files(void **state)
 {
     static const char *const bad[] = {
-        "", "{}", "{'version':2,'root':{},'fields':[]}", "{'version':1,'root':{}}",
+        "",
+        "{}",
+        "{'version':2,'root':{},'fields':[]}",
+        "{'version':1,'root':{}}",
         "{'version':1,'root':{},'fields':[{}]}",
         "{'version':1,'root':{},'fields':[{'name':'a','type':'zebra','given':{}}]}",
         "{'version':1,'root':{},'fields':[{'name':'a','type':'long'}]}",
@@ -571,28 +593,95 @@ static void damaged_files(void **state)
     }
 }
 
+/* Whatever the bytes, a merge either says why not or gives a mapping that survives the disk and
+ * that its own print merges into again. */
+static void mutated_mappings(void **state)
+{
+    static const char *const seeds[] = {
+        "{'dynamic':'strict','_meta':{'a':1},'properties':{'a':{'type':'text','fields':{'k':{'type'"
+        ":'keyword','ignore_above':256}}},'v':{'type':'dense_vector','dims':64,'similarity':"
+        "'l2_norm','index_options':{'type':'bbq_hnsw','m':8}}}}",
+        "{'properties':{'n':{'type':'nested','dynamic':false,'properties':{'d':{'type':'date',"
+        "'format':'yyyy-MM-dd||epoch_millis','null_value':'1970-01-01'}}},'o':{'enabled':false},"
+        "'x.y':{'type':'long','coerce':true,'meta':{'u':'m'}},'al':{'type':'alias','path':'x.y'}}}",
+    };
+    static const char alphabet[] = "\"{}[]:,.0123456789eaklmnotrsu_-|yMd";
+    const char *asked = getenv("VIZSLA_SEED");
+    uint64_t seed = asked ? strtoull(asked, NULL, 10) : vz_now_ns();
+    size_t taken = 0, rounds = 30000;
+    (void)state;
+    print_message("VIZSLA_SEED=%llu\n", (unsigned long long)seed);
+    for (size_t round = 0; round < rounds; round++) {
+        char *text = vz_strdup(seeds[round % VZ_COUNT_OF(seeds)]);
+        size_t len = strlen(text);
+        for (char *p = text; *p; p++)
+            *p = *p == '\'' ? '"' : *p;
+        for (uint64_t n = vz_rng_next(&seed) % 4; n; n--)
+            text[vz_rng_next(&seed) % len] = alphabet[vz_rng_next(&seed) % (sizeof alphabet - 1)];
+        struct vz_json_doc *doc;
+        struct vz_json root;
+        struct vz_error err = {0};
+        struct vz_mapping *m = NULL, *again = NULL;
+        if (vz_json_parse((struct vz_slice){text, len}, &doc, &root, &err) == VZ_OK) {
+            if (vz_mapping_merge(NULL, root, &m, &err) == VZ_OK) {
+                struct vz_buf printed = {0}, reprinted = {0};
+                struct vz_json_doc *print_doc;
+                taken++;
+                expect_same_from_disk(m);
+                vz_mapping_print(m, &printed);
+                assert_int_equal(vz_json_parse(vz_buf_slice(&printed), &print_doc, &root, &err),
+                                 VZ_OK);
+                if (vz_mapping_merge(m, root, &again, &err) != VZ_OK)
+                    fail_msg("%s: %s", err.text, printed.data);
+                vz_mapping_print(again, &reprinted);
+                assert_string_equal(reprinted.data, printed.data);
+                vz_mapping_release(again);
+                vz_mapping_release(m);
+                vz_json_free(print_doc);
+                vz_buf_deinit(&printed);
+                vz_buf_deinit(&reprinted);
+            } else {
+                assert_null(m);
+                assert_true(err.text[0] && err.status != VZ_OK);
+            }
+            vz_json_free(doc);
+        }
+        free(text);
+    }
+    print_message("%zu of %zu taken\n", taken, rounds);
+    assert_true(taken > rounds / 20);
+}
+
 /* ---- names -------------------------------------------------------------------------------- */
 
 static void index_names(void **state)
 {
     static const char *const bad[][2] = {
-        {"", "must not be empty"}, {"Dogs", "must be lowercase"},
+        {"", "must not be empty"},
+        {"Dogs", "must be lowercase"},
         {"h\xC3\x84user", "must be lowercase"},
         {"_dogs", "must not start with '_', '-', or '+'"},
         {"-dogs", "must not start with '_', '-', or '+'"},
         {"+dogs", "must not start with '_', '-', or '+'"},
-        {".", "must not be '.' or '..'"}, {"..", "must not be '.' or '..'"},
-        {"a#b", "must not contain '#'"}, {"a:b", "must not contain ':'"},
+        {".", "must not be '.' or '..'"},
+        {"..", "must not be '.' or '..'"},
+        {"a#b", "must not contain '#'"},
+        {"a:b", "must not contain ':'"},
         {"a b", "must not contain the following characters "
                 "['\\','/','*','?','\"','<','>','|',' ',',']"},
-        {"a/b", "must not contain the following"}, {"a\\b", "must not contain the following"},
-        {"a*", "must not contain the following"}, {"a?", "must not contain the following"},
-        {"a\"", "must not contain the following"}, {"<a>", "must not contain the following"},
-        {"a|b", "must not contain the following"}, {"a,b", "must not contain the following"},
-        {"a\nb", "control characters"}, {"a\xFF", "control characters or broken UTF-8"},
+        {"a/b", "must not contain the following"},
+        {"a\\b", "must not contain the following"},
+        {"a*", "must not contain the following"},
+        {"a?", "must not contain the following"},
+        {"a\"", "must not contain the following"},
+        {"<a>", "must not contain the following"},
+        {"a|b", "must not contain the following"},
+        {"a,b", "must not contain the following"},
+        {"a\nb", "control characters"},
+        {"a\xFF", "control characters or broken UTF-8"},
     };
-    static const char *const good[] = {"dogs", "dog-image-index", ".hidden", "a_b-c+d.e", "1",
-                                       "h\xC3\xA4user", "\xE7\x8A\xAC"};
+    static const char *const good[] = {"dogs", "dog-image-index", ".hidden",     "a_b-c+d.e",
+                                       "1",    "h\xC3\xA4user",   "\xE7\x8A\xAC"};
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(bad); i++) {
         struct vz_error err = {0};
@@ -635,6 +724,7 @@ int main(void)
         cmocka_unit_test(too_deep),
         cmocka_unit_test(long_names),
         cmocka_unit_test(damaged_files),
+        cmocka_unit_test(mutated_mappings),
         cmocka_unit_test(index_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
