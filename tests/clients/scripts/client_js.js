@@ -1,7 +1,12 @@
 // The tutorial's calls with the official JavaScript client, major 8 or 9.
 const { Client, errors } = require('@elastic/elasticsearch')
 
-const major = require('@elastic/elasticsearch/package.json').version.split('.')[0]
+const fs = require('fs')
+const path = require('path')
+
+// The package does not export its package.json.
+const manifest = path.join(__dirname, 'node_modules/@elastic/elasticsearch/package.json')
+const major = JSON.parse(fs.readFileSync(manifest)).version.split('.')[0]
 const index = `dog-image-index-js${major}`
 const names = ['Luigi', 'Buddy', 'Bella', 'Charlie', 'Bigu']
 let failures = 0
