@@ -71,9 +71,13 @@ static void build(struct bench *b, uint32_t m, uint32_t ef_construction, uint32_
 {
     struct vz_error err = {0};
     vz_hnsw_free(b->graph);
-    b->options = (struct vz_hnsw_options){
-        .similarity = VZ_COSINE, .dims = b->dims, .rows = b->rows, .m = m,
-        .ef_construction = ef_construction, .quantize = quantize, .max_rows = b->row_count};
+    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE,
+                                          .dims = b->dims,
+                                          .rows = b->rows,
+                                          .m = m,
+                                          .ef_construction = ef_construction,
+                                          .quantize = quantize,
+                                          .max_rows = b->row_count};
     uint64_t start = vz_now_ns();
     if (vz_hnsw_new(&b->options, &b->graph, &err) != VZ_OK)
         die(err.text);
@@ -92,13 +96,14 @@ static void truth(struct bench *b, uint32_t k)
     free(b->truth);
     b->truth = vz_try_alloc((size_t)b->query_count * k, sizeof *b->truth);
     b->truth_k = k;
-    b->options = (struct vz_hnsw_options){
-        .similarity = VZ_COSINE, .dims = b->dims, .rows = b->rows};
+    b->options =
+        (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b->dims, .rows = b->rows};
     for (uint32_t q = 0; q < b->query_count; q++) {
         struct vz_hnsw_search search = {.query = b->queries + (size_t)q * b->dims, .k = k};
         uint32_t found;
         if (vz_exact_range(&b->options, &search, 0, b->row_count, b->truth + (size_t)q * k, &found,
-                           NULL) != VZ_OK || found != k)
+                           NULL) != VZ_OK ||
+            found != k)
             die("exact scan");
     }
     printf("{\"seconds\":%.4f}\n", seconds_since(start));
@@ -181,8 +186,11 @@ static void reopen(struct bench *b, const char *path, uint32_t m, uint32_t quant
 {
     struct vz_error err = {0};
     vz_hnsw_free(b->graph);
-    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b->dims,
-                                          .rows = b->rows, .m = m, .quantize = quantize,
+    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE,
+                                          .dims = b->dims,
+                                          .rows = b->rows,
+                                          .m = m,
+                                          .quantize = quantize,
                                           .max_rows = b->row_count};
     uint64_t start = vz_now_ns();
     if (vz_hnsw_open(path, &b->options, &b->graph, &err) != VZ_OK)

@@ -39,7 +39,7 @@ struct header {
     uint64_t entry;
     uint32_t upper_lists, code_stride;
     struct section sections[SECTIONS];
-    uint8_t zero[4096 - 72 - 8 - SECTIONS * sizeof(struct section) + 8];
+    uint8_t zero[4096 - 64 - SECTIONS * sizeof(struct section) - 8];
     uint64_t hash; /* XXH3 of all bytes before it */
 };
 _Static_assert(sizeof(struct header) == 4096, "the header is a page");
@@ -62,10 +62,10 @@ static struct vz_grow *section_array(struct vz_hnsw *graph, int section)
 static uint64_t lay_out(const struct vz_hnsw *graph, uint32_t count, uint32_t upper_lists,
                         struct section sections[SECTIONS])
 {
-    uint64_t bytes[SECTIONS] = {
-        (uint64_t)count * graph->record * sizeof(vz_link), (uint64_t)count * sizeof(vz_link),
-        (uint64_t)upper_lists * graph->m * sizeof(vz_link),
-        graph->quantized ? (uint64_t)count * graph->code_stride : 0};
+    uint64_t bytes[SECTIONS] = {(uint64_t)count * graph->record * sizeof(vz_link),
+                                (uint64_t)count * sizeof(vz_link),
+                                (uint64_t)upper_lists * graph->m * sizeof(vz_link),
+                                graph->quantized ? (uint64_t)count * graph->code_stride : 0};
     uint64_t offset = SECTION_ALIGN;
     for (int i = 0; i < SECTIONS; i++) {
         sections[i].offset = offset;
@@ -134,8 +134,8 @@ static enum vz_status write_file(const struct vz_hnsw *graph, int fd, const char
 static enum vz_status sync_folder_of(const char *path, struct vz_error *err)
 {
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? vz_strndup(path, slash == path ? 1 : (size_t)(slash - path))
-                         : vz_strdup(".");
+    char *folder =
+        slash ? vz_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : vz_strdup(".");
     enum vz_status status = vz_sync_dir(folder, err);
     free(folder);
     return status;
@@ -214,9 +214,9 @@ static enum vz_status check_header(const struct vz_hnsw *graph, const struct hea
         return vz_fail(err, VZ_CORRUPT, "graph %s is %llu bytes, expected %llu", path,
                        (unsigned long long)file_bytes, (unsigned long long)size);
     uint32_t entry_row = (uint32_t)header->entry - 1;
-    if (header->count == 0 ? header->entry != 0
-                           : entry_row >= header->count ||
-                                 vz_entry_level(header->entry) > VZ_LEVEL_MAX)
+    if (header->count == 0
+            ? header->entry != 0
+            : entry_row >= header->count || vz_entry_level(header->entry) > VZ_LEVEL_MAX)
         return vz_fail(err, VZ_CORRUPT, "graph %s: the entry point is not in the graph", path);
     return VZ_OK;
 }
@@ -231,8 +231,8 @@ static enum vz_status map_section(struct vz_grow *array, int fd, const struct se
         return status;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t mapped = (section->bytes + page - 1) / page * page;
-    if (mmap(array->base, mapped, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED, fd, (off_t)section->offset) == MAP_FAILED)
+    if (mmap(array->base, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE | MAP_FIXED,
+             fd, (off_t)section->offset) == MAP_FAILED)
         return vz_fail_errno(err, errno, "cannot map the graph %s", path);
     /* The last page goes on to be memory of rows to come, which starts as zero. */
     memset(array->base + section->bytes, 0, mapped - section->bytes);

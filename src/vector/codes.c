@@ -1,7 +1,7 @@
 /* The int8 copy of the rows that a quantized graph walks on; the float rows rescore what it finds.
  *
- * A row x is stored as c = round(x / s) with s = max|x| / 127 of its own, and with what is needed to
- * undo that: s, 128 * sum(c) and |x|^2. A query is coded alike and shifted by 128, because the
+ * A row x is stored as c = round(x / s) with s = max|x| / 127 of its own, and with what is needed
+ * to undo that: s, 128 * sum(c) and |x|^2. A query is coded alike and shifted by 128, because the
  * instruction multiplies unsigned by signed bytes:
  *
  *     dot(q, x) = s_q s_x sum(c_q c_x) = s_q s_x (sum((c_q + 128) c_x) - 128 sum(c_x))

@@ -47,8 +47,8 @@ static void dot4_scalar(const float *query, const float *const rows[4], const fl
         out[i] = vz_dot_f32_scalar(query, rows[i], dims);
 }
 
-static void l2sq4_scalar(const float *query, const float *const rows[4],
-                         const float *const next[4], size_t dims, float out[4])
+static void l2sq4_scalar(const float *query, const float *const rows[4], const float *const next[4],
+                         size_t dims, float out[4])
 {
     for (int i = 0; i < 4; i++)
         out[i] = vz_l2sq_f32_scalar(query, rows[i], dims);

@@ -8,7 +8,6 @@
 #include <stdbool.h>
 
 #define INLINED static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
 
 INLINED float32x4_t step_128(float32x4_t sum, float32x4_t query, float32x4_t row, bool l2)
 {
@@ -22,17 +21,22 @@ INLINED void rows_128(const float *query, const float *const *rows, const float 
                       size_t dims, float *out, int count, bool l2)
 {
     float32x4_t sum[4][4]; /* [row][chunk % 4] */
-    UNROLL for (int i = 0; i < count; i++)
-        UNROLL for (int c = 0; c < 4; c++)
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int c = 0; c < 4; c++)
             sum[i][c] = vdupq_n_f32(0);
     size_t d = 0;
     for (; d + 16 <= dims; d += 16) {
-        UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++)
             if (count > 1)
                 __builtin_prefetch(next[i] + d);
-        UNROLL for (int c = 0; c < 4; c++) {
+#pragma GCC unroll 8
+        for (int c = 0; c < 4; c++) {
             float32x4_t part = vld1q_f32(query + d + 4 * c);
-            UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++)
                 sum[i][c] = step_128(sum[i][c], part, vld1q_f32(rows[i] + d + 4 * c), l2);
         }
     }
@@ -40,8 +44,9 @@ INLINED void rows_128(const float *query, const float *const *rows, const float 
         float tail = 0;
         for (size_t t = d; t < dims; t++)
             tail += l2 ? (query[t] - rows[i][t]) * (query[t] - rows[i][t]) : query[t] * rows[i][t];
-        out[i] = vaddvq_f32(vaddq_f32(vaddq_f32(sum[i][0], sum[i][1]),
-                                      vaddq_f32(sum[i][2], sum[i][3]))) + tail;
+        out[i] = vaddvq_f32(
+                     vaddq_f32(vaddq_f32(sum[i][0], sum[i][1]), vaddq_f32(sum[i][2], sum[i][3]))) +
+                 tail;
     }
 }
 
@@ -75,11 +80,13 @@ static void codes4_128(const uint8_t *query, const int8_t *const rows[4],
                        const int8_t *const next[4], size_t bytes, int32_t out[4])
 {
     int32x4_t sum[4];
-    UNROLL for (int i = 0; i < 4; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
         sum[i] = vdupq_n_s32(0);
     for (size_t d = 0; d < bytes; d += 8) {
         int16x8_t part = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(query + d)));
-        UNROLL for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
             if (d % 64 == 0)
                 __builtin_prefetch(next[i] + d);
             int16x8_t row = vmovl_s8(vld1_s8(rows[i] + d));
@@ -87,7 +94,8 @@ static void codes4_128(const uint8_t *query, const int8_t *const rows[4],
             sum[i] = vmlal_s16(sum[i], vget_high_s16(part), vget_high_s16(row));
         }
     }
-    UNROLL for (int i = 0; i < 4; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
         out[i] = vaddvq_s32(sum[i]);
 }
 

@@ -16,7 +16,6 @@
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define INLINED static inline __attribute__((always_inline))
-#define UNROLL _Pragma("GCC unroll 8")
 
 /* ---- AVX-512: four accumulators a row, chunks of 16 floats ---- */
 
@@ -28,35 +27,42 @@ INLINED AVX512 __m512 step_512(__m512 sum, __m512 query, __m512 row, bool l2)
     return _mm512_fmadd_ps(gap, gap, sum);
 }
 
-INLINED AVX512 void rows_512(const float *query, const float *const *rows,
-                             const float *const *next, size_t dims, float *out, int count, bool l2)
+INLINED AVX512 void rows_512(const float *query, const float *const *rows, const float *const *next,
+                             size_t dims, float *out, int count, bool l2)
 {
     __m512 sum[4][4]; /* [row][chunk % 4] */
-    UNROLL for (int i = 0; i < count; i++)
-        UNROLL for (int c = 0; c < 4; c++)
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int c = 0; c < 4; c++)
             sum[i][c] = _mm512_setzero_ps();
     size_t d = 0;
     for (; d + 64 <= dims; d += 64) {
-        UNROLL for (int c = 0; c < 4; c++) {
+#pragma GCC unroll 8
+        for (int c = 0; c < 4; c++) {
             __m512 part = _mm512_loadu_ps(query + d + 16 * c);
-            UNROLL for (int i = 0; i < count; i++) {
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++) {
                 if (count > 1)
                     _mm_prefetch((const char *)(next[i] + d + 16 * c), _MM_HINT_T1);
                 sum[i][c] = step_512(sum[i][c], part, _mm512_loadu_ps(rows[i] + d + 16 * c), l2);
             }
         }
     }
-    UNROLL for (int c = 0; c < 4; c++) {
+#pragma GCC unroll 8
+    for (int c = 0; c < 4; c++) {
         if (d >= dims)
             break;
         size_t left = dims - d;
         __mmask16 mask = left >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << left) - 1);
         __m512 part = _mm512_maskz_loadu_ps(mask, query + d);
-        UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++)
             sum[i][c] = step_512(sum[i][c], part, _mm512_maskz_loadu_ps(mask, rows[i] + d), l2);
         d += 16;
     }
-    UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
         out[i] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(sum[i][0], sum[i][1]),
                                                     _mm512_add_ps(sum[i][2], sum[i][3])));
 }
@@ -114,29 +120,36 @@ INLINED AVX2 void rows_256(const float *query, const float *const *rows, const f
                            size_t dims, float *out, int count, bool l2)
 {
     __m256 sum[4][2]; /* [row][chunk % 2] */
-    UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
         sum[i][0] = sum[i][1] = _mm256_setzero_ps();
     size_t d = 0;
     for (; d + 16 <= dims; d += 16) {
-        UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++)
             if (count > 1)
                 _mm_prefetch((const char *)(next[i] + d), _MM_HINT_T1);
-        UNROLL for (int c = 0; c < 2; c++) {
+#pragma GCC unroll 8
+        for (int c = 0; c < 2; c++) {
             __m256 part = _mm256_loadu_ps(query + d + 8 * c);
-            UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+            for (int i = 0; i < count; i++)
                 sum[i][c] = step_256(sum[i][c], part, _mm256_loadu_ps(rows[i] + d + 8 * c), l2);
         }
     }
-    UNROLL for (int c = 0; c < 2; c++) {
+#pragma GCC unroll 8
+    for (int c = 0; c < 2; c++) {
         if (d >= dims)
             break;
         __m256i mask = tail_mask_256(dims - d);
         __m256 part = _mm256_maskload_ps(query + d, mask);
-        UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+        for (int i = 0; i < count; i++)
             sum[i][c] = step_256(sum[i][c], part, _mm256_maskload_ps(rows[i] + d, mask), l2);
         d += 8;
     }
-    UNROLL for (int i = 0; i < count; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < count; i++)
         out[i] = reduce_256(_mm256_add_ps(sum[i][0], sum[i][1]));
 }
 
@@ -172,16 +185,19 @@ VNNI static void codes4_vnni(const uint8_t *query, const int8_t *const rows[4],
                              const int8_t *const next[4], size_t bytes, int32_t out[4])
 {
     __m512i sum[4];
-    UNROLL for (int i = 0; i < 4; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
         sum[i] = _mm512_setzero_si512();
     for (size_t d = 0; d < bytes; d += 64) {
         __m512i part = _mm512_loadu_si512(query + d);
-        UNROLL for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
             _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
             sum[i] = _mm512_dpbusd_epi32(sum[i], part, _mm512_loadu_si512(rows[i] + d));
         }
     }
-    UNROLL for (int i = 0; i < 4; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
         out[i] = _mm512_reduce_add_epi32(sum[i]);
 }
 
@@ -190,20 +206,23 @@ AVX2 static void codes4_256(const uint8_t *query, const int8_t *const rows[4],
                             const int8_t *const next[4], size_t bytes, int32_t out[4])
 {
     __m256i sum[4];
-    UNROLL for (int i = 0; i < 4; i++)
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
         sum[i] = _mm256_setzero_si256();
     for (size_t d = 0; d < bytes; d += 16) {
         __m256i part = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(query + d)));
-        UNROLL for (int i = 0; i < 4; i++) {
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
             if (d % 64 == 0)
                 _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
             __m256i row = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(rows[i] + d)));
             sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(part, row));
         }
     }
-    UNROLL for (int i = 0; i < 4; i++) {
-        __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum[i]),
-                                     _mm256_extracti128_si256(sum[i], 1));
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++) {
+        __m128i half =
+            _mm_add_epi32(_mm256_castsi256_si128(sum[i]), _mm256_extracti128_si256(sum[i], 1));
         half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
         half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
         out[i] = _mm_cvtsi128_si32(half);

@@ -49,7 +49,7 @@ struct vz_hnsw {
     uint32_t m, m0;                 /* list widths above and at level 0 */
     uint32_t record;                /* links from one level-0 list to the next: m0 rounded up */
     uint32_t max_rows;
-    double level_scale;             /* 1 / ln(m) */
+    double level_scale; /* 1 / ln(m) */
     struct vz_space space;
     bool quantized;
     uint32_t code_bytes;  /* of one code, a multiple of 64 */
@@ -166,7 +166,7 @@ struct vz_scorer {
     const float *query;
     const struct vz_hnsw *coded; /* NULL: float rows. Otherwise whose codes to score instead */
     const uint8_t *codes;        /* the query's code, code_bytes long */
-    float scale, norm;    /* of the query's code, see codes.c */
+    float scale, norm;           /* of the query's code, see codes.c */
 };
 /* similarities[i] of rows[i]; asks for the memory of later rows while it scores earlier ones. */
 void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,

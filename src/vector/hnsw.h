@@ -22,13 +22,13 @@ struct vz_hnsw;
 
 struct vz_hnsw_options {
     enum vz_similarity similarity;
-    uint32_t dims;              /* 1..4096 */
-    size_t stride;              /* floats from one row to the next, >= dims; 0 means dims */
-    const float *rows;          /* row r at rows + r * stride */
-    uint32_t m;                 /* links a node above level 0; level 0 has 2m; 0 means 16; 2..512 */
-    uint32_t ef_construction;   /* 0 means 100; 1..3200 */
-    uint64_t seed;              /* level generator; 0 means 42 */
-    uint32_t max_rows;          /* address space is reserved for so many; 0 means 2^31 - 1 */
+    uint32_t dims;            /* 1..4096 */
+    size_t stride;            /* floats from one row to the next, >= dims; 0 means dims */
+    const float *rows;        /* row r at rows + r * stride */
+    uint32_t m;               /* links a node above level 0; level 0 has 2m; 0 means 16; 2..512 */
+    uint32_t ef_construction; /* 0 means 100; 1..3200 */
+    uint64_t seed;            /* level generator; 0 means 42 */
+    uint32_t max_rows;        /* address space is reserved for so many; 0 means 2^31 - 1 */
     /* 1: the graph keeps an int8 copy of the rows (dims + 12 bytes a row, rounded up to 64), walks
      * on it and scores the final ef candidates again with the float rows. 0: floats throughout. */
     uint32_t quantize;
@@ -41,9 +41,9 @@ struct vz_near {
 };
 
 struct vz_hnsw_search {
-    const float *query;  /* dims floats; unit length for VZ_COSINE */
-    uint32_t k;          /* >= 1 */
-    uint32_t ef;         /* candidates kept; raised to k when smaller */
+    const float *query; /* dims floats; unit length for VZ_COSINE */
+    uint32_t k;         /* >= 1 */
+    uint32_t ef;        /* candidates kept; raised to k when smaller */
     /* NULL: every row counts. Otherwise only rows for which it answers true are returned; others
      * still lead the walk. Called from the searching thread. */
     bool (*accept)(void *context, uint32_t row);
@@ -55,8 +55,8 @@ struct vz_hnsw_search {
 };
 
 struct vz_hnsw_stats {
-    uint64_t visited;   /* distances computed */
-    uint64_t hops;      /* nodes expanded */
+    uint64_t visited; /* distances computed */
+    uint64_t hops;    /* nodes expanded */
 };
 
 /* Errors: VZ_BAD_ARGUMENT, VZ_BUDGET. */
@@ -64,16 +64,20 @@ enum vz_status vz_hnsw_new(const struct vz_hnsw_options *options, struct vz_hnsw
                            struct vz_error *err);
 void vz_hnsw_free(struct vz_hnsw *graph);
 
-/* Adds `row`, whose floats are written already. Every row from 0 on must be inserted exactly once;
- * several threads may insert different rows at once. vz_hnsw_count() rises to n when rows 0..n-1
- * are all in. Errors: VZ_BUDGET, VZ_LIMIT; the graph is unchanged then. */
+/* Adds `row`, whose floats are written already. Every row from 0 on must be inserted; a row that is
+ * in already is left alone; several threads may insert different rows at once. vz_hnsw_count()
+ * rises to n when rows 0..n-1 are all in. Errors: VZ_BUDGET, VZ_LIMIT; the graph is unchanged then.
+ */
 enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_error *err);
 
 /* Rows 0 .. count-1 are findable. */
 uint32_t vz_hnsw_count(const struct vz_hnsw *graph);
 
-/* Up to k accepted rows, nearest first, ties by smaller row, into out[k]; *found says how many.
- * stats may be NULL. Scratch memory is per thread, kept between calls. */
+/* Up to k accepted rows, nearest first, ties by smaller row, into out[k]; *found says how many. May
+ * find rows past vz_hnsw_count() whose inserts are done or nearly so. A cancelled search is VZ_OK.
+ * With a filter that accepts (almost) nothing the walk sees the whole graph: callers with few
+ * matches scan those with vz_exact_rows. stats may be NULL. Errors: VZ_BAD_ARGUMENT, VZ_BUDGET.
+ * Scratch memory is per thread, kept between calls. */
 enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_search *search,
                               struct vz_near *out, uint32_t *found, struct vz_hnsw_stats *stats,
                               struct vz_error *err);
@@ -87,23 +91,27 @@ enum vz_status vz_exact_rows(const struct vz_hnsw_options *space,
                              const struct vz_hnsw_search *search, const uint32_t *rows,
                              size_t row_count, struct vz_near *out, uint32_t *found,
                              struct vz_error *err);
-/* Merges sorted lists a and b (distinct rows) into out[k], nearest first; returns how many. out
- * may not overlap. */
+/* Merges sorted lists a and b into out[k], nearest first; returns how many. A row that is in both
+ * (inserted between a search and a scan of the tail) is taken once. out may not overlap. */
 uint32_t vz_near_merge(const struct vz_near *a, uint32_t a_count, const struct vz_near *b,
                        uint32_t b_count, uint32_t k, struct vz_near *out);
 
-/* Checkpoint: a versioned, checksummed file written beside `path` and renamed. Inserts paused. */
+/* Checkpoint: a versioned, checksummed file written beside `path` and renamed. Inserts paused;
+ * searches may run. Blocks until it is on disk. Errors: VZ_BUSY when rows below the highest
+ * inserted one are missing, VZ_IO, VZ_DISK_FULL, VZ_READ_ONLY; a file of that name is untouched
+ * then. */
 enum vz_status vz_hnsw_save(const struct vz_hnsw *graph, const char *path, struct vz_error *err);
 /* Opens a checkpoint: mapped privately, so that opening costs the same for any size and pages come
  * in on demand. `options` must agree with what was saved (similarity, dims, m); VZ_CORRUPT when
  * the file is not a whole checkpoint of that shape, VZ_NOT_FOUND when there is none. The caller
- * then builds anew: a graph is always derived data. */
+ * then builds anew: a graph is always derived data. The file knows nothing of the rows themselves:
+ * the caller checks that it has at least vz_hnsw_count() of them before it searches. */
 enum vz_status vz_hnsw_open(const char *path, const struct vz_hnsw_options *options,
                             struct vz_hnsw **out, struct vz_error *err);
 
 /* Checks every invariant named in hnsw.c's essay (ids in range, no self links, no duplicates,
- * degrees, levels, reachability of at least 99.9 % of level 0 from the entry point). For tests and crash checks; inserts
- * paused. VZ_CORRUPT names the first violation. */
+ * degrees, levels, every row reachable on level 0 from the entry point). For tests and
+ * crash checks; inserts paused. VZ_CORRUPT names the first violation. */
 enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *err);
 
 /* Bytes of memory by part: links (touched), other. */

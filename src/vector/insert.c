@@ -58,8 +58,8 @@ static enum vz_status make_room(struct vz_hnsw *graph, uint32_t row, unsigned le
 
 static void fetch_row(const struct vz_hnsw *graph, uint32_t row)
 {
-    const char *at = graph->quantized ? (const char *)vz_code(graph, row)
-                                      : (const char *)vz_row(graph, row);
+    const char *at =
+        graph->quantized ? (const char *)vz_code(graph, row) : (const char *)vz_row(graph, row);
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }
@@ -324,7 +324,8 @@ static void join_tree(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row,
 
 /* ---- the insert ---- */
 
-/* What choose_links leaves for link_back: up to m rows a level, in scratch->chosen from `base` on. */
+/* What choose_links leaves for link_back: up to m rows a level, in scratch->chosen from `base` on.
+ */
 struct choice {
     uint32_t base;
     unsigned top;
@@ -357,11 +358,12 @@ static void insert_below(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t r
                          uint64_t entry)
 {
     struct vz_scorer scorer = vz_scorer_of_row(graph, s, VZ_CODE_WALK, row);
-    struct vz_walk walk = {.graph = graph, .scorer = &scorer, .scratch = s,
+    struct vz_walk walk = {.graph = graph,
+                           .scorer = &scorer,
+                           .scratch = s,
                            .limit = atomic_load_explicit(&graph->limit, memory_order_acquire)};
     walk.limit = VZ_MIN(walk.limit, s->visited_rows);
-    struct choice choice = {.base = graph->m0 * 2,
-                            .top = VZ_MIN(level, vz_entry_level(entry))};
+    struct choice choice = {.base = graph->m0 * 2, .top = VZ_MIN(level, vz_entry_level(entry))};
     vz_walk_descend(&walk, entry, choice.top);
     choose_links(&walk, row, &choice);
     /* Bottom up: whoever finds the row on a level can go on from it below. */

@@ -15,7 +15,8 @@ typedef float vz_kernel_one(const float *a, const float *b, size_t dims);
  * `rows` again when nothing follows. */
 typedef void vz_kernel_four(const float *query, const float *const rows[4],
                             const float *const next[4], size_t dims, float out[4]);
-/* out[i] = sum over d of (query[d] as unsigned) * (rows[i][d] as signed); bytes a multiple of 64. */
+/* out[i] = sum over d of (query[d] as unsigned) * (rows[i][d] as signed); bytes a multiple of 64.
+ */
 typedef void vz_kernel_codes(const uint8_t *query, const int8_t *const rows[4],
                              const int8_t *const next[4], size_t bytes, int32_t out[4]);
 

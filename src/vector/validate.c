@@ -14,7 +14,8 @@ static enum vz_status check_list(const struct vz_hnsw *graph, uint32_t row, unsi
         return vz_fail(err, VZ_CORRUPT, "row %u has no list on level %u", row, level);
     bool ended = false;
     for (uint32_t i = 0; i < width; i++) {
-        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire), to = vz_link_row(link);
+        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire),
+                 to = vz_link_row(link);
         if (!link) {
             ended = true;
             continue;

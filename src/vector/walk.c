@@ -115,8 +115,7 @@ struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch
 {
     struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
     if (graph->quantized)
-        vz_codes_query_row(&scorer, graph, row,
-                           scratch->codes + (size_t)use * graph->code_bytes);
+        vz_codes_query_row(&scorer, graph, row, scratch->codes + (size_t)use * graph->code_bytes);
     return scorer;
 }
 

@@ -38,8 +38,8 @@ static void *search_rows(void *context)
             continue;
         uint32_t row = (uint32_t)(vz_rng_next(&rng) % count);
         struct vz_near out[10];
-        struct vz_hnsw_search search = {.query = job->rows->rows + (size_t)row * DIMS, .k = 10,
-                                        .ef = 64};
+        struct vz_hnsw_search search = {
+            .query = job->rows->rows + (size_t)row * DIMS, .k = 10, .ef = 64};
         enum vz_status status = vz_hnsw_search(job->graph, &search, out, &found, NULL, NULL);
         if (status != VZ_OK || found < 10)
             atomic_fetch_add(&job->wrong, 1);

@@ -76,8 +76,8 @@ static void filters_and_lists(void **state)
     struct vectors v = vectors_new(500, 24, true, SEED);
     struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
     struct one_in seventh = {7, 0};
-    struct vz_hnsw_search search = {.query = v.rows, .k = 20, .accept = accept_one_in,
-                                    .accept_context = &seventh};
+    struct vz_hnsw_search search = {
+        .query = v.rows, .k = 20, .accept = accept_one_in, .accept_context = &seventh};
     struct vz_near by_filter[20], by_list[20];
     uint32_t rows[500], listed = 0, found, found_listed;
     for (uint32_t row = 0; row < 500; row += 7)
@@ -112,8 +112,8 @@ static void a_scan_can_be_cancelled(void **state)
     struct vectors v = vectors_new(5000, 4, true, SEED);
     struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
     int asked = 0;
-    struct vz_hnsw_search search = {.query = v.rows, .k = 5000, .cancelled = cancel_second_time,
-                                    .cancelled_context = &asked};
+    struct vz_hnsw_search search = {
+        .query = v.rows, .k = 5000, .cancelled = cancel_second_time, .cancelled_context = &asked};
     struct vz_near *got = vz_try_alloc(5000, sizeof *got);
     uint32_t found;
     assert_int_equal(vz_exact_range(&o, &search, 0, 5000, got, &found, NULL), VZ_OK);
@@ -158,9 +158,9 @@ static void bad_arguments_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_range_equals_a_sort),     cmocka_unit_test(stride_is_honoured),
-        cmocka_unit_test(filters_and_lists),         cmocka_unit_test(a_scan_can_be_cancelled),
-        cmocka_unit_test(lists_merge),               cmocka_unit_test(bad_arguments_are_refused),
+        cmocka_unit_test(a_range_equals_a_sort), cmocka_unit_test(stride_is_honoured),
+        cmocka_unit_test(filters_and_lists),     cmocka_unit_test(a_scan_can_be_cancelled),
+        cmocka_unit_test(lists_merge),           cmocka_unit_test(bad_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -134,8 +134,8 @@ static void duplicates(void **state)
         for (uint32_t row = 0; row < v.count; row++) {
             if (row >= OTHERS / 2 && row < OTHERS / 2 + COPIES && row % 97)
                 continue;
-            struct vz_hnsw_search search = {.query = v.rows + (size_t)row * EACH, .k = 50,
-                                            .ef = 100};
+            struct vz_hnsw_search search = {
+                .query = v.rows + (size_t)row * EACH, .k = 50, .ef = 100};
             assert_int_equal(vz_hnsw_search(graph, &search, out, &found, NULL, NULL), VZ_OK);
             assert_int_equal(found, 50);
             bool copy = row == 0 || (row >= OTHERS / 2 && row < OTHERS / 2 + COPIES);
@@ -215,8 +215,11 @@ static void a_walk_can_be_cancelled(void **state)
     struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
     struct vz_hnsw *graph = graph_of(&o, ROWS);
     int asked = 0;
-    struct vz_hnsw_search search = {.query = v.rows, .k = 10, .ef = 3000,
-                                    .cancelled = cancel_at_once, .cancelled_context = &asked};
+    struct vz_hnsw_search search = {.query = v.rows,
+                                    .k = 10,
+                                    .ef = 3000,
+                                    .cancelled = cancel_at_once,
+                                    .cancelled_context = &asked};
     struct vz_near out[10];
     uint32_t found;
     struct vz_hnsw_stats stopped, whole;

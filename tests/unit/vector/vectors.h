@@ -62,8 +62,8 @@ static inline struct vectors vectors_new(uint32_t count, uint32_t dims, bool uni
 
 static inline struct vz_hnsw_options options_of(const struct vectors *v, enum vz_similarity kind)
 {
-    return (struct vz_hnsw_options){.similarity = kind, .dims = v->dims, .rows = v->rows,
-                                    .max_rows = 1u << 20};
+    return (struct vz_hnsw_options){
+        .similarity = kind, .dims = v->dims, .rows = v->rows, .max_rows = 1u << 20};
 }
 
 static inline struct vz_hnsw *graph_of(const struct vz_hnsw_options *options, uint32_t count)
@@ -101,8 +101,9 @@ static inline double recall_of(const struct vz_hnsw *graph, const struct vz_hnsw
         assert_int_equal(vz_hnsw_search(graph, &search, got, &found, NULL, NULL), VZ_OK);
         assert_int_equal(vz_exact_range(options, &search, 0, count, want, &exact, NULL), VZ_OK);
         for (uint32_t i = 0; i + 1 < found; i++)
-            assert_true(got[i].similarity > got[i + 1].similarity ||
-                        (got[i].similarity == got[i + 1].similarity && got[i].row < got[i + 1].row));
+            assert_true(
+                got[i].similarity > got[i + 1].similarity ||
+                (got[i].similarity == got[i + 1].similarity && got[i].row < got[i + 1].row));
         for (uint32_t i = 0; i < exact; i++)
             for (uint32_t j = 0; j < found; j++)
                 if (got[j].row == want[i].row) {
