@@ -441,19 +441,19 @@ static struct vz_slice push_name(struct vz_doc_reader *reader, struct vz_slice n
 }
 
 static enum vz_status walk_unmapped_object(struct vz_doc_reader *reader, struct scope scope,
-                                           struct vz_slice path, struct vz_json value)
+                                           struct vz_slice name, struct vz_json value)
 {
     size_t base = reader->path.len;
     size_t before = reader->fresh_count;
-    struct vz_slice own = vz_arena_copy(reader->arena, path);
-    vz_buf_clear(&reader->path);
-    vz_buf_append_slice(&reader->path, own);
+    vz_buf_append_slice(&reader->path, name);
     vz_buf_append_char(&reader->path, '.');
     enum vz_status status =
         walk_members(reader, (struct scope){VZ_NO_FIELD, false, scope.dynamic}, value);
+    /* Walks within only append behind their own beginning: the path still stands there. */
+    struct vz_slice path = {reader->path.data, base + name.len};
     reader->path.len = base;
     if (status == VZ_OK && reader->fresh_count == before)
-        return vz_doc_note(reader, own, VZ_SLICE("{\"type\":\"object\"}"));
+        return vz_doc_note(reader, path, VZ_SLICE("{\"type\":\"object\"}"));
     return status;
 }
 
@@ -483,7 +483,7 @@ static enum vz_status walk_unmapped(struct vz_doc_reader *reader, struct scope s
         return VZ_OK;
     }
     if (type == VZ_JSON_OBJECT)
-        return walk_unmapped_object(reader, scope, push_name(reader, name), value);
+        return walk_unmapped_object(reader, scope, name, value);
     if (type != VZ_JSON_ARRAY || !has_objects(value)) {
         skip_value(reader);
         return vz_doc_note_value(reader, push_name(reader, name), value, place);
@@ -521,6 +521,11 @@ static enum vz_status check_key(struct vz_doc_reader *reader, struct scope scope
     static const char *const metadata[] = {"_id",     "_index",      "_source",      "_routing",
                                            "_seq_no", "_version",    "_field_names", "_ignored",
                                            "_tier",   "_nested_path"};
+    if (reader->path.len + key.len > VZ_MAX_PATH_BYTES) {
+        vz_doc_fault(reader, place, "failed to parse: field name [%.*s...] is longer than %d bytes",
+                     (int)VZ_MIN(key.len, (size_t)100), key.ptr, VZ_MAX_PATH_BYTES);
+        return VZ_BAD_DOCUMENT;
+    }
     if (key.len && (unsigned char)key.ptr[0] > ' ' && key.ptr[0] != '_' && key.ptr[0] != '.')
         return VZ_OK; /* nearly all */
     size_t blank = 0;

@@ -144,6 +144,10 @@ enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struc
     enum vz_status status = check_depth(mapping, parent, err);
     if (status != VZ_OK)
         return status;
+    size_t above_len = parent == VZ_NO_FIELD ? 0 : mapping->nodes[parent].field.path.len + 1;
+    if (above_len + name.len > VZ_MAX_PATH_BYTES)
+        return vz_fail(err, VZ_LIMIT, "field name [%.*s...] is longer than %d bytes",
+                       (int)VZ_MIN(name.len, (size_t)100), name.ptr, VZ_MAX_PATH_BYTES);
     uint16_t id = (uint16_t)mapping->count++;
     struct vz_mapping_node *node = &mapping->nodes[id];
     memset(node, 0, sizeof *node);

@@ -38,7 +38,7 @@ enum vz_field_type {
 /* How a field's values are kept in its column; see store.h. */
 enum vz_column_kind {
     VZ_COLUMN_NONE,     /* object, binary, disabled */
-    VZ_COLUMN_PRESENCE, /* only which documents have it: text, vectors, neither indexed nor stored */
+    VZ_COLUMN_PRESENCE, /* only which documents have it: text, vectors, not indexed */
     VZ_COLUMN_I64,      /* long .. byte, date, boolean (0/1), unsigned_long (as u64 bits ^ 2^63) */
     VZ_COLUMN_F64,      /* double, float, half_float */
     VZ_COLUMN_ORDINAL,  /* keyword: u32 into the index's dictionary */

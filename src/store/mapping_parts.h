@@ -13,6 +13,9 @@
 #include <stdatomic.h>
 
 #define VZ_MAX_MAPPING_DEPTH 20 /* index.mapping.depth.limit */
+/* Of a whole path. A path is built and hashed for each member of each object, so without a limit a
+ * document of one long name and many small objects would cost their product. */
+#define VZ_MAX_PATH_BYTES 2048
 
 /* A parameter as it was given, for printing back and for comparing on a merge. */
 struct vz_mapping_param {

@@ -597,6 +597,31 @@ static void a_document_with_too_many_new_fields(void **state)
     vz_mapping_release(m);
 }
 
+/* One long name with many objects in it: their product would be terabytes. */
+static void long_names(void **state)
+{
+    struct vz_mapping *m = vz_mapping_new();
+    (void)state;
+    for (int len = 2000; len <= 200000; len *= 100) {
+        struct vz_buf text = {0};
+        vz_buf_append_str(&text, "{'");
+        for (int i = 0; i < len; i++)
+            vz_buf_append_char(&text, 'x');
+        vz_buf_append_str(&text, "':[{}");
+        for (int i = 0; i < 100000; i++)
+            vz_buf_append_str(&text, i % 2 ? ",{'a':1}" : ",{}");
+        vz_buf_append_str(&text, "]}");
+        uint64_t start = vz_now_ns();
+        struct parsed p = parse(m, text.data);
+        assert_true(vz_now_ns() - start < 20000000000ull);
+        assert_int_equal(p.status, len > 2048 ? VZ_BAD_DOCUMENT : VZ_OK);
+        assert_true(p.arena.total_bytes < 100000);
+        done(&p);
+        vz_buf_deinit(&text);
+    }
+    vz_mapping_release(m);
+}
+
 /* ---- vectors ------------------------------------------------------------------------------ */
 
 static const char vector_types[] =
@@ -1039,6 +1064,7 @@ int main(void)
         cmocka_unit_test(dynamic_vectors),
         cmocka_unit_test(the_first_vector_sets_the_dims),
         cmocka_unit_test(a_document_with_too_many_new_fields),
+        cmocka_unit_test(long_names),
         cmocka_unit_test(cut_sources),
         cmocka_unit_test(lengths),
         cmocka_unit_test(long_vectors_become_unit_length),
