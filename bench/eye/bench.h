@@ -75,10 +75,18 @@ double pairs_quantile(const struct pairs *pairs, double share);
 
 struct pair_sets {
     struct pairs mild, hard, same_label, other; /* pairs of pets */
-    struct pairs stranger_best; /* best of GALLERY others for a pet that is not among them */
+    /* A query asks a gallery that does not have it; the best cosine that comes back: a pet asks
+     * GALLERY (or 100) pets of other breeds, a piece of clothing GALLERY pieces of other classes, a
+     * pet the eleven dogs. */
+    struct pairs stranger_best, stranger_100, clothing_best, dogs_best;
 };
 #define GALLERY 11
-void pair_sets_measure(const struct photos *pets, struct pair_sets *out);
+#define PAIR_KINDS 8
+/* What the tables call the sets, and the sets in that order. */
+extern const char *const pair_kind_names[PAIR_KINDS];
+struct pairs *pair_kind(struct pair_sets *sets, size_t kind);
+void pair_sets_measure(const struct photos *pets, const struct photos *clothing,
+                       const struct photos *dogs, struct pair_sets *out);
 void pair_sets_deinit(struct pair_sets *sets);
 
 #endif

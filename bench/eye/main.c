@@ -110,51 +110,32 @@ static void held_out(struct photos *pets, struct photos *clothing, struct result
     photos_recentre(clothing, eye_mean);
 }
 
-static void ask_lost_dog(const char *data, struct results *out)
+static void ask_lost_dog(const char *data, const struct photos *dogs, struct results *out)
 {
     char path[512];
-    struct photos dogs = {0};
     struct vz_image image;
     struct photo lost;
-    snprintf(path, sizeof path, "%s/dogs", data);
-    photos_load_folder(&dogs, path);
     snprintf(path, sizeof path, "%s/lost-dogs/lost_dog1.png", data);
     picture_load(path, &image);
     photo_see(&lost, &image);
     vz_image_deinit(&image);
-    for (int i = 0; i < dogs.count && i < 12; i++) {
-        double score = cosine(lost.eye, dogs.item[i].eye);
+    for (int i = 0; i < dogs->count && i < 12; i++) {
+        double score = cosine(lost.eye, dogs->item[i].eye);
         int at = out->lost_count++;
         for (; at > 0 && out->lost_cosine[at - 1] < score; at--) {
             out->lost_cosine[at] = out->lost_cosine[at - 1];
             memcpy(out->lost[at], out->lost[at - 1], sizeof out->lost[at]);
         }
         out->lost_cosine[at] = score;
-        snprintf(out->lost[at], sizeof out->lost[at], "%.60s", strrchr(dogs.item[i].path, '/') + 1);
+        snprintf(out->lost[at], sizeof out->lost[at], "%.60s",
+                 strrchr(dogs->item[i].path, '/') + 1);
     }
-    photos_deinit(&dogs);
 }
 
 static void print_row(const char *name, struct retrieval pets, struct retrieval clothing)
 {
     printf("%-40s %8.4f %7.4f   %8.4f %7.4f\n", name, pets.mean_average_precision,
            pets.precision_at_5, clothing.mean_average_precision, clothing.precision_at_5);
-}
-
-static const struct {
-    const char *name;
-    size_t offset;
-} pair_kinds[] = {
-    {"same_photo_mildly_altered", offsetof(struct pair_sets, mild)},
-    {"same_photo_hard_altered", offsetof(struct pair_sets, hard)},
-    {"same_breed", offsetof(struct pair_sets, same_label)},
-    {"other_breed", offsetof(struct pair_sets, other)},
-    {"stranger_best_of_11", offsetof(struct pair_sets, stranger_best)},
-};
-
-static const struct pairs *pairs_of(const struct results *r, size_t kind)
-{
-    return (const struct pairs *)(const void *)((const char *)&r->pairs + pair_kinds[kind].offset);
 }
 
 /* The lowest cosine, to 0.001, that gets a word. */
@@ -179,7 +160,7 @@ static double measured_probability(const struct pair_sets *sets, double low, dou
     return (part[1] + part[2]) / (part[0] + part[1] + part[2]);
 }
 
-static void print_reliability(const struct results *r)
+static void print_reliability(struct results *r)
 {
     printf("\n%-12s %9s %9s\n", "cosine", "measured", "answered");
     for (int i = -3; i < 9; i++) {
@@ -190,31 +171,31 @@ static void print_reliability(const struct results *r)
     }
 }
 
-static void print_calibration(const struct results *r)
+static void print_calibration(struct results *r)
 {
     printf("\n%-28s %7s %7s %7s %7s %7s\n", "cosines of pairs of pets", "5%", "25%", "50%", "75%",
            "95%");
-    for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++) {
-        const struct pairs *p = pairs_of(r, k);
-        printf("%-28s %7.3f %7.3f %7.3f %7.3f %7.3f\n", pair_kinds[k].name, pairs_quantile(p, 0.95),
+    for (size_t k = 0; k < PAIR_KINDS; k++) {
+        const struct pairs *p = pair_kind(&r->pairs, k);
+        printf("%-28s %7.3f %7.3f %7.3f %7.3f %7.3f\n", pair_kind_names[k], pairs_quantile(p, 0.95),
                pairs_quantile(p, 0.75), pairs_quantile(p, 0.5), pairs_quantile(p, 0.25),
                pairs_quantile(p, 0.05));
     }
     printf("\n%-16s %7s %5s  share of pairs at or above\n%-16s %7s %5s", "word", "cosine", "P", "",
            "", "");
-    for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++)
-        printf("  %s", pair_kinds[k].name);
+    for (size_t k = 0; k < PAIR_KINDS; k++)
+        printf("  %s", pair_kind_names[k]);
     for (enum vz_match m = VZ_MATCH_POSSIBLE; m <= VZ_MATCH_SAME; m++) {
         double t = threshold_of(m);
         printf("\n%-16s %7.3f %5.2f", vz_match_word(m), t, vz_eye_probability((float)t));
-        for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++)
-            printf("  %*.4f", (int)strlen(pair_kinds[k].name),
-                   pairs_share_above(pairs_of(r, k), t));
+        for (size_t k = 0; k < PAIR_KINDS; k++)
+            printf("  %*.4f", (int)strlen(pair_kind_names[k]),
+                   pairs_share_above(pair_kind(&r->pairs, k), t));
     }
     printf("\n");
 }
 
-static void print_text(const struct results *r)
+static void print_text(struct results *r)
 {
     printf("%d pets of 37 breeds, %d pieces of clothing of 10 classes; cpu %s\n\n", r->pets_count,
            r->clothing_count, vz_cpu_describe());
@@ -224,7 +205,7 @@ static void print_text(const struct results *r)
     print_row("built-in eye", r->pets[0], r->clothing[0]);
     print_row("  inside halves of the labels", r->pets_half, r->clothing_half);
     print_row("  the same, mean of the other half", r->pets_held, r->clothing_held);
-    printf("\n%.2f ms an image (median, one thread, decoding not counted)\n", r->ms_median);
+    printf("\n%.2f ms of processor time an image (median, decoding not counted)\n", r->ms_median);
     print_calibration(r);
     print_reliability(r);
     printf("\nlost_dog1.png asks the eleven dogs:");
@@ -243,7 +224,7 @@ static void json_retrieval(const char *name, struct retrieval pets, struct retri
            clothing.precision_at_5);
 }
 
-static void print_json(const struct results *r)
+static void print_json(struct results *r)
 {
     struct utsname host;
     uname(&host);
@@ -269,8 +250,9 @@ static void print_json(const struct results *r)
         double t = threshold_of(m);
         printf("%s\n    {\"word\": \"%s\", \"cosine\": %.3f, \"probability\": %.4f",
                m > VZ_MATCH_POSSIBLE ? "," : "", vz_match_word(m), t, vz_eye_probability((float)t));
-        for (size_t k = 0; k < VZ_COUNT_OF(pair_kinds); k++)
-            printf(", \"%s\": %.5f", pair_kinds[k].name, pairs_share_above(pairs_of(r, k), t));
+        for (size_t k = 0; k < PAIR_KINDS; k++)
+            printf(", \"%s\": %.5f", pair_kind_names[k],
+                   pairs_share_above(pair_kind(&r->pairs, k), t));
         printf("}");
     }
     printf("\n  ],\n  \"lost_dog\": [");
@@ -311,8 +293,13 @@ static void measure_all(const struct options *o, struct photos *pets, struct pho
     r.clothing[1] = retrieval_measure(clothing, vector_histogram, 1, 0);
     r.ms_median = median_ms(pets);
     held_out(pets, clothing, &r);
-    pair_sets_measure(pets, &r.pairs);
-    ask_lost_dog(o->data, &r);
+    struct photos dogs = {0};
+    char path[512];
+    snprintf(path, sizeof path, "%s/dogs", o->data);
+    photos_load_folder(&dogs, path);
+    pair_sets_measure(pets, clothing, &dogs, &r.pairs);
+    ask_lost_dog(o->data, &dogs, &r);
+    photos_deinit(&dogs);
     if (o->json)
         print_json(&r);
     else

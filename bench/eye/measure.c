@@ -135,45 +135,71 @@ static void altered_pairs(const struct photo *photo, bool mild, uint64_t *rng, s
     vz_image_deinit(&image);
 }
 
-/* A pet asks GALLERY random pets of other breeds: what is the best cosine? */
-static void gallery_pairs(const struct photos *pets, int q, uint64_t *rng, struct pair_sets *out)
+/* The best cosine of `gallery` random photos that do not show what `query` shows. */
+static double stranger_best(const struct photo *query, const struct photos *photos, int gallery,
+                            uint64_t *rng)
 {
-    const struct photo *query = &pets->item[q];
     double best = -1;
-    for (int n = 0; n < GALLERY;) {
-        const struct photo *other = &pets->item[vz_rng_next(rng) % (uint64_t)pets->count];
+    for (int n = 0; n < gallery;) {
+        const struct photo *other = &photos->item[vz_rng_next(rng) % (uint64_t)photos->count];
         if (other->label == query->label)
             continue;
         best = VZ_MAX(best, cosine(query->eye, other->eye));
         n++;
     }
-    pairs_add(&out->stranger_best, best);
+    return best;
 }
 
-void pair_sets_measure(const struct photos *pets, struct pair_sets *out)
+static void pets_measure(const struct photos *pets, uint64_t *rng, struct pair_sets *out)
+{
+    for (int q = 0; q < pets->count; q++) {
+        const struct photo *query = &pets->item[q];
+        altered_pairs(query, true, rng, &out->mild);
+        altered_pairs(query, false, rng, &out->hard);
+        for (int i = q + 1; i < pets->count; i++)
+            pairs_add(pets->item[i].label == query->label ? &out->same_label : &out->other,
+                      cosine(query->eye, pets->item[i].eye));
+        for (int k = 0; k < 20; k++)
+            pairs_add(&out->stranger_best, stranger_best(query, pets, GALLERY, rng));
+        for (int k = 0; k < 20; k++)
+            pairs_add(&out->stranger_100, stranger_best(query, pets, 100, rng));
+    }
+}
+
+void pair_sets_measure(const struct photos *pets, const struct photos *clothing,
+                       const struct photos *dogs, struct pair_sets *out)
 {
     uint64_t rng = 20;
     *out = (struct pair_sets){0};
+    pets_measure(pets, &rng, out);
+    for (int q = 0; q < clothing->count; q++)
+        for (int k = 0; k < 5; k++)
+            pairs_add(&out->clothing_best,
+                      stranger_best(&clothing->item[q], clothing, GALLERY, &rng));
     for (int q = 0; q < pets->count; q++) {
-        altered_pairs(&pets->item[q], true, &rng, &out->mild);
-        altered_pairs(&pets->item[q], false, &rng, &out->hard);
-        for (int i = q + 1; i < pets->count; i++)
-            pairs_add(pets->item[i].label == pets->item[q].label ? &out->same_label : &out->other,
-                      cosine(pets->item[q].eye, pets->item[i].eye));
-        for (int k = 0; k < 20; k++)
-            gallery_pairs(pets, q, &rng, out);
+        double best = -1;
+        for (int i = 0; i < dogs->count; i++)
+            best = VZ_MAX(best, cosine(pets->item[q].eye, dogs->item[i].eye));
+        pairs_add(&out->dogs_best, best);
     }
-    pairs_sort(&out->mild);
-    pairs_sort(&out->hard);
-    pairs_sort(&out->same_label);
-    pairs_sort(&out->other);
-    pairs_sort(&out->stranger_best);
+    for (size_t i = 0; i < PAIR_KINDS; i++)
+        pairs_sort(pair_kind(out, i));
+}
+
+const char *const pair_kind_names[PAIR_KINDS] = {"copy",          "other_look",      "same_breed",
+                                                 "other_breed",   "stranger_11",     "stranger_100",
+                                                 "stranger_dogs", "stranger_clothes"};
+
+struct pairs *pair_kind(struct pair_sets *sets, size_t kind)
+{
+    struct pairs *all[PAIR_KINDS] = {&sets->mild,      &sets->hard,          &sets->same_label,
+                                     &sets->other,     &sets->stranger_best, &sets->stranger_100,
+                                     &sets->dogs_best, &sets->clothing_best};
+    return all[kind];
 }
 
 void pair_sets_deinit(struct pair_sets *sets)
 {
-    struct pairs *all[] = {&sets->mild, &sets->hard, &sets->same_label, &sets->other,
-                           &sets->stranger_best};
-    for (size_t i = 0; i < VZ_COUNT_OF(all); i++)
-        pairs_deinit(all[i]);
+    for (size_t i = 0; i < PAIR_KINDS; i++)
+        pairs_deinit(pair_kind(sets, i));
 }

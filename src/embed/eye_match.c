@@ -9,17 +9,21 @@
  * many dogs registered, the best of them is a stranger more often than this says, and that is what
  * the words are for.
  *
- * The words are thresholds on the best of a search: 69 of 100 strangers asking eleven others get
- * "no good match", 97 no more than "possible match". A logistic curve was fitted first and dropped:
- * the two kinds of same-subject pairs make the measured curve steeper at its top than at its foot.
+ * The words are thresholds for the best of a search. POSSIBLE is where most strangers still get
+ * "no good match" when a hundred others are registered (59 of 100; 94 of 100 when eleven are);
+ * LIKELY is where fewer than one stranger in ten passes with a hundred registered; SAME is where no
+ * two photos of different pets come, and 95 of 100 copies of a photo do.
+ *
+ * A logistic curve was fitted first and dropped: the two kinds of same-subject pairs make the
+ * measured curve steeper at its top than at its foot.
  */
 #include <assert.h>
 
 #include "base/mem.h"
 #include "embed/eye.h"
 
-#define POSSIBLE 0.45f
-#define LIKELY 0.62f
+#define POSSIBLE 0.55f
+#define LIKELY 0.65f
 #define SAME 0.85f
 
 static const struct {
