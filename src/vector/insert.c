@@ -105,7 +105,7 @@ static uint32_t select_links(const struct vz_hnsw *graph, struct vz_scratch *s,
             tree_count--;
             continue;
         }
-        if (taken + tree_count == max)
+        if (taken + tree_count >= max)
             continue;
         bool tie;
         if (i + 1 < count)
@@ -176,17 +176,20 @@ static void sort_keys(uint64_t *keys, uint32_t count)
 }
 
 /* A full list of `row` and one more link: select again. Readers meanwhile see a mixture of the old
- * and the new list, all of it real rows. */
+ * and the new list, all of it real rows. Links that a damaged checkpoint brought are dropped. */
 static void list_select(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t row, vz_link *list,
                         uint32_t width, uint32_t link)
 {
-    uint32_t count = width + 1, tree_count = 0;
+    uint32_t count = 0, tree_count = 0;
+    uint32_t limit = atomic_load_explicit(&graph->limit, memory_order_relaxed);
     uint32_t tree[2 * 512 + 1];
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i <= width; i++) {
         uint32_t from = i < width ? slot_get(list, i) : link;
-        s->batch[i] = vz_link_row(from);
-        tree[i] = from >> 31;
-        tree_count += tree[i];
+        if (vz_link_row(from) >= limit)
+            continue;
+        s->batch[count] = vz_link_row(from);
+        tree[count++] = from >> 31;
+        tree_count += from >> 31;
     }
     struct vz_scorer scorer = vz_scorer_of_row(graph, s, VZ_CODE_LIST, row);
     vz_score(&scorer, s->batch, count, s->batch_similarity);
@@ -269,6 +272,8 @@ static void link_make_plain(struct vz_hnsw *graph, uint32_t row, unsigned level,
 {
     uint32_t width;
     vz_link *list = vz_list(graph, row, level, &width);
+    if (!list)
+        return;
     pthread_mutex_lock(stripe_of(graph, row));
     uint32_t length = list_length(list, width), at = list_find(list, length, to);
     if (at < length)
@@ -289,7 +294,8 @@ static uint32_t tree_link_of(struct vz_hnsw *graph, uint32_t row, unsigned level
         if ((slot_get(list, i) & VZ_LINK_TREE) && seen++ == pick % trees)
             result = vz_link_row(slot_get(list, i));
     pthread_mutex_unlock(stripe_of(graph, row));
-    return result;
+    /* Damage may name any row. */
+    return result < atomic_load_explicit(&graph->limit, memory_order_relaxed) ? result : row;
 }
 
 /* Hangs `row` into the level's tree: as a leaf of the nearest chosen row that has room, else into
