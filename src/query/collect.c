@@ -12,10 +12,11 @@ void vz_collector_init(struct vz_collector *collector, const struct vz_sort_key 
 {
     *collector = (struct vz_collector){.keys = keys, .key_count = key_count, .limit = limit};
     collector->heap = vz_arena_alloc(arena, (limit + 1) * sizeof(*collector->heap));
-    if (key_count == 0) return;
-    struct vz_sort_value *values =
-        vz_arena_alloc(arena, (limit + 1) * key_count * sizeof(*values));
-    for (size_t i = 0; i < limit; i++) collector->heap[i].values = values + i * key_count;
+    if (key_count == 0)
+        return;
+    struct vz_sort_value *values = vz_arena_alloc(arena, (limit + 1) * key_count * sizeof(*values));
+    for (size_t i = 0; i < limit; i++)
+        collector->heap[i].values = values + i * key_count;
     collector->scratch = values + limit * key_count;
 }
 
@@ -25,10 +26,13 @@ static int compare(const struct vz_collector *collector, const struct vz_found *
 {
     for (size_t i = 0; i < collector->key_count; i++) {
         int order = vz_sort_compare(&collector->keys[i], &a->values[i], &b->values[i]);
-        if (order) return order;
+        if (order)
+            return order;
     }
-    if (collector->key_count == 0 && a->score != b->score) return a->score > b->score ? -1 : 1;
-    if (a->target != b->target) return a->target < b->target ? -1 : 1;
+    if (collector->key_count == 0 && a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    if (a->target != b->target)
+        return a->target < b->target ? -1 : 1;
     return a->docno < b->docno ? -1 : a->docno > b->docno;
 }
 
@@ -43,7 +47,8 @@ static void sift_up(struct vz_collector *collector, size_t i)
 {
     while (i > 0) {
         size_t parent = (i - 1) / 2;
-        if (compare(collector, &collector->heap[i], &collector->heap[parent]) < 0) return;
+        if (compare(collector, &collector->heap[i], &collector->heap[parent]) < 0)
+            return;
         swap(collector, i, parent);
         i = parent;
     }
@@ -54,8 +59,10 @@ static void sift_down(struct vz_collector *collector, size_t i, size_t count)
     for (;;) {
         size_t worst = i, child = 2 * i + 1;
         for (size_t c = child; c < child + 2 && c < count; c++)
-            if (compare(collector, &collector->heap[c], &collector->heap[worst]) > 0) worst = c;
-        if (worst == i) return;
+            if (compare(collector, &collector->heap[c], &collector->heap[worst]) > 0)
+                worst = c;
+        if (worst == i)
+            return;
         swap(collector, i, worst);
         i = worst;
     }
@@ -66,7 +73,8 @@ static bool is_after(const struct vz_collector *collector, const struct vz_sort_
 {
     for (size_t i = 0; i < collector->key_count; i++) {
         int order = vz_sort_compare(&collector->keys[i], &values[i], &collector->after[i]);
-        if (order) return order > 0;
+        if (order)
+            return order > 0;
     }
     return false;
 }
@@ -75,16 +83,20 @@ bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *r
                         uint32_t target, uint32_t docno, float score)
 {
     struct vz_found found = {target, docno, score, collector->scratch};
-    if (!collector->any || score > collector->max_score) collector->max_score = score;
+    if (!collector->any || score > collector->max_score)
+        collector->max_score = score;
     collector->any = true;
-    if (collector->limit == 0) return false;
+    if (collector->limit == 0)
+        return false;
     for (size_t i = 0; i < collector->key_count; i++) {
         found.values[i] = vz_sort_read(&readers[i], docno, score);
     }
-    if (collector->after && !is_after(collector, found.values)) return false;
+    if (collector->after && !is_after(collector, found.values))
+        return false;
     size_t slot = collector->count;
     if (slot == collector->limit) {
-        if (compare(collector, &found, &collector->heap[0]) > 0) return false;
+        if (compare(collector, &found, &collector->heap[0]) > 0)
+            return false;
         slot = 0;
     }
     struct vz_sort_value *values = collector->heap[slot].values;

@@ -8,19 +8,25 @@
 void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct vz_arena *arena,
                   int64_t now_ms, uint64_t deadline_ns)
 {
-    *eval = (struct vz_eval){.snap = snap, .mapping = vz_snapshot_mapping(snap), .arena = arena,
-        .limit = vz_snapshot_doc_limit(snap), .now_ms = now_ms, .deadline_ns = deadline_ns};
+    *eval = (struct vz_eval){.snap = snap,
+                             .mapping = vz_snapshot_mapping(snap),
+                             .arena = arena,
+                             .limit = vz_snapshot_doc_limit(snap),
+                             .now_ms = now_ms,
+                             .deadline_ns = deadline_ns};
 }
 
 void vz_eval_deinit(struct vz_eval *eval)
 {
-    if (eval->has_live) vz_bitset_deinit(&eval->live);
+    if (eval->has_live)
+        vz_bitset_deinit(&eval->live);
     eval->has_live = false;
 }
 
 const struct vz_bitset *vz_eval_live(struct vz_eval *eval)
 {
-    if (!eval->has_live) vz_snapshot_live_bits(eval->snap, &eval->live);
+    if (!eval->has_live)
+        vz_snapshot_live_bits(eval->snap, &eval->live);
     eval->has_live = true;
     return &eval->live;
 }
@@ -32,9 +38,16 @@ bool vz_eval_late(const struct vz_eval *eval)
 
 void vz_docset_deinit(struct vz_docset *set)
 {
-    if (set->kind == VZ_SET_BITS) vz_bitset_deinit(&set->bits);
+    if (set->kind == VZ_SET_BITS)
+        vz_bitset_deinit(&set->bits);
     free(set->scores);
     *set = (struct vz_docset){0};
+}
+
+void vz_docset_begin(struct vz_docset *set, struct vz_eval *eval)
+{
+    vz_bitset_init(&set->bits, eval->limit);
+    set->kind = VZ_SET_BITS;
 }
 
 void vz_docset_materialize(struct vz_docset *set, struct vz_eval *eval)
@@ -54,7 +67,8 @@ void vz_docset_settle(struct vz_docset *set, struct vz_eval *eval)
 
 void vz_docset_and(struct vz_docset *set, const struct vz_docset *other)
 {
-    if (other->kind == VZ_SET_ALL || set->kind == VZ_SET_NONE) return;
+    if (other->kind == VZ_SET_ALL || set->kind == VZ_SET_NONE)
+        return;
     if (other->kind == VZ_SET_NONE) {
         vz_docset_deinit(set);
     } else if (set->kind == VZ_SET_ALL) {
@@ -66,12 +80,14 @@ void vz_docset_and(struct vz_docset *set, const struct vz_docset *other)
 
 uint64_t vz_docset_count(const struct vz_docset *set, const struct vz_eval *eval)
 {
-    if (set->kind == VZ_SET_NONE) return 0;
+    if (set->kind == VZ_SET_NONE)
+        return 0;
     return set->kind == VZ_SET_ALL ? vz_snapshot_doc_count(eval->snap)
                                    : vz_bitset_count(&set->bits);
 }
 
 bool vz_docset_has(const struct vz_docset *set, uint32_t docno)
 {
-    return set->kind == VZ_SET_ALL || (set->kind == VZ_SET_BITS && vz_bitset_has(&set->bits, docno));
+    return set->kind == VZ_SET_ALL ||
+           (set->kind == VZ_SET_BITS && vz_bitset_has(&set->bits, docno));
 }

@@ -19,8 +19,8 @@ enum vz_status vz_dsl_one_field(const char *query, struct vz_json value, struct 
     while (vz_json_next(&it, &key, &member)) {
         if (found)
             return vz_fail(err, VZ_BAD_QUERY,
-                "[%s] query doesn't support multiple fields, found [%.*s] and [%.*s]", query,
-                VZ_ARG(*field), VZ_ARG(key));
+                           "[%s] query doesn't support multiple fields, found [%.*s] and [%.*s]",
+                           query, VZ_ARG(*field), VZ_ARG(key));
         found = true;
         *field = key;
         *inner = member;
@@ -35,8 +35,10 @@ enum vz_status vz_dsl_float(const char *query, const char *key, struct vz_json v
 {
     double number;
     if (!vz_json_as_double(value, &number) || !isfinite((float)number))
-        return vz_fail(err, VZ_BAD_QUERY, "[%s] failed to parse field [%s]: expected a number but "
-            "got %s", query, key, vz_query_token(value));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[%s] failed to parse field [%s]: expected a number but "
+                       "got %s",
+                       query, key, vz_query_token(value));
     *out = (float)number;
     return VZ_OK;
 }
@@ -45,8 +47,10 @@ enum vz_status vz_dsl_bool(const char *query, const char *key, struct vz_json va
                            struct vz_error *err)
 {
     if (!vz_json_as_bool(value, out))
-        return vz_fail(err, VZ_BAD_QUERY, "[%s] failed to parse field [%s]: only [true] or [false] "
-            "are allowed", query, key);
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[%s] failed to parse field [%s]: only [true] or [false] "
+                       "are allowed",
+                       query, key);
     return VZ_OK;
 }
 
@@ -55,14 +59,18 @@ enum vz_status vz_dsl_common(const char *query, struct vz_slice key, struct vz_j
 {
     *handled = true;
     if (vz_slice_is(key, "boost")) {
-        if (vz_dsl_float(query, "boost", value, boost, err) != VZ_OK) return VZ_BAD_QUERY;
+        if (vz_dsl_float(query, "boost", value, boost, err) != VZ_OK)
+            return VZ_BAD_QUERY;
         if (*boost < 0)
-            return vz_fail(err, VZ_BAD_QUERY, "negative [boost] are not allowed in [%s], use a "
-                "value between 0 and 1 to deboost", query);
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "negative [boost] are not allowed in [%s], use a "
+                           "value between 0 and 1 to deboost",
+                           query);
         return VZ_OK;
     }
     if (vz_slice_is(key, "_name"))
-        return vz_fail(err, VZ_UNSUPPORTED,
+        return vz_fail(
+            err, VZ_UNSUPPORTED,
             "[%s] named queries ([_name], matched_queries) are not supported yet by vizsla", query);
     *handled = false;
     return VZ_OK;
@@ -89,8 +97,10 @@ static enum vz_status walk(struct vz_parser *parser, const char *query, struct v
         enum vz_status status = vz_dsl_common(query, key, value, &node->boost, &handled, err);
         if (status == VZ_OK && !handled)
             status = each ? each(parser, node, key, value, err) : VZ_NOT_FOUND;
-        if (status == VZ_NOT_FOUND) return vz_dsl_unknown(query, key, err);
-        if (status != VZ_OK) return status;
+        if (status == VZ_NOT_FOUND)
+            return vz_dsl_unknown(query, key, err);
+        if (status != VZ_OK)
+            return status;
     }
     return VZ_OK;
 }
@@ -120,7 +130,8 @@ static enum vz_status parse_none(struct vz_parser *parser, struct vz_json value,
 static enum vz_status visit_exists(struct vz_parser *parser, struct vz_node *node,
                                    struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
-    if (!vz_slice_is(key, "field")) return VZ_NOT_FOUND;
+    if (!vz_slice_is(key, "field"))
+        return VZ_NOT_FOUND;
     if (vz_json_type(value) != VZ_JSON_STRING)
         return vz_fail(err, VZ_BAD_QUERY, "[exists] unknown token [%s] after [field]",
                        vz_query_token(value));
@@ -165,7 +176,8 @@ static enum vz_status take_values(struct vz_parser *parser, const char *query, s
 static enum vz_status visit_ids(struct vz_parser *parser, struct vz_node *node, struct vz_slice key,
                                 struct vz_json value, struct vz_error *err)
 {
-    if (!vz_slice_is(key, "values")) return VZ_NOT_FOUND;
+    if (!vz_slice_is(key, "values"))
+        return VZ_NOT_FOUND;
     if (!is_scalar(value) && vz_json_type(value) != VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY, "[ids] values doesn't support values of type: %s",
                        vz_query_token(value));
@@ -197,7 +209,8 @@ static enum vz_status visit_term(struct vz_parser *parser, struct vz_node *node,
 {
     if (vz_slice_is(key, "case_insensitive"))
         return vz_dsl_bool("term", "case_insensitive", value, &node->fold_case, err);
-    if (!vz_slice_is(key, "value") && !vz_slice_is(key, "term")) return VZ_NOT_FOUND;
+    if (!vz_slice_is(key, "value") && !vz_slice_is(key, "term"))
+        return VZ_NOT_FOUND;
     if (!is_scalar(value))
         return vz_fail(err, VZ_BAD_QUERY, "[term] query does not support array of values");
     return take_values(parser, "term", node, value, err);
@@ -209,7 +222,8 @@ static enum vz_status parse_term(struct vz_parser *parser, struct vz_json value,
     struct vz_json inner;
     node->kind = VZ_NODE_TERM;
     enum vz_status status = vz_dsl_one_field("term", value, &node->field, &inner, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     if (vz_json_type(inner) == VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY, "[term] query does not support array of values");
     if (is_scalar(inner))
@@ -227,7 +241,8 @@ static enum vz_status visit_terms(struct vz_parser *parser, struct vz_node *node
 {
     if (vz_json_type(value) == VZ_JSON_OBJECT)
         return vz_fail(err, VZ_UNSUPPORTED, "[terms] lookup is not supported yet by vizsla");
-    if (vz_json_type(value) != VZ_JSON_ARRAY) return VZ_NOT_FOUND;
+    if (vz_json_type(value) != VZ_JSON_ARRAY)
+        return VZ_NOT_FOUND;
     if (node->field.len)
         return vz_fail(err, VZ_BAD_QUERY, "[terms] query does not support multiple fields");
     node->field = key;
@@ -240,8 +255,9 @@ static enum vz_status parse_terms(struct vz_parser *parser, struct vz_json value
     node->kind = VZ_NODE_TERMS;
     enum vz_status status = walk(parser, "terms", value, node, visit_terms, err);
     if (status == VZ_OK && node->field.len == 0)
-        return vz_fail(err, VZ_BAD_QUERY, "[terms] query requires a field name, followed by array "
-            "of terms or a document lookup specification");
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[terms] query requires a field name, followed by array "
+                       "of terms or a document lookup specification");
     return status;
 }
 
@@ -249,11 +265,15 @@ static enum vz_status visit_match(struct vz_parser *parser, struct vz_node *node
                                   struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
     /* Options that cannot change what one exact value matches. */
-    static const char *const harmless[] = {"operator", "minimum_should_match", "zero_terms_query",
-        "auto_generate_synonyms_phrase_query", "max_expansions", "prefix_length",
-        "fuzzy_transpositions"};
+    static const char *const harmless[] = {"operator",
+                                           "minimum_should_match",
+                                           "zero_terms_query",
+                                           "auto_generate_synonyms_phrase_query",
+                                           "max_expansions",
+                                           "prefix_length",
+                                           "fuzzy_transpositions"};
     static const char *const known[] = {"fuzziness", "fuzzy_rewrite", "analyzer",
-        "cutoff_frequency"};
+                                        "cutoff_frequency"};
     if (vz_slice_is(key, "query")) {
         if (!is_scalar(value))
             return vz_fail(err, VZ_BAD_QUERY, "[match] unknown token [%s] after [query]",
@@ -263,11 +283,12 @@ static enum vz_status visit_match(struct vz_parser *parser, struct vz_node *node
     if (vz_slice_is(key, "lenient"))
         return vz_dsl_bool("match", "lenient", value, &node->lenient, err);
     for (size_t i = 0; i < VZ_COUNT_OF(harmless); i++)
-        if (vz_slice_is(key, harmless[i])) return VZ_OK;
+        if (vz_slice_is(key, harmless[i]))
+            return VZ_OK;
     for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
         if (vz_slice_is(key, known[i]))
-            return vz_fail(err, VZ_UNSUPPORTED, "[match] option [%s] is not supported yet by vizsla",
-                           known[i]);
+            return vz_fail(err, VZ_UNSUPPORTED,
+                           "[match] option [%s] is not supported yet by vizsla", known[i]);
     return VZ_NOT_FOUND;
 }
 
@@ -278,7 +299,8 @@ static enum vz_status parse_match(struct vz_parser *parser, struct vz_json value
     node->kind = VZ_NODE_TERM;
     node->is_match = true;
     enum vz_status status = vz_dsl_one_field("match", value, &node->field, &inner, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     if (vz_json_type(inner) == VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY, "[match] unknown token [START_ARRAY] after [%.*s]",
                        VZ_ARG(node->field));
@@ -299,7 +321,8 @@ static enum vz_status parse_pattern(struct vz_parser *parser, const char *query,
 {
     struct vz_json inner;
     enum vz_status status = vz_dsl_one_field(query, value, &node->field, &inner, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     if (vz_json_type(inner) == VZ_JSON_STRING) {
         node->text = vz_json_string(inner);
         return VZ_OK;
@@ -310,10 +333,13 @@ static enum vz_status parse_pattern(struct vz_parser *parser, const char *query,
     while (vz_json_next(&it, &key, &member)) {
         bool handled;
         status = vz_dsl_common(query, key, member, &node->boost, &handled, err);
-        if (status != VZ_OK) return status;
-        if (handled) continue;
+        if (status != VZ_OK)
+            return status;
+        if (handled)
+            continue;
         if (vz_slice_is(key, "value") || vz_slice_is(key, other)) {
-            if (!is_scalar(member)) return vz_dsl_unknown(query, key, err);
+            if (!is_scalar(member))
+                return vz_dsl_unknown(query, key, err);
             node->text = vz_query_scalar_text(member, parser->arena);
         } else if (vz_slice_is(key, "case_insensitive"))
             status = vz_dsl_bool(query, "case_insensitive", member, &node->fold_case, err);
@@ -321,9 +347,11 @@ static enum vz_status parse_pattern(struct vz_parser *parser, const char *query,
             status = check_rewrite(query, member, err);
         else
             return vz_dsl_unknown(query, key, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
-    if (!node->text.ptr) return vz_fail(err, VZ_BAD_QUERY, "value cannot be null");
+    if (!node->text.ptr)
+        return vz_fail(err, VZ_BAD_QUERY, "value cannot be null");
     return VZ_OK;
 }
 
@@ -349,18 +377,24 @@ static bool parse_zone(struct vz_slice text, int64_t *ms)
     static const char *const zero[] = {"Z", "UTC", "GMT", "Etc/UTC"};
     *ms = 0;
     for (size_t i = 0; i < VZ_COUNT_OF(zero); i++)
-        if (vz_slice_is(text, zero[i])) return true;
-    if (text.len < 2 || text.len > 6 || (text.ptr[0] != '+' && text.ptr[0] != '-')) return false;
+        if (vz_slice_is(text, zero[i]))
+            return true;
+    if (text.len < 2 || text.len > 6 || (text.ptr[0] != '+' && text.ptr[0] != '-'))
+        return false;
     int digits[4], count = 0;
     for (size_t i = 1; i < text.len; i++) {
-        if (text.ptr[i] == ':' && count == 2 && i == 3) continue;
-        if (text.ptr[i] < '0' || text.ptr[i] > '9' || count == 4) return false;
+        if (text.ptr[i] == ':' && count == 2 && i == 3)
+            continue;
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || count == 4)
+            return false;
         digits[count++] = text.ptr[i] - '0';
     }
-    if (count == 3) return false;
+    if (count == 3)
+        return false;
     int hours = count == 1 ? digits[0] : digits[0] * 10 + digits[1];
     int minutes = count == 4 ? digits[2] * 10 + digits[3] : 0;
-    if (hours > 18 || minutes > 59) return false;
+    if (hours > 18 || minutes > 59)
+        return false;
     *ms = (hours * 60 + minutes) * 60000ll * (text.ptr[0] == '-' ? -1 : 1);
     return true;
 }
@@ -387,16 +421,20 @@ static enum vz_status visit_range(struct vz_parser *parser, struct vz_node *node
         node->range.format = vz_json_string(value);
     else if (vz_slice_is(key, "time_zone")) {
         if (!parse_zone(vz_json_string(value), &node->range.zone_ms))
-            return vz_fail(err, VZ_UNSUPPORTED, "[range] time zone [%.*s]: only offsets such as "
-                "[+01:00] and [UTC] are supported yet by vizsla", VZ_ARG(vz_json_string(value)));
+            return vz_fail(err, VZ_UNSUPPORTED,
+                           "[range] time zone [%.*s]: only offsets such as "
+                           "[+01:00] and [UTC] are supported yet by vizsla",
+                           VZ_ARG(vz_json_string(value)));
         node->range.has_zone = true;
     } else if (vz_slice_is(key, "relation"))
         return vz_fail(err, VZ_UNSUPPORTED,
                        "[range] option [relation] is not supported yet by vizsla");
     else if (vz_slice_is(key, "from") || vz_slice_is(key, "to") ||
              vz_slice_is(key, "include_lower") || vz_slice_is(key, "include_upper"))
-        return vz_fail(err, VZ_UNSUPPORTED, "[range] the deprecated option [%.*s] is not supported "
-            "by vizsla, use [gt], [gte], [lt], [lte]", VZ_ARG(key));
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[range] the deprecated option [%.*s] is not supported "
+                       "by vizsla, use [gt], [gte], [lt], [lte]",
+                       VZ_ARG(key));
     else
         return VZ_NOT_FOUND;
     return VZ_OK;
@@ -408,8 +446,10 @@ static enum vz_status parse_range(struct vz_parser *parser, struct vz_json value
     struct vz_json inner;
     node->kind = VZ_NODE_RANGE;
     enum vz_status status = vz_dsl_one_field("range", value, &node->field, &inner, err);
-    if (status != VZ_OK) return status;
-    if (vz_json_type(inner) != VZ_JSON_OBJECT) return vz_dsl_unknown("range", node->field, err);
+    if (status != VZ_OK)
+        return status;
+    if (vz_json_type(inner) != VZ_JSON_OBJECT)
+        return vz_dsl_unknown("range", node->field, err);
     return walk(parser, "range", inner, node, visit_range, err);
 }
 
@@ -418,23 +458,28 @@ static enum vz_status parse_range(struct vz_parser *parser, struct vz_json value
 static enum vz_status visit_bool(struct vz_parser *parser, struct vz_node *node,
                                  struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
-    struct vz_node_list *list = vz_slice_is(key, "must") ? &node->boolean.must
-        : vz_slice_is(key, "filter") ? &node->boolean.filter
-        : vz_slice_is(key, "should") ? &node->boolean.should
-        : vz_slice_is(key, "must_not") || vz_slice_is(key, "mustNot") ? &node->boolean.must_not
-        : NULL;
+    struct vz_node_list *list = vz_slice_is(key, "must")     ? &node->boolean.must
+                                : vz_slice_is(key, "filter") ? &node->boolean.filter
+                                : vz_slice_is(key, "should") ? &node->boolean.should
+                                : vz_slice_is(key, "must_not") || vz_slice_is(key, "mustNot")
+                                    ? &node->boolean.must_not
+                                    : NULL;
     if (list) {
-        if (is_scalar(value)) return VZ_NOT_FOUND;
+        if (is_scalar(value))
+            return VZ_NOT_FOUND;
         return vz_query_parse_list(parser, value, list, err);
     }
     if (vz_slice_is(key, "minimum_should_match")) {
         size_t ignored;
-        if (!is_scalar(value)) return VZ_NOT_FOUND;
-        if (vz_json_type(value) == VZ_JSON_NULL) return VZ_OK;
+        if (!is_scalar(value))
+            return VZ_NOT_FOUND;
+        if (vz_json_type(value) == VZ_JSON_NULL)
+            return VZ_OK;
         node->boolean.minimum = vz_query_scalar_text(value, parser->arena);
         return vz_minimum_should_match(node->boolean.minimum, 1, &ignored, err);
     }
-    if (vz_slice_is(key, "adjust_pure_negative") && vz_json_bool(value)) return VZ_OK;
+    if (vz_slice_is(key, "adjust_pure_negative") && vz_json_bool(value))
+        return VZ_OK;
     return VZ_NOT_FOUND;
 }
 
@@ -449,7 +494,8 @@ static enum vz_status visit_constant(struct vz_parser *parser, struct vz_node *n
                                      struct vz_slice key, struct vz_json value,
                                      struct vz_error *err)
 {
-    if (!vz_slice_is(key, "filter")) return VZ_NOT_FOUND;
+    if (!vz_slice_is(key, "filter"))
+        return VZ_NOT_FOUND;
     if (vz_json_type(value) != VZ_JSON_OBJECT)
         return vz_fail(err, VZ_BAD_QUERY, "unexpected token [%s]", vz_query_token(value));
     if (node->parts.count)
@@ -500,11 +546,15 @@ static enum vz_status parse_boosting(struct vz_parser *parser, struct vz_json va
     while (vz_json_next(&it, &key, &part)) {
         bool handled;
         status = vz_dsl_common("boosting", key, part, &node->boost, &handled, err);
-        if (status != VZ_OK) return status;
-        if (handled || vz_slice_is(key, "positive") || vz_slice_is(key, "negative")) continue;
-        if (!vz_slice_is(key, "negative_boost")) return vz_dsl_unknown("boosting", key, err);
+        if (status != VZ_OK)
+            return status;
+        if (handled || vz_slice_is(key, "positive") || vz_slice_is(key, "negative"))
+            continue;
+        if (!vz_slice_is(key, "negative_boost"))
+            return vz_dsl_unknown("boosting", key, err);
         status = vz_dsl_float("boosting", "negative_boost", part, &node->factor, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     static const char *const names[] = {"positive", "negative"};
     for (int i = 0; i < 2; i++) {
@@ -512,11 +562,13 @@ static enum vz_status parse_boosting(struct vz_parser *parser, struct vz_json va
             return vz_fail(err, VZ_BAD_QUERY, "[boosting] query requires '%s' query to be set",
                            names[i]);
         status = vz_query_parse_list(parser, part, &node->parts, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     if (node->factor < 0)
-        return vz_fail(err, VZ_BAD_QUERY,
-                       "[boosting] query requires 'negative_boost' to be set to be a positive value");
+        return vz_fail(
+            err, VZ_BAD_QUERY,
+            "[boosting] query requires 'negative_boost' to be set to be a positive value");
     return VZ_OK;
 }
 
@@ -554,24 +606,57 @@ static const struct {
 };
 
 static const char *const full_text[] = {
-    "match_phrase", "match_phrase_prefix", "match_bool_prefix", "multi_match", "combined_fields",
-    "query_string", "simple_query_string", "intervals", "more_like_this", "semantic",
-    "sparse_vector", "text_expansion",
+    "match_phrase",        "match_phrase_prefix",
+    "match_bool_prefix",   "multi_match",
+    "combined_fields",     "query_string",
+    "simple_query_string", "intervals",
+    "more_like_this",      "semantic",
+    "sparse_vector",       "text_expansion",
 };
 static const char *const elsewhere[] = {
-    "nested", "has_child", "has_parent", "parent_id", "fuzzy", "regexp", "terms_set", "type",
-    "geo_shape", "geo_grid", "geo_polygon", "shape", "distance_feature", "rank_feature",
-    "function_score", "script", "script_score", "percolate", "pinned", "rule", "wrapper",
-    "weighted_tokens", "span_containing", "span_field_masking", "field_masking_span", "span_first",
-    "span_multi", "span_near", "span_not", "span_or", "span_term", "span_within", "span_gap",
+    "nested",
+    "has_child",
+    "has_parent",
+    "parent_id",
+    "fuzzy",
+    "regexp",
+    "terms_set",
+    "type",
+    "geo_shape",
+    "geo_grid",
+    "geo_polygon",
+    "shape",
+    "distance_feature",
+    "rank_feature",
+    "function_score",
+    "script",
+    "script_score",
+    "percolate",
+    "pinned",
+    "rule",
+    "wrapper",
+    "weighted_tokens",
+    "span_containing",
+    "span_field_masking",
+    "field_masking_span",
+    "span_first",
+    "span_multi",
+    "span_near",
+    "span_not",
+    "span_or",
+    "span_term",
+    "span_within",
+    "span_gap",
 };
 
 static enum vz_status refuse(struct vz_slice name, struct vz_error *err)
 {
     for (size_t i = 0; i < VZ_COUNT_OF(full_text); i++)
         if (vz_slice_is(name, full_text[i]))
-            return vz_fail(err, VZ_UNSUPPORTED, "[%s] query is not supported yet by vizsla: "
-                "full-text search comes with analysed text fields", full_text[i]);
+            return vz_fail(err, VZ_UNSUPPORTED,
+                           "[%s] query is not supported yet by vizsla: "
+                           "full-text search comes with analysed text fields",
+                           full_text[i]);
     for (size_t i = 0; i < VZ_COUNT_OF(elsewhere); i++)
         if (vz_slice_is(name, elsewhere[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "[%s] query is not supported yet by vizsla",
@@ -583,10 +668,12 @@ static enum vz_status parse_named(struct vz_parser *parser, struct vz_slice name
                                   struct vz_json inner, struct vz_node *node, struct vz_error *err)
 {
     for (size_t i = 0; i < VZ_COUNT_OF(served); i++) {
-        if (!vz_slice_is(name, served[i].name)) continue;
+        if (!vz_slice_is(name, served[i].name))
+            continue;
         if (vz_json_type(inner) != VZ_JSON_OBJECT)
             return vz_fail(err, VZ_BAD_QUERY,
-                "[%s] query malformed, no start_object after query name", served[i].name);
+                           "[%s] query malformed, no start_object after query name",
+                           served[i].name);
         return served[i].parse(parser, inner, node, err);
     }
     return refuse(name, err);
@@ -604,16 +691,19 @@ enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, st
         return vz_fail(err, VZ_BAD_QUERY, "query malformed, empty clause found");
     if (++parser->clauses > VZ_MAX_CLAUSES)
         return vz_fail(err, VZ_BAD_QUERY,
-            "Query contains too many nested clauses; maxClauseCount is set to %d", VZ_MAX_CLAUSES);
+                       "Query contains too many nested clauses; maxClauseCount is set to %d",
+                       VZ_MAX_CLAUSES);
     if (++parser->depth > VZ_MAX_QUERY_DEPTH)
-        return vz_fail(err, VZ_BAD_QUERY, "The nested depth of the query exceeds the maximum nested "
-            "depth for queries set in [indices.query.bool.max_nested_depth]");
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "The nested depth of the query exceeds the maximum nested "
+                       "depth for queries set in [indices.query.bool.max_nested_depth]");
     struct vz_node *node = vz_arena_zalloc(parser->arena, sizeof(*node));
     node->boost = 1;
     enum vz_status status = parse_named(parser, name, inner, node, err);
     if (status == VZ_OK && vz_json_next(&it, &second, &ignored))
         status = vz_fail(err, VZ_BAD_QUERY,
-            "[%.*s] malformed query, expected [END_OBJECT] but found [FIELD_NAME]", VZ_ARG(name));
+                         "[%.*s] malformed query, expected [END_OBJECT] but found [FIELD_NAME]",
+                         VZ_ARG(name));
     parser->depth--;
     *out = node;
     return status;
@@ -626,18 +716,21 @@ enum vz_status vz_query_parse_list(struct vz_parser *parser, struct vz_json valu
     size_t more = many ? vz_json_count(value) : 1;
     struct vz_node **items =
         vz_arena_alloc(parser->arena, (list->count + more + 1) * sizeof(struct vz_node *));
-    if (list->count) memcpy(items, list->items, list->count * sizeof(struct vz_node *));
+    if (list->count)
+        memcpy(items, list->items, list->count * sizeof(struct vz_node *));
     list->items = items;
     if (!many) {
         enum vz_status status = vz_query_parse(parser, value, &items[list->count], err);
-        if (status == VZ_OK) list->count++;
+        if (status == VZ_OK)
+            list->count++;
         return status;
     }
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_json element;
     while (vz_json_next(&it, NULL, &element)) {
         enum vz_status status = vz_query_parse(parser, element, &items[list->count], err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         list->count++;
     }
     return VZ_OK;

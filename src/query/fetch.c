@@ -17,10 +17,12 @@ static struct vz_json_patterns with_vectors(const struct vz_search *search, stru
 {
     size_t fields = vz_mapping_count(eval->mapping), count = search->excludes.count;
     struct vz_slice *items = vz_arena_alloc(eval->arena, (count + fields + 1) * sizeof(*items));
-    if (count) memcpy(items, search->excludes.items, count * sizeof(*items));
+    if (count)
+        memcpy(items, search->excludes.items, count * sizeof(*items));
     for (size_t i = 0; i < fields; i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
-        if (is_vector(field)) items[count++] = field->path;
+        if (is_vector(field))
+            items[count++] = field->path;
     }
     return (struct vz_json_patterns){items, count};
 }
@@ -29,17 +31,21 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
                       struct vz_fetch_plan *plan)
 {
     *plan = (struct vz_fetch_plan){.includes = search->includes, .excludes = search->excludes};
-    if (search->exclude_vectors) plan->excludes = with_vectors(search, eval);
+    if (search->exclude_vectors)
+        plan->excludes = with_vectors(search, eval);
     plan->filter = search->with_source && (plan->includes.count || plan->excludes.count);
     plan->parts = VZ_DOC_META;
-    if (!search->with_source && search->fields.count == 0) return;
+    if (!search->with_source && search->fields.count == 0)
+        return;
     plan->parts = VZ_DOC_CUT_SOURCE;
     for (size_t i = 0; i < vz_mapping_count(eval->mapping); i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
-        if (!is_vector(field)) continue;
+        if (!is_vector(field))
+            continue;
         bool kept = search->with_source &&
                     vz_json_source_keeps(plan->includes, plan->excludes, field->path);
-        if (kept || vz_fields_request(&search->fields, field)) plan->parts = VZ_DOC_SOURCE;
+        if (kept || vz_fields_request(&search->fields, field))
+            plan->parts = VZ_DOC_SOURCE;
     }
 }
 
@@ -52,7 +58,8 @@ static enum vz_status write_fields(const struct vz_search *search, struct vz_eva
     vz_json_begin_object(&writer);
     enum vz_status status = vz_fields_write(search, eval, docno, source, &writer, err);
     vz_json_end_object(&writer);
-    if (status == VZ_OK && buf.len > 2) hit->fields = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
+    if (status == VZ_OK && buf.len > 2)
+        hit->fields = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
     vz_buf_deinit(&buf);
     return status;
 }
@@ -62,22 +69,25 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetc
                             struct vz_error *err)
 {
     struct vz_stored_doc doc = {0};
-    enum vz_status status =
-        vz_snapshot_doc(eval->snap, docno, plan->parts, eval->arena, &doc, err);
-    if (status != VZ_OK) return status;
+    enum vz_status status = vz_snapshot_doc(eval->snap, docno, plan->parts, eval->arena, &doc, err);
+    if (status != VZ_OK)
+        return status;
     hit->index = vz_arena_copy(eval->arena, vz_index_name(vz_snapshot_index(eval->snap)));
     hit->id = doc.id;
     hit->version = doc.version;
     hit->seq_no = doc.seq_no;
-    if (search->with_source && !plan->filter) hit->source = doc.source;
+    if (search->with_source && !plan->filter)
+        hit->source = doc.source;
     bool want_fields = search->fields.count || search->docvalue_fields.count;
-    if (!plan->filter && !want_fields) return VZ_OK;
+    if (!plan->filter && !want_fields)
+        return VZ_OK;
 
     struct vz_json_doc *parsed = NULL;
     struct vz_json source = {0};
     if (plan->parts != VZ_DOC_META) {
         status = vz_json_parse(doc.source, &parsed, &source, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     if (plan->filter) {
         struct vz_buf buf = {0};
@@ -85,7 +95,9 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetc
         hit->source = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
         vz_buf_deinit(&buf);
     }
-    if (want_fields) status = write_fields(search, eval, docno, source, hit, err);
-    if (parsed) vz_json_free(parsed);
+    if (want_fields)
+        status = write_fields(search, eval, docno, source, hit, err);
+    if (parsed)
+        vz_json_free(parsed);
     return status;
 }

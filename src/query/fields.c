@@ -15,7 +15,8 @@ const struct vz_field_request *vz_fields_request(const struct vz_field_requests 
                                                  const struct vz_field *field)
 {
     for (size_t i = 0; i < requests->count; i++)
-        if (vz_wildcard_match(requests->items[i].pattern, field->path)) return &requests->items[i];
+        if (vz_wildcard_match(requests->items[i].pattern, field->path))
+            return &requests->items[i];
     return NULL;
 }
 
@@ -25,7 +26,8 @@ static uint16_t nested_scope(const struct vz_mapping *mapping, const struct vz_f
     uint16_t id = field->parent;
     while (id != VZ_NO_FIELD) {
         const struct vz_field *parent = vz_mapping_field(mapping, id);
-        if (parent->type == VZ_FIELD_NESTED) return id;
+        if (parent->type == VZ_FIELD_NESTED)
+            return id;
         id = parent->parent;
     }
     return VZ_NO_FIELD;
@@ -54,12 +56,15 @@ static void walk_path(struct path_walk *walk, struct vz_json value, struct vz_sl
         return;
     }
     if (vz_json_type(value) == VZ_JSON_ARRAY) {
-        while (vz_json_next(&it, NULL, &member)) walk_path(walk, member, path);
+        while (vz_json_next(&it, NULL, &member))
+            walk_path(walk, member, path);
         return;
     }
-    if (vz_json_type(value) != VZ_JSON_OBJECT) return;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return;
     while (vz_json_next(&it, &key, &member)) {
-        if (key.len > path.len || memcmp(key.ptr, path.ptr, key.len) != 0) continue;
+        if (key.len > path.len || memcmp(key.ptr, path.ptr, key.len) != 0)
+            continue;
         if (key.len == path.len)
             walk_path(walk, member, (struct vz_slice){0});
         else if (path.ptr[key.len] == '.')
@@ -73,14 +78,16 @@ static void walk_path(struct path_walk *walk, struct vz_json value, struct vz_sl
 static size_t characters(struct vz_slice text)
 {
     size_t count = 0;
-    for (size_t i = 0; i < text.len; i++) count += ((unsigned char)text.ptr[i] & 0xC0) != 0x80;
+    for (size_t i = 0; i < text.len; i++)
+        count += ((unsigned char)text.ptr[i] & 0xC0) != 0x80;
     return count;
 }
 
 /* Opens the field's array before its first value. */
 static void begin_value(struct path_walk *walk)
 {
-    if (walk->written++) return;
+    if (walk->written++)
+        return;
     vz_json_key_slice(walk->writer, *(const struct vz_slice *)walk->context);
     vz_json_begin_array(walk->writer);
 }
@@ -89,7 +96,8 @@ static void put_date(struct path_walk *walk, struct vz_json value)
 {
     int64_t ms;
     struct vz_slice text = vz_query_scalar_text(value, walk->arena);
-    if (vz_date_parse(walk->field->format, text, false, false, 0, &ms, NULL) != VZ_OK) return;
+    if (vz_date_parse(walk->field->format, text, false, false, 0, &ms, NULL) != VZ_OK)
+        return;
     struct vz_buf buf = {0};
     vz_date_print(walk->format.len ? walk->format : walk->field->format, ms, &buf);
     begin_value(walk);
@@ -100,7 +108,8 @@ static void put_date(struct path_walk *walk, struct vz_json value)
 static void put_geo(struct path_walk *walk, struct vz_json value)
 {
     double lat, lon;
-    if (vz_geo_parse(value, &lat, &lon, NULL) != VZ_OK) return;
+    if (vz_geo_parse(value, &lat, &lon, NULL) != VZ_OK)
+        return;
     begin_value(walk);
     vz_json_begin_object(walk->writer);
     vz_json_key(walk->writer, "coordinates");
@@ -116,7 +125,8 @@ static void put_number(struct path_walk *walk, struct vz_json value)
 {
     double number;
     int64_t whole;
-    if (vz_json_type(value) == VZ_JSON_BOOL || !vz_json_as_double(value, &number)) return;
+    if (vz_json_type(value) == VZ_JSON_BOOL || !vz_json_as_double(value, &number))
+        return;
     begin_value(walk);
     if (walk->field->type == VZ_FIELD_DOUBLE)
         vz_json_put_double(walk->writer, number);
@@ -146,11 +156,13 @@ static void put_value(struct path_walk *walk, struct vz_json value)
         if (point)
             put_geo(walk, value);
         else
-            while (vz_json_next(&it, NULL, &element)) put_value(walk, element);
+            while (vz_json_next(&it, NULL, &element))
+                put_value(walk, element);
         return;
     }
     if (type == VZ_JSON_NULL) {
-        if (!field->has_null_value) return;
+        if (!field->has_null_value)
+            return;
         begin_value(walk);
         vz_json_put_raw(walk->writer, field->null_value);
         return;
@@ -159,24 +171,31 @@ static void put_value(struct path_walk *walk, struct vz_json value)
         put_geo(walk, value);
         return;
     }
-    if (type == VZ_JSON_OBJECT) return;
+    if (type == VZ_JSON_OBJECT)
+        return;
     switch (field->type) {
     case VZ_FIELD_KEYWORD:
     case VZ_FIELD_TEXT:
     case VZ_FIELD_BINARY: {
         struct vz_slice text = vz_query_scalar_text(value, walk->arena);
-        if (field->ignore_above && characters(text) > field->ignore_above) return;
+        if (field->ignore_above && characters(text) > field->ignore_above)
+            return;
         begin_value(walk);
         vz_json_put_string(walk->writer, text);
         return;
     }
     case VZ_FIELD_BOOLEAN:
-        if (!vz_json_as_bool(value, &truth)) return;
+        if (!vz_json_as_bool(value, &truth))
+            return;
         begin_value(walk);
         vz_json_put_bool(walk->writer, truth);
         return;
-    case VZ_FIELD_DATE: put_date(walk, value); return;
-    default: put_number(walk, value); return;
+    case VZ_FIELD_DATE:
+        put_date(walk, value);
+        return;
+    default:
+        put_number(walk, value);
+        return;
     }
 }
 
@@ -191,13 +210,19 @@ struct field_run {
 static enum vz_status check_format(const struct vz_field *field,
                                    const struct vz_field_request *request, struct vz_error *err)
 {
-    if (request->format.len == 0 || field->type == VZ_FIELD_DATE) return VZ_OK;
-    if (vz_wildcard_match(VZ_SLICE("*[*]*"), request->pattern)) return VZ_OK;
-    if (memchr(request->pattern.ptr, '*', request->pattern.len)) return VZ_OK;
-    if (field->type == VZ_FIELD_GEO_POINT && vz_slice_is(request->format, "geojson")) return VZ_OK;
+    if (request->format.len == 0 || field->type == VZ_FIELD_DATE)
+        return VZ_OK;
+    if (vz_wildcard_match(VZ_SLICE("*[*]*"), request->pattern))
+        return VZ_OK;
+    if (memchr(request->pattern.ptr, '*', request->pattern.len))
+        return VZ_OK;
+    if (field->type == VZ_FIELD_GEO_POINT && vz_slice_is(request->format, "geojson"))
+        return VZ_OK;
     if (field->type == VZ_FIELD_GEO_POINT)
-        return vz_fail(err, VZ_UNSUPPORTED, "[fields] format [%.*s] of places is not supported yet "
-            "by vizsla", VZ_ARG(request->format));
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[fields] format [%.*s] of places is not supported yet "
+                       "by vizsla",
+                       VZ_ARG(request->format));
     return vz_fail(err, VZ_BAD_QUERY, "Field [%.*s] of type [%s] doesn't support formats.",
                    VZ_ARG(field->path), vz_filter_type_name(field->type));
 }
@@ -205,7 +230,8 @@ static enum vz_status check_format(const struct vz_field *field,
 /* The part of a path below a scope's. */
 static struct vz_slice below(const struct vz_mapping *mapping, uint16_t scope, struct vz_slice path)
 {
-    if (scope == VZ_NO_FIELD) return path;
+    if (scope == VZ_NO_FIELD)
+        return path;
     size_t skip = vz_mapping_field(mapping, scope)->path.len + 1;
     return (struct vz_slice){path.ptr + skip, path.len - skip};
 }
@@ -215,18 +241,25 @@ static enum vz_status write_leaf(struct field_run *run, uint16_t scope,
                                  struct vz_error *err)
 {
     const struct vz_mapping *mapping = run->eval->mapping;
-    const struct vz_field *field = named->type == VZ_FIELD_ALIAS
-        ? vz_mapping_field(mapping, named->alias_of) : named;
+    const struct vz_field *field =
+        named->type == VZ_FIELD_ALIAS ? vz_mapping_field(mapping, named->alias_of) : named;
     const struct vz_field_request *request = vz_fields_request(&run->search->fields, named);
     enum vz_status status = check_format(field, request, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     struct vz_slice path = field->path;
-    if (field->is_multi_field) path.len -= field->name.len + 1;
+    if (field->is_multi_field)
+        path.len -= field->name.len + 1;
     struct vz_slice key = below(mapping, scope, named->path);
-    struct path_walk walk = {.each = put_value, .field = field, .format = request->format,
-        .writer = run->writer, .arena = run->eval->arena, .context = &key};
+    struct path_walk walk = {.each = put_value,
+                             .field = field,
+                             .format = request->format,
+                             .writer = run->writer,
+                             .arena = run->eval->arena,
+                             .context = &key};
     walk_path(&walk, source, below(mapping, scope, path));
-    if (walk.written) vz_json_end_array(run->writer);
+    if (walk.written)
+        vz_json_end_array(run->writer);
     return VZ_OK;
 }
 
@@ -246,10 +279,12 @@ static void put_nested(struct path_walk *walk, struct vz_json value)
     if (vz_json_type(value) == VZ_JSON_ARRAY) {
         struct vz_json_iter it = vz_json_iterate(value);
         struct vz_json element;
-        while (vz_json_next(&it, NULL, &element)) put_nested(walk, element);
+        while (vz_json_next(&it, NULL, &element))
+            put_nested(walk, element);
         return;
     }
-    if (vz_json_type(value) != VZ_JSON_OBJECT || nested->status != VZ_OK) return;
+    if (vz_json_type(value) != VZ_JSON_OBJECT || nested->status != VZ_OK)
+        return;
     vz_json_begin_object(walk->writer);
     nested->status = write_scope(nested->run, nested->scope, value, nested->err);
     vz_json_end_object(walk->writer);
@@ -274,7 +309,8 @@ static enum vz_status write_nested(struct field_run *run, uint16_t scope,
                                    const struct vz_field *field, struct vz_json source,
                                    struct vz_error *err)
 {
-    if (!wants_below(run, field)) return VZ_OK;
+    if (!wants_below(run, field))
+        return VZ_OK;
     struct nested_walk nested = {.run = run, .scope = field->id, .err = err};
     struct path_walk walk = {.each = put_nested, .writer = run->writer, .context = &nested};
     struct vz_slice path = below(run->eval->mapping, scope, field->path);
@@ -293,7 +329,8 @@ static enum vz_status write_scope(struct field_run *run, uint16_t scope, struct 
     enum vz_status status = VZ_OK;
     for (size_t i = 0; i < vz_mapping_count(mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
-        if (field->type == VZ_FIELD_OBJECT || nested_scope(mapping, field) != scope) continue;
+        if (field->type == VZ_FIELD_OBJECT || nested_scope(mapping, field) != scope)
+            continue;
         if (field->type == VZ_FIELD_NESTED)
             status = write_nested(run, scope, field, source, err);
         else if (vz_fields_request(&run->search->fields, field))
@@ -331,7 +368,8 @@ static void put_terms(struct vz_eval *eval, const struct vz_field *field,
             vz_snapshot_ordinal_term(eval->snap, field->id, column->ordinals[i], eval->arena);
     qsort(terms, to - from, sizeof(*terms), compare_slices);
     for (size_t i = 0; i < to - from; i++)
-        if (i == 0 || !vz_slice_eq(terms[i], terms[i - 1])) vz_json_put_string(writer, terms[i]);
+        if (i == 0 || !vz_slice_eq(terms[i], terms[i - 1]))
+            vz_json_put_string(writer, terms[i]);
 }
 
 static void put_integers(struct vz_eval *eval, const struct vz_field *field,
@@ -388,32 +426,45 @@ static enum vz_status write_docvalue(struct field_run *run, const struct vz_fiel
 {
     bool by_name = !memchr(request->pattern.ptr, '*', request->pattern.len);
     if (field->column == VZ_COLUMN_PRESENCE || field->column == VZ_COLUMN_NONE) {
-        if (!by_name || field->column == VZ_COLUMN_NONE) return VZ_OK;
-        return vz_fail(err, VZ_BAD_QUERY, "Can't load fielddata on [%.*s] because fielddata is "
-            "unsupported on fields of type [%s]. Use doc values instead.", VZ_ARG(field->path),
-            vz_filter_type_name(field->type));
+        if (!by_name || field->column == VZ_COLUMN_NONE)
+            return VZ_OK;
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "Can't load fielddata on [%.*s] because fielddata is "
+                       "unsupported on fields of type [%s]. Use doc values instead.",
+                       VZ_ARG(field->path), vz_filter_type_name(field->type));
     }
     struct vz_slice format = request->format;
-    if (vz_slice_is(format, "use_field_mapping")) format = (struct vz_slice){0};
+    if (vz_slice_is(format, "use_field_mapping"))
+        format = (struct vz_slice){0};
     if (format.len && field->type != VZ_FIELD_DATE && by_name)
-        return vz_fail(err, VZ_UNSUPPORTED, "[docvalue_fields] format [%.*s] on a field of type "
-            "[%s] is not supported yet by vizsla", VZ_ARG(format),
-            vz_filter_type_name(field->type));
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[docvalue_fields] format [%.*s] on a field of type "
+                       "[%s] is not supported yet by vizsla",
+                       VZ_ARG(format), vz_filter_type_name(field->type));
     struct vz_column column;
     vz_snapshot_column(run->eval->snap, field->id, &column);
     size_t from = vz_column_find(&column, docno), to = from;
-    while (to < column.count && column.docnos[to] == docno) to++;
-    if (from == to) return VZ_OK;
+    while (to < column.count && column.docnos[to] == docno)
+        to++;
+    if (from == to)
+        return VZ_OK;
     vz_json_key_slice(run->writer, field->path);
     vz_json_begin_array(run->writer);
     switch (column.kind) {
-    case VZ_COLUMN_ORDINAL: put_terms(run->eval, field, &column, from, to, run->writer); break;
+    case VZ_COLUMN_ORDINAL:
+        put_terms(run->eval, field, &column, from, to, run->writer);
+        break;
     case VZ_COLUMN_I64:
         put_integers(run->eval, field, &column, from, to, format, run->writer);
         break;
-    case VZ_COLUMN_F64: put_doubles(run->eval, field, &column, from, to, run->writer); break;
-    case VZ_COLUMN_GEO: put_places(&column, from, to, run->writer); break;
-    default: break;
+    case VZ_COLUMN_F64:
+        put_doubles(run->eval, field, &column, from, to, run->writer);
+        break;
+    case VZ_COLUMN_GEO:
+        put_places(&column, from, to, run->writer);
+        break;
+    default:
+        break;
     }
     vz_json_end_array(run->writer);
     return VZ_OK;
@@ -425,12 +476,13 @@ enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *e
 {
     struct field_run run = {search, eval, writer};
     enum vz_status status = VZ_OK;
-    if (search->fields.count) status = write_scope(&run, VZ_NO_FIELD, source, err);
+    if (search->fields.count)
+        status = write_scope(&run, VZ_NO_FIELD, source, err);
     for (size_t i = 0; i < vz_mapping_count(eval->mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
-        const struct vz_field_request *request =
-            vz_fields_request(&search->docvalue_fields, field);
-        if (!request || field->under_nested || vz_fields_request(&search->fields, field)) continue;
+        const struct vz_field_request *request = vz_fields_request(&search->docvalue_fields, field);
+        if (!request || field->under_nested || vz_fields_request(&search->fields, field))
+            continue;
         status = write_docvalue(&run, field, request, docno, err);
     }
     return status;

@@ -1,8 +1,7 @@
 /* Leaf queries in one snapshot: which documents match, by scanning a field's column.
  *
- * A column is a plain array, so a scan is a compare per entry; sets of values become a bitmap over
- * ordinals or a sorted array. Blocks are first tested as a whole, which the compiler turns into
- * vector code, and looked at one by one only when something is in them.
+ * A column is a plain array, so a scan (scan.c) is a compare per entry; sets of values become a
+ * bitmap over ordinals or a sorted array.
  *
  * Scores. Elasticsearch scores a `term` on keyword and boolean fields by BM25 without norms, which
  * leaves boost * idf, idf = ln(1 + (N - n + 0.5) / (n + 0.5)): N documents with the field, n with
@@ -17,73 +16,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define BLOCK 64
-
-static void begin_bits(struct vz_eval *eval, struct vz_docset *out)
-{
-    vz_bitset_init(&out->bits, eval->limit);
-    out->kind = VZ_SET_BITS;
-}
-
-static void mark_ordinal(const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits)
-{
-    const uint32_t *ordinals = column->ordinals;
-    size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        unsigned hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++) hits += ordinals[j] == ordinal;
-        if (!hits) continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            if (ordinals[j] == ordinal) vz_bitset_set(bits, column->docnos[j]);
-    }
-    for (; i < column->count; i++)
-        if (ordinals[i] == ordinal) vz_bitset_set(bits, column->docnos[i]);
-}
-
-static void mark_ordinals(const struct vz_column *column, const struct vz_bitset *wanted,
-                          struct vz_bitset *bits)
-{
-    for (size_t i = 0; i < column->count; i++)
-        if (vz_bitset_has(wanted, column->ordinals[i])) vz_bitset_set(bits, column->docnos[i]);
-}
-
-static void mark_i64(const struct vz_column *column, int64_t low, int64_t high,
-                     struct vz_bitset *bits)
-{
-    const int64_t *values = column->i64;
-    size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        uint64_t hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++) hits += (values[j] >= low) & (values[j] <= high);
-        if (!hits) continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            if (values[j] >= low && values[j] <= high) vz_bitset_set(bits, column->docnos[j]);
-    }
-    for (; i < column->count; i++)
-        if (values[i] >= low && values[i] <= high) vz_bitset_set(bits, column->docnos[i]);
-}
-
-static void mark_f64(const struct vz_column *column, double low, double high,
-                     struct vz_bitset *bits)
-{
-    const double *values = column->f64;
-    size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        uint64_t hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++) hits += (values[j] >= low) & (values[j] <= high);
-        if (!hits) continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            if (values[j] >= low && values[j] <= high) vz_bitset_set(bits, column->docnos[j]);
-    }
-    for (; i < column->count; i++)
-        if (values[i] >= low && values[i] <= high) vz_bitset_set(bits, column->docnos[i]);
-}
-
-static void mark_present(const struct vz_column *column, struct vz_bitset *bits)
-{
-    for (size_t i = 0; i < column->count; i++) vz_bitset_set(bits, column->docnos[i]);
-}
-
 /* ---- which field, and whether it can be asked ------------------------------------------------ */
 
 const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice path)
@@ -95,9 +27,10 @@ const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice pat
     return field;
 }
 
-static const char *const type_names[] = {"object", "nested", "text", "keyword", "long", "integer",
-    "short", "byte", "unsigned_long", "double", "float", "half_float", "boolean", "date",
-    "geo_point", "dense_vector", "binary", "alias"};
+static const char *const type_names[] = {
+    "object",  "nested", "text",          "keyword",      "long",   "integer",
+    "short",   "byte",   "unsigned_long", "double",       "float",  "half_float",
+    "boolean", "date",   "geo_point",     "dense_vector", "binary", "alias"};
 
 const char *vz_filter_type_name(enum vz_field_type type)
 {
@@ -120,27 +53,37 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
 {
     switch (field->type) {
     case VZ_FIELD_TEXT:
-        return vz_fail(err, VZ_UNSUPPORTED, "[%s] query on the [text] field [%.*s] is not supported "
-            "yet by vizsla: full-text search comes with analysed text fields; use a [keyword] field "
-            "for exact values", query, VZ_ARG(field->path));
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[%s] query on the [text] field [%.*s] is not supported "
+                       "yet by vizsla: full-text search comes with analysed text fields; use a "
+                       "[keyword] field "
+                       "for exact values",
+                       query, VZ_ARG(field->path));
     case VZ_FIELD_GEO_POINT:
-        return vz_query_fail(err, VZ_BAD_QUERY, "Geometry fields do not support exact searching, use "
-            "dedicated geometry queries instead: [%.*s]", VZ_ARG(field->path));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Geometry fields do not support exact searching, use "
+                             "dedicated geometry queries instead: [%.*s]",
+                             VZ_ARG(field->path));
     case VZ_FIELD_DENSE_VECTOR:
-        return vz_query_fail(err, VZ_BAD_QUERY, "Field [%.*s] of type [dense_vector] doesn't support "
-            "%s queries", VZ_ARG(field->path), query);
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Field [%.*s] of type [dense_vector] doesn't support "
+                             "%s queries",
+                             VZ_ARG(field->path), query);
     case VZ_FIELD_BINARY:
         return vz_query_fail(err, VZ_BAD_QUERY, "Binary fields do not support searching");
     default:
         break;
     }
     if (field->column == VZ_COLUMN_PRESENCE && !field->indexed)
-        return vz_query_fail(err, VZ_BAD_QUERY,
+        return vz_query_fail(
+            err, VZ_BAD_QUERY,
             "Cannot search on field [%.*s] since it is not indexed nor has doc values.",
             VZ_ARG(field->path));
     if (field->column == VZ_COLUMN_PRESENCE)
-        return vz_fail(err, VZ_UNSUPPORTED, "[%s] query on the field [%.*s] with [doc_values] off is "
-            "not supported yet by vizsla", query, VZ_ARG(field->path));
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[%s] query on the field [%.*s] with [doc_values] off is "
+                       "not supported yet by vizsla",
+                       query, VZ_ARG(field->path));
     return VZ_OK;
 }
 
@@ -193,19 +136,23 @@ static enum vz_status terms_i64(struct vz_eval *eval, const struct vz_node *node
     size_t count = 0;
     for (size_t i = 0; i < node->value_count; i++) {
         enum vz_status status = vz_term_span(eval, field, node->values[i], &spans[count], err);
-        if (status != VZ_OK && node->lenient) continue;
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK && node->lenient)
+            continue;
+        if (status != VZ_OK)
+            return status;
         count += spans[count].low <= spans[count].high;
     }
-    if (count == 0) return VZ_OK;
+    if (count == 0)
+        return VZ_OK;
     count = join_spans(spans, count);
-    begin_bits(eval, out);
+    vz_docset_begin(out, eval);
     if (count == 1) {
-        mark_i64(column, spans[0].low, spans[0].high, &out->bits);
+        vz_scan_i64(column, spans[0].low, spans[0].high, &out->bits);
         return VZ_OK;
     }
     for (size_t i = 0; i < column->count; i++)
-        if (in_spans(spans, count, column->i64[i])) vz_bitset_set(&out->bits, column->docnos[i]);
+        if (in_spans(spans, count, column->i64[i]))
+            vz_bitset_set(&out->bits, column->docnos[i]);
     return VZ_OK;
 }
 
@@ -217,14 +164,17 @@ static enum vz_status terms_f64(struct vz_eval *eval, const struct vz_node *node
     size_t count = 0;
     for (size_t i = 0; i < node->value_count; i++) {
         enum vz_status status = vz_term_f64(eval, field, node->values[i], &wanted[count], err);
-        if (status != VZ_OK && node->lenient) continue;
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK && node->lenient)
+            continue;
+        if (status != VZ_OK)
+            return status;
         count++;
     }
-    if (count == 0) return VZ_OK;
-    begin_bits(eval, out);
+    if (count == 0)
+        return VZ_OK;
+    vz_docset_begin(out, eval);
     if (count == 1) {
-        mark_f64(column, wanted[0], wanted[0], &out->bits);
+        vz_scan_f64(column, wanted[0], wanted[0], &out->bits);
         return VZ_OK;
     }
     qsort(wanted, count, sizeof(*wanted), compare_doubles);
@@ -234,32 +184,6 @@ static enum vz_status terms_f64(struct vz_eval *eval, const struct vz_node *node
     return VZ_OK;
 }
 
-/* Marks documents with any term of the dictionary for which `match` is true. */
-static void scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
-                            const struct vz_column *column,
-                            bool (*match)(const void *context, struct vz_slice term),
-                            const void *context, struct vz_docset *out)
-{
-    uint32_t count = vz_snapshot_ordinal_count(eval->snap, field->id);
-    struct vz_bitset wanted;
-    struct vz_arena scratch = {0};
-    bool any = false;
-    vz_bitset_init(&wanted, count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (match(context, vz_snapshot_ordinal_term(eval->snap, field->id, i, &scratch))) {
-            vz_bitset_set(&wanted, i);
-            any = true;
-        }
-        if (i % 1024 == 1023) vz_arena_reset(&scratch);
-    }
-    vz_arena_deinit(&scratch);
-    if (any) {
-        begin_bits(eval, out);
-        mark_ordinals(column, &wanted, &out->bits);
-    }
-    vz_bitset_deinit(&wanted);
-}
-
 static unsigned char fold(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -267,9 +191,11 @@ static unsigned char fold(char c)
 
 static bool starts_folded(struct vz_slice text, struct vz_slice prefix)
 {
-    if (text.len < prefix.len) return false;
+    if (text.len < prefix.len)
+        return false;
     for (size_t i = 0; i < prefix.len; i++)
-        if (fold(text.ptr[i]) != fold(prefix.ptr[i])) return false;
+        if (fold(text.ptr[i]) != fold(prefix.ptr[i]))
+            return false;
     return true;
 }
 
@@ -285,14 +211,15 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
 {
     if (node->fold_case) {
         struct vz_slice text = vz_query_scalar_text(node->values[0], eval->arena);
-        scan_dictionary(eval, field, column, match_folded, &text, out);
+        vz_scan_dictionary(eval, field, column, match_folded, &text, out);
         return VZ_OK;
     }
     uint32_t one = 0, ordinal, count = 0;
     struct vz_bitset wanted = {0};
     for (size_t i = 0; i < node->value_count; i++) {
         struct vz_slice text = vz_query_scalar_text(node->values[i], eval->arena);
-        if (!vz_snapshot_term_ordinal(eval->snap, field->id, text, &ordinal)) continue;
+        if (!vz_snapshot_term_ordinal(eval->snap, field->id, text, &ordinal))
+            continue;
         if (count == 1 && ordinal != one) {
             vz_bitset_init(&wanted, vz_snapshot_ordinal_count(eval->snap, field->id));
             vz_bitset_set(&wanted, one);
@@ -304,46 +231,32 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
         } else if (count > 1 && ordinal < wanted.bits)
             vz_bitset_set(&wanted, ordinal);
     }
-    if (count == 0) return VZ_OK;
-    begin_bits(eval, out);
+    if (count == 0)
+        return VZ_OK;
+    vz_docset_begin(out, eval);
     if (count == 1)
-        mark_ordinal(column, one, &out->bits);
+        vz_scan_ordinal(column, one, &out->bits);
     else {
-        mark_ordinals(column, &wanted, &out->bits);
+        vz_scan_ordinals(column, &wanted, &out->bits);
         vz_bitset_deinit(&wanted);
     }
     return VZ_OK;
-}
-
-/* Live documents with any value in a column. */
-static uint64_t docs_with_field(struct vz_eval *eval, const struct vz_column *column)
-{
-    bool all_live = vz_snapshot_doc_count(eval->snap) == eval->limit;
-    const struct vz_bitset *live = all_live ? NULL : vz_eval_live(eval);
-    uint64_t count = 0;
-    const uint32_t *docnos = column->docnos;
-    if (!live) {
-        for (size_t i = 1; i < column->count; i++) count += docnos[i] != docnos[i - 1];
-        return count + (column->count > 0);
-    }
-    for (size_t i = 0; i < column->count; i++)
-        count += vz_bitset_has(live, docnos[i]) && (i == 0 || docnos[i] != docnos[i - 1]);
-    return count;
 }
 
 static float idf_score(struct vz_eval *eval, const struct vz_column *column, struct vz_docset *set)
 {
     vz_docset_settle(set, eval);
     double with_term = (double)vz_docset_count(set, eval);
-    double with_field = (double)docs_with_field(eval, column);
+    double with_field = (double)vz_scan_docs(eval, column);
     return (float)log(1 + (with_field - with_term + 0.5) / (with_term + 0.5));
 }
 
 static enum vz_status eval_ids(struct vz_eval *eval, const struct vz_node *node,
                                struct vz_docset *out)
 {
-    if (node->value_count == 0) return VZ_OK;
-    begin_bits(eval, out);
+    if (node->value_count == 0)
+        return VZ_OK;
+    vz_docset_begin(out, eval);
     for (size_t i = 0; i < node->value_count; i++) {
         uint32_t docno;
         struct vz_slice id = vz_query_scalar_text(node->values[i], eval->arena);
@@ -366,29 +279,43 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
 {
     const char *query = node->kind == VZ_NODE_TERMS ? "terms" : node->is_match ? "match" : "term";
     if (node->value_count > VZ_MAX_TERMS)
-        return vz_query_fail(err, VZ_BAD_QUERY, "The number of terms [%zu] used in the Terms Query "
+        return vz_query_fail(
+            err, VZ_BAD_QUERY,
+            "The number of terms [%zu] used in the Terms Query "
             "request has exceeded the allowed maximum of [%d]. This maximum can be set by changing "
-            "the [index.max_terms_count] index level setting.", node->value_count, VZ_MAX_TERMS);
-    if (vz_slice_is(node->field, "_id")) return eval_ids(eval, node, out);
+            "the [index.max_terms_count] index level setting.",
+            node->value_count, VZ_MAX_TERMS);
+    if (vz_slice_is(node->field, "_id"))
+        return eval_ids(eval, node, out);
     if (vz_slice_is(node->field, "_index")) {
         eval_index_name(eval, node, out);
         return VZ_OK;
     }
     const struct vz_field *field = vz_filter_field(eval, node->field);
-    if (!field) return VZ_OK;
+    if (!field)
+        return VZ_OK;
     enum vz_status status = check_field(field, query, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     if (node->fold_case && field->type != VZ_FIELD_KEYWORD)
-        return vz_query_fail(err, VZ_BAD_QUERY, "[%.*s] field which is of type [%s], does not "
-            "support case insensitive term queries", VZ_ARG(field->path),
-            vz_filter_type_name(field->type));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "[%.*s] field which is of type [%s], does not "
+                             "support case insensitive term queries",
+                             VZ_ARG(field->path), vz_filter_type_name(field->type));
     struct vz_column column;
     vz_snapshot_column(eval->snap, field->id, &column);
     switch (column.kind) {
-    case VZ_COLUMN_I64: status = terms_i64(eval, node, field, &column, out, err); break;
-    case VZ_COLUMN_F64: status = terms_f64(eval, node, field, &column, out, err); break;
-    case VZ_COLUMN_ORDINAL: status = terms_keyword(eval, node, field, &column, out); break;
-    default: break;
+    case VZ_COLUMN_I64:
+        status = terms_i64(eval, node, field, &column, out, err);
+        break;
+    case VZ_COLUMN_F64:
+        status = terms_f64(eval, node, field, &column, out, err);
+        break;
+    case VZ_COLUMN_ORDINAL:
+        status = terms_keyword(eval, node, field, &column, out);
+        break;
+    default:
+        break;
     }
     bool inverted = field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN;
     if (status == VZ_OK && scores && out->kind == VZ_SET_BITS && node->kind == VZ_NODE_TERM &&
@@ -409,11 +336,13 @@ static bool in_text_range(const void *context, struct vz_slice term)
     const struct text_range *range = context;
     if (range->lower_bound->set) {
         int order = vz_slice_cmp(term, range->lower);
-        if (order < 0 || (order == 0 && !range->lower_bound->inclusive)) return false;
+        if (order < 0 || (order == 0 && !range->lower_bound->inclusive))
+            return false;
     }
     if (range->upper_bound->set) {
         int order = vz_slice_cmp(term, range->upper);
-        if (order > 0 || (order == 0 && !range->upper_bound->inclusive)) return false;
+        if (order > 0 || (order == 0 && !range->upper_bound->inclusive))
+            return false;
     }
     return true;
 }
@@ -422,12 +351,13 @@ static enum vz_status range_keyword(struct vz_eval *eval, const struct vz_node *
                                     const struct vz_field *field, const struct vz_column *column,
                                     struct vz_docset *out)
 {
-    struct text_range range = {.lower_bound = &node->range.lower, .upper_bound = &node->range.upper};
+    struct text_range range = {.lower_bound = &node->range.lower,
+                               .upper_bound = &node->range.upper};
     if (range.lower_bound->set)
         range.lower = vz_query_scalar_text(range.lower_bound->value, eval->arena);
     if (range.upper_bound->set)
         range.upper = vz_query_scalar_text(range.upper_bound->value, eval->arena);
-    scan_dictionary(eval, field, column, in_text_range, &range, out);
+    vz_scan_dictionary(eval, field, column, in_text_range, &range, out);
     return VZ_OK;
 }
 
@@ -435,9 +365,11 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
                                  struct vz_docset *out, struct vz_error *err)
 {
     const struct vz_field *field = vz_filter_field(eval, node->field);
-    if (!field) return VZ_OK;
+    if (!field)
+        return VZ_OK;
     enum vz_status status = check_field(field, "range", err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     struct vz_column column;
     struct vz_span span;
     struct vz_span_f64 span_f64;
@@ -445,15 +377,17 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
     switch (column.kind) {
     case VZ_COLUMN_I64:
         status = vz_range_span(eval, node, field, &span, err);
-        if (status != VZ_OK || span.low > span.high) return status;
-        begin_bits(eval, out);
-        mark_i64(&column, span.low, span.high, &out->bits);
+        if (status != VZ_OK || span.low > span.high)
+            return status;
+        vz_docset_begin(out, eval);
+        vz_scan_i64(&column, span.low, span.high, &out->bits);
         return VZ_OK;
     case VZ_COLUMN_F64:
         status = vz_range_f64(eval, node, field, &span_f64, err);
-        if (status != VZ_OK || !(span_f64.low <= span_f64.high)) return status;
-        begin_bits(eval, out);
-        mark_f64(&column, span_f64.low, span_f64.high, &out->bits);
+        if (status != VZ_OK || !(span_f64.low <= span_f64.high))
+            return status;
+        vz_docset_begin(out, eval);
+        vz_scan_f64(&column, span_f64.low, span_f64.high, &out->bits);
         return VZ_OK;
     case VZ_COLUMN_ORDINAL:
         return range_keyword(eval, node, field, &column, out);
@@ -480,17 +414,21 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
         return VZ_OK;
     }
     const struct vz_field *named = pattern ? NULL : vz_mapping_find(eval->mapping, node->field);
-    if (!pattern && !named) return VZ_OK;
+    if (!pattern && !named)
+        return VZ_OK;
     size_t count = vz_mapping_count(eval->mapping);
     for (size_t i = 0; i < count; i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
         bool wanted = pattern ? vz_wildcard_match(node->field, field->path)
                               : field == named || is_below(field, named->path);
-        if (!wanted || field->under_nested || field->column == VZ_COLUMN_NONE) continue;
+        if (!wanted || field->under_nested || field->column == VZ_COLUMN_NONE)
+            continue;
         struct vz_column column;
         vz_snapshot_column(eval->snap, field->id, &column);
-        if (column.count && out->kind != VZ_SET_BITS) begin_bits(eval, out);
-        if (column.count) mark_present(&column, &out->bits);
+        if (column.count && out->kind != VZ_SET_BITS)
+            vz_docset_begin(out, eval);
+        if (column.count)
+            vz_scan_present(&column, &out->bits);
     }
     return VZ_OK;
 }
@@ -498,7 +436,8 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
 static bool match_prefix(const void *context, struct vz_slice term)
 {
     const struct vz_node *node = context;
-    if (node->fold_case) return starts_folded(term, node->text);
+    if (node->fold_case)
+        return starts_folded(term, node->text);
     return term.len >= node->text.len &&
            (node->text.len == 0 || memcmp(term.ptr, node->text.ptr, node->text.len) == 0);
 }
@@ -506,7 +445,8 @@ static bool match_prefix(const void *context, struct vz_slice term)
 static size_t char_bytes(const char *at, const char *end)
 {
     const char *next = at + 1;
-    while (next < end && ((unsigned char)*next & 0xC0) == 0x80) next++;
+    while (next < end && ((unsigned char)*next & 0xC0) == 0x80)
+        next++;
     return (size_t)(next - at);
 }
 
@@ -535,12 +475,14 @@ static bool match_wildcard(const void *context, struct vz_slice term)
             t++;
             continue;
         }
-        if (!star) return false;
+        if (!star)
+            return false;
         p = star;
         mark += char_bytes(mark, t_end);
         t = mark;
     }
-    while (p < p_end && *p == '*') p++;
+    while (p < p_end && *p == '*')
+        p++;
     return p == p_end;
 }
 
@@ -549,17 +491,20 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
 {
     const char *query = node->kind == VZ_NODE_PREFIX ? "prefix" : "wildcard";
     const struct vz_field *field = vz_filter_field(eval, node->field);
-    if (!field) return VZ_OK;
+    if (!field)
+        return VZ_OK;
     enum vz_status status = check_field(field, query, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     if (field->type != VZ_FIELD_KEYWORD)
-        return vz_query_fail(err, VZ_BAD_QUERY, "Can only use %s queries on keyword, text and "
-            "wildcard fields - not on [%.*s] which is of type [%s]", query, VZ_ARG(field->path),
-            vz_filter_type_name(field->type));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Can only use %s queries on keyword, text and "
+                             "wildcard fields - not on [%.*s] which is of type [%s]",
+                             query, VZ_ARG(field->path), vz_filter_type_name(field->type));
     struct vz_column column;
     vz_snapshot_column(eval->snap, field->id, &column);
-    scan_dictionary(eval, field, &column,
-                    node->kind == VZ_NODE_PREFIX ? match_prefix : match_wildcard, node, out);
+    vz_scan_dictionary(eval, field, &column,
+                       node->kind == VZ_NODE_PREFIX ? match_prefix : match_wildcard, node, out);
     return VZ_OK;
 }
 
@@ -567,7 +512,8 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
 
 static bool in_box(const struct vz_node *node, const struct vz_geo *at)
 {
-    if (at->lat > node->geo.top || at->lat < node->geo.bottom) return false;
+    if (at->lat > node->geo.top || at->lat < node->geo.bottom)
+        return false;
     if (node->geo.left <= node->geo.right)
         return at->lon >= node->geo.left && at->lon <= node->geo.right;
     return at->lon >= node->geo.left || at->lon <= node->geo.right; /* over the date line */
@@ -577,25 +523,30 @@ static enum vz_status eval_geo(struct vz_eval *eval, const struct vz_node *node,
                                struct vz_docset *out, struct vz_error *err)
 {
     const struct vz_field *field = vz_filter_field(eval, node->field);
-    if (!field && node->lenient) return VZ_OK;
+    if (!field && node->lenient)
+        return VZ_OK;
     if (!field)
         return vz_query_fail(err, VZ_BAD_QUERY, "failed to find geo field [%.*s]",
                              VZ_ARG(node->field));
     if (field->type != VZ_FIELD_GEO_POINT)
-        return vz_query_fail(err, VZ_BAD_QUERY, "field [%.*s] is of unsupported type [%s] for [%s] "
-            "query", VZ_ARG(field->path), vz_filter_type_name(field->type),
-            node->kind == VZ_NODE_GEO_BOX ? "geo_bounding_box" : "geo_distance");
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "field [%.*s] is of unsupported type [%s] for [%s] "
+                             "query",
+                             VZ_ARG(field->path), vz_filter_type_name(field->type),
+                             node->kind == VZ_NODE_GEO_BOX ? "geo_bounding_box" : "geo_distance");
     struct vz_column column;
     vz_snapshot_column(eval->snap, field->id, &column);
-    if (column.kind != VZ_COLUMN_GEO) return VZ_OK;
-    begin_bits(eval, out);
+    if (column.kind != VZ_COLUMN_GEO)
+        return VZ_OK;
+    vz_docset_begin(out, eval);
     for (size_t i = 0; i < column.count; i++) {
         const struct vz_geo *at = &column.geo[i];
         bool inside = node->kind == VZ_NODE_GEO_BOX
-            ? in_box(node, at)
-            : vz_query_haversine(node->geo.lat, node->geo.lon, at->lat, at->lon) <=
-                  node->geo.meters;
-        if (inside) vz_bitset_set(&out->bits, column.docnos[i]);
+                          ? in_box(node, at)
+                          : vz_query_haversine(node->geo.lat, node->geo.lon, at->lat, at->lon) <=
+                                node->geo.meters;
+        if (inside)
+            vz_bitset_set(&out->bits, column.docnos[i]);
     }
     return VZ_OK;
 }
@@ -606,18 +557,34 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
     enum vz_status status = VZ_OK;
     *out = (struct vz_docset){.constant = node->boost};
     switch (node->kind) {
-    case VZ_NODE_ALL: out->kind = VZ_SET_ALL; break;
-    case VZ_NODE_IDS: status = eval_ids(eval, node, out); break;
+    case VZ_NODE_ALL:
+        out->kind = VZ_SET_ALL;
+        break;
+    case VZ_NODE_IDS:
+        status = eval_ids(eval, node, out);
+        break;
     case VZ_NODE_TERM:
-    case VZ_NODE_TERMS: status = eval_terms(eval, node, scores, out, err); break;
-    case VZ_NODE_RANGE: status = eval_range(eval, node, out, err); break;
-    case VZ_NODE_EXISTS: status = eval_exists(eval, node, out); break;
+    case VZ_NODE_TERMS:
+        status = eval_terms(eval, node, scores, out, err);
+        break;
+    case VZ_NODE_RANGE:
+        status = eval_range(eval, node, out, err);
+        break;
+    case VZ_NODE_EXISTS:
+        status = eval_exists(eval, node, out);
+        break;
     case VZ_NODE_PREFIX:
-    case VZ_NODE_WILDCARD: status = eval_pattern(eval, node, out, err); break;
+    case VZ_NODE_WILDCARD:
+        status = eval_pattern(eval, node, out, err);
+        break;
     case VZ_NODE_GEO_DISTANCE:
-    case VZ_NODE_GEO_BOX: status = eval_geo(eval, node, out, err); break;
-    default: break;
+    case VZ_NODE_GEO_BOX:
+        status = eval_geo(eval, node, out, err);
+        break;
+    default:
+        break;
     }
-    if (status != VZ_OK) vz_docset_deinit(out);
+    if (status != VZ_OK)
+        vz_docset_deinit(out);
     return status;
 }

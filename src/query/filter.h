@@ -1,4 +1,5 @@
-/* query/filter.h - between filter.c (columns) and values.c (values of a query as a column's). */
+/* query/filter.h - between filter.c (leaf queries), scan.c (columns) and values.c (values of a
+ * query as a column has them). */
 #ifndef VZ_QUERY_FILTER_H
 #define VZ_QUERY_FILTER_H
 
@@ -14,8 +15,8 @@ struct vz_span_f64 {
 
 /* What a term of a field kept as I64 equals: one number, or the milliseconds of a day for a date
  * given as a day. Empty for a number with a fraction. VZ_BAD_QUERY when it cannot be read. */
-enum vz_status vz_term_span(struct vz_eval *eval, const struct vz_field *field, struct vz_json value,
-                            struct vz_span *out, struct vz_error *err);
+enum vz_status vz_term_span(struct vz_eval *eval, const struct vz_field *field,
+                            struct vz_json value, struct vz_span *out, struct vz_error *err);
 /* The same for a range of a query. */
 enum vz_status vz_range_span(struct vz_eval *eval, const struct vz_node *node,
                              const struct vz_field *field, struct vz_span *out,
@@ -26,6 +27,23 @@ enum vz_status vz_term_f64(struct vz_eval *eval, const struct vz_field *field, s
 enum vz_status vz_range_f64(struct vz_eval *eval, const struct vz_node *node,
                             const struct vz_field *field, struct vz_span_f64 *out,
                             struct vz_error *err);
+
+/* Each sets the bits of documents with an entry that is the ordinal, is in the set of ordinals, is
+ * in [low, high], is there at all. */
+void vz_scan_ordinal(const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits);
+void vz_scan_ordinals(const struct vz_column *column, const struct vz_bitset *wanted,
+                      struct vz_bitset *bits);
+void vz_scan_i64(const struct vz_column *column, int64_t low, int64_t high, struct vz_bitset *bits);
+void vz_scan_f64(const struct vz_column *column, double low, double high, struct vz_bitset *bits);
+void vz_scan_present(const struct vz_column *column, struct vz_bitset *bits);
+/* Documents with any term of the field's dictionary for which `match` is true; *out stays NONE when
+ * no term does. */
+void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
+                        const struct vz_column *column,
+                        bool (*match)(const void *context, struct vz_slice term),
+                        const void *context, struct vz_docset *out);
+/* Live documents with any value in the column. */
+uint64_t vz_scan_docs(struct vz_eval *eval, const struct vz_column *column);
 
 /* A field whose values documents have; NULL for unmapped ones, objects and what is below a nested
  * object (its values belong to no document of their own). */

@@ -13,11 +13,14 @@ static enum vz_status parse_vector(struct vz_parser *parser, struct vz_json valu
                                    struct vz_knn_clause *clause, struct vz_error *err)
 {
     if (vz_json_type(value) == VZ_JSON_STRING)
-        return vz_fail(err, VZ_UNSUPPORTED, "[knn] a hex-encoded or base64 [query_vector] is not "
-            "supported yet by vizsla, send an array of numbers");
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[knn] a hex-encoded or base64 [query_vector] is not "
+                       "supported yet by vizsla, send an array of numbers");
     if (vz_json_type(value) != VZ_JSON_ARRAY)
-        return vz_fail(err, VZ_BAD_QUERY, "[knn] failed to parse field [query_vector]: expected an "
-            "array of numbers but got %s", vz_query_token(value));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[knn] failed to parse field [query_vector]: expected an "
+                       "array of numbers but got %s",
+                       vz_query_token(value));
     size_t max = vz_json_count(value);
     float *vector = vz_arena_alloc(parser->arena, max * sizeof(*vector) + 1);
     struct vz_error inner = {0};
@@ -42,11 +45,11 @@ static enum vz_status parse_rescore(struct vz_json value, struct vz_error *err)
             return vz_fail(err, VZ_BAD_QUERY, "[rescore_vector] unknown field [%.*s]", VZ_ARG(key));
         if (!vz_json_as_double(member, &oversample) || (oversample != 0 && oversample < 1) ||
             oversample > 10)
-            return vz_fail(err, VZ_BAD_QUERY,
-                           "[oversample] must be 0 or in the range [1, 10]");
+            return vz_fail(err, VZ_BAD_QUERY, "[oversample] must be 0 or in the range [1, 10]");
         seen = true;
     }
-    if (!seen) return vz_fail(err, VZ_BAD_QUERY, "[rescore_vector] Required [oversample]");
+    if (!seen)
+        return vz_fail(err, VZ_BAD_QUERY, "[rescore_vector] Required [oversample]");
     return VZ_OK;
 }
 
@@ -59,8 +62,10 @@ static enum vz_status parse_count(const char *name, struct vz_json value, bool *
                                   struct vz_error *err)
 {
     if (!vz_json_as_int(value, out))
-        return vz_fail(err, VZ_BAD_QUERY, "[knn] failed to parse field [%s]: expected an integer "
-            "but got %s", name, vz_query_token(value));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[knn] failed to parse field [%s]: expected an integer "
+                       "but got %s",
+                       name, vz_query_token(value));
     *has = true;
     return VZ_OK;
 }
@@ -71,7 +76,8 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
 {
     bool handled;
     enum vz_status status = vz_dsl_common("knn", key, value, &clause->boost, &handled, err);
-    if (status != VZ_OK || handled) return status;
+    if (status != VZ_OK || handled)
+        return status;
     if (vz_slice_is(key, "field")) {
         if (vz_json_type(value) != VZ_JSON_STRING)
             return vz_fail(err, VZ_BAD_QUERY, "[knn] field doesn't support values of type: %s",
@@ -82,7 +88,8 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
     if (vz_slice_is(key, "query_vector"))
         return vz_json_type(value) == VZ_JSON_NULL ? VZ_OK
                                                    : parse_vector(parser, value, clause, err);
-    if (vz_slice_is(key, "k")) return parse_count("k", value, &counts->has_k, &counts->k, err);
+    if (vz_slice_is(key, "k"))
+        return parse_count("k", value, &counts->has_k, &counts->k, err);
     if (vz_slice_is(key, "num_candidates"))
         return parse_count("num_candidates", value, &counts->has_candidates, &counts->candidates,
                            err);
@@ -96,10 +103,12 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
         clause->has_similarity = true;
         return vz_dsl_float("knn", "similarity", value, &clause->similarity, err);
     }
-    if (vz_slice_is(key, "rescore_vector")) return parse_rescore(value, err);
+    if (vz_slice_is(key, "rescore_vector"))
+        return parse_rescore(value, err);
     if (vz_slice_is(key, "query_vector_builder"))
-        return vz_fail(err, VZ_UNSUPPORTED, "[knn] [query_vector_builder] is not supported yet by "
-            "vizsla, send a [query_vector]");
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[knn] [query_vector_builder] is not supported yet by "
+                       "vizsla, send a [query_vector]");
     if (vz_slice_is(key, "inner_hits"))
         return vz_fail(err, VZ_UNSUPPORTED, "[knn] [inner_hits] is not supported yet by vizsla");
     return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%.*s]", VZ_ARG(key));
@@ -111,11 +120,13 @@ static enum vz_status settle_counts(struct vz_parser *parser, bool top, struct k
 {
     if (!counts->has_k) {
         counts->k = parser->size;
-        if (!top && counts->has_candidates) counts->k = VZ_MIN(counts->k, counts->candidates);
+        if (!top && counts->has_candidates)
+            counts->k = VZ_MIN(counts->k, counts->candidates);
     }
     if (!top && counts->has_candidates && counts->candidates < 1)
         return vz_fail(err, VZ_BAD_QUERY, "[num_candidates] must be greater than 0");
-    if (counts->k < 1) return vz_fail(err, VZ_BAD_QUERY, "[k] must be greater than 0");
+    if (counts->k < 1)
+        return vz_fail(err, VZ_BAD_QUERY, "[k] must be greater than 0");
     if (!counts->has_candidates)
         counts->candidates =
             (int64_t)lround(VZ_MIN(1.5 * (double)counts->k, (double)VZ_MAX_CANDIDATES));
@@ -142,9 +153,11 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
     struct vz_json member;
     while (vz_json_next(&it, &key, &member)) {
         enum vz_status status = parse_member(parser, key, member, clause, &counts, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
-    if (clause->field.len == 0) return vz_fail(err, VZ_BAD_QUERY, "[knn] Required [field]");
+    if (clause->field.len == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[knn] Required [field]");
     if (!clause->vector)
         return vz_fail(err, VZ_BAD_QUERY,
                        "either [query_vector_builder] or [query_vector] must be provided");
@@ -158,9 +171,12 @@ float vz_knn_score(enum vz_similarity kind, float similarity)
 {
     switch (kind) {
     case VZ_COSINE:
-    case VZ_DOT: return VZ_MAX((1 + similarity) / 2, 0.0f);
-    case VZ_L2: return 1 / (1 + VZ_MAX(-similarity, 0.0f)); /* it is minus the square already */
-    case VZ_MAX_INNER: return similarity < 0 ? 1 / (1 - similarity) : similarity + 1;
+    case VZ_DOT:
+        return VZ_MAX((1 + similarity) / 2, 0.0f);
+    case VZ_L2:
+        return 1 / (1 + VZ_MAX(-similarity, 0.0f)); /* it is minus the square already */
+    case VZ_MAX_INNER:
+        return similarity < 0 ? 1 / (1 - similarity) : similarity + 1;
     }
     return 0;
 }
@@ -195,21 +211,30 @@ static enum vz_status check_clause(const struct vz_knn_clause *clause, const str
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "[knn] queries are only supported on [dense_vector] fields");
     if (!field->indexed)
-        return vz_query_fail(err, VZ_BAD_QUERY, "to perform knn search on field [%.*s], its mapping "
-            "must have [index] set to [true]", VZ_ARG(field->path));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "to perform knn search on field [%.*s], its mapping "
+                             "must have [index] set to [true]",
+                             VZ_ARG(field->path));
     if (field->dims && field->dims != clause->dims)
-        return vz_query_fail(err, VZ_BAD_QUERY, "the query vector has a different dimension [%zu] "
-            "than the index vectors [%u]", clause->dims, field->dims);
-    if (field->similarity != VZ_COSINE && field->similarity != VZ_DOT) return VZ_OK;
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "the query vector has a different dimension [%zu] "
+                             "than the index vectors [%u]",
+                             clause->dims, field->dims);
+    if (field->similarity != VZ_COSINE && field->similarity != VZ_DOT)
+        return VZ_OK;
     double squares = 0;
     for (size_t i = 0; i < clause->dims; i++)
         squares += (double)clause->vector[i] * (double)clause->vector[i];
     if (field->similarity == VZ_COSINE && squares == 0)
-        return vz_query_fail(err, VZ_BAD_QUERY, "The [cosine] similarity does not support vectors "
-            "with zero magnitude. Preview of invalid vector: %s", preview(clause, text));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "The [cosine] similarity does not support vectors "
+                             "with zero magnitude. Preview of invalid vector: %s",
+                             preview(clause, text));
     if (field->similarity == VZ_DOT && fabs(squares - 1) > 1e-4)
-        return vz_query_fail(err, VZ_BAD_QUERY, "The [dot_product] similarity can only be used with "
-            "unit-length vectors. Preview of invalid vector: %s", preview(clause, text));
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "The [dot_product] similarity can only be used with "
+                             "unit-length vectors. Preview of invalid vector: %s",
+                             preview(clause, text));
     return VZ_OK;
 }
 
@@ -223,22 +248,31 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
                              struct vz_scored **hits, size_t *count, struct vz_error *err)
 {
     uint32_t k = VZ_MIN(clause->k, vz_snapshot_doc_count(eval->snap)), found = 0;
-    if (k == 0) return VZ_OK;
+    if (k == 0)
+        return VZ_OK;
     struct vz_knn_hit *raw = vz_arena_alloc(eval->arena, k * sizeof(*raw));
     struct vz_knn knn = {
-        .field = field, .query = clause->vector, .k = k,
-        .num_candidates = VZ_MAX(clause->num_candidates, k), .filter = filter,
-        .has_min_similarity = clause->has_similarity, .min_similarity = clause->similarity,
-        .cancelled = eval->deadline_ns ? cancelled : NULL, .cancelled_context = eval,
+        .field = field,
+        .query = clause->vector,
+        .k = k,
+        .num_candidates = VZ_MAX(clause->num_candidates, k),
+        .filter = filter,
+        .has_min_similarity = clause->has_similarity,
+        .min_similarity = clause->similarity,
+        .cancelled = eval->deadline_ns ? cancelled : NULL,
+        .cancelled_context = eval,
     };
     /* For l2_norm the threshold is the largest distance allowed. */
-    if (field->similarity == VZ_L2) knn.min_similarity = -clause->similarity * clause->similarity;
+    if (field->similarity == VZ_L2)
+        knn.min_similarity = -clause->similarity * clause->similarity;
     struct vz_knn_report report;
     enum vz_status status = vz_snapshot_knn(eval->snap, &knn, raw, &found, &report, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     *hits = vz_arena_alloc(eval->arena, found * sizeof(**hits) + 1);
     for (uint32_t i = 0; i < found; i++)
-        (*hits)[i] = (struct vz_scored){.docno = raw[i].docno,
+        (*hits)[i] = (struct vz_scored){
+            .docno = raw[i].docno,
             .score = vz_knn_score(field->similarity, raw[i].similarity) * clause->boost};
     *count = found;
     return VZ_OK;
@@ -250,12 +284,15 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     *hits = NULL;
     *count = 0;
     const struct vz_field *field = vz_mapping_find(eval->mapping, clause->field);
-    if (!field) return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
+    if (!field)
+        return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
     enum vz_status status = check_clause(clause, field, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     struct vz_docset filter;
     status = vz_filters_eval(eval, clause->filters, &filter, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     const struct vz_bitset *bits = filter.kind == VZ_SET_BITS ? &filter.bits : NULL;
     if (bits && eval->alias)
         vz_bitset_and(&filter.bits, eval->alias);

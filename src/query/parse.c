@@ -39,7 +39,8 @@ static enum vz_status read_bool(const char *key, struct vz_json value, bool *out
 
 static enum vz_status parse_query(struct body *body, struct vz_json value, struct vz_error *err)
 {
-    if (vz_json_type(value) != VZ_JSON_OBJECT) return unknown_key(value, VZ_SLICE("query"), err);
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return unknown_key(value, VZ_SLICE("query"), err);
     return vz_query_parse(&body->parser, value, &body->search->query, err);
 }
 
@@ -60,11 +61,13 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
     size_t count = type == VZ_JSON_ARRAY ? vz_json_count(value) : 1;
     if (count > VZ_MAX_CLAUSES)
         return vz_fail(err, VZ_BAD_QUERY,
-            "Query contains too many nested clauses; maxClauseCount is set to %d", VZ_MAX_CLAUSES);
+                       "Query contains too many nested clauses; maxClauseCount is set to %d",
+                       VZ_MAX_CLAUSES);
     search->knn = vz_arena_alloc(body->parser.arena, (count + 1) * sizeof(*search->knn));
     if (type == VZ_JSON_OBJECT) {
         enum vz_status status = vz_knn_parse(&body->parser, value, true, &search->knn[0], err);
-        if (status == VZ_OK) search->knn_count = 1;
+        if (status == VZ_OK)
+            search->knn_count = 1;
         return status;
     }
     struct vz_json_iter it = vz_json_iterate(value);
@@ -72,7 +75,8 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
     while (vz_json_next(&it, NULL, &element)) {
         enum vz_status status =
             vz_knn_parse(&body->parser, element, true, &search->knn[search->knn_count], err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         search->knn_count++;
     }
     return VZ_OK;
@@ -80,13 +84,15 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
 
 static enum vz_status parse_size(struct body *body, struct vz_json value, struct vz_error *err)
 {
-    if (!vz_json_as_int(value, &body->size)) return bad_value("size", value, "an integer", err);
+    if (!vz_json_as_int(value, &body->size))
+        return bad_value("size", value, "an integer", err);
     return VZ_OK;
 }
 
 static enum vz_status parse_from(struct body *body, struct vz_json value, struct vz_error *err)
 {
-    if (!vz_json_as_int(value, &body->from)) return bad_value("from", value, "an integer", err);
+    if (!vz_json_as_int(value, &body->from))
+        return bad_value("from", value, "an integer", err);
     return VZ_OK;
 }
 
@@ -95,10 +101,13 @@ static enum vz_status set_track_total(struct vz_search *search, bool is_bool, bo
 {
     search->track_total = is_bool ? truth : true;
     search->track_limit = UINT64_MAX;
-    if (is_bool || number == -1) return VZ_OK;
+    if (is_bool || number == -1)
+        return VZ_OK;
     if (number < 0)
-        return vz_fail(err, VZ_BAD_QUERY, "[track_total_hits] parameter must be positive or equals "
-            "to -1, got %lld", (long long)number);
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[track_total_hits] parameter must be positive or equals "
+                       "to -1, got %lld",
+                       (long long)number);
     search->track_limit = (uint64_t)number;
     return VZ_OK;
 }
@@ -147,10 +156,11 @@ static enum vz_status parse_timeout(struct body *body, struct vz_json value, str
     static const struct {
         const char *name;
         double ns;
-    } units[] = {{"nanos", 1}, {"micros", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10},
-        {"h", 3.6e12}, {"d", 8.64e13}};
+    } units[] = {{"nanos", 1}, {"micros", 1e3}, {"ms", 1e6},   {"s", 1e9},
+                 {"m", 6e10},  {"h", 3.6e12},   {"d", 8.64e13}};
     struct vz_slice text = vz_query_scalar_text(value, body->parser.arena);
-    if (vz_slice_is(text, "-1")) return VZ_OK;
+    if (vz_slice_is(text, "-1"))
+        return VZ_OK;
     char copy[32] = {0};
     memcpy(copy, text.ptr, VZ_MIN(text.len, sizeof(copy) - 1));
     char *end;
@@ -160,8 +170,10 @@ static enum vz_status parse_timeout(struct body *body, struct vz_json value, str
             body->search->timeout_ns = (uint64_t)VZ_MIN(number * units[i].ns, 1e18) + 1;
             return VZ_OK;
         }
-    return vz_fail(err, VZ_BAD_QUERY, "failed to parse setting [timeout] with value [%s] as a time "
-        "value: unit is missing or unrecognized", copy);
+    return vz_fail(err, VZ_BAD_QUERY,
+                   "failed to parse setting [timeout] with value [%s] as a time "
+                   "value: unit is missing or unrecognized",
+                   copy);
 }
 
 static enum vz_status parse_terminate(struct body *body, struct vz_json value, struct vz_error *err)
@@ -169,7 +181,8 @@ static enum vz_status parse_terminate(struct body *body, struct vz_json value, s
     int64_t number;
     if (!vz_json_as_int(value, &number))
         return bad_value("terminate_after", value, "an integer", err);
-    if (number < 0) return vz_fail(err, VZ_BAD_QUERY, "terminateAfter must be > 0");
+    if (number < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "terminateAfter must be > 0");
     body->search->terminate_after = (uint64_t)number;
     return VZ_OK;
 }
@@ -200,7 +213,8 @@ static enum vz_status add_patterns(struct body *body, const char *key, struct vz
     size_t count = patterns->count, more = many ? vz_json_count(value) : 1;
     struct vz_slice *items =
         vz_arena_alloc(body->parser.arena, (count + more + 1) * sizeof(*items));
-    if (count) memcpy(items, patterns->items, count * sizeof(*items));
+    if (count)
+        memcpy(items, patterns->items, count * sizeof(*items));
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_json element = value;
     while (!many || vz_json_next(&it, NULL, &element)) {
@@ -208,7 +222,8 @@ static enum vz_status add_patterns(struct body *body, const char *key, struct vz
             return vz_fail(err, VZ_BAD_QUERY, "Unknown key for a %s in [%s].",
                            vz_query_token(element), key);
         items[count++] = vz_json_string(element);
-        if (!many) break;
+        if (!many)
+            break;
     }
     *patterns = (struct vz_json_patterns){items, count};
     return VZ_OK;
@@ -231,7 +246,8 @@ static enum vz_status parse_source_object(struct body *body, struct vz_json valu
             status = read_bool("exclude_vectors", member, &search->exclude_vectors, err);
         else
             return unknown_key(member, key, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     return VZ_OK;
 }
@@ -251,8 +267,10 @@ static enum vz_status parse_source(struct body *body, struct vz_json value, stru
     case VZ_JSON_OBJECT:
         return parse_source_object(body, value, err);
     default:
-        return vz_fail(err, VZ_BAD_QUERY, "Expected one of [VALUE_BOOLEAN, START_OBJECT] but found "
-            "[%s]", vz_query_token(value));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "Expected one of [VALUE_BOOLEAN, START_OBJECT] but found "
+                       "[%s]",
+                       vz_query_token(value));
     }
 }
 
@@ -300,7 +318,8 @@ static enum vz_status add_fields(struct body *body, const char *key, struct vz_j
     struct vz_json element;
     while (vz_json_next(&it, NULL, &element)) {
         enum vz_status status = add_field(key, element, &out->items[out->count], err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         out->count++;
     }
     return VZ_OK;
@@ -321,15 +340,18 @@ static enum vz_status parse_stored(struct body *body, struct vz_json value, stru
 {
     struct vz_json_patterns names = {0};
     enum vz_status status = add_patterns(body, "stored_fields", value, &names, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     body->stored_fields_given = true;
     for (size_t i = 0; i < names.count; i++) {
         if (vz_slice_is(names.items[i], "_source"))
             body->stored_source = true;
         else if (!vz_slice_is(names.items[i], "_none_") && !vz_slice_is(names.items[i], "*") &&
                  !vz_slice_is(names.items[i], "_id"))
-            return vz_fail(err, VZ_UNSUPPORTED, "[stored_fields] of [%.*s] is not supported yet by "
-                "vizsla, use [fields]", VZ_ARG(names.items[i]));
+            return vz_fail(err, VZ_UNSUPPORTED,
+                           "[stored_fields] of [%.*s] is not supported yet by "
+                           "vizsla, use [fields]",
+                           VZ_ARG(names.items[i]));
     }
     return VZ_OK;
 }
@@ -367,16 +389,23 @@ static const struct {
 };
 
 static const char *const refused[] = {
-    "aggs", "aggregations", "highlight", "suggest", "rescore", "collapse", "script_fields",
-    "runtime_mappings", "explain", "profile", "indices_boost", "slice", "pit", "ext", "retriever",
-    "rank", "sub_searches", "fielddata_fields",
+    "aggs",          "aggregations",
+    "highlight",     "suggest",
+    "rescore",       "collapse",
+    "script_fields", "runtime_mappings",
+    "explain",       "profile",
+    "indices_boost", "slice",
+    "pit",           "ext",
+    "retriever",     "rank",
+    "sub_searches",  "fielddata_fields",
 };
 
 static bool asks_for_nothing(struct vz_json value)
 {
     enum vz_json_type type = vz_json_type(value);
     bool truth;
-    if (type == VZ_JSON_OBJECT || type == VZ_JSON_ARRAY) return vz_json_count(value) == 0;
+    if (type == VZ_JSON_OBJECT || type == VZ_JSON_ARRAY)
+        return vz_json_count(value) == 0;
     return type == VZ_JSON_NULL || (vz_json_as_bool(value, &truth) && !truth);
 }
 
@@ -385,12 +414,14 @@ static enum vz_status parse_member(struct body *body, struct vz_slice key, struc
 {
     for (size_t i = 0; i < VZ_COUNT_OF(served); i++)
         if (vz_slice_is(key, served[i].name)) {
-            if (vz_json_type(value) == VZ_JSON_NULL) return unknown_key(value, key, err);
+            if (vz_json_type(value) == VZ_JSON_NULL)
+                return unknown_key(value, key, err);
             return served[i].parse(body, value, err);
         }
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(key, refused[i])) {
-            if (asks_for_nothing(value)) return VZ_OK;
+            if (asks_for_nothing(value))
+                return VZ_OK;
             return vz_fail(err, VZ_UNSUPPORTED, "[%s] is not supported yet by vizsla", refused[i]);
         }
     return unknown_key(value, key, err);
@@ -409,8 +440,10 @@ static enum vz_status apply_source_params(struct body *body, const struct vz_sea
         if (search->with_source && !vz_slice_is(params->source, "true"))
             search->includes = vz_query_split(params->source, arena);
     }
-    if (params->source_includes.len) search->includes = vz_query_split(params->source_includes, arena);
-    if (params->source_excludes.len) search->excludes = vz_query_split(params->source_excludes, arena);
+    if (params->source_includes.len)
+        search->includes = vz_query_split(params->source_includes, arena);
+    if (params->source_excludes.len)
+        search->excludes = vz_query_split(params->source_excludes, arena);
     if (params->source_includes.len || params->source_excludes.len) {
         body->source_given = true;
         search->with_source = true;
@@ -423,8 +456,9 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
 {
     struct vz_search *search = body->search;
     if (params->query_string.len)
-        return vz_fail(err, VZ_UNSUPPORTED, "[q] is not supported yet by vizsla: full-text search "
-            "comes with analysed text fields");
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[q] is not supported yet by vizsla: full-text search "
+                       "comes with analysed text fields");
     if (params->explain)
         return vz_fail(err, VZ_UNSUPPORTED, "[explain] is not supported yet by vizsla");
     if (params->has_track_total_hits) {
@@ -432,18 +466,23 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
         bool truth = text.len == 0 || vz_slice_is(text, "true");
         bool is_bool = truth || vz_slice_is(text, "false");
         char copy[24] = {0}, *end = copy;
-        memcpy(copy, text.ptr ? text.ptr : "", VZ_MIN(text.len, sizeof(copy) - 1));
+        if (text.len)
+            memcpy(copy, text.ptr, VZ_MIN(text.len, sizeof(copy) - 1));
         int64_t number = strtoll(copy, &end, 10);
         if (!is_bool && (*end || end == copy))
-            return vz_fail(err, VZ_BAD_QUERY, "Failed to parse int parameter [track_total_hits] "
-                "with value [%s]", copy);
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "Failed to parse int parameter [track_total_hits] "
+                           "with value [%s]",
+                           copy);
         enum vz_status status = set_track_total(search, is_bool, truth, number, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     if (params->sort.len) {
         enum vz_status status = vz_sort_parse_param(params->sort, body->parser.arena, &search->sort,
                                                     &search->sort_count, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     search->with_version |= params->version;
     search->with_seq_no |= params->seq_no_primary_term;
@@ -459,12 +498,16 @@ static enum vz_status read_sizes(struct body *body, struct vz_json value,
     struct vz_json member;
     enum vz_status status = VZ_OK;
     body->size = VZ_DEFAULT_SIZE;
-    if (vz_json_get(value, "size", &member)) status = parse_size(body, member, err);
+    if (vz_json_get(value, "size", &member))
+        status = parse_size(body, member, err);
     if (status == VZ_OK && vz_json_get(value, "from", &member))
         status = parse_from(body, member, err);
-    if (status != VZ_OK) return status;
-    if (params && params->has_size) body->size = params->size;
-    if (params && params->has_from) body->from = params->from;
+    if (status != VZ_OK)
+        return status;
+    if (params && params->has_size)
+        body->size = params->size;
+    if (params && params->has_from)
+        body->from = params->from;
     if (body->size < 0)
         return vz_fail(err, VZ_BAD_QUERY, "[size] parameter cannot be negative, found [%lld]",
                        (long long)body->size);
@@ -482,7 +525,8 @@ static enum vz_status read_sizes(struct body *body, struct vz_json value,
 
 static enum vz_status check_together(const struct vz_search *search, struct vz_error *err)
 {
-    if (vz_json_type(search->search_after) == VZ_JSON_MISSING) return VZ_OK;
+    if (vz_json_type(search->search_after) == VZ_JSON_MISSING)
+        return VZ_OK;
     if (search->from > 0)
         return vz_fail(err, VZ_BAD_QUERY,
                        "`from` parameter must be set to 0 when `search_after` is used");
@@ -496,8 +540,7 @@ static enum vz_status check_together(const struct vz_search *search, struct vz_e
 }
 
 enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_params *params,
-                               struct vz_arena *arena, struct vz_search **out,
-                               struct vz_error *err)
+                               struct vz_arena *arena, struct vz_search **out, struct vz_error *err)
 {
     struct vz_search *search = vz_arena_zalloc(arena, sizeof(*search));
     struct body body = {.parser = {.arena = arena}, .search = search};
@@ -510,18 +553,24 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",
                        vz_query_token(value));
     enum vz_status status = read_sizes(&body, value, params, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_slice key;
     struct vz_json member;
     while (type == VZ_JSON_OBJECT && vz_json_next(&it, &key, &member)) {
         status = parse_member(&body, key, member, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
-    if (params) status = apply_params(&body, params, err);
-    if (status != VZ_OK) return status;
-    if (body.stored_fields_given && !body.source_given) search->with_source = body.stored_source;
+    if (params)
+        status = apply_params(&body, params, err);
+    if (status != VZ_OK)
+        return status;
+    if (body.stored_fields_given && !body.source_given)
+        search->with_source = body.stored_source;
     status = check_together(search, err);
-    if (status == VZ_OK) *out = search;
+    if (status == VZ_OK)
+        *out = search;
     return status;
 }

@@ -3,7 +3,8 @@
  * The life of a search:
  *   parse.c, dsl.c   the body becomes a struct vz_search: nodes, knn clauses, sort keys, what to
  *                    fetch. No mapping is known yet, so nothing here depends on an index.
- *   filter.c         a leaf node, in one snapshot, becomes a docset (which documents match).
+ *   filter.c scan.c  a leaf node, in one snapshot, becomes a docset (which documents match);
+ *   values.c         what a request calls a value becomes what a column holds.
  *   score.c          compound nodes combine docsets and add scores up.
  *   knn.c            a knn clause becomes its nearest documents with scores.
  *   sort.c           sort keys are bound to the columns of a snapshot and read per document.
@@ -17,12 +18,12 @@
 #ifndef VZ_QUERY_PARTS_H
 #define VZ_QUERY_PARTS_H
 
-#include "json/filter.h"
 #include "query/search.h"
+#include "json/filter.h"
 
-#define VZ_MAX_QUERY_DEPTH 30     /* indices.query.bool.max_nested_depth */
-#define VZ_MAX_CLAUSES 4096       /* indices.query.bool.max_clause_count */
-#define VZ_MAX_TERMS 65536        /* index.max_terms_count */
+#define VZ_MAX_QUERY_DEPTH 30 /* indices.query.bool.max_nested_depth */
+#define VZ_MAX_CLAUSES 4096   /* indices.query.bool.max_clause_count */
+#define VZ_MAX_TERMS 65536    /* index.max_terms_count */
 #define VZ_MAX_CANDIDATES 10000
 #define VZ_DEFAULT_SIZE 10
 #define VZ_DEFAULT_TRACK_TOTAL 10000
@@ -33,7 +34,7 @@ enum vz_node_kind {
     VZ_NODE_ALL,
     VZ_NODE_NONE,
     VZ_NODE_IDS,
-    VZ_NODE_TERM,     /* also match on fields that are not analysed */
+    VZ_NODE_TERM, /* also match on fields that are not analysed */
     VZ_NODE_TERMS,
     VZ_NODE_RANGE,
     VZ_NODE_EXISTS,
@@ -67,41 +68,41 @@ struct vz_knn_clause {
     float boost;
     struct vz_node_list filters; /* all must match */
     bool has_similarity;
-    float similarity;            /* raw, as documented per similarity */
+    float similarity; /* raw, as documented per similarity */
 };
 
 struct vz_node {
     enum vz_node_kind kind;
     float boost;
     struct vz_slice field;
-    bool is_match;                 /* a TERM that came as `match`: other words when refused */
-    bool lenient;                  /* a value that does not parse matches nothing; GEO: nor does
-                                    * a field that is not there */
-    bool fold_case;                /* TERM, PREFIX, WILDCARD: ASCII letters without case */
+    bool is_match;  /* a TERM that came as `match`: other words when refused */
+    bool lenient;   /* a value that does not parse matches nothing; GEO: nor does
+                     * a field that is not there */
+    bool fold_case; /* TERM, PREFIX, WILDCARD: ASCII letters without case */
     union {
-        struct {                   /* IDS, TERM (one), TERMS */
+        struct { /* IDS, TERM (one), TERMS */
             struct vz_json *values;
             size_t value_count;
-            struct vz_slice text;  /* PREFIX, WILDCARD */
+            struct vz_slice text; /* PREFIX, WILDCARD */
         };
         struct {
             struct vz_bound lower, upper;
             struct vz_slice format;
             bool has_zone;
-            int64_t zone_ms;       /* east of Greenwich */
+            int64_t zone_ms; /* east of Greenwich */
         } range;
-        struct {                   /* BOOL */
+        struct { /* BOOL */
             struct vz_node_list must, filter, should, must_not;
             struct vz_slice minimum; /* minimum_should_match as text; empty: the default */
         } boolean;
-        struct {                   /* CONSTANT (one), DIS_MAX, BOOSTING (positive, negative) */
+        struct { /* CONSTANT (one), DIS_MAX, BOOSTING (positive, negative) */
             struct vz_node_list parts;
-            float factor;          /* tie_breaker, negative_boost */
+            float factor; /* tie_breaker, negative_boost */
         };
         struct vz_knn_clause *knn;
         struct {
-            double lat, lon, meters;              /* GEO_DISTANCE */
-            double top, left, bottom, right;      /* GEO_BOX */
+            double lat, lon, meters;         /* GEO_DISTANCE */
+            double top, left, bottom, right; /* GEO_BOX */
         } geo;
     };
 };
@@ -151,7 +152,12 @@ double vz_query_haversine(double lat1, double lon1, double lat2, double lon2);
 
 enum vz_sort_kind { VZ_SORT_SCORE, VZ_SORT_DOC, VZ_SORT_FIELD, VZ_SORT_GEO };
 enum vz_sort_mode {
-    VZ_MODE_DEFAULT, VZ_MODE_MIN, VZ_MODE_MAX, VZ_MODE_SUM, VZ_MODE_AVG, VZ_MODE_MEDIAN
+    VZ_MODE_DEFAULT,
+    VZ_MODE_MIN,
+    VZ_MODE_MAX,
+    VZ_MODE_SUM,
+    VZ_MODE_AVG,
+    VZ_MODE_MEDIAN
 };
 
 struct vz_sort_key {
@@ -160,9 +166,9 @@ struct vz_sort_key {
     struct vz_slice field;
     enum vz_sort_mode mode;
     bool missing_first;
-    struct vz_json missing;     /* a value to sort absent ones as; or MISSING */
+    struct vz_json missing; /* a value to sort absent ones as; or MISSING */
     struct vz_slice unmapped_type, format;
-    double lat, lon, unit;      /* GEO: meters of a unit */
+    double lat, lon, unit; /* GEO: meters of a unit */
     bool ignore_unmapped;
 };
 
@@ -184,16 +190,16 @@ struct vz_field_requests {
 };
 
 struct vz_search {
-    struct vz_node *query;          /* NULL: none given */
+    struct vz_node *query; /* NULL: none given */
     struct vz_knn_clause **knn;
     size_t knn_count;
-    struct vz_node *post_filter;    /* or NULL */
+    struct vz_node *post_filter; /* or NULL */
     uint32_t size, from;
     struct vz_sort_key *sort;
     size_t sort_count;
-    struct vz_json search_after;    /* array or MISSING */
+    struct vz_json search_after; /* array or MISSING */
     bool track_total;
-    uint64_t track_limit;           /* UINT64_MAX: exact */
+    uint64_t track_limit; /* UINT64_MAX: exact */
     bool has_min_score;
     float min_score;
     bool track_scores;
@@ -202,8 +208,8 @@ struct vz_search {
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
     bool with_version, with_seq_no;
-    uint64_t timeout_ns;            /* 0: none */
-    uint64_t terminate_after;       /* 0: never */
+    uint64_t timeout_ns;      /* 0: none */
+    uint64_t terminate_after; /* 0: never */
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
@@ -213,10 +219,10 @@ struct vz_eval {
     const struct vz_snapshot *snap;
     const struct vz_mapping *mapping;
     struct vz_arena *arena;
-    uint32_t limit;             /* docnos */
-    int64_t now_ms;             /* one "now" for the whole search */
-    uint64_t deadline_ns;       /* 0: none */
-    struct vz_bitset live;      /* made on first need; bits == limit then */
+    uint32_t limit;        /* docnos */
+    int64_t now_ms;        /* one "now" for the whole search */
+    uint64_t deadline_ns;  /* 0: none */
+    struct vz_bitset live; /* made on first need; bits == limit then */
     bool has_live;
     const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
 };
@@ -237,6 +243,8 @@ struct vz_docset {
     float *scores; /* eval->limit floats, owned; or NULL */
 };
 void vz_docset_deinit(struct vz_docset *set);
+/* An empty set with bits, from a set of no memory. */
+void vz_docset_begin(struct vz_docset *set, struct vz_eval *eval);
 /* Makes bits of ALL and NONE, too. */
 void vz_docset_materialize(struct vz_docset *set, struct vz_eval *eval);
 /* Takes dead documents out. */
@@ -290,9 +298,9 @@ struct vz_sort_reader {
     const struct vz_field *field; /* NULL: unmapped, score or doc */
     enum vz_sort_type type;
     struct vz_column column;
-    size_t at;                    /* cursor: documents are read in ascending order */
+    size_t at; /* cursor: documents are read in ascending order */
     struct vz_sort_value absent;
-    struct vz_slice *terms;       /* by ordinal, read when first met; owned */
+    struct vz_slice *terms; /* by ordinal, read when first met; owned */
     bool *known;
     const struct vz_snapshot *snap;
     struct vz_arena *arena;
@@ -322,7 +330,7 @@ struct vz_collector {
     const struct vz_sort_key *keys;
     size_t key_count, limit, count;
     struct vz_found *heap;
-    struct vz_sort_value *scratch; /* of the document being offered */
+    struct vz_sort_value *scratch;     /* of the document being offered */
     const struct vz_sort_value *after; /* search_after's values or NULL */
     float max_score;
     bool any;

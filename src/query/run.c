@@ -53,9 +53,12 @@ static enum vz_status open_alias(struct target *target, struct vz_slice filter,
     struct vz_parser parser = {.arena = arena, .size = VZ_DEFAULT_SIZE};
     struct vz_node_list list = {0};
     enum vz_status status = vz_json_parse(filter, &target->alias_doc, &value, err);
-    if (status == VZ_OK) status = vz_query_parse_list(&parser, value, &list, err);
-    if (status == VZ_OK) status = vz_filters_eval(&target->eval, list, &target->alias, err);
-    if (status != VZ_OK) return status;
+    if (status == VZ_OK)
+        status = vz_query_parse_list(&parser, value, &list, err);
+    if (status == VZ_OK)
+        status = vz_filters_eval(&target->eval, list, &target->alias, err);
+    if (status != VZ_OK)
+        return status;
     vz_docset_materialize(&target->alias, &target->eval);
     target->eval.alias = &target->alias.bits;
     return VZ_OK;
@@ -67,22 +70,27 @@ static enum vz_status open_target(struct target *target, const struct vz_search_
 {
     *target = (struct target){.index = from->index, .snap = vz_index_snapshot(from->index)};
     vz_eval_init(&target->eval, target->snap, arena, now_ms, deadline_ns);
-    if (from->alias_filter.len == 0) return VZ_OK;
+    if (from->alias_filter.len == 0)
+        return VZ_OK;
     return open_alias(target, from->alias_filter, arena, err);
 }
 
 static void close_target(struct target *target)
 {
-    for (size_t i = 0; i < target->reader_count; i++) vz_sort_unbind(&target->readers[i]);
+    for (size_t i = 0; i < target->reader_count; i++)
+        vz_sort_unbind(&target->readers[i]);
     vz_docset_deinit(&target->alias);
-    if (target->alias_doc) vz_json_free(target->alias_doc);
+    if (target->alias_doc)
+        vz_json_free(target->alias_doc);
     vz_eval_deinit(&target->eval);
-    if (target->snap) vz_snapshot_release(target->snap);
+    if (target->snap)
+        vz_snapshot_release(target->snap);
 }
 
 static void close_targets(struct run *run)
 {
-    for (size_t i = 0; i < run->target_count; i++) close_target(&run->targets[i]);
+    for (size_t i = 0; i < run->target_count; i++)
+        close_target(&run->targets[i]);
 }
 
 static enum vz_status open_targets(struct run *run, const struct vz_search_target *targets,
@@ -92,9 +100,10 @@ static enum vz_status open_targets(struct run *run, const struct vz_search_targe
     run->targets = vz_arena_zalloc(run->arena, (count + 1) * sizeof(*run->targets));
     for (size_t i = 0; i < count; i++) {
         run->target_count++;
-        enum vz_status status = open_target(&run->targets[i], &targets[i], run->arena, now_ms,
-                                            run->deadline_ns, err);
-        if (status != VZ_OK) return status;
+        enum vz_status status =
+            open_target(&run->targets[i], &targets[i], run->arena, now_ms, run->deadline_ns, err);
+        if (status != VZ_OK)
+            return status;
     }
     return VZ_OK;
 }
@@ -107,11 +116,13 @@ static enum vz_status check_windows(const struct vz_search *search,
     for (size_t i = 0; i < count; i++) {
         uint32_t max = vz_index_max_result_window(targets[i].index);
         if (window > max)
-            return vz_fail(err, VZ_LIMIT, "Result window is too large, from + size must be less "
-                "than or equal to: [%u] but was [%llu]. See the scroll api for a more efficient way "
-                "to request large data sets. This limit can be set by changing the "
-                "[index.max_result_window] index level setting.", max,
-                (unsigned long long)window);
+            return vz_fail(err, VZ_LIMIT,
+                           "Result window is too large, from + size must be less "
+                           "than or equal to: [%u] but was [%llu]. See the scroll api for a more "
+                           "efficient way "
+                           "to request large data sets. This limit can be set by changing the "
+                           "[index.max_result_window] index level setting.",
+                           max, (unsigned long long)window);
     }
     return VZ_OK;
 }
@@ -121,15 +132,18 @@ static enum vz_status check_windows(const struct vz_search *search,
 static int by_score(const void *a, const void *b)
 {
     const struct vz_scored *x = a, *y = b;
-    if (x->score != y->score) return x->score > y->score ? -1 : 1;
-    if (x->target != y->target) return x->target < y->target ? -1 : 1;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
     return x->docno < y->docno ? -1 : x->docno > y->docno;
 }
 
 static int by_place(const void *a, const void *b)
 {
     const struct vz_scored *x = a, *y = b;
-    if (x->target != y->target) return x->target < y->target ? -1 : 1;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
     return x->docno < y->docno ? -1 : x->docno > y->docno;
 }
 
@@ -143,19 +157,24 @@ static enum vz_status run_clause(struct run *run, const struct vz_knn_clause *cl
     for (size_t t = 0; t < run->target_count; t++) {
         enum vz_status status =
             vz_knn_eval(&run->targets[t].eval, clause, &found[t], &counts[t], err);
-        if (status != VZ_OK) return status;
-        for (size_t i = 0; i < counts[t]; i++) found[t][i].target = (uint32_t)t;
+        if (status != VZ_OK)
+            return status;
+        for (size_t i = 0; i < counts[t]; i++)
+            found[t][i].target = (uint32_t)t;
         sum += counts[t];
     }
     size_t before = run->nearest_count;
     struct vz_scored *all = vz_arena_alloc(run->arena, (before + sum + 1) * sizeof(*all));
-    if (before) memcpy(all, run->nearest, before * sizeof(*all));
+    if (before)
+        memcpy(all, run->nearest, before * sizeof(*all));
     size_t count = before;
     for (size_t t = 0; t < run->target_count; t++) {
-        if (counts[t]) memcpy(all + count, found[t], counts[t] * sizeof(*all));
+        if (counts[t])
+            memcpy(all + count, found[t], counts[t] * sizeof(*all));
         count += counts[t];
     }
-    if (run->target_count > 1) qsort(all + before, sum, sizeof(*all), by_score);
+    if (run->target_count > 1)
+        qsort(all + before, sum, sizeof(*all), by_score);
     run->nearest = all;
     run->nearest_count = before + VZ_MIN(sum, (size_t)clause->k);
     return VZ_OK;
@@ -165,9 +184,11 @@ static enum vz_status run_knn(struct run *run, struct vz_error *err)
 {
     for (size_t i = 0; i < run->search->knn_count; i++) {
         enum vz_status status = run_clause(run, run->search->knn[i], err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
-    if (run->nearest_count == 0) return VZ_OK;
+    if (run->nearest_count == 0)
+        return VZ_OK;
     qsort(run->nearest, run->nearest_count, sizeof(*run->nearest), by_place);
     size_t kept = 0;
     for (size_t i = 1; i < run->nearest_count; i++) {
@@ -199,9 +220,12 @@ static uint64_t count_matches(const struct matches *matches, struct vz_eval *eva
 
 static uint32_t next_of_set(const struct vz_docset *set, const struct vz_eval *eval, uint32_t from)
 {
-    if (set->kind == VZ_SET_NONE) return eval->limit;
-    if (set->kind == VZ_SET_BITS) return (uint32_t)vz_bitset_next(&set->bits, from);
-    while (from < eval->limit && !vz_snapshot_live(eval->snap, from)) from++;
+    if (set->kind == VZ_SET_NONE)
+        return eval->limit;
+    if (set->kind == VZ_SET_BITS)
+        return (uint32_t)vz_bitset_next(&set->bits, from);
+    while (from < eval->limit && !vz_snapshot_live(eval->snap, from))
+        from++;
     return from;
 }
 
@@ -223,7 +247,8 @@ static void filter_nearest(struct matches *matches, const struct vz_docset *by)
 /* terminate_after: only the first matches in docno order. True when any was left out. */
 static bool cut_matches(struct matches *matches, struct vz_eval *eval, uint64_t limit)
 {
-    if (count_matches(matches, eval) <= limit) return false;
+    if (count_matches(matches, eval) <= limit)
+        return false;
     vz_docset_materialize(&matches->set, eval);
     uint64_t seen = 0;
     size_t near = 0;
@@ -250,7 +275,8 @@ static enum vz_status find_matches(struct run *run, uint32_t t, struct matches *
     struct vz_eval *eval = &run->targets[t].eval;
     *matches = (struct matches){0};
     size_t first = 0;
-    while (first < run->nearest_count && run->nearest[first].target < t) first++;
+    while (first < run->nearest_count && run->nearest[first].target < t)
+        first++;
     matches->nearest = run->nearest + first;
     while (first + matches->nearest_count < run->nearest_count &&
            matches->nearest[matches->nearest_count].target == t)
@@ -258,17 +284,20 @@ static enum vz_status find_matches(struct run *run, uint32_t t, struct matches *
     if (search->query) {
         enum vz_status status =
             vz_node_eval(eval, search->query, run->need_scores, &matches->set, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     } else if (search->knn_count == 0)
         matches->set = (struct vz_docset){.kind = VZ_SET_ALL, .constant = 1};
     vz_docset_settle(&matches->set, eval);
-    if (eval->alias) vz_docset_and(&matches->set, &run->targets[t].alias);
+    if (eval->alias)
+        vz_docset_and(&matches->set, &run->targets[t].alias);
     if (search->post_filter) {
         struct vz_docset post;
         struct vz_node *filter = search->post_filter;
         enum vz_status status =
             vz_filters_eval(eval, (struct vz_node_list){&filter, 1}, &post, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         vz_docset_and(&matches->set, &post);
         filter_nearest(matches, &post);
         vz_docset_deinit(&post);
@@ -296,16 +325,20 @@ static void collect_each(struct run *run, uint32_t t, struct matches *matches, b
         uint32_t in_near =
             near < matches->nearest_count ? matches->nearest[near].docno : eval->limit;
         uint32_t docno = VZ_MIN(in_set, in_near);
-        if (docno >= eval->limit) break;
+        if (docno >= eval->limit)
+            break;
         float score = 0;
-        if (docno == in_near) score += matches->nearest[near++].score;
+        if (docno == in_near)
+            score += matches->nearest[near++].score;
         if (docno == in_set) {
             score += score_of(&matches->set, docno);
             in_set = next_of_set(&matches->set, eval, docno + 1);
         }
-        if (search->has_min_score && score < search->min_score) continue;
+        if (search->has_min_score && score < search->min_score)
+            continue;
         counted++;
-        if (!offer) continue;
+        if (!offer)
+            continue;
         bool kept = vz_collector_offer(&run->collector, readers, t, docno, score);
         kept_any |= kept;
         if (in_doc_order && !kept && run->collector.count == run->collector.limit &&
@@ -330,18 +363,23 @@ static void collect_alike(struct run *run, uint32_t t, struct matches *matches)
         bool both = vz_docset_has(&matches->set, matches->nearest[i].docno);
         float score = matches->nearest[i].score + (both ? alike : 0);
         in_both += both;
-        if (search->has_min_score && score < search->min_score) continue;
+        if (search->has_min_score && score < search->min_score)
+            continue;
         run->total++;
         vz_collector_offer(collector, NULL, t, matches->nearest[i].docno, score);
     }
-    if (!set_passes) return;
+    if (!set_passes)
+        return;
     run->total += vz_docset_count(&matches->set, eval) - in_both;
     size_t near = 0;
     for (uint32_t d = next_of_set(&matches->set, eval, 0); d < eval->limit && collector->limit;
          d = next_of_set(&matches->set, eval, d + 1)) {
-        while (near < matches->nearest_count && matches->nearest[near].docno < d) near++;
-        if (near < matches->nearest_count && matches->nearest[near].docno == d) continue;
-        if (!vz_collector_offer(collector, NULL, t, d, alike)) break;
+        while (near < matches->nearest_count && matches->nearest[near].docno < d)
+            near++;
+        if (near < matches->nearest_count && matches->nearest[near].docno == d)
+            continue;
+        if (!vz_collector_offer(collector, NULL, t, d, alike))
+            break;
     }
 }
 
@@ -349,22 +387,26 @@ static enum vz_status bind_target(struct run *run, struct target *target, struct
 {
     const struct vz_search *search = run->search;
     size_t count = search->sort_count;
-    if (count == 0) return VZ_OK;
+    if (count == 0)
+        return VZ_OK;
     target->readers = vz_arena_zalloc(run->arena, count * sizeof(*target->readers));
     for (size_t i = 0; i < count; i++) {
         target->reader_count++;
         enum vz_status status =
             vz_sort_bind(&search->sort[i], &target->eval, &target->readers[i], err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
-    if (vz_json_type(search->search_after) == VZ_JSON_MISSING) return VZ_OK;
+    if (vz_json_type(search->search_after) == VZ_JSON_MISSING)
+        return VZ_OK;
     struct vz_sort_value *after = vz_arena_alloc(run->arena, count * sizeof(*after));
     struct vz_json_iter it = vz_json_iterate(search->search_after);
     struct vz_json value;
     for (size_t i = 0; i < count && vz_json_next(&it, NULL, &value); i++) {
-        enum vz_status status = vz_sort_after(&target->readers[i], value, target->eval.now_ms,
-                                              &after[i], err);
-        if (status != VZ_OK) return status;
+        enum vz_status status =
+            vz_sort_after(&target->readers[i], value, target->eval.now_ms, &after[i], err);
+        if (status != VZ_OK)
+            return status;
     }
     run->collector.after = after;
     return VZ_OK;
@@ -375,7 +417,8 @@ static enum vz_status collect_target(struct run *run, uint32_t t, struct vz_erro
     const struct vz_search *search = run->search;
     struct matches matches;
     enum vz_status status = bind_target(run, &run->targets[t], err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     status = find_matches(run, t, &matches, err);
     if (status == VZ_OK) {
         bool alike = !matches.set.scores;
@@ -393,9 +436,11 @@ static enum vz_status collect_target(struct run *run, uint32_t t, struct vz_erro
 
 static bool scores_are_needed(const struct vz_search *search)
 {
-    if (search->sort_count == 0 || search->track_scores || search->has_min_score) return true;
+    if (search->sort_count == 0 || search->track_scores || search->has_min_score)
+        return true;
     for (size_t i = 0; i < search->sort_count; i++)
-        if (search->sort[i].kind == VZ_SORT_SCORE) return true;
+        if (search->sort[i].kind == VZ_SORT_SCORE)
+            return true;
     return false;
 }
 
@@ -430,14 +475,17 @@ static enum vz_status fetch_hits(struct run *run, struct vz_search_result *resul
         const struct vz_found *found = &collector->heap[first + i];
         struct target *target = &run->targets[found->target];
         struct vz_search_hit *hit = &result->hits[i];
-        if (!target->planned) vz_fetch_prepare(search, &target->eval, &target->plan);
+        if (!target->planned)
+            vz_fetch_prepare(search, &target->eval, &target->plan);
         target->planned = true;
         enum vz_status status =
             vz_fetch_hit(search, &target->plan, &target->eval, found->docno, hit, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         hit->has_score = has_score;
         hit->score = found->score;
-        if (search->sort_count) print_sort(run, found, hit);
+        if (search->sort_count)
+            print_sort(run, found, hit);
         result->hit_count++;
     }
     return VZ_OK;
@@ -479,12 +527,16 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
                              const struct vz_search *search, struct vz_arena *arena,
                              struct vz_search_result *result, struct vz_error *err)
 {
-    struct run run = {.search = search, .arena = arena, .started_ns = vz_now_ns(),
-        .need_scores = scores_are_needed(search)};
+    struct run run = {.search = search,
+                      .arena = arena,
+                      .started_ns = vz_now_ns(),
+                      .need_scores = scores_are_needed(search)};
     *result = (struct vz_search_result){0};
     enum vz_status status = check_windows(search, targets, target_count, err);
-    if (status != VZ_OK) return status;
-    if (search->timeout_ns) run.deadline_ns = run.started_ns + search->timeout_ns;
+    if (status != VZ_OK)
+        return status;
+    if (search->timeout_ns)
+        run.deadline_ns = run.started_ns + search->timeout_ns;
     status = open_targets(&run, targets, target_count, err);
     if (status == VZ_OK) {
         uint64_t docs = 0, wanted = search->size ? (uint64_t)search->from + search->size : 0;
@@ -501,7 +553,8 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
     }
     uint64_t took = vz_now_ns() - run.started_ns;
     for (size_t t = 0; t < run.target_count; t++)
-        if (status == VZ_OK) vz_index_note_search(run.targets[t].index, took);
+        if (status == VZ_OK)
+            vz_index_note_search(run.targets[t].index, took);
     close_targets(&run);
     return status;
 }
@@ -515,10 +568,12 @@ static enum vz_status match_target(struct target *target, const struct vz_search
     *set = (struct vz_docset){.kind = VZ_SET_ALL};
     if (search->query) {
         enum vz_status status = vz_node_eval(&target->eval, search->query, false, set, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     vz_docset_settle(set, &target->eval);
-    if (target->eval.alias) vz_docset_and(set, &target->alias);
+    if (target->eval.alias)
+        vz_docset_and(set, &target->alias);
     return VZ_OK;
 }
 
@@ -534,10 +589,12 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
         struct target target;
         struct vz_docset set;
         status = open_target(&target, &targets[t], &arena, now_ms, 0, err);
-        if (status == VZ_OK) status = match_target(&target, search, &set, err);
+        if (status == VZ_OK)
+            status = match_target(&target, search, &set, err);
         if (status == VZ_OK) {
             uint64_t found = vz_docset_count(&set, &target.eval);
-            if (search->terminate_after) found = VZ_MIN(found, search->terminate_after);
+            if (search->terminate_after)
+                found = VZ_MIN(found, search->terminate_after);
             *count += found;
             vz_docset_deinit(&set);
         }
@@ -547,8 +604,7 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
     return status;
 }
 
-enum vz_status vz_search_each(const struct vz_search_target *target,
-                              const struct vz_search *search,
+enum vz_status vz_search_each(const struct vz_search_target *target, const struct vz_search *search,
                               bool (*each)(void *context, const struct vz_snapshot *snap,
                                            uint32_t docno),
                               void *context, struct vz_error *err)
@@ -557,11 +613,13 @@ enum vz_status vz_search_each(const struct vz_search_target *target,
     struct target opened;
     struct vz_docset set;
     enum vz_status status = open_target(&opened, target, &arena, vz_wall_ms(), 0, err);
-    if (status == VZ_OK) status = match_target(&opened, search, &set, err);
+    if (status == VZ_OK)
+        status = match_target(&opened, search, &set, err);
     if (status == VZ_OK) {
         for (uint32_t d = next_of_set(&set, &opened.eval, 0); d < opened.eval.limit;
              d = next_of_set(&set, &opened.eval, d + 1))
-            if (!each(context, opened.snap, d)) break;
+            if (!each(context, opened.snap, d))
+                break;
         vz_docset_deinit(&set);
     }
     close_target(&opened);

@@ -23,16 +23,19 @@ static float *new_scores(struct vz_eval *eval)
 
 static void multiply(struct vz_docset *set, float factor)
 {
-    if (factor == 1) return;
+    if (factor == 1)
+        return;
     set->constant *= factor;
-    if (!set->scores) return;
+    if (!set->scores)
+        return;
     FOR_EACH_BIT(i, &set->bits) set->scores[i] *= factor;
 }
 
 /* scores[d] += the score of d in `part`, for d in both sets. */
 static void add_scores(float *scores, const struct vz_bitset *bits, const struct vz_docset *part)
 {
-    if (part->kind == VZ_SET_NONE) return;
+    if (part->kind == VZ_SET_NONE)
+        return;
     if (part->kind == VZ_SET_ALL) {
         FOR_EACH_BIT(i, bits) scores[i] += part->constant;
         return;
@@ -51,7 +54,7 @@ enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters
                                struct vz_docset *out, struct vz_error *err)
 {
     *out = (struct vz_docset){.kind = VZ_SET_ALL};
-    for (size_t i = 0; i < filters.count && out->kind != VZ_SET_NONE; i++) {
+    for (size_t i = 0; i < filters.count; i++) {
         struct vz_docset part;
         enum vz_status status = vz_node_eval(eval, filters.items[i], false, &part, err);
         if (status != VZ_OK) {
@@ -67,69 +70,105 @@ enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters
 
 /* ---- bool ------------------------------------------------------------------------------------ */
 
-/* The optional clauses together: who matches at least `minimum` of them, and their summed scores. */
+/* The optional clauses together. One is evaluated at a time and let go, so that thousands of them
+ * need the memory of one: who matches at least `minimum`, and the summed and largest scores. */
 struct optional {
-    struct vz_docset matches; /* at least `minimum` */
-    struct vz_docset *parts;  /* one a clause, kept for their scores */
-    size_t count;
+    struct vz_docset matches;
+    uint16_t *counts;  /* matching clauses of each document; only for a minimum over 1 */
+    float always;      /* score of the clauses that match everything ... */
+    float always_best; /* ... and the largest of them */
+    float *sum, *best; /* of the others; NULL while nothing is in them. best: dis_max only */
+    bool alike;        /* one clause, one score: its score is in `always` */
 };
 
 static void optional_deinit(struct optional *optional)
 {
-    for (size_t i = 0; i < optional->count; i++) vz_docset_deinit(&optional->parts[i]);
     vz_docset_deinit(&optional->matches);
+    free(optional->counts);
+    free(optional->sum);
+    free(optional->best);
 }
 
-static void count_matches(struct vz_eval *eval, struct optional *optional, size_t minimum)
+static void count_part(struct vz_eval *eval, struct optional *optional,
+                       const struct vz_docset *part)
 {
-    uint16_t *counts = vz_calloc((size_t)eval->limit + 1, sizeof(*counts));
-    for (size_t p = 0; p < optional->count; p++) {
-        const struct vz_docset *part = &optional->parts[p];
-        if (part->kind == VZ_SET_ALL)
-            for (uint32_t i = 0; i < eval->limit; i++) counts[i]++;
-        else if (part->kind == VZ_SET_BITS)
-            FOR_EACH_BIT(i, &part->bits) counts[i]++;
-    }
-    vz_docset_materialize(&optional->matches, eval);
-    for (uint32_t i = 0; i < eval->limit; i++)
-        if (counts[i] >= minimum) vz_bitset_set(&optional->matches.bits, i);
-    free(counts);
+    if (part->kind == VZ_SET_ALL)
+        for (uint32_t i = 0; i < eval->limit; i++)
+            optional->counts[i]++;
+    else if (part->kind == VZ_SET_BITS)
+        FOR_EACH_BIT(i, &part->bits) optional->counts[i]++;
 }
 
-static void any_match(struct vz_eval *eval, struct optional *optional)
+static void join_part(struct vz_eval *eval, struct optional *optional, const struct vz_docset *part)
 {
     struct vz_docset *matches = &optional->matches;
-    for (size_t p = 0; p < optional->count; p++) {
-        const struct vz_docset *part = &optional->parts[p];
-        if (part->kind == VZ_SET_ALL) {
-            vz_docset_deinit(matches);
-            matches->kind = VZ_SET_ALL;
-            return;
-        }
-        if (part->kind != VZ_SET_BITS) continue;
-        if (matches->kind == VZ_SET_NONE) vz_docset_materialize(matches, eval);
-        vz_bitset_or(&matches->bits, &part->bits);
+    if (part->kind == VZ_SET_NONE || matches->kind == VZ_SET_ALL)
+        return;
+    if (part->kind == VZ_SET_ALL) {
+        vz_docset_deinit(matches);
+        matches->kind = VZ_SET_ALL;
+        return;
+    }
+    if (matches->kind == VZ_SET_NONE)
+        vz_docset_materialize(matches, eval);
+    vz_bitset_or(&matches->bits, &part->bits);
+}
+
+static void score_part(struct vz_eval *eval, struct optional *optional, bool want_best,
+                       const struct vz_docset *part)
+{
+    if (part->kind == VZ_SET_ALL || (part->kind == VZ_SET_BITS && optional->alike)) {
+        optional->always += part->constant;
+        optional->always_best = VZ_MAX(optional->always_best, part->constant);
+        return;
+    }
+    if (part->kind == VZ_SET_NONE)
+        return;
+    if (!optional->sum)
+        optional->sum = new_scores(eval);
+    if (want_best && !optional->best)
+        optional->best = new_scores(eval);
+    FOR_EACH_BIT(i, &part->bits)
+    {
+        float score = part->scores ? part->scores[i] : part->constant;
+        optional->sum[i] += score;
+        if (want_best)
+            optional->best[i] = VZ_MAX(optional->best[i], score);
     }
 }
 
+/* With a single clause and `minimum` 1 whoever matches in the end matched it, so one score for all
+ * stays one score for all. */
 static enum vz_status eval_optional(struct vz_eval *eval, struct vz_node_list should, bool scores,
-                                    size_t minimum, struct optional *out, struct vz_error *err)
+                                    bool want_best, size_t minimum, struct optional *out,
+                                    struct vz_error *err)
 {
-    *out = (struct optional){
-        .parts = vz_arena_zalloc(eval->arena, (should.count + 1) * sizeof(*out->parts))};
+    *out = (struct optional){0};
+    if (minimum > 1)
+        out->counts = vz_calloc((size_t)eval->limit + 1, sizeof(*out->counts));
     for (size_t i = 0; i < should.count; i++) {
-        enum vz_status status = vz_node_eval(eval, should.items[i], scores, &out->parts[i], err);
+        struct vz_docset part;
+        enum vz_status status = vz_node_eval(eval, should.items[i], scores, &part, err);
         if (status != VZ_OK) {
             optional_deinit(out);
+            *out = (struct optional){0};
             return status;
         }
-        out->count++;
+        out->alike = should.count == 1 && minimum == 1 && !part.scores;
+        if (minimum > 1)
+            count_part(eval, out, &part);
+        else
+            join_part(eval, out, &part);
+        if (scores)
+            score_part(eval, out, want_best, &part);
+        vz_docset_deinit(&part);
     }
-    if (minimum > should.count) return VZ_OK;
-    if (minimum > 1)
-        count_matches(eval, out, minimum);
-    else
-        any_match(eval, out);
+    if (minimum <= 1)
+        return VZ_OK;
+    vz_docset_materialize(&out->matches, eval);
+    for (uint32_t i = 0; i < eval->limit; i++)
+        if (out->counts[i] >= minimum)
+            vz_bitset_set(&out->matches.bits, i);
     return VZ_OK;
 }
 
@@ -140,11 +179,14 @@ static enum vz_status add_must(struct vz_eval *eval, struct vz_node_list must, b
     for (size_t i = 0; i < must.count; i++) {
         struct vz_docset part;
         enum vz_status status = vz_node_eval(eval, must.items[i], scores, &part, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         vz_docset_and(out, &part);
         if (scores && part.scores) {
-            if (!out->scores) out->scores = new_scores(eval);
-            if (out->kind == VZ_SET_BITS) add_scores(out->scores, &out->bits, &part);
+            if (!out->scores)
+                out->scores = new_scores(eval);
+            if (out->kind == VZ_SET_BITS)
+                add_scores(out->scores, &out->bits, &part);
         } else
             out->constant += part.constant;
         vz_docset_deinit(&part);
@@ -158,7 +200,8 @@ static enum vz_status narrow(struct vz_eval *eval, struct vz_node_list list, boo
     for (size_t i = 0; i < list.count; i++) {
         struct vz_docset part;
         enum vz_status status = vz_node_eval(eval, list.items[i], false, &part, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         if (!negate)
             vz_docset_and(out, &part);
         else if (part.kind == VZ_SET_ALL)
@@ -173,25 +216,18 @@ static enum vz_status narrow(struct vz_eval *eval, struct vz_node_list list, boo
 }
 
 /* Adds the optional clauses' scores; makes an array when they differ between documents. */
-static void add_optional(struct vz_eval *eval, struct optional *optional, bool required,
-                         struct vz_docset *out)
+static void add_optional(struct vz_eval *eval, struct optional *optional, struct vz_docset *out)
 {
-    bool varies = out->scores != NULL;
-    for (size_t i = 0; i < optional->count; i++)
-        varies |= optional->parts[i].scores || optional->parts[i].kind == VZ_SET_BITS;
-    if (required && optional->count == 1 && !optional->parts[0].scores) {
-        out->constant += optional->parts[0].constant; /* whoever is left matches it */
+    out->constant += optional->always;
+    if (!optional->sum)
         return;
-    }
-    if (!varies) {
-        for (size_t i = 0; i < optional->count; i++)
-            if (optional->parts[i].kind == VZ_SET_ALL) out->constant += optional->parts[i].constant;
-        return;
-    }
     vz_docset_materialize(out, eval);
-    if (!out->scores) out->scores = new_scores(eval);
-    for (size_t i = 0; i < optional->count; i++)
-        add_scores(out->scores, &out->bits, &optional->parts[i]);
+    if (!out->scores) {
+        out->scores = optional->sum; /* what is in it beyond the matches is never read */
+        optional->sum = NULL;
+        return;
+    }
+    FOR_EACH_BIT(i, &out->bits) out->scores[i] += optional->sum[i];
 }
 
 static enum vz_status eval_bool(struct vz_eval *eval, const struct vz_node *node, bool scores,
@@ -200,7 +236,7 @@ static enum vz_status eval_bool(struct vz_eval *eval, const struct vz_node *node
     const struct vz_node_list *must = &node->boolean.must, *filter = &node->boolean.filter;
     const struct vz_node_list *should = &node->boolean.should, *not = &node->boolean.must_not;
     *out = (struct vz_docset){.kind = VZ_SET_ALL};
-    if (must->count + filter->count + should->count + not->count == 0) {
+    if (must->count + filter->count + should->count + not ->count == 0) {
         out->constant = node->boost;
         return VZ_OK;
     }
@@ -208,26 +244,29 @@ static enum vz_status eval_bool(struct vz_eval *eval, const struct vz_node *node
     enum vz_status status = VZ_OK;
     if (node->boolean.minimum.len)
         status = vz_minimum_should_match(node->boolean.minimum, should->count, &minimum, err);
-    if (minimum == 0 && should->count && must->count + filter->count == 0) minimum = 1;
+    if (minimum == 0 && should->count && must->count + filter->count == 0)
+        minimum = 1;
     struct optional optional = {0};
-    bool want_optional = minimum || (should->count && scores);
-    if (status == VZ_OK) status = add_must(eval, *must, scores, out, err);
-    if (status == VZ_OK) status = narrow(eval, *filter, false, out, err);
-    if (status == VZ_OK && want_optional)
-        status = eval_optional(eval, *should, scores, minimum, &optional, err);
-    else if (status == VZ_OK && should->count) /* checked all the same */
-        status = eval_optional(eval, *should, false, 0, &optional, err);
-    if (status == VZ_OK && minimum) vz_docset_and(out, &optional.matches);
-    if (status == VZ_OK) status = narrow(eval, *not, true, out, err);
-    if (status == VZ_OK && scores && want_optional && out->kind != VZ_SET_NONE)
-        add_optional(eval, &optional, minimum > 0, out);
+    if (status == VZ_OK)
+        status = add_must(eval, *must, scores, out, err);
+    if (status == VZ_OK)
+        status = narrow(eval, *filter, false, out, err);
+    if (status == VZ_OK)
+        status = eval_optional(eval, *should, scores, false, minimum, &optional, err);
+    if (status == VZ_OK && minimum)
+        vz_docset_and(out, &optional.matches);
+    if (status == VZ_OK)
+        status = narrow(eval, *not, true, out, err);
+    if (status == VZ_OK && scores && out->kind != VZ_SET_NONE)
+        add_optional(eval, &optional, out);
     optional_deinit(&optional);
     if (status != VZ_OK) {
         vz_docset_deinit(out);
         return status;
     }
     if (out->scores && out->kind == VZ_SET_BITS) {
-        if (out->constant != 0) FOR_EACH_BIT(i, &out->bits) out->scores[i] += out->constant;
+        if (out->constant != 0)
+            FOR_EACH_BIT(i, &out->bits) out->scores[i] += out->constant;
     } else if (out->scores) { /* nothing matched */
         free(out->scores);
         out->scores = NULL;
@@ -239,21 +278,16 @@ static enum vz_status eval_bool(struct vz_eval *eval, const struct vz_node *node
 /* ---- the others ------------------------------------------------------------------------------ */
 
 /* max + tie_breaker * (sum - max) over the parts that match. */
-static void dis_max_scores(struct vz_eval *eval, struct optional *parts, float tie_breaker,
-                           struct vz_docset *out)
+static void dis_max_scores(const struct optional *parts, float tie_breaker, struct vz_docset *out)
 {
-    vz_docset_materialize(out, eval);
-    out->scores = new_scores(eval);
+    float best = parts->always_best, sum = parts->always;
+    out->constant = best + tie_breaker * (sum - best);
+    if (!parts->sum)
+        return;
     FOR_EACH_BIT(i, &out->bits)
     {
-        float best = 0, sum = 0;
-        for (size_t p = 0; p < parts->count; p++) {
-            const struct vz_docset *part = &parts->parts[p];
-            if (!vz_docset_has(part, (uint32_t)i)) continue;
-            float score = part->scores ? part->scores[i] : part->constant;
-            sum += score;
-            best = VZ_MAX(best, score);
-        }
+        best = VZ_MAX(parts->always_best, parts->best[i]);
+        sum = parts->always + parts->sum[i];
         out->scores[i] = best + tie_breaker * (sum - best);
     }
 }
@@ -262,11 +296,18 @@ static enum vz_status eval_dis_max(struct vz_eval *eval, const struct vz_node *n
                                    struct vz_docset *out, struct vz_error *err)
 {
     struct optional parts;
-    enum vz_status status = eval_optional(eval, node->parts, scores, 1, &parts, err);
-    if (status != VZ_OK) return status;
+    enum vz_status status = eval_optional(eval, node->parts, scores, true, 1, &parts, err);
+    if (status != VZ_OK)
+        return status;
     *out = parts.matches;
     parts.matches = (struct vz_docset){0};
-    if (scores && out->kind != VZ_SET_NONE) dis_max_scores(eval, &parts, node->factor, out);
+    if (scores && out->kind != VZ_SET_NONE) {
+        if (parts.sum) {
+            vz_docset_materialize(out, eval);
+            out->scores = new_scores(eval);
+        }
+        dis_max_scores(&parts, node->factor, out);
+    }
     optional_deinit(&parts);
     multiply(out, node->boost);
     return VZ_OK;
@@ -277,7 +318,8 @@ static enum vz_status eval_boosting(struct vz_eval *eval, const struct vz_node *
 {
     struct vz_docset negative;
     enum vz_status status = vz_node_eval(eval, node->parts.items[0], scores, out, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     status = vz_node_eval(eval, node->parts.items[1], false, &negative, err);
     if (status != VZ_OK) {
         vz_docset_deinit(out);
@@ -314,12 +356,15 @@ static enum vz_status eval_knn(struct vz_eval *eval, const struct vz_node *node,
     struct vz_scored *hits;
     size_t count;
     enum vz_status status = vz_knn_eval(eval, node->knn, &hits, &count, err);
-    if (status != VZ_OK || count == 0) return status;
+    if (status != VZ_OK || count == 0)
+        return status;
     vz_docset_materialize(out, eval);
-    if (scores) out->scores = new_scores(eval);
+    if (scores)
+        out->scores = new_scores(eval);
     for (size_t i = 0; i < count; i++) {
         vz_bitset_set(&out->bits, hits[i].docno);
-        if (scores) out->scores[hits[i].docno] = hits[i].score;
+        if (scores)
+            out->scores[hits[i].docno] = hits[i].score;
     }
     return VZ_OK;
 }
@@ -328,13 +373,20 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
                             struct vz_docset *out, struct vz_error *err)
 {
     *out = (struct vz_docset){0};
-    if (vz_eval_late(eval)) return vz_fail(err, VZ_CANCELLED, "the search took too long");
+    if (vz_eval_late(eval))
+        return vz_fail(err, VZ_CANCELLED, "the search took too long");
     switch (node->kind) {
-    case VZ_NODE_BOOL: return eval_bool(eval, node, scores, out, err);
-    case VZ_NODE_CONSTANT: return eval_constant(eval, node, out, err);
-    case VZ_NODE_DIS_MAX: return eval_dis_max(eval, node, scores, out, err);
-    case VZ_NODE_BOOSTING: return eval_boosting(eval, node, scores, out, err);
-    case VZ_NODE_KNN: return eval_knn(eval, node, scores, out, err);
-    default: return vz_leaf_eval(eval, node, scores, out, err);
+    case VZ_NODE_BOOL:
+        return eval_bool(eval, node, scores, out, err);
+    case VZ_NODE_CONSTANT:
+        return eval_constant(eval, node, out, err);
+    case VZ_NODE_DIS_MAX:
+        return eval_dis_max(eval, node, scores, out, err);
+    case VZ_NODE_BOOSTING:
+        return eval_boosting(eval, node, scores, out, err);
+    case VZ_NODE_KNN:
+        return eval_knn(eval, node, scores, out, err);
+    default:
+        return vz_leaf_eval(eval, node, scores, out, err);
     }
 }

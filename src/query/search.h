@@ -10,12 +10,12 @@
 #ifndef VZ_QUERY_SEARCH_H
 #define VZ_QUERY_SEARCH_H
 
-#include "json/json.h"
 #include "store/store.h"
+#include "json/json.h"
 
 /* One index to search in. */
 struct vz_search_target {
-    struct vz_index *index;      /* borrowed */
+    struct vz_index *index;       /* borrowed */
     struct vz_slice alias_filter; /* JSON query that every hit must also match; empty: none */
 };
 
@@ -27,7 +27,7 @@ struct vz_search_params {
     struct vz_slice sort;             /* "price:desc,_score" */
     struct vz_slice source;           /* ?_source=true|false|a,b */
     struct vz_slice source_includes, source_excludes;
-    struct vz_slice query_string;     /* ?q= : refused aloud until it is served */
+    struct vz_slice query_string; /* ?q= : refused aloud until it is served */
     bool version, seq_no_primary_term, explain;
 };
 
@@ -42,25 +42,25 @@ enum vz_status vz_search_parse(struct vz_json body, const struct vz_search_param
 
 struct vz_search_hit {
     struct vz_slice index, id;
-    bool has_score;              /* false when a sort leaves scores out */
+    bool has_score; /* false when a sort leaves scores out */
     float score;
-    struct vz_slice source;      /* filtered JSON, or empty when not asked for */
-    struct vz_slice fields;      /* JSON object of "fields", or empty */
-    struct vz_slice sort;        /* JSON array of sort values, or empty */
-    uint64_t version, seq_no;    /* printed only when asked, see result */
+    struct vz_slice source;   /* filtered JSON, or empty when not asked for */
+    struct vz_slice fields;   /* JSON object of "fields", or empty */
+    struct vz_slice sort;     /* JSON array of sort values, or empty */
+    uint64_t version, seq_no; /* printed only when asked, see result */
 };
 
 struct vz_search_result {
     struct vz_search_hit *hits;
     size_t hit_count;
     uint64_t total;
-    bool total_is_lower_bound;   /* relation "gte" */
-    bool track_total;            /* false: no "total" in the answer */
+    bool total_is_lower_bound; /* relation "gte" */
+    bool track_total;          /* false: no "total" in the answer */
     bool has_max_score;
     float max_score;
     bool with_version, with_seq_no;
     bool timed_out;
-    bool has_terminated_early;   /* terminate_after was asked for: print "terminated_early" */
+    bool has_terminated_early; /* terminate_after was asked for: print "terminated_early" */
     bool terminated_early;
 };
 
@@ -78,8 +78,7 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
 
 /* Calls `each` for every live match of the search's query in docno order, without scores or limits;
  * stops when it returns false. For _delete_by_query, scroll and exports. */
-enum vz_status vz_search_each(const struct vz_search_target *target,
-                              const struct vz_search *search,
+enum vz_status vz_search_each(const struct vz_search_target *target, const struct vz_search *search,
                               bool (*each)(void *context, const struct vz_snapshot *snap,
                                            uint32_t docno),
                               void *context, struct vz_error *err);

@@ -50,15 +50,18 @@ static enum vz_status parse_mode(struct vz_json value, enum vz_sort_mode *mode,
 static enum vz_status parse_option(struct vz_sort_key *key, struct vz_slice name,
                                    struct vz_json value, struct vz_error *err)
 {
-    if (vz_slice_is(name, "order")) return parse_order(value, &key->descending, err);
+    if (vz_slice_is(name, "order"))
+        return parse_order(value, &key->descending, err);
     if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC)
         return vz_fail(err, VZ_BAD_QUERY, "[%.*s] sort: unknown field [%.*s]", VZ_ARG(key->field),
                        VZ_ARG(name));
-    if (vz_slice_is(name, "mode")) return parse_mode(value, &key->mode, err);
+    if (vz_slice_is(name, "mode"))
+        return parse_mode(value, &key->mode, err);
     if (vz_slice_is(name, "missing")) {
         struct vz_slice text = vz_json_string(value);
         key->missing_first = vz_slice_is(text, "_first");
-        if (!key->missing_first && !vz_slice_is(text, "_last")) key->missing = value;
+        if (!key->missing_first && !vz_slice_is(text, "_last"))
+            key->missing = value;
         return VZ_OK;
     }
     if (vz_slice_is(name, "unmapped_type")) {
@@ -95,25 +98,30 @@ static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, s
                                  VZ_ARG(vz_json_string(member)));
         } else if (vz_slice_is(name, "ignore_unmapped"))
             key->ignore_unmapped = vz_json_bool(member);
-        else if (vz_slice_is(name, "distance_type") &&
-                 vz_slice_is(vz_json_string(member), "arc"))
+        else if (vz_slice_is(name, "distance_type") && vz_slice_is(vz_json_string(member), "arc"))
             continue;
         else if (vz_slice_is(name, "distance_type") || vz_slice_is(name, "nested") ||
                  vz_slice_is(name, "validation_method"))
-            status = vz_fail(err, VZ_UNSUPPORTED, "[_geo_distance] option [%.*s] is not supported "
-                "yet by vizsla", VZ_ARG(name));
+            status = vz_fail(err, VZ_UNSUPPORTED,
+                             "[_geo_distance] option [%.*s] is not supported "
+                             "yet by vizsla",
+                             VZ_ARG(name));
         else if (key->field.len)
-            status = vz_fail(err, VZ_BAD_QUERY, "Trying to reset fieldName to [%.*s], already set "
-                "to [%.*s].", VZ_ARG(name), VZ_ARG(key->field));
+            status = vz_fail(err, VZ_BAD_QUERY,
+                             "Trying to reset fieldName to [%.*s], already set "
+                             "to [%.*s].",
+                             VZ_ARG(name), VZ_ARG(key->field));
         else {
             key->field = name;
             point = member;
         }
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
     }
     if (key->mode == VZ_MODE_SUM)
-        return vz_fail(err, VZ_BAD_QUERY, "sort_mode [sum] isn't supported for sorting by geo "
-            "distance");
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "sort_mode [sum] isn't supported for sorting by geo "
+                       "distance");
     /* One origin; an array of origins is not told from [lon, lat] here and fails to parse. */
     struct vz_error inner = {0};
     if (key->field.len == 0 || vz_geo_parse(point, &key->lat, &key->lon, &inner) != VZ_OK)
@@ -124,8 +132,8 @@ static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, s
 
 static enum vz_status check_name(struct vz_slice field, struct vz_error *err)
 {
-    static const char *const refused[] = {"_script", "_shard_doc", "_id", "_index", "_seq_no",
-        "_source", "_version"};
+    static const char *const refused[] = {"_script", "_shard_doc", "_id",     "_index",
+                                          "_seq_no", "_source",    "_version"};
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(field, refused[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "[sort] by [%s] is not supported yet by vizsla",
@@ -139,7 +147,8 @@ static struct vz_sort_key *add_key(struct key_list *list)
         struct vz_sort_key *old = list->keys;
         list->capacity = list->capacity * 2 + 4;
         list->keys = vz_arena_alloc(list->arena, list->capacity * sizeof(*old));
-        if (list->count) memcpy(list->keys, old, list->count * sizeof(*old));
+        if (list->count)
+            memcpy(list->keys, old, list->count * sizeof(*old));
     }
     return &list->keys[list->count++];
 }
@@ -151,11 +160,14 @@ static enum vz_status parse_member(struct key_list *list, struct vz_slice name,
     if (vz_slice_is(name, "_geo_distance") || vz_slice_is(name, "_geoDistance"))
         return parse_geo(value, key, err);
     enum vz_status status = check_name(name, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     init_key(key, name);
-    if (vz_json_type(value) == VZ_JSON_STRING) return parse_order(value, &key->descending, err);
+    if (vz_json_type(value) == VZ_JSON_STRING)
+        return parse_order(value, &key->descending, err);
     if (vz_json_type(value) != VZ_JSON_OBJECT)
-        return vz_fail(err, VZ_BAD_QUERY,
+        return vz_fail(
+            err, VZ_BAD_QUERY,
             "malformed sort format, within the sort array, an object, or an actual string are "
             "allowed");
     struct vz_json_iter it = vz_json_iterate(value);
@@ -171,11 +183,13 @@ static enum vz_status parse_one(struct key_list *list, struct vz_json value, str
     if (vz_json_type(value) == VZ_JSON_STRING) {
         struct vz_slice name = vz_json_string(value);
         enum vz_status status = check_name(name, err);
-        if (status == VZ_OK) init_key(add_key(list), name);
+        if (status == VZ_OK)
+            init_key(add_key(list), name);
         return status;
     }
     if (vz_json_type(value) != VZ_JSON_OBJECT)
-        return vz_fail(err, VZ_BAD_QUERY,
+        return vz_fail(
+            err, VZ_BAD_QUERY,
             "malformed sort format, within the sort array, an object, or an actual string are "
             "allowed");
     struct vz_json_iter it = vz_json_iterate(value);
@@ -189,7 +203,8 @@ static enum vz_status parse_one(struct key_list *list, struct vz_json value, str
 
 static void give(struct key_list *list, struct vz_sort_key **keys, size_t *count)
 {
-    bool plain = list->count == 1 && list->keys[0].kind == VZ_SORT_SCORE && list->keys[0].descending;
+    bool plain =
+        list->count == 1 && list->keys[0].kind == VZ_SORT_SCORE && list->keys[0].descending;
     *keys = list->keys;
     *count = plain ? 0 : list->count;
 }
@@ -224,10 +239,12 @@ enum vz_status vz_sort_parse_param(struct vz_slice text, struct vz_arena *arena,
             name.len = (size_t)(colon - name.ptr);
         }
         enum vz_status status = check_name(name, err);
-        if (status != VZ_OK) return status;
+        if (status != VZ_OK)
+            return status;
         struct vz_sort_key *key = add_key(&list);
         init_key(key, name);
-        if (!colon) continue;
+        if (!colon)
+            continue;
         if (!vz_slice_is(order, "desc") && !vz_slice_is(order, "asc"))
             return vz_fail(err, VZ_BAD_QUERY, "Unknown SortOrder [%.*s]", VZ_ARG(order));
         key->descending = vz_slice_is(order, "desc");

@@ -14,11 +14,14 @@
 static enum vz_sort_type sorted_as(enum vz_field_type type)
 {
     switch (type) {
-    case VZ_FIELD_KEYWORD: return VZ_SORTED_TEXT;
+    case VZ_FIELD_KEYWORD:
+        return VZ_SORTED_TEXT;
     case VZ_FIELD_DOUBLE:
     case VZ_FIELD_FLOAT:
-    case VZ_FIELD_HALF_FLOAT: return VZ_SORTED_F64;
-    default: return VZ_SORTED_I64;
+    case VZ_FIELD_HALF_FLOAT:
+        return VZ_SORTED_F64;
+    default:
+        return VZ_SORTED_I64;
     }
 }
 
@@ -54,10 +57,13 @@ static enum vz_status bind_unmapped(struct vz_sort_reader *reader, struct vz_eva
 {
     const struct vz_sort_key *key = reader->key;
     enum vz_field_type type;
-    if (key->kind == VZ_SORT_GEO && key->ignore_unmapped) return VZ_OK;
+    if (key->kind == VZ_SORT_GEO && key->ignore_unmapped)
+        return VZ_OK;
     if (key->kind == VZ_SORT_GEO)
-        return vz_fail(err, VZ_BAD_QUERY, "failed to find mapper for [%.*s] for geo distance based "
-            "sort", VZ_ARG(key->field));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "failed to find mapper for [%.*s] for geo distance based "
+                       "sort",
+                       VZ_ARG(key->field));
     if (key->unmapped_type.len == 0)
         return vz_fail(err, VZ_BAD_QUERY, "No mapping found for [%.*s] in order to sort on",
                        VZ_ARG(key->field));
@@ -74,34 +80,49 @@ static enum vz_status check_sortable(const struct vz_sort_key *key, const struct
     struct vz_slice index = vz_index_name(vz_snapshot_index(eval->snap));
     const char *type = vz_filter_type_name(field->type);
     if (key->kind == VZ_SORT_GEO)
-        return field->type == VZ_FIELD_GEO_POINT ? VZ_OK
-            : vz_fail(err, VZ_BAD_QUERY, "unable to apply geo distance sort to field [%.*s] of type "
-                  "[%s]", VZ_ARG(field->path), type);
+        return field->type == VZ_FIELD_GEO_POINT
+                   ? VZ_OK
+                   : vz_fail(err, VZ_BAD_QUERY,
+                             "unable to apply geo distance sort to field [%.*s] of type "
+                             "[%s]",
+                             VZ_ARG(field->path), type);
     if (field->type == VZ_FIELD_TEXT)
-        return vz_fail(err, VZ_BAD_QUERY, "Fielddata is disabled on [%.*s] in [%.*s]. Text fields "
+        return vz_fail(
+            err, VZ_BAD_QUERY,
+            "Fielddata is disabled on [%.*s] in [%.*s]. Text fields "
             "are not optimised for operations that require per-document field data like "
             "aggregations and sorting, so these operations are disabled by default. Please use a "
-            "keyword field instead.", VZ_ARG(field->path), VZ_ARG(index));
+            "keyword field instead.",
+            VZ_ARG(field->path), VZ_ARG(index));
     if (field->type == VZ_FIELD_GEO_POINT || field->type == VZ_FIELD_DENSE_VECTOR ||
         field->type == VZ_FIELD_BINARY)
-        return vz_fail(err, VZ_BAD_QUERY, "can't sort on [%s] field without using specific sorting "
-            "feature, like geo_distance: [%.*s]", type, VZ_ARG(field->path));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "can't sort on [%s] field without using specific sorting "
+                       "feature, like geo_distance: [%.*s]",
+                       type, VZ_ARG(field->path));
     if (field->column == VZ_COLUMN_PRESENCE)
-        return vz_fail(err, VZ_BAD_QUERY, "Can't load fielddata on [%.*s] because fielddata is "
-            "unsupported on fields of type [%s]. Use doc values instead.", VZ_ARG(field->path),
-            type);
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "Can't load fielddata on [%.*s] because fielddata is "
+                       "unsupported on fields of type [%s]. Use doc values instead.",
+                       VZ_ARG(field->path), type);
     if (field->type == VZ_FIELD_KEYWORD && key->mode > VZ_MODE_MAX)
-        return vz_fail(err, VZ_BAD_QUERY, "we only support MIN and MAX mode on [keyword] fields, "
-            "sort field [%.*s]", VZ_ARG(field->path));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "we only support MIN and MAX mode on [keyword] fields, "
+                       "sort field [%.*s]",
+                       VZ_ARG(field->path));
     return VZ_OK;
 }
 
 enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
                             struct vz_sort_reader *reader, struct vz_error *err)
 {
-    *reader = (struct vz_sort_reader){.key = key, .snap = eval->snap, .arena = eval->arena,
-        .is_min = key->mode == VZ_MODE_MIN || (key->mode != VZ_MODE_MAX && !key->descending)};
-    if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC) return VZ_OK;
+    *reader = (struct vz_sort_reader){.key = key,
+                                      .snap = eval->snap,
+                                      .arena = eval->arena,
+                                      .is_min = key->mode == VZ_MODE_MIN ||
+                                                (key->mode != VZ_MODE_MAX && !key->descending)};
+    if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC)
+        return VZ_OK;
     if (key->kind == VZ_SORT_GEO) {
         reader->type = VZ_SORTED_F64;
         reader->absent = (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = INFINITY};
@@ -111,10 +132,13 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
     if (!field || field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED)
         return bind_unmapped(reader, eval, err);
     enum vz_status status = check_sortable(key, field, eval, err);
-    if (status != VZ_OK) return status;
+    if (status != VZ_OK)
+        return status;
     reader->field = field;
-    if (!field->under_nested) vz_snapshot_column(eval->snap, field->id, &reader->column);
-    if (key->kind == VZ_SORT_GEO) return VZ_OK;
+    if (!field->under_nested)
+        vz_snapshot_column(eval->snap, field->id, &reader->column);
+    if (key->kind == VZ_SORT_GEO)
+        return VZ_OK;
     reader->type = sorted_as(field->type);
     if (reader->type == VZ_SORTED_TEXT) {
         size_t ordinals = vz_snapshot_ordinal_count(eval->snap, field->id);
@@ -134,7 +158,8 @@ static size_t advance(struct vz_sort_reader *reader, uint32_t docno)
 {
     const uint32_t *docnos = reader->column.docnos;
     size_t at = reader->at, count = reader->column.count, step = 1;
-    if (at >= count || docnos[at] >= docno) return at;
+    if (at >= count || docnos[at] >= docno)
+        return at;
     while (at + step < count && docnos[at + step] < docno) {
         at += step;
         step *= 2;
@@ -156,7 +181,8 @@ static struct vz_slice term_of(struct vz_sort_reader *reader, size_t entry)
     struct vz_slice *term = &reader->terms[ordinal];
     if (!term->ptr) {
         *term = vz_snapshot_ordinal_term(reader->snap, reader->field->id, ordinal, reader->arena);
-        if (!term->ptr) term->ptr = "";
+        if (!term->ptr)
+            term->ptr = "";
     }
     return *term;
 }
@@ -166,7 +192,8 @@ static double number_of(const struct vz_sort_reader *reader, size_t entry)
     const struct vz_column *column = &reader->column;
     if (column->kind == VZ_COLUMN_GEO)
         return vz_query_haversine(reader->key->lat, reader->key->lon, column->geo[entry].lat,
-                                  column->geo[entry].lon) / reader->key->unit;
+                                  column->geo[entry].lon) /
+               reader->key->unit;
     return column->kind == VZ_COLUMN_F64 ? column->f64[entry] : (double)column->i64[entry];
 }
 
@@ -181,11 +208,15 @@ static double combine(const struct vz_sort_reader *reader, size_t from, size_t t
 {
     size_t count = to - from;
     double sum = 0;
-    for (size_t i = from; i < to; i++) sum += number_of(reader, i);
-    if (reader->key->mode == VZ_MODE_SUM) return sum;
-    if (reader->key->mode == VZ_MODE_AVG) return sum / (double)count;
+    for (size_t i = from; i < to; i++)
+        sum += number_of(reader, i);
+    if (reader->key->mode == VZ_MODE_SUM)
+        return sum;
+    if (reader->key->mode == VZ_MODE_AVG)
+        return sum / (double)count;
     double *values = vz_alloc(count * sizeof(*values));
-    for (size_t i = 0; i < count; i++) values[i] = number_of(reader, from + i);
+    for (size_t i = 0; i < count; i++)
+        values[i] = number_of(reader, from + i);
     qsort(values, count, sizeof(*values), compare_doubles);
     double median = count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
     free(values);
@@ -201,7 +232,8 @@ static struct vz_sort_value read_column(struct vz_sort_reader *reader, size_t fr
         best.text = term_of(reader, from);
         for (size_t i = from + 1; i < to; i++) {
             struct vz_slice term = term_of(reader, i);
-            if ((vz_slice_cmp(term, best.text) < 0) == is_min) best.text = term;
+            if ((vz_slice_cmp(term, best.text) < 0) == is_min)
+                best.text = term;
         }
         return best;
     }
@@ -234,7 +266,8 @@ struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno,
     if (reader->key->kind == VZ_SORT_DOC)
         return (struct vz_sort_value){.type = VZ_SORTED_I64, .i64 = docno};
     size_t from = advance(reader, docno), to = from;
-    while (to < reader->column.count && reader->column.docnos[to] == docno) to++;
+    while (to < reader->column.count && reader->column.docnos[to] == docno)
+        to++;
     return from == to ? reader->absent : read_column(reader, from, to);
 }
 
@@ -248,13 +281,14 @@ int vz_sort_compare(const struct vz_sort_key *key, const struct vz_sort_value *a
 {
     int order;
     if (a->type == VZ_SORTED_MISSING || b->type == VZ_SORTED_MISSING) {
-        if (a->type == b->type) return 0;
+        if (a->type == b->type)
+            return 0;
         return (a->type == VZ_SORTED_MISSING) == key->missing_first ? -1 : 1;
     }
     if (a->type != b->type) /* one field, two indices, two types: numbers first */
         order = a->type == VZ_SORTED_TEXT || b->type == VZ_SORTED_TEXT
-            ? (a->type == VZ_SORTED_TEXT) - (b->type == VZ_SORTED_TEXT)
-            : compare_doubles(&(double){as_double(a)}, &(double){as_double(b)});
+                    ? (a->type == VZ_SORTED_TEXT) - (b->type == VZ_SORTED_TEXT)
+                    : compare_doubles(&(double){as_double(a)}, &(double){as_double(b)});
     else if (a->type == VZ_SORTED_TEXT)
         order = vz_slice_cmp(a->text, b->text);
     else if (a->type == VZ_SORTED_I64)
@@ -268,7 +302,7 @@ int vz_sort_compare(const struct vz_sort_key *key, const struct vz_sort_value *a
 static enum vz_sort_type reader_type(const struct vz_sort_reader *reader)
 {
     return reader->key->kind == VZ_SORT_SCORE ? VZ_SORTED_F64
-        : reader->key->kind == VZ_SORT_DOC    ? VZ_SORTED_I64
+           : reader->key->kind == VZ_SORT_DOC ? VZ_SORTED_I64
                                               : reader->type;
 }
 
@@ -283,9 +317,10 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
         return VZ_OK;
     }
     if (type == VZ_JSON_ARRAY || type == VZ_JSON_OBJECT)
-        return vz_fail(err, VZ_BAD_QUERY, "Expected [VALUE_STRING] or [VALUE_NUMBER] or "
-            "[VALUE_BOOLEAN] or [VALUE_NULL] but found [%s] inside search_after.",
-            vz_query_token(value));
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "Expected [VALUE_STRING] or [VALUE_NUMBER] or "
+                       "[VALUE_BOOLEAN] or [VALUE_NULL] but found [%s] inside search_after.",
+                       vz_query_token(value));
     struct vz_slice text = vz_json_string(value);
     bool is_date = field && field->type == VZ_FIELD_DATE;
     if (out->type == VZ_SORTED_TEXT) {
@@ -297,17 +332,18 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
         if (minus || vz_slice_is(text, "Infinity"))
             out->f64 = minus ? -INFINITY : INFINITY;
         else if (!vz_json_as_double(value, &out->f64))
-            return vz_fail(err, VZ_BAD_QUERY, "Failed to parse search_after value for field "
-                "[%.*s].", VZ_ARG(reader->key->field));
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "Failed to parse search_after value for field "
+                           "[%.*s].",
+                           VZ_ARG(reader->key->field));
         /* What was printed as a float must meet itself again. */
-        if (reader->key->kind == VZ_SORT_SCORE || (field && field->type != VZ_FIELD_DOUBLE &&
-                                                   reader->key->kind == VZ_SORT_FIELD))
+        if (reader->key->kind == VZ_SORT_SCORE ||
+            (field && field->type != VZ_FIELD_DOUBLE && reader->key->kind == VZ_SORT_FIELD))
             out->f64 = (double)(float)out->f64;
         return VZ_OK;
     }
     if (is_date && type == VZ_JSON_STRING) {
-        struct vz_slice format =
-            reader->key->format.len ? reader->key->format : field->format;
+        struct vz_slice format = reader->key->format.len ? reader->key->format : field->format;
         if (vz_date_parse(format, text, false, false, now_ms, &out->i64, NULL) == VZ_OK)
             return VZ_OK;
     }
@@ -342,8 +378,8 @@ void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
     case VZ_SORTED_F64:
         if (isinf(value->f64))
             vz_json_put_str(writer, value->f64 < 0 ? "-Infinity" : "Infinity");
-        else if (key->kind == VZ_SORT_SCORE || (field && field->type != VZ_FIELD_DOUBLE &&
-                                                key->kind == VZ_SORT_FIELD))
+        else if (key->kind == VZ_SORT_SCORE ||
+                 (field && field->type != VZ_FIELD_DOUBLE && key->kind == VZ_SORT_FIELD))
             vz_json_put_float(writer, (float)value->f64);
         else
             vz_json_put_double(writer, value->f64);

@@ -21,8 +21,8 @@ static enum vz_status not_a_number(struct vz_eval *eval, const struct vz_field *
     struct vz_slice text = vz_query_scalar_text(value, eval->arena);
     if (field->type == VZ_FIELD_BOOLEAN)
         return vz_query_fail(err, VZ_BAD_QUERY,
-            "Can't parse boolean value [%.*s], expected [true] or [false]",
-            (int)VZ_MIN(text.len, (size_t)80), text.ptr);
+                             "Can't parse boolean value [%.*s], expected [true] or [false]",
+                             (int)VZ_MIN(text.len, (size_t)80), text.ptr);
     return vz_query_fail(err, VZ_BAD_QUERY, "For input string: \"%.*s\"",
                          (int)VZ_MIN(text.len, (size_t)80), text.ptr);
 }
@@ -46,14 +46,18 @@ static struct whole whole_from_double(double number, bool is_unsigned)
 {
     double down = floor(number);
     if (is_unsigned) {
-        if (down < 0) return (struct whole){.floor = INT64_MIN, .beyond = -1};
-        if (down >= 18446744073709551616.0) return (struct whole){.floor = INT64_MAX, .beyond = 1};
+        if (down < 0)
+            return (struct whole){.floor = INT64_MIN, .beyond = -1};
+        if (down >= 18446744073709551616.0)
+            return (struct whole){.floor = INT64_MAX, .beyond = 1};
         struct whole whole = whole_from_u64((uint64_t)down);
         whole.exact = down == number;
         return whole;
     }
-    if (down < -9223372036854775808.0) return (struct whole){.floor = INT64_MIN, .beyond = -1};
-    if (down >= 9223372036854775808.0) return (struct whole){.floor = INT64_MAX, .beyond = 1};
+    if (down < -9223372036854775808.0)
+        return (struct whole){.floor = INT64_MIN, .beyond = -1};
+    if (down >= 9223372036854775808.0)
+        return (struct whole){.floor = INT64_MAX, .beyond = 1};
     return (struct whole){.floor = (int64_t)down, .exact = down == number};
 }
 
@@ -63,14 +67,16 @@ static bool read_whole(const struct vz_field *field, struct vz_json value, struc
     enum vz_json_type type = vz_json_type(value);
     if (field->type == VZ_FIELD_BOOLEAN) {
         bool truth;
-        if (vz_json_is_number(value) || !vz_json_as_bool(value, &truth)) return false;
+        if (vz_json_is_number(value) || !vz_json_as_bool(value, &truth))
+            return false;
         *out = (struct whole){.floor = truth, .exact = true};
         return true;
     }
     if (type == VZ_JSON_STRING && is_unsigned) {
         char copy[32];
         struct vz_slice text = vz_json_string(value);
-        if (text.len == 0 || text.len >= sizeof(copy)) return false;
+        if (text.len == 0 || text.len >= sizeof(copy))
+            return false;
         memcpy(copy, text.ptr, text.len);
         copy[text.len] = 0;
         char *end;
@@ -94,9 +100,9 @@ static bool read_whole(const struct vz_field *field, struct vz_json value, struc
         (type == VZ_JSON_INT || vz_json_as_double(value, &number))) {
         /* "1.5" may be read as 1: the double tells */
         if (type == VZ_JSON_INT || number == (double)integer) {
-            *out = !is_unsigned ? (struct whole){.floor = integer, .exact = true}
-                : integer < 0   ? (struct whole){.floor = INT64_MIN, .beyond = -1}
-                                : whole_from_u64((uint64_t)integer);
+            *out = !is_unsigned  ? (struct whole){.floor = integer, .exact = true}
+                   : integer < 0 ? (struct whole){.floor = INT64_MIN, .beyond = -1}
+                                 : whole_from_u64((uint64_t)integer);
             return true;
         }
     }
@@ -119,9 +125,11 @@ static bool has_zone(struct vz_slice text)
             break;
         }
     const char *time = memchr(text.ptr, 'T', len);
-    if (!time || vz_slice_starts(text, "now")) return false;
+    if (!time || vz_slice_starts(text, "now"))
+        return false;
     for (const char *at = time; at < text.ptr + len; at++)
-        if (*at == 'Z' || *at == '+' || *at == '-') return true;
+        if (*at == 'Z' || *at == '+' || *at == '-')
+            return true;
     return false;
 }
 
@@ -135,7 +143,8 @@ static enum vz_status read_date(struct vz_eval *eval, const struct vz_field *fie
     bool epoch = text.len > 4; /* 1700000000000 is a moment in no zone, 2024 is a year */
     for (size_t i = 0; i < text.len && epoch; i++)
         epoch = isdigit((unsigned char)text.ptr[i]) || (i == 0 && text.ptr[i] == '-');
-    if (zone && (epoch || has_zone(text))) zone = 0;
+    if (zone && (epoch || has_zone(text)))
+        zone = 0;
     struct vz_error inner = {0};
     if (vz_date_parse(format, text, true, round_up, eval->now_ms + zone, out, &inner) != VZ_OK)
         return vz_query_fail(err, VZ_BAD_QUERY, "%s", inner.text);
@@ -152,32 +161,39 @@ static enum vz_status range_date(struct vz_eval *eval, const struct vz_node *nod
     if (lower->set) {
         enum vz_status status =
             read_date(eval, field, node, lower->value, !lower->inclusive, &out->low, err);
-        if (status != VZ_OK) return status;
-        if (!lower->inclusive && __builtin_add_overflow(out->low, 1, &out->low)) *out = nothing;
+        if (status != VZ_OK)
+            return status;
+        if (!lower->inclusive && __builtin_add_overflow(out->low, 1, &out->low))
+            *out = nothing;
     }
     if (upper->set) {
         enum vz_status status =
             read_date(eval, field, node, upper->value, upper->inclusive, &out->high, err);
-        if (status != VZ_OK) return status;
-        if (!upper->inclusive && __builtin_sub_overflow(out->high, 1, &out->high)) *out = nothing;
+        if (status != VZ_OK)
+            return status;
+        if (!upper->inclusive && __builtin_sub_overflow(out->high, 1, &out->high))
+            *out = nothing;
     }
     return VZ_OK;
 }
 
 /* ---- spans ----------------------------------------------------------------------------------- */
 
-enum vz_status vz_term_span(struct vz_eval *eval, const struct vz_field *field, struct vz_json value,
-                            struct vz_span *out, struct vz_error *err)
+enum vz_status vz_term_span(struct vz_eval *eval, const struct vz_field *field,
+                            struct vz_json value, struct vz_span *out, struct vz_error *err)
 {
     *out = nothing;
     if (field->type == VZ_FIELD_DATE) {
         enum vz_status status = read_date(eval, field, NULL, value, false, &out->low, err);
-        if (status == VZ_OK) status = read_date(eval, field, NULL, value, true, &out->high, err);
+        if (status == VZ_OK)
+            status = read_date(eval, field, NULL, value, true, &out->high, err);
         return status;
     }
     struct whole whole;
-    if (!read_whole(field, value, &whole)) return not_a_number(eval, field, value, err);
-    if (whole.exact && !whole.beyond) *out = (struct vz_span){whole.floor, whole.floor};
+    if (!read_whole(field, value, &whole))
+        return not_a_number(eval, field, value, err);
+    if (whole.exact && !whole.beyond)
+        *out = (struct vz_span){whole.floor, whole.floor};
     return VZ_OK;
 }
 
@@ -187,7 +203,8 @@ enum vz_status vz_range_span(struct vz_eval *eval, const struct vz_node *node,
 {
     const struct vz_bound *lower = &node->range.lower, *upper = &node->range.upper;
     struct whole whole;
-    if (field->type == VZ_FIELD_DATE) return range_date(eval, node, field, out, err);
+    if (field->type == VZ_FIELD_DATE)
+        return range_date(eval, node, field, out, err);
     *out = (struct vz_span){INT64_MIN, INT64_MAX};
     if (lower->set) {
         if (!read_whole(field, lower->value, &whole))
@@ -234,13 +251,17 @@ enum vz_status vz_range_f64(struct vz_eval *eval, const struct vz_node *node,
     *out = (struct vz_span_f64){-INFINITY, INFINITY};
     if (lower->set) {
         enum vz_status status = vz_term_f64(eval, field, lower->value, &out->low, err);
-        if (status != VZ_OK) return status;
-        if (!lower->inclusive) out->low = nextafter(out->low, INFINITY);
+        if (status != VZ_OK)
+            return status;
+        if (!lower->inclusive)
+            out->low = nextafter(out->low, INFINITY);
     }
     if (upper->set) {
         enum vz_status status = vz_term_f64(eval, field, upper->value, &out->high, err);
-        if (status != VZ_OK) return status;
-        if (!upper->inclusive) out->high = nextafter(out->high, -INFINITY);
+        if (status != VZ_OK)
+            return status;
+        if (!upper->inclusive)
+            out->high = nextafter(out->high, -INFINITY);
     }
     return VZ_OK;
 }

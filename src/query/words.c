@@ -9,15 +9,22 @@
 const char *vz_query_token(struct vz_json value)
 {
     switch (vz_json_type(value)) {
-    case VZ_JSON_NULL: return "VALUE_NULL";
-    case VZ_JSON_BOOL: return "VALUE_BOOLEAN";
+    case VZ_JSON_NULL:
+        return "VALUE_NULL";
+    case VZ_JSON_BOOL:
+        return "VALUE_BOOLEAN";
     case VZ_JSON_INT:
     case VZ_JSON_UINT:
-    case VZ_JSON_DOUBLE: return "VALUE_NUMBER";
-    case VZ_JSON_STRING: return "VALUE_STRING";
-    case VZ_JSON_ARRAY: return "START_ARRAY";
-    case VZ_JSON_OBJECT: return "START_OBJECT";
-    default: return "END_OBJECT";
+    case VZ_JSON_DOUBLE:
+        return "VALUE_NUMBER";
+    case VZ_JSON_STRING:
+        return "VALUE_STRING";
+    case VZ_JSON_ARRAY:
+        return "START_ARRAY";
+    case VZ_JSON_OBJECT:
+        return "START_OBJECT";
+    default:
+        return "END_OBJECT";
     }
 }
 
@@ -33,7 +40,8 @@ const char *vz_query_number(double value, char out[32])
 
 struct vz_slice vz_query_scalar_text(struct vz_json value, struct vz_arena *arena)
 {
-    if (vz_json_type(value) == VZ_JSON_STRING) return vz_json_string(value);
+    if (vz_json_type(value) == VZ_JSON_STRING)
+        return vz_json_string(value);
     struct vz_buf buf = {0};
     vz_json_print(value, &buf);
     struct vz_slice text = vz_arena_copy(arena, vz_buf_slice(&buf));
@@ -56,15 +64,20 @@ enum vz_status vz_query_fail(struct vz_error *err, enum vz_status status, const 
 struct vz_json_patterns vz_query_split(struct vz_slice text, struct vz_arena *arena)
 {
     size_t commas = 0;
-    for (size_t i = 0; i < text.len; i++) commas += text.ptr[i] == ',';
+    for (size_t i = 0; i < text.len; i++)
+        commas += text.ptr[i] == ',';
     struct vz_slice *items = vz_arena_alloc(arena, (commas + 1) * sizeof(*items));
     size_t count = 0, start = 0;
     for (size_t i = 0; i <= text.len; i++) {
-        if (i < text.len && text.ptr[i] != ',') continue;
+        if (i < text.len && text.ptr[i] != ',')
+            continue;
         size_t from = start, to = i;
-        while (from < to && isspace((unsigned char)text.ptr[from])) from++;
-        while (to > from && isspace((unsigned char)text.ptr[to - 1])) to--;
-        if (to > from) items[count++] = (struct vz_slice){text.ptr + from, to - from};
+        while (from < to && isspace((unsigned char)text.ptr[from]))
+            from++;
+        while (to > from && isspace((unsigned char)text.ptr[to - 1]))
+            to--;
+        if (to > from)
+            items[count++] = (struct vz_slice){text.ptr + from, to - from};
         start = i + 1;
     }
     return (struct vz_json_patterns){items, count};
@@ -76,28 +89,48 @@ double vz_query_unit_meters(struct vz_slice unit)
         const char *name;
         double meters;
     } units[] = {
-        {"m", 1}, {"meters", 1}, {"km", 1000}, {"kilometers", 1000}, {"cm", 0.01},
-        {"centimeters", 0.01}, {"mm", 0.001}, {"millimeters", 0.001}, {"mi", 1609.344},
-        {"miles", 1609.344}, {"yd", 0.9144}, {"yards", 0.9144}, {"ft", 0.3048}, {"feet", 0.3048},
-        {"in", 0.0254}, {"inch", 0.0254}, {"NM", 1852}, {"nmi", 1852}, {"nauticalmiles", 1852},
+        {"m", 1},
+        {"meters", 1},
+        {"km", 1000},
+        {"kilometers", 1000},
+        {"cm", 0.01},
+        {"centimeters", 0.01},
+        {"mm", 0.001},
+        {"millimeters", 0.001},
+        {"mi", 1609.344},
+        {"miles", 1609.344},
+        {"yd", 0.9144},
+        {"yards", 0.9144},
+        {"ft", 0.3048},
+        {"feet", 0.3048},
+        {"in", 0.0254},
+        {"inch", 0.0254},
+        {"NM", 1852},
+        {"nmi", 1852},
+        {"nauticalmiles", 1852},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(units); i++)
-        if (vz_slice_is(unit, units[i].name)) return units[i].meters;
+        if (vz_slice_is(unit, units[i].name))
+            return units[i].meters;
     return 0;
 }
 
 bool vz_query_distance(struct vz_slice text, double *meters)
 {
     char copy[64];
-    if (text.len == 0 || text.len >= sizeof(copy)) return false;
+    if (text.len == 0 || text.len >= sizeof(copy))
+        return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = 0;
-    if (!isdigit((unsigned char)copy[0]) && copy[0] != '.') return false;
+    if (!isdigit((unsigned char)copy[0]) && copy[0] != '.')
+        return false;
     char *end;
     double value = strtod(copy, &end);
-    while (*end == ' ') end++;
+    while (*end == ' ')
+        end++;
     double unit = *end ? vz_query_unit_meters(vz_slice_from(end)) : 1;
-    if (unit == 0 || !isfinite(value) || value < 0) return false;
+    if (unit == 0 || !isfinite(value) || value < 0)
+        return false;
     *meters = value * unit;
     return true;
 }
@@ -116,7 +149,8 @@ double vz_query_haversine(double lat1, double lon1, double lat2, double lon2)
 static bool small_int(struct vz_slice text, long *out)
 {
     char copy[24];
-    if (text.len == 0 || text.len >= sizeof(copy)) return false;
+    if (text.len == 0 || text.len >= sizeof(copy))
+        return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = 0;
     char *end;
@@ -128,11 +162,15 @@ static bool small_int(struct vz_slice text, long *out)
 static bool simple_minimum(struct vz_slice text, long clauses, long *out)
 {
     bool percent = text.len && text.ptr[text.len - 1] == '%';
-    if (percent) text.len--;
+    if (percent)
+        text.len--;
     long value;
-    if (!small_int(text, &value)) return false;
-    if (percent) value = (long)((float)(clauses * value) * (1 / 100.0f));
-    if (value < 0 || (percent && text.ptr[0] == '-')) value += clauses;
+    if (!small_int(text, &value))
+        return false;
+    if (percent)
+        value = (long)((float)(clauses * value) * (1 / 100.0f));
+    if (value < 0 || (percent && text.ptr[0] == '-'))
+        value += clauses;
     *out = VZ_MAX(0, value);
     return true;
 }
@@ -145,26 +183,34 @@ enum vz_status vz_minimum_should_match(struct vz_slice text, size_t clauses, siz
     bool conditional = text.len && memchr(text.ptr, '<', text.len);
     size_t at = 0;
     do {
-        while (at < text.len && text.ptr[at] == ' ') at++;
+        while (at < text.len && text.ptr[at] == ' ')
+            at++;
         size_t start = at, less = 0;
         while (at < text.len && (text.ptr[at] != ' ' || !conditional)) {
-            if (text.ptr[at] == '<') less = at;
+            if (text.ptr[at] == '<')
+                less = at;
             at++;
         }
         size_t end = at;
-        while (end > start && text.ptr[end - 1] == ' ') end--;
+        while (end > start && text.ptr[end - 1] == ' ')
+            end--;
         struct vz_slice spec = {text.ptr + start, end - start};
         if (conditional) {
             long bound;
-            if (end == start) break;
-            if (!less || !small_int((struct vz_slice){spec.ptr, less - start}, &bound)) goto bad;
-            if ((long)clauses <= bound) break;
+            if (end == start)
+                break;
+            if (!less || !small_int((struct vz_slice){spec.ptr, less - start}, &bound))
+                goto bad;
+            if ((long)clauses <= bound)
+                break;
             spec = (struct vz_slice){text.ptr + less + 1, end - less - 1};
         }
-        if (!simple_minimum(spec, (long)clauses, &result)) goto bad;
+        if (!simple_minimum(spec, (long)clauses, &result))
+            goto bad;
     } while (at < text.len);
     *out = (size_t)result;
     return VZ_OK;
 bad:
-    return vz_fail(err, VZ_BAD_QUERY, "[minimum_should_match] cannot be read: [%.*s]", VZ_ARG(text));
+    return vz_fail(err, VZ_BAD_QUERY, "[minimum_should_match] cannot be read: [%.*s]",
+                   VZ_ARG(text));
 }

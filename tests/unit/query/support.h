@@ -27,7 +27,8 @@ struct fixture {
 
 static inline void must(enum vz_status status, const struct vz_error *err)
 {
-    if (status != VZ_OK) fail_msg("%s: %s", vz_status_name(status), err->text);
+    if (status != VZ_OK)
+        fail_msg("%s: %s", vz_status_name(status), err->text);
 }
 
 static inline void fixture_open(struct fixture *fixture)
@@ -37,13 +38,17 @@ static inline void fixture_open(struct fixture *fixture)
     const char *tmp = getenv("TMPDIR");
     snprintf(fixture->path, sizeof(fixture->path), "%s/vz-query-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(fixture->path));
-    must(vz_store_open(fixture->path, &(struct vz_store_options){.create = true,
-             .max_memory_bytes = 1u << 30, .graph_threads = 1}, &fixture->store, &err), &err);
+    must(vz_store_open(fixture->path,
+                       &(struct vz_store_options){
+                           .create = true, .max_memory_bytes = 1u << 30, .graph_threads = 1},
+                       &fixture->store, &err),
+         &err);
 }
 
 static inline void fixture_close(struct fixture *fixture)
 {
-    for (size_t i = 0; i < fixture->index_count; i++) vz_index_release(fixture->index[i]);
+    for (size_t i = 0; i < fixture->index_count; i++)
+        vz_index_release(fixture->index[i]);
     vz_store_close(fixture->store);
     char command[128];
     snprintf(command, sizeof(command), "rm -rf '%s'", fixture->path);
@@ -69,7 +74,8 @@ static inline void put_doc(struct vz_index *index, const char *id, const char *s
 {
     struct vz_error err = {0};
     struct vz_write op = {.verb = source ? VZ_WRITE_INDEX : VZ_WRITE_DELETE,
-        .id = vz_slice_from(id), .source = vz_slice_from(source)};
+                          .id = vz_slice_from(id),
+                          .source = vz_slice_from(source)};
     must(vz_index_write(index, &op, 1, &(struct vz_write_options){0}, &err), &err);
     must(op.status, &op.error);
 }
@@ -91,13 +97,13 @@ struct answer {
 
 static inline void answer_deinit(struct answer *answer)
 {
-    if (answer->doc) vz_json_free(answer->doc);
+    if (answer->doc)
+        vz_json_free(answer->doc);
     vz_arena_deinit(&answer->arena);
 }
 
 static inline enum vz_status search_targets(const struct vz_search_target *targets, size_t count,
-                                            const char *body,
-                                            const struct vz_search_params *params,
+                                            const char *body, const struct vz_search_params *params,
                                             struct answer *answer)
 {
     struct vz_json value = {0};
@@ -107,8 +113,8 @@ static inline enum vz_status search_targets(const struct vz_search_target *targe
         must(vz_json_parse(vz_slice_from(body), &answer->doc, &value, &answer->err), &answer->err);
     answer->status = vz_search_parse(value, params, &answer->arena, &search, &answer->err);
     if (answer->status == VZ_OK)
-        answer->status = vz_search_run(targets, count, search, &answer->arena, &answer->result,
-                                       &answer->err);
+        answer->status =
+            vz_search_run(targets, count, search, &answer->arena, &answer->result, &answer->err);
     return answer->status;
 }
 
@@ -124,7 +130,8 @@ static inline const char *ids_of(struct answer *answer)
 {
     struct vz_buf buf = {0};
     for (size_t i = 0; i < answer->result.hit_count; i++) {
-        if (i) vz_buf_append_char(&buf, ',');
+        if (i)
+            vz_buf_append_char(&buf, ',');
         vz_buf_append_slice(&buf, answer->result.hits[i].id);
     }
     const char *text = vz_arena_strdup(&answer->arena, vz_buf_slice(&buf));

@@ -22,7 +22,8 @@ static char *quoted(const char *text)
 {
     char *copy = vz_strdup(text);
     for (char *c = copy; *c; c++)
-        if (*c == '\'') *c = '"';
+        if (*c == '\'')
+            *c = '"';
     return copy;
 }
 
@@ -40,14 +41,14 @@ static int setup(void **state)
     dogs = fixture_create(&fixture, "dogs", body);
     free(body);
     put("1", "{'name':'Luigi','breed':'jack russel','age':3,'weight':6.1,'price':10.5,'chip':1,"
-        "'ok':true,'exif':{'date':'2020-02-03T10:00:00Z','location':{'lat':47.5,'lon':19.0}},"
-        "'seen':'2021/05/06','photos':[{'url':'a.png','taken':'2020-01-01'},{'url':'b.png'}],"
-        "'vec':[1,0],'other':{'x':1}}");
+             "'ok':true,'exif':{'date':'2020-02-03T10:00:00Z','location':{'lat':47.5,'lon':19.0}},"
+             "'seen':'2021/05/06','photos':[{'url':'a.png','taken':'2020-01-01'},{'url':'b.png'}],"
+             "'vec':[1,0],'other':{'x':1}}");
     put("2", "{'name':'Maximilian','breed':['puli','mudi'],'age':[5,1],'weight':-2.5,'price':10.5,"
-        "'chip':18446744073709551615,'ok':false,'exif':{'date':'2020-02-03T23:30:00Z',"
-        "'location':[16.37,48.21]},'vec':[0,1]}");
+             "'chip':18446744073709551615,'ok':false,'exif':{'date':'2020-02-03T23:30:00Z',"
+             "'location':[16.37,48.21]},'vec':[0,1]}");
     put("3", "{'name':'Rex','breed':'puli','age':7,'weight':0.1,'chip':9223372036854775808,"
-        "'exif.date':1580774400000,'vec':[0.6,0.8]}");
+             "'exif.date':1580774400000,'vec':[0.6,0.8]}");
     put("4", "{'name':'gone','breed':'puli','age':4,'vec':[1,0]}");
     put("5", "{'name':'Fido','breed':'Puli','weight':20,'exif':{'location':'40.71, -74.00'}}");
     put_doc(dogs, "4", NULL);
@@ -152,24 +153,29 @@ static void test_matches(void **state)
         {"{'geo_distance':{'distance':'250km','exif.location':{'lat':47.5,'lon':19.0}}}", "1,2"},
         {"{'geo_distance':{'distance':'200km','exif.location':'47.5,19.0'}}", "1"},
         {"{'geo_bounding_box':{'exif.location':{'top_left':{'lat':60,'lon':10},"
-         "'bottom_right':{'lat':40,'lon':30}}}}", "1,2"},
+         "'bottom_right':{'lat':40,'lon':30}}}}",
+         "1,2"},
         {"{'geo_bounding_box':{'exif.location':{'top':41,'left':-80,'bottom':40,'right':-70}}}",
          "5"},
         {"{'geo_distance':{'distance':'1km','none':[0,0],'ignore_unmapped':true}}", ""},
         /* compounds; ids come by score, then as they were written */
         {"{'bool':{}}", "1,2,3,5"},
         {"{'bool':{'must_not':{'term':{'breed':'puli'}}}}", "1,5"},
-        {"{'bool':{'should':[{'term':{'age':3}},{'term':{'age':7}}],'minimum_should_match':2}}", ""},
+        {"{'bool':{'should':[{'term':{'age':3}},{'term':{'age':7}}],'minimum_should_match':2}}",
+         ""},
         {"{'bool':{'should':[{'term':{'age':3}},{'term':{'age':7}}],'minimum_should_match':'-1'}}",
          "1,3"},
         {"{'bool':{'should':[{'term':{'age':3}},{'exists':{'field':'ok'}},{'match_all':{}}],"
-         "'minimum_should_match':'67%'}}", "1,2"},
+         "'minimum_should_match':'67%'}}",
+         "1,2"},
         {"{'bool':{'filter':{'match_all':{}},'minimum_should_match':1}}", ""},
         {"{'boosting':{'positive':{'match_all':{}},'negative':{'term':{'age':3}},"
-         "'negative_boost':0.5}}", "2,3,5,1"},
+         "'negative_boost':0.5}}",
+         "2,3,5,1"},
         {"{'bool':{'must':{'match_all':{}},'should':{'ids':{'values':['5']}}}}", "5,1,2,3"},
     };
-    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) expect_ids(cases[i].query, cases[i].ids);
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++)
+        expect_ids(cases[i].query, cases[i].ids);
 }
 
 static void expect_score(const char *body, double expected)
@@ -200,13 +206,17 @@ static void test_scores(void **state)
     expect_score("{'query':{'constant_score':{'filter':{'term':{'breed':'puli'}},'boost':1.5}}}",
                  1.5);
     expect_score("{'query':{'bool':{'must':[{'term':{'breed':'jack russel'}},{'match_all':{}}],"
-        "'should':[{'term':{'age':3}}],'boost':2}}}", 2 * (jack + 1 + 1));
+                 "'should':[{'term':{'age':3}}],'boost':2}}}",
+                 2 * (jack + 1 + 1));
     expect_score("{'query':{'dis_max':{'queries':[{'term':{'breed':'jack russel'}},"
-        "{'term':{'age':3}}],'tie_breaker':0.5}}}", jack + 0.5);
+                 "{'term':{'age':3}}],'tie_breaker':0.5}}}",
+                 jack + 0.5);
     expect_score("{'knn':{'field':'vec','query_vector':[2,0],'k':1,'num_candidates':10}}", 1);
     expect_score("{'knn':{'field':'vec','query_vector':[3,4],'k':1,'num_candidates':10,"
-        "'boost':0.5}}", 0.5);
-    expect_score("{'knn':{'field':'vec','query_vector':[1,0],'k':3,'num_candidates':10,"
+                 "'boost':0.5}}",
+                 0.5);
+    expect_score(
+        "{'knn':{'field':'vec','query_vector':[1,0],'k':3,'num_candidates':10,"
         "'boost':0.5,'filter':{'ids':{'values':['3']}}},'query':{'term':{'breed':'puli'}}}",
         puli + 0.5 * 0.8);
     expect_score("{'query':{'knn':{'field':'vec','query_vector':[1,0],'boost':3}}}", 3);
@@ -228,12 +238,14 @@ static void test_counts(void **state)
         {"{'track_total_hits':2}", 2, 4, true, true},
         {"{'track_total_hits':4}", 4, 4, true, false},
         {"{'track_total_hits':false}", 4, 4, false, false},
-        {"{'knn':{'field':'vec','query_vector':[1,0],'k':2,'num_candidates':5}}", 2, 2, true, false},
+        {"{'knn':{'field':'vec','query_vector':[1,0],'k':2,'num_candidates':5}}", 2, 2, true,
+         false},
         {"{'knn':{'field':'vec','query_vector':[1,0]},'size':1}", 1, 1, true, false},
         {"{'knn':{'field':'vec','query_vector':[1,0],'similarity':0.5}}", 2, 2, true, false},
         {"{'knn':{'field':'none','query_vector':[1,0]}}", 0, 0, true, false},
         {"{'knn':{'field':'vec','query_vector':[1,0],'k':1,'num_candidates':5},"
-         "'query':{'ids':{'values':['1','2']}}}", 2, 2, true, false},
+         "'query':{'ids':{'values':['1','2']}}}",
+         2, 2, true, false},
         {"{'terminate_after':3}", 3, 3, true, false},
         {"{'terminate_after':2,'knn':{'field':'vec','query_vector':[1,0]}}", 2, 2, true, false},
         {"{'min_score':1.5}", 0, 0, true, false},
@@ -244,8 +256,8 @@ static void test_counts(void **state)
         ask(cases[i].body, &answer);
         const struct vz_search_result *result = &answer.result;
         if (result->hit_count != cases[i].hits || result->track_total != cases[i].tracked ||
-            (result->track_total && (result->total != cases[i].total ||
-                                     result->total_is_lower_bound != cases[i].more)))
+            (result->track_total &&
+             (result->total != cases[i].total || result->total_is_lower_bound != cases[i].more)))
             fail_msg("%s: %zu hits, total %llu", cases[i].body, result->hit_count,
                      (unsigned long long)result->total);
         assert_false(result->timed_out);
@@ -270,11 +282,13 @@ static void expect_source(const char *options, const char *expected)
 static void test_source(void **state)
 {
     expect_source("", "{'name':'Rex','breed':'puli','age':7,'weight':0.1,"
-        "'chip':9223372036854775808,'exif.date':1580774400000,'vec':[0.6,0.8]}");
+                      "'chip':9223372036854775808,'exif.date':1580774400000,'vec':[0.6,0.8]}");
     expect_source("'_source':false", "");
     expect_source("'stored_fields':['_none_']", "");
     expect_source("'stored_fields':'_none_','_source':['age']", "{'age':7}");
-    expect_source("'_source':true,'fields':['age']", "{'name':'Rex','breed':'puli','age':7,"
+    expect_source(
+        "'_source':true,'fields':['age']",
+        "{'name':'Rex','breed':'puli','age':7,"
         "'weight':0.1,'chip':9223372036854775808,'exif.date':1580774400000,'vec':[0.6,0.8]}");
     expect_source("'_source':'breed'", "{'breed':'puli'}");
     expect_source("'_source':['age','v*']", "{'age':7,'vec':[0.6,0.8]}");
@@ -287,8 +301,8 @@ static void test_source(void **state)
     struct answer answer;
     ask("{'_source':{'excludes':['vec']},'fields':['vec']}", &answer);
     for (size_t i = 0; i < answer.result.hit_count; i++)
-        assert_null(memmem(answer.result.hits[i].source.ptr, answer.result.hits[i].source.len,
-                           "null", 4));
+        assert_null(
+            memmem(answer.result.hits[i].source.ptr, answer.result.hits[i].source.len, "null", 4));
     assert_slice(answer.result.hits[0].fields, "{\"vec\":[1.0,0.0]}");
     assert_slice(answer.result.hits[3].fields, "");
     answer_deinit(&answer);
@@ -316,19 +330,23 @@ static void test_fields(void **state)
     expect_fields("2", "'fields':['name*']", "{'name':['Maximilian']}");
     expect_fields("2", "'fields':['age','breed','ok','weight']",
                   "{'breed':['puli','mudi'],'age':[5,1],'weight':[-2.5],'ok':[false]}");
-    expect_fields("1", "'fields':['exif.*']", "{'exif.date':['2020-02-03T10:00:00.000Z'],"
-        "'exif.location':[{'coordinates':[19.0,47.5],'type':'Point'}]}");
+    expect_fields("1", "'fields':['exif.*']",
+                  "{'exif.date':['2020-02-03T10:00:00.000Z'],"
+                  "'exif.location':[{'coordinates':[19.0,47.5],'type':'Point'}]}");
     expect_fields("2", "'fields':['exif.location']",
                   "{'exif.location':[{'coordinates':[16.37,48.21],'type':'Point'}]}");
     expect_fields("3", "'fields':[{'field':'exif.date','format':'epoch_millis'}]",
                   "{'exif.date':['1580774400000']}");
     expect_fields("3", "'fields':['exif.date']", "{'exif.date':['2020-02-04T00:00:00.000Z']}");
     expect_fields("1", "'fields':['seen']", "{'seen':['2021/05/06']}");
-    expect_fields("1", "'fields':['photos.*']", "{'photos':[{'url':['a.png'],"
-        "'taken':['2020-01-01T00:00:00.000Z']},{'url':['b.png']}]}");
-    expect_fields("2", "'docvalue_fields':['age','breed','ok',{'field':'exif.date','format':"
-        "'yyyy'},'chip']", "{'breed':['mudi','puli'],'age':[1,5],'chip':[18446744073709551615],"
-        "'ok':[false],'exif.date':['2020']}");
+    expect_fields("1", "'fields':['photos.*']",
+                  "{'photos':[{'url':['a.png'],"
+                  "'taken':['2020-01-01T00:00:00.000Z']},{'url':['b.png']}]}");
+    expect_fields("2",
+                  "'docvalue_fields':['age','breed','ok',{'field':'exif.date','format':"
+                  "'yyyy'},'chip']",
+                  "{'breed':['mudi','puli'],'age':[1,5],'chip':[18446744073709551615],"
+                  "'ok':[false],'exif.date':['2020']}");
     expect_fields("1", "'docvalue_fields':['exif.location','price']",
                   "{'price':[10.5],'exif.location':['47.5, 19.0']}");
 }
@@ -387,7 +405,8 @@ static void test_sort_values(void **state)
     assert_false(answer.result.has_max_score);
     answer_deinit(&answer);
     ask("{'sort':[{'exif.date':{'order':'asc','format':'yyyy-MM-dd'}}],"
-        "'search_after':['2020-02-03']}", &answer);
+        "'search_after':['2020-02-03']}",
+        &answer);
     assert_string_equal(ids_of(&answer), "1,2,3,5");
     answer_deinit(&answer);
     ask("{'sort':['name.raw'],'search_after':['Luigi']}", &answer);
@@ -415,17 +434,20 @@ static void test_meta(void **state)
 static void test_empty(void **state)
 {
     struct answer answer;
-    assert_int_equal(search_targets(NULL, 0, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1]}}",
-                                    NULL, &answer), VZ_OK);
+    assert_int_equal(
+        search_targets(NULL, 0, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1]}}", NULL, &answer),
+        VZ_OK);
     assert_int_equal(answer.result.total, 0);
     assert_int_equal(answer.result.hit_count, 0);
     answer_deinit(&answer);
-    struct vz_index *empty = fixture_create(&fixture, "empty",
-        "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\"},"
-        "\"b\":{\"type\":\"keyword\"}}}}");
+    struct vz_index *empty =
+        fixture_create(&fixture, "empty",
+                       "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\"},"
+                       "\"b\":{\"type\":\"keyword\"}}}}");
     struct vz_search_target targets[2] = {{.index = empty}, {.index = dogs}};
     static const char *const bodies[] = {
-        "{}", "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,2,3]}}",
+        "{}",
+        "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,2,3]}}",
         "{\"query\":{\"term\":{\"b\":\"x\"}},\"sort\":\"b\"}",
         "{\"query\":{\"bool\":{\"must_not\":{\"exists\":{\"field\":\"b\"}},"
         "\"should\":[{\"knn\":{\"field\":\"v\",\"query_vector\":[1]}}]}}}",
@@ -436,8 +458,10 @@ static void test_empty(void **state)
         assert_false(answer.result.has_max_score);
         answer_deinit(&answer);
     }
-    assert_int_equal(search_targets(targets, 2, "{\"sort\":[{\"b\":{\"unmapped_type\":\"keyword\"}}]}",
-                                    NULL, &answer), VZ_OK);
+    assert_int_equal(search_targets(targets, 2,
+                                    "{\"sort\":[{\"b\":{\"unmapped_type\":\"keyword\"}}]}", NULL,
+                                    &answer),
+                     VZ_OK);
     assert_int_equal(answer.result.total, 4);
     answer_deinit(&answer);
 }

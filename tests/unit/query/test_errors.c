@@ -19,8 +19,10 @@ static int setup(void **state)
 {
     fixture_open(&fixture);
     struct vz_index *index = fixture_create(&fixture, "dogs", mapping);
-    put_doc(index, "1", "{\"name\":\"Luigi\",\"breed\":\"jack\",\"age\":3,\"price\":1.5,\"ok\":true,"
-        "\"born\":\"2020-02-03\",\"at\":{\"lat\":47.5,\"lon\":19.0},\"vec\":[1,0,0],\"dot\":[1,0]}");
+    put_doc(index, "1",
+            "{\"name\":\"Luigi\",\"breed\":\"jack\",\"age\":3,\"price\":1.5,\"ok\":true,"
+            "\"born\":\"2020-02-03\",\"at\":{\"lat\":47.5,\"lon\":19.0},\"vec\":[1,0,0],\"dot\":[1,"
+            "0]}");
     put_doc(index, "2", "{\"name\":\"Rex\",\"breed\":\"puli\",\"age\":5,\"vec\":[0,1,0]}");
     refresh(index);
     return 0;
@@ -44,53 +46,56 @@ static const struct refused refusals[] = {
     {"{'foo':[]}", VZ_BAD_QUERY, "Unknown key for a START_ARRAY in [foo]."},
     {"{'query':'x'}", VZ_BAD_QUERY, "Unknown key for a VALUE_STRING in [query]."},
     {"{'highlight':{'fields':{'a':{}}}}", VZ_UNSUPPORTED,
-        "[highlight] is not supported yet by vizsla"},
+     "[highlight] is not supported yet by vizsla"},
     {"{'aggs':{'a':{'terms':{'field':'breed'}}}}", VZ_UNSUPPORTED, "[aggs] is not supported"},
     {"{'explain':true}", VZ_UNSUPPORTED, "[explain]"},
     {"{'profile':true}", VZ_UNSUPPORTED, "[profile]"},
     {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
     {"{'size':-1}", VZ_BAD_QUERY, "[size] parameter cannot be negative, found [-1]"},
     {"{'from':-3}", VZ_BAD_QUERY, "[from] parameter cannot be negative but was [-3]"},
-    {"{'from':9991}", VZ_LIMIT, "Result window is too large, from + size must be less than or equal "
-        "to: [10000] but was [10001]"},
+    {"{'from':9991}", VZ_LIMIT,
+     "Result window is too large, from + size must be less than or equal "
+     "to: [10000] but was [10001]"},
     {"{'size':10001}", VZ_LIMIT, "but was [10001]"},
-    {"{'track_total_hits':-5}", VZ_BAD_QUERY, "[track_total_hits] parameter must be positive or "
-        "equals to -1, got -5"},
+    {"{'track_total_hits':-5}", VZ_BAD_QUERY,
+     "[track_total_hits] parameter must be positive or "
+     "equals to -1, got -5"},
     {"{'timeout':'5x'}", VZ_BAD_QUERY, "[timeout]"},
     /* queries */
     {"{'query':{}}", VZ_BAD_QUERY, "query malformed, empty clause found"},
     {"{'query':{'foo':{}}}", VZ_BAD_QUERY, "unknown query [foo]"},
     {"{'query':{'match_all':{},'term':{}}}", VZ_BAD_QUERY,
-        "[match_all] malformed query, expected [END_OBJECT] but found [FIELD_NAME]"},
+     "[match_all] malformed query, expected [END_OBJECT] but found [FIELD_NAME]"},
     {"{'query':{'term':'x'}}", VZ_BAD_QUERY,
-        "[term] query malformed, no start_object after query name"},
+     "[term] query malformed, no start_object after query name"},
     {"{'query':{'term':{'a':1,'b':2}}}", VZ_BAD_QUERY,
-        "[term] query doesn't support multiple fields, found [a] and [b]"},
+     "[term] query doesn't support multiple fields, found [a] and [b]"},
     {"{'query':{'term':{'breed':['a']}}}", VZ_BAD_QUERY,
-        "[term] query does not support array of values"},
+     "[term] query does not support array of values"},
     {"{'query':{'term':{'breed':{'value':'a','foo':1}}}}", VZ_BAD_QUERY,
-        "[term] query does not support [foo]"},
+     "[term] query does not support [foo]"},
     {"{'query':{'term':{'breed':{'value':'a','boost':-1}}}}", VZ_BAD_QUERY,
-        "negative [boost] are not allowed in [term], use a value between 0 and 1 to deboost"},
+     "negative [boost] are not allowed in [term], use a value between 0 and 1 to deboost"},
     {"{'query':{'match_all':{'_name':'x'}}}", VZ_UNSUPPORTED, "matched_queries"},
     {"{'query':{'match_all':{'foo':1}}}", VZ_BAD_QUERY, "[match_all] query does not support [foo]"},
     {"{'query':{'term':{'name':'luigi'}}}", VZ_UNSUPPORTED, "[text] field [name]"},
     {"{'query':{'match':{'name':'luigi'}}}", VZ_UNSUPPORTED, "[match] query on the [text] field"},
     {"{'query':{'multi_match':{'query':'x','fields':['a']}}}", VZ_UNSUPPORTED,
-        "[multi_match] query is not supported yet by vizsla"},
+     "[multi_match] query is not supported yet by vizsla"},
     {"{'query':{'query_string':{'query':'x'}}}", VZ_UNSUPPORTED, "[query_string]"},
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}}}}}", VZ_UNSUPPORTED, "[nested]"},
     {"{'query':{'script_score':{}}}", VZ_UNSUPPORTED, "[script_score]"},
     {"{'query':{'term':{'age':'abc'}}}", VZ_BAD_QUERY,
-        "failed to create query: For input string: \"abc\""},
+     "failed to create query: For input string: \"abc\""},
     {"{'query':{'term':{'ok':'maybe'}}}", VZ_BAD_QUERY,
-        "Can't parse boolean value [maybe], expected [true] or [false]"},
-    {"{'query':{'term':{'at':'x'}}}", VZ_BAD_QUERY, "Geometry fields do not support exact searching"},
+     "Can't parse boolean value [maybe], expected [true] or [false]"},
+    {"{'query':{'term':{'at':'x'}}}", VZ_BAD_QUERY,
+     "Geometry fields do not support exact searching"},
     {"{'query':{'term':{'vec':1}}}", VZ_BAD_QUERY, "Field [vec] of type [dense_vector]"},
     {"{'query':{'terms':{'a':['x'],'b':['y']}}}", VZ_BAD_QUERY,
-        "[terms] query does not support multiple fields"},
+     "[terms] query does not support multiple fields"},
     {"{'query':{'terms':{'a':{'index':'i','id':'1','path':'p'}}}}", VZ_UNSUPPORTED,
-        "[terms] lookup"},
+     "[terms] lookup"},
     {"{'query':{'terms':{}}}", VZ_BAD_QUERY, "[terms] query requires a field name"},
     {"{'query':{'range':{'age':{'foo':1}}}}", VZ_BAD_QUERY, "[range] query does not support [foo]"},
     {"{'query':{'range':{'age':{'gt':1,'relation':'within'}}}}", VZ_UNSUPPORTED, "[relation]"},
@@ -102,50 +107,52 @@ static const struct refused refusals[] = {
     {"{'query':{'bool':{'foo':[]}}}", VZ_BAD_QUERY, "[bool] query does not support [foo]"},
     {"{'query':{'bool':{'must':[{'bogus':{}}]}}}", VZ_BAD_QUERY, "unknown query [bogus]"},
     {"{'query':{'bool':{'minimum_should_match':'x%'}}}", VZ_BAD_QUERY, "[minimum_should_match]"},
-    {"{'query':{'constant_score':{}}}", VZ_BAD_QUERY, "[constant_score] requires a 'filter' element"},
+    {"{'query':{'constant_score':{}}}", VZ_BAD_QUERY,
+     "[constant_score] requires a 'filter' element"},
     {"{'query':{'dis_max':{}}}", VZ_BAD_QUERY, "[dis_max] requires 'queries' field"},
     {"{'query':{'boosting':{'positive':{'match_all':{}}}}}", VZ_BAD_QUERY, "'negative' query"},
     {"{'query':{'prefix':{'age':'1'}}}", VZ_BAD_QUERY, "Can only use prefix queries on keyword"},
     {"{'query':{'geo_distance':{'at':'1,2'}}}", VZ_BAD_QUERY, "requires 'distance'"},
     {"{'query':{'geo_distance':{'distance':'1km','breed':'1,2'}}}", VZ_BAD_QUERY,
-        "unsupported type [keyword]"},
+     "unsupported type [keyword]"},
     {"{'query':{'geo_distance':{'distance':'1km','nowhere':'1,2'}}}", VZ_BAD_QUERY,
-        "failed to find geo field [nowhere]"},
+     "failed to find geo field [nowhere]"},
     /* knn */
     {"{'knn':{'field':'vec','query_vector':[1,0],'k':1,'num_candidates':5}}", VZ_BAD_QUERY,
-        "the query vector has a different dimension [2] than the index vectors [3]"},
+     "the query vector has a different dimension [2] than the index vectors [3]"},
     {"{'knn':{'field':'breed','query_vector':[1,0]}}", VZ_BAD_QUERY,
-        "failed to create query: [knn] queries are only supported on [dense_vector] fields"},
+     "failed to create query: [knn] queries are only supported on [dense_vector] fields"},
     {"{'knn':{'field':'kept','query_vector':[1,0]}}", VZ_BAD_QUERY,
-        "to perform knn search on field [kept], its mapping must have [index] set to [true]"},
+     "to perform knn search on field [kept], its mapping must have [index] set to [true]"},
     {"{'knn':{'field':'vec','query_vector':[0,0,0]}}", VZ_BAD_QUERY,
-        "The [cosine] similarity does not support vectors with zero magnitude. Preview of invalid "
-        "vector: [0.0, 0.0, 0.0]"},
+     "The [cosine] similarity does not support vectors with zero magnitude. Preview of invalid "
+     "vector: [0.0, 0.0, 0.0]"},
     {"{'knn':{'field':'dot','query_vector':[1,1]}}", VZ_BAD_QUERY,
-        "The [dot_product] similarity can only be used with unit-length vectors. Preview of invalid "
-        "vector: [1.0, 1.0]"},
+     "The [dot_product] similarity can only be used with unit-length vectors. Preview of invalid "
+     "vector: [1.0, 1.0]"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'k':0}}", VZ_BAD_QUERY,
-        "[k] must be greater than 0"},
+     "[k] must be greater than 0"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'k':10,'num_candidates':5}}", VZ_BAD_QUERY,
-        "[num_candidates] cannot be less than [k]"},
+     "[num_candidates] cannot be less than [k]"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'k':10,'num_candidates':10001}}", VZ_BAD_QUERY,
-        "[num_candidates] cannot exceed [10000]"},
+     "[num_candidates] cannot exceed [10000]"},
     {"{'query':{'knn':{'field':'vec','query_vector':[1,0,0],'num_candidates':0}}}", VZ_BAD_QUERY,
-        "[num_candidates] must be greater than 0"},
+     "[num_candidates] must be greater than 0"},
     {"{'knn':{'field':'vec'}}", VZ_BAD_QUERY,
-        "either [query_vector_builder] or [query_vector] must be provided"},
+     "either [query_vector_builder] or [query_vector] must be provided"},
     {"{'knn':{'query_vector':[1]}}", VZ_BAD_QUERY, "Required [field]"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'foo':1}}", VZ_BAD_QUERY,
-        "[knn] unknown field [foo]"},
+     "[knn] unknown field [foo]"},
     {"{'knn':{'field':'vec','query_vector':[1,'a',0]}}", VZ_BAD_QUERY, "[query_vector]"},
     {"{'knn':{'field':'vec','query_vector':[1,1e300,0]}}", VZ_BAD_QUERY, "[query_vector]"},
     {"{'knn':{'field':'vec','query_vector':'0aff'}}", VZ_UNSUPPORTED, "hex"},
     {"{'knn':{'field':'vec','query_vector_builder':{}}}", VZ_UNSUPPORTED, "query_vector_builder"},
-    {"{'knn':{'field':'vec','query_vector':[1,0,0],'inner_hits':{}}}", VZ_UNSUPPORTED, "inner_hits"},
+    {"{'knn':{'field':'vec','query_vector':[1,0,0],'inner_hits':{}}}", VZ_UNSUPPORTED,
+     "inner_hits"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'rescore_vector':{'oversample':0.5}}}",
-        VZ_BAD_QUERY, "[oversample]"},
+     VZ_BAD_QUERY, "[oversample]"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'filter':{'bogus':{}}}}", VZ_BAD_QUERY,
-        "unknown query [bogus]"},
+     "unknown query [bogus]"},
     /* sort, fields */
     {"{'sort':'nothing'}", VZ_BAD_QUERY, "No mapping found for [nothing] in order to sort on"},
     {"{'sort':'name'}", VZ_BAD_QUERY, "Fielddata is disabled on [name] in [dogs]"},
@@ -155,14 +162,14 @@ static const struct refused refusals[] = {
     {"{'sort':'_script'}", VZ_UNSUPPORTED, "[_script]"},
     {"{'search_after':[1]}", VZ_BAD_QUERY, "Sort must contain at least one field."},
     {"{'sort':'age','search_after':[1,2]}", VZ_BAD_QUERY,
-        "search_after has 2 value(s) but sort has 1."},
+     "search_after has 2 value(s) but sort has 1."},
     {"{'sort':'age','from':1,'search_after':[1]}", VZ_BAD_QUERY,
-        "`from` parameter must be set to 0 when `search_after` is used"},
+     "`from` parameter must be set to 0 when `search_after` is used"},
     {"{'sort':'age','search_after':['x']}", VZ_BAD_QUERY, "Failed to parse search_after value"},
     {"{'_source':5}", VZ_BAD_QUERY, "Expected one of [VALUE_BOOLEAN, START_OBJECT]"},
     {"{'_source':{'foo':1}}", VZ_BAD_QUERY, "Unknown key for a VALUE_NUMBER in [foo]."},
     {"{'fields':[{'field':'breed','format':'x'}]}", VZ_BAD_QUERY,
-        "Field [breed] of type [keyword] doesn't support formats."},
+     "Field [breed] of type [keyword] doesn't support formats."},
     {"{'stored_fields':['age']}", VZ_UNSUPPORTED, "[stored_fields]"},
     {"{'docvalue_fields':['name']}", VZ_BAD_QUERY, "fielddata is unsupported"},
 };
@@ -170,7 +177,8 @@ static const struct refused refusals[] = {
 static void unquote(char *text)
 {
     for (; *text; text++)
-        if (*text == '\'') *text = '"';
+        if (*text == '\'')
+            *text = '"';
 }
 
 static void expect_refusal(const char *body, enum vz_status status, const char *text)
@@ -199,12 +207,20 @@ static void test_params(void **state)
     struct vz_search_target target = {.index = fixture.index[0]};
     struct answer answer;
     assert_int_equal(search_targets(&target, 1, NULL,
-        &(struct vz_search_params){.query_string = VZ_SLICE("a:b")}, &answer), VZ_UNSUPPORTED);
+                                    &(struct vz_search_params){.query_string = VZ_SLICE("a:b")},
+                                    &answer),
+                     VZ_UNSUPPORTED);
     answer_deinit(&answer);
     assert_int_equal(search_targets(&target, 1, NULL,
-        &(struct vz_search_params){.sort = VZ_SLICE("age:desc,_score"), .has_size = true, .size = 1,
-            .source = VZ_SLICE("breed"), .has_track_total_hits = true,
-            .track_total_hits = VZ_SLICE("1"), .version = true}, &answer), VZ_OK);
+                                    &(struct vz_search_params){.sort = VZ_SLICE("age:desc,_score"),
+                                                               .has_size = true,
+                                                               .size = 1,
+                                                               .source = VZ_SLICE("breed"),
+                                                               .has_track_total_hits = true,
+                                                               .track_total_hits = VZ_SLICE("1"),
+                                                               .version = true},
+                                    &answer),
+                     VZ_OK);
     assert_int_equal(answer.result.hit_count, 1);
     assert_slice(answer.result.hits[0].source, "{\"breed\":\"puli\"}");
     assert_slice(answer.result.hits[0].sort, "[5,1.0]");
@@ -213,10 +229,14 @@ static void test_params(void **state)
     assert_true(answer.result.with_version);
     answer_deinit(&answer);
     assert_int_equal(search_targets(&target, 1, "{\"size\":5}",
-        &(struct vz_search_params){.sort = VZ_SLICE("age:up")}, &answer), VZ_BAD_QUERY);
+                                    &(struct vz_search_params){.sort = VZ_SLICE("age:up")},
+                                    &answer),
+                     VZ_BAD_QUERY);
     answer_deinit(&answer);
     assert_int_equal(search_targets(&target, 1, "{\"size\":5}",
-        &(struct vz_search_params){.has_size = true, .size = -4}, &answer), VZ_BAD_QUERY);
+                                    &(struct vz_search_params){.has_size = true, .size = -4},
+                                    &answer),
+                     VZ_BAD_QUERY);
     answer_deinit(&answer);
 }
 
@@ -225,23 +245,27 @@ static void test_limits(void **state)
 {
     struct vz_buf body = {0};
     vz_buf_append_str(&body, "{\"query\":{\"terms\":{\"age\":[");
-    for (int i = 0; i < 65537; i++) vz_buf_printf(&body, "%s%d", i ? "," : "", i);
-    vz_buf_append_str(&body, "]}}}");
-    expect_refusal(body.data, VZ_BAD_QUERY, "The number of terms [65537] used in the Terms Query "
-        "request has exceeded the allowed maximum of [65536]");
-    vz_buf_clear(&body);
-    vz_buf_append_str(&body, "{\"query\":{\"bool\":{\"should\":[");
-    for (int i = 0; i < 4096; i++) vz_buf_printf(&body, "%s{\"match_all\":{}}", i ? "," : "");
+    for (int i = 0; i < 65537; i++)
+        vz_buf_printf(&body, "%s%d", i ? "," : "", i);
     vz_buf_append_str(&body, "]}}}");
     expect_refusal(body.data, VZ_BAD_QUERY,
-        "Query contains too many nested clauses; maxClauseCount is set to 4096");
+                   "The number of terms [65537] used in the Terms Query "
+                   "request has exceeded the allowed maximum of [65536]");
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"query\":{\"bool\":{\"should\":[");
+    for (int i = 0; i < 4096; i++)
+        vz_buf_printf(&body, "%s{\"match_all\":{}}", i ? "," : "");
+    vz_buf_append_str(&body, "]}}}");
+    expect_refusal(body.data, VZ_BAD_QUERY,
+                   "Query contains too many nested clauses; maxClauseCount is set to 4096");
     vz_buf_clear(&body);
     vz_buf_append_str(&body, "{\"query\":");
     for (int i = 0; i < 25; i++)
-        vz_buf_append_str(&body, i % 2 ? "{\"constant_score\":{\"filter\":"
-                                       : "{\"bool\":{\"must\":");
+        vz_buf_append_str(&body,
+                          i % 2 ? "{\"constant_score\":{\"filter\":" : "{\"bool\":{\"must\":");
     vz_buf_append_str(&body, "{\"match_all\":{}}");
-    for (int i = 0; i < 25; i++) vz_buf_append_str(&body, "}}");
+    for (int i = 0; i < 25; i++)
+        vz_buf_append_str(&body, "}}");
     vz_buf_append_str(&body, "}");
     struct answer answer;
     search_index(fixture.index[0], body.data, &answer); /* 26 deep is fine */
@@ -249,9 +273,11 @@ static void test_limits(void **state)
     answer_deinit(&answer);
     vz_buf_clear(&body);
     vz_buf_append_str(&body, "{\"query\":");
-    for (int i = 0; i < 30; i++) vz_buf_append_str(&body, "{\"bool\":{\"must\":");
+    for (int i = 0; i < 30; i++)
+        vz_buf_append_str(&body, "{\"bool\":{\"must\":");
     vz_buf_append_str(&body, "{\"match_all\":{}}");
-    for (int i = 0; i < 30; i++) vz_buf_append_str(&body, "}}");
+    for (int i = 0; i < 30; i++)
+        vz_buf_append_str(&body, "}}");
     vz_buf_append_str(&body, "}");
     expect_refusal(body.data, VZ_BAD_QUERY, "The nested depth of the query exceeds the maximum");
     vz_buf_deinit(&body);
@@ -282,18 +308,38 @@ static const char *const seeds[] = {
  * a byte, drops or doubles a stretch. */
 static void mutate(struct vz_buf *text, uint64_t *rng)
 {
-    static const char *const values[] = {"null", "[]", "{}", "-1", "1e400", "\"\"", "true", "0.5",
-        "99999999999", "\"_score\"", "[1,2,3]", "{\"a\":1}", "[{\"match_all\":{}}]", "\"50%\"",
-        "{\"match_all\":{}}", "\"vec\"", "\"born\"", "\"name\"", "[null]", "10000", "0"};
-    static const char *const keys[] = {"\"knn\"", "\"bool\"", "\"age\"", "\"vec\"", "\"at\"",
-        "\"field\"", "\"boost\"", "\"\"", "\"term\"", "\"filter\"", "\"size\"", "\"_id\"",
-        "\"gt\"", "\"sort\"", "\"name\"", "\"query\"", "\"value\"", "\"breed\"", "\"born\""};
+    static const char *const values[] = {"null",
+                                         "[]",
+                                         "{}",
+                                         "-1",
+                                         "1e400",
+                                         "\"\"",
+                                         "true",
+                                         "0.5",
+                                         "99999999999",
+                                         "\"_score\"",
+                                         "[1,2,3]",
+                                         "{\"a\":1}",
+                                         "[{\"match_all\":{}}]",
+                                         "\"50%\"",
+                                         "{\"match_all\":{}}",
+                                         "\"vec\"",
+                                         "\"born\"",
+                                         "\"name\"",
+                                         "[null]",
+                                         "10000",
+                                         "0"};
+    static const char *const keys[] = {
+        "\"knn\"",  "\"bool\"",  "\"age\"",    "\"vec\"",   "\"at\"",  "\"field\"", "\"boost\"",
+        "\"\"",     "\"term\"",  "\"filter\"", "\"size\"",  "\"_id\"", "\"gt\"",    "\"sort\"",
+        "\"name\"", "\"query\"", "\"value\"",  "\"breed\"", "\"born\""};
     struct vz_buf out = {0};
     size_t at = vz_rng_next(rng) % text->len, len = 1 + vz_rng_next(rng) % 12;
     unsigned kind = vz_rng_next(rng) % 32;
     const char *piece = "";
     if (kind > 2) {
-        do at = vz_rng_next(rng) % text->len;
+        do
+            at = vz_rng_next(rng) % text->len;
         while (!strchr("\"0123456789tf", text->data[at]) ||
                (at && !strchr("{[,:", text->data[at - 1])));
         const char *end = text->data[at] == '"' ? strchr(text->data + at + 1, '"') : NULL;
@@ -303,8 +349,10 @@ static void mutate(struct vz_buf *text, uint64_t *rng)
     }
     len = VZ_MIN(len, text->len - at);
     vz_buf_append(&out, text->data, at);
-    if (kind == 0) vz_buf_append_char(&out, (char)(32 + vz_rng_next(rng) % 95));
-    if (kind == 1) vz_buf_append(&out, text->data + at, len);
+    if (kind == 0)
+        vz_buf_append_char(&out, (char)(32 + vz_rng_next(rng) % 95));
+    if (kind == 1)
+        vz_buf_append(&out, text->data + at, len);
     vz_buf_append_str(&out, piece);
     size_t rest = kind == 0 ? at + 1 : kind == 1 ? at : at + len;
     vz_buf_append(&out, text->data + rest, text->len - rest);
@@ -325,7 +373,8 @@ static void test_mutations(void **state)
         unquote(copy);
         vz_buf_append_str(&text, copy);
         free(copy);
-        for (unsigned m = 1 + vz_rng_next(&rng) % 3; m; m--) mutate(&text, &rng);
+        for (unsigned m = 1 + vz_rng_next(&rng) % 3; m; m--)
+            mutate(&text, &rng);
         struct vz_error err = {0};
         struct vz_arena arena = {0};
         struct vz_json_doc *doc;
@@ -335,12 +384,14 @@ static void test_mutations(void **state)
         if (vz_json_parse(vz_buf_slice(&text), &doc, &value, &err) == VZ_OK) {
             parsed++;
             enum vz_status status = vz_search_parse(value, NULL, &arena, &search, &err);
-            if (status == VZ_OK) status = vz_search_run(&target, 1, search, &arena, &result, &err);
+            if (status == VZ_OK)
+                status = vz_search_run(&target, 1, search, &arena, &result, &err);
             served += status == VZ_OK;
             if (status != VZ_OK && status != VZ_BAD_QUERY && status != VZ_UNSUPPORTED &&
                 status != VZ_LIMIT)
                 fail_msg("%s -> %s: %s", text.data, vz_status_name(status), err.text);
-            if (status != VZ_OK && !err.text[0]) fail_msg("%s -> refused silently", text.data);
+            if (status != VZ_OK && !err.text[0])
+                fail_msg("%s -> refused silently", text.data);
             vz_json_free(doc);
         }
         vz_arena_deinit(&arena);

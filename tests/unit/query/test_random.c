@@ -40,7 +40,8 @@ static int teardown(void **state)
 static struct pup *find_pup(struct vz_slice id)
 {
     for (size_t i = 0; i < kennel.count; i++)
-        if (kennel.pups[i].live && vz_slice_is(id, kennel.pups[i].id)) return &kennel.pups[i];
+        if (kennel.pups[i].live && vz_slice_is(id, kennel.pups[i].id))
+            return &kennel.pups[i];
     return NULL;
 }
 
@@ -70,15 +71,19 @@ static void check_hits(const char *body, struct answer *answer, const struct exp
         const struct pup *pup = find_pup(hit->id);
         const struct expected *match = NULL;
         for (size_t e = 0; e < count && !match; e++)
-            if (expected[e].pup == pup) match = &expected[e];
-        if (!pup || !match) fail_msg("%s\n  hit %.*s should not match", body, VZ_ARG_(hit->id));
+            if (expected[e].pup == pup)
+                match = &expected[e];
+        if (!pup || !match)
+            fail_msg("%s\n  hit %.*s should not match", body, VZ_ARG_(hit->id));
         if (!hit->has_score || !is_close((double)hit->score, match->score))
             fail_msg("%s\n  hit %s scores %.9g, expected %.9g", body, pup->id, (double)hit->score,
                      match->score);
         bool ordered = (double)hit->score < last ||
-            ((double)hit->score == last && (pup->index > before->index ||
-             (pup->index == before->index && pup->order > before->order)));
-        if (!ordered) fail_msg("%s\n  hit %zu %s out of order", body, i, pup->id);
+                       ((double)hit->score == last &&
+                        (pup->index > before->index ||
+                         (pup->index == before->index && pup->order > before->order)));
+        if (!ordered)
+            fail_msg("%s\n  hit %zu %s out of order", body, i, pup->id);
         last = (double)hit->score;
         before = pup;
     }
@@ -100,7 +105,8 @@ static size_t all_matches(const struct ask *ask, size_t target_count, struct exp
     size_t count = 0;
     for (size_t i = 0; i < kennel.count; i++) {
         const struct pup *pup = &kennel.pups[i];
-        if (!pup->live || pup->index >= target_count || (ask && !matches(ask, pup))) continue;
+        if (!pup->live || pup->index >= target_count || (ask && !matches(ask, pup)))
+            continue;
         out[count++] = (struct expected){pup, ask ? score(&kennel, ask, pup) : 1};
     }
     return count;
@@ -123,8 +129,10 @@ static void test_queries(void **state)
         size_t count = all_matches(ask, target_count, expected);
         run_search(target_count, body.data, &answer);
         check_hits(body.data, &answer, expected, count);
-        if (round % 2) assert_int_equal(answer.result.hit_count, count);
-        else assert_int_equal(answer.result.hit_count, VZ_MIN(count, (size_t)15));
+        if (round % 2)
+            assert_int_equal(answer.result.hit_count, count);
+        else
+            assert_int_equal(answer.result.hit_count, VZ_MIN(count, (size_t)15));
         nonempty += count > 0;
         answer_deinit(&answer);
         vz_buf_deinit(&body);
@@ -194,8 +202,10 @@ static void test_other_ways(void **state)
         answer_deinit(&answer);
 
         vz_buf_clear(&body);
-        vz_buf_printf(&body, "{\"query\":{\"bool\":{\"filter\":%s}},\"size\":0,"
-            "\"track_total_hits\":7}", query.data);
+        vz_buf_printf(&body,
+                      "{\"query\":{\"bool\":{\"filter\":%s}},\"size\":0,"
+                      "\"track_total_hits\":7}",
+                      query.data);
         run_search(1, body.data, &answer);
         assert_int_equal(answer.result.total, VZ_MIN(count, (size_t)7));
         assert_int_equal(answer.result.total_is_lower_bound, count > 7);
@@ -225,10 +235,12 @@ static void test_min_score(void **state)
         bool near = false; /* a score on the threshold itself may fall either way */
         for (size_t i = 0; i < all; i++) {
             near |= is_close(expected[i].score, floor_);
-            if (expected[i].score >= floor_) expected[count++] = expected[i];
+            if (expected[i].score >= floor_)
+                expected[count++] = expected[i];
         }
         run_search(1, body.data, &answer);
-        if (!near) check_hits(body.data, &answer, expected, count);
+        if (!near)
+            check_hits(body.data, &answer, expected, count);
         answer_deinit(&answer);
         vz_buf_deinit(&body);
         vz_arena_deinit(&arena);
@@ -249,13 +261,15 @@ struct near_ask {
 
 static struct near_ask random_near(struct vz_arena *arena)
 {
-    struct near_ask near = {.kind = pick(&kennel.rng, KINDS), .k = 1 + pick(&kennel.rng, 20),
-        .boost = pick(&kennel.rng, 2) ? 1 : 0.5 * (1 + pick(&kennel.rng, 4))};
+    struct near_ask near = {.kind = pick(&kennel.rng, KINDS),
+                            .k = 1 + pick(&kennel.rng, 20),
+                            .boost = pick(&kennel.rng, 2) ? 1 : 0.5 * (1 + pick(&kennel.rng, 4))};
     random_vector(&kennel.rng, near.kind, near.vector);
-    if (pick(&kennel.rng, 2)) near.filter = random_ask(&kennel, arena, pick(&kennel.rng, 3));
+    if (pick(&kennel.rng, 2))
+        near.filter = random_ask(&kennel, arena, pick(&kennel.rng, 3));
     near.has_similarity = pick(&kennel.rng, 3) == 0;
-    near.similarity = near.kind == 2 ? 1 + 4 * vz_rng_unit(&kennel.rng)
-                                     : vz_rng_unit(&kennel.rng) * 0.6;
+    near.similarity =
+        near.kind == 2 ? 1 + 4 * vz_rng_unit(&kennel.rng) : vz_rng_unit(&kennel.rng) * 0.6;
     return near;
 }
 
@@ -264,7 +278,8 @@ static void print_near(const struct near_ask *near, struct vz_buf *out)
     vz_buf_printf(out, "{\"field\":\"v%u\",\"query_vector\":", near->kind);
     print_vector(out, near->vector);
     vz_buf_printf(out, ",\"k\":%u,\"num_candidates\":1000,\"boost\":%g", near->k, near->boost);
-    if (near->has_similarity) vz_buf_printf(out, ",\"similarity\":%.9g", near->similarity);
+    if (near->has_similarity)
+        vz_buf_printf(out, ",\"similarity\":%.9g", near->similarity);
     if (near->filter) {
         vz_buf_append_str(out, ",\"filter\":[");
         print_ask(near->filter, out);
@@ -286,13 +301,16 @@ static size_t all_near(const struct near_ask *near, unsigned from, unsigned to,
     size_t count = 0;
     for (size_t i = 0; i < kennel.count; i++) {
         const struct pup *pup = &kennel.pups[i];
-        if (!pup->live || pup->index < from || pup->index >= to || !pup->has_vectors) continue;
-        if (near->filter && !matches(near->filter, pup)) continue;
-        double similarity = naive_similarity(near->kind, near->vector, pup->vec[near->kind]);
-        if (near->has_similarity && (near->kind == 2 ? similarity > near->similarity
-                                                     : similarity < near->similarity))
+        if (!pup->live || pup->index < from || pup->index >= to || !pup->has_vectors)
             continue;
-        out[count++] = (struct expected){pup, near->boost * naive_knn_score(near->kind, similarity)};
+        if (near->filter && !matches(near->filter, pup))
+            continue;
+        double similarity = naive_similarity(near->kind, near->vector, pup->vec[near->kind]);
+        if (near->has_similarity &&
+            (near->kind == 2 ? similarity > near->similarity : similarity < near->similarity))
+            continue;
+        out[count++] =
+            (struct expected){pup, near->boost * naive_knn_score(near->kind, similarity)};
     }
     qsort(out, count, sizeof(*out), by_score);
     return VZ_MIN(count, (size_t)near->k);
@@ -303,8 +321,10 @@ static void add_expected(struct expected *sum, size_t *count, const struct expec
 {
     for (size_t i = 0; i < more_count; i++) {
         size_t at = 0;
-        while (at < *count && sum[at].pup != more[i].pup) at++;
-        if (at == *count) sum[(*count)++] = (struct expected){more[i].pup, 0};
+        while (at < *count && sum[at].pup != more[i].pup)
+            at++;
+        if (at == *count)
+            sum[(*count)++] = (struct expected){more[i].pup, 0};
         sum[at].score += more[i].score;
     }
 }
@@ -324,10 +344,13 @@ static void test_knn(void **state)
         vz_buf_append_str(&body, as_query ? "{\"query\":{\"bool\":{\"should\":[" : "{\"knn\":[");
         for (unsigned c = 0; c < clauses; c++) {
             struct near_ask near = random_near(&arena);
-            if (c) vz_buf_append_char(&body, ',');
-            if (as_query) vz_buf_append_str(&body, "{\"knn\":");
+            if (c)
+                vz_buf_append_char(&body, ',');
+            if (as_query)
+                vz_buf_append_str(&body, "{\"knn\":");
             print_near(&near, &body);
-            if (as_query) vz_buf_append_char(&body, '}');
+            if (as_query)
+                vz_buf_append_char(&body, '}');
             if (!as_query) {
                 size_t found = all_near(&near, 0, (unsigned)target_count, part);
                 add_expected(sum, &count, part, found);
@@ -348,8 +371,7 @@ static void test_knn(void **state)
         vz_buf_printf(&body, ",\"size\":%d,\"track_total_hits\":true}", round % 3 ? 2000 : 5);
         run_search(target_count, body.data, &answer);
         check_hits(body.data, &answer, sum, count);
-        assert_int_equal(answer.result.hit_count,
-                         VZ_MIN(count, (size_t)(round % 3 ? 2000 : 5)));
+        assert_int_equal(answer.result.hit_count, VZ_MIN(count, (size_t)(round % 3 ? 2000 : 5)));
         answer_deinit(&answer);
         vz_buf_deinit(&body);
         vz_arena_deinit(&arena);
@@ -368,14 +390,18 @@ static void test_before_and_after(void **state)
     const char *filter = "{\"term\":{\"breed\":\"puli\"}}";
     for (int form = 0; form < 3; form++) {
         vz_buf_clear(&body);
-        vz_buf_append_str(&body, form == 1 ? "{\"query\":{\"bool\":{\"must\":{\"knn\":" : "{\"knn\":");
+        vz_buf_append_str(&body,
+                          form == 1 ? "{\"query\":{\"bool\":{\"must\":{\"knn\":" : "{\"knn\":");
         vz_buf_append_str(&body, "{\"field\":\"v0\",\"k\":10,\"num_candidates\":500,");
-        if (form == 0) vz_buf_printf(&body, "\"filter\":%s,", filter);
+        if (form == 0)
+            vz_buf_printf(&body, "\"filter\":%s,", filter);
         vz_buf_append_str(&body, "\"query_vector\":");
         print_vector(&body, vector);
         vz_buf_append_char(&body, '}');
-        if (form == 1) vz_buf_printf(&body, "},\"filter\":%s}}", filter);
-        if (form == 2) vz_buf_printf(&body, ",\"post_filter\":%s", filter);
+        if (form == 1)
+            vz_buf_printf(&body, "},\"filter\":%s}}", filter);
+        if (form == 2)
+            vz_buf_printf(&body, ",\"post_filter\":%s", filter);
         vz_buf_append_char(&body, '}');
         run_search(1, body.data, form == 0 ? &inside : form == 1 ? &beside : &post);
     }
@@ -384,8 +410,8 @@ static void test_before_and_after(void **state)
     assert_int_equal(post.result.total, beside.result.total);
     assert_int_equal(post.result.hit_count, beside.result.hit_count);
     for (size_t i = 0; i < post.result.hit_count; i++)
-        assert_true(is_close((double)post.result.hits[i].score,
-                             (double)beside.result.hits[i].score));
+        assert_true(
+            is_close((double)post.result.hits[i].score, (double)beside.result.hits[i].score));
     answer_deinit(&inside);
     answer_deinit(&beside);
     answer_deinit(&post);
@@ -411,11 +437,15 @@ static const struct ask *sorted_query;
 static struct sort_ask random_sort(void)
 {
     struct sort_ask sort = {.by = (enum sort_by)pick(&kennel.rng, SORTS),
-        .descending = pick(&kennel.rng, 2), .missing_first = pick(&kennel.rng, 2),
-        .has_missing = pick(&kennel.rng, 3) == 0, .missing = (int)pick(&kennel.rng, 9),
-        .mode = pick(&kennel.rng, 6)};
-    if (sort.by == BY_BREED || sort.by >= BY_SCORE) sort.has_missing = false;
-    if (sort.by == BY_BREED) sort.mode %= 3;
+                            .descending = pick(&kennel.rng, 2),
+                            .missing_first = pick(&kennel.rng, 2),
+                            .has_missing = pick(&kennel.rng, 3) == 0,
+                            .missing = (int)pick(&kennel.rng, 9),
+                            .mode = pick(&kennel.rng, 6)};
+    if (sort.by == BY_BREED || sort.by >= BY_SCORE)
+        sort.has_missing = false;
+    if (sort.by == BY_BREED)
+        sort.mode %= 3;
     return sort;
 }
 
@@ -432,7 +462,8 @@ static void print_sort(const struct sort_ask *sort, struct vz_buf *out)
                           sort->by == BY_BORN ? sort->missing + 10000 : sort->missing);
         else
             vz_buf_printf(out, ",\"missing\":\"%s\"", sort->missing_first ? "_first" : "_last");
-        if (sort->mode) vz_buf_printf(out, ",\"mode\":\"%s\"", modes[sort->mode]);
+        if (sort->mode)
+            vz_buf_printf(out, ",\"mode\":\"%s\"", modes[sort->mode]);
     }
     vz_buf_append_str(out, "}}");
 }
@@ -445,22 +476,29 @@ static int compare_number(double a, double b)
 /* The smallest, largest ... of one or two ages. */
 static double age_by(const struct pup *pup, const struct sort_ask *sort)
 {
-    if (pup->ages_more < 0) return pup->age;
+    if (pup->ages_more < 0)
+        return pup->age;
     double low = fmin(pup->age, pup->ages_more), high = fmax(pup->age, pup->ages_more);
     switch (sort->mode) {
-    case 1: return low;
-    case 2: return high;
-    case 3: return low + high;
+    case 1:
+        return low;
+    case 2:
+        return high;
+    case 3:
+        return low + high;
     case 4:
-    case 5: return round((low + high) / 2);
-    default: return sort->descending ? high : low;
+    case 5:
+        return round((low + high) / 2);
+    default:
+        return sort->descending ? high : low;
     }
 }
 
 static const char *breed_by(const struct pup *pup, const struct sort_ask *sort)
 {
     const char *a = breed_name(pup->breeds[0]);
-    if (pup->breed_count == 1) return a;
+    if (pup->breed_count == 1)
+        return a;
     const char *b = breed_name(pup->breeds[1]);
     bool smaller = sort->mode == 1 || (sort->mode == 0 && !sort->descending);
     return (strcmp(a, b) < 0) == smaller ? a : b;
@@ -472,19 +510,44 @@ static int compare_by(const struct sort_ask *sort, const struct pup *a, const st
     double x = 0, y = 0, absent = sort->missing;
     int order = 0;
     switch (sort->by) {
-    case BY_BREED: has_a = a->breed_count; has_b = b->breed_count; break;
-    case BY_AGE: has_a = a->has_age; has_b = b->has_age; x = age_by(a, sort); y = age_by(b, sort); break;
-    case BY_PRICE: has_a = a->has_price; has_b = b->has_price; x = a->price; y = b->price; break;
-    case BY_OK: has_a = a->has_ok; has_b = b->has_ok; x = a->ok; y = b->ok; absent = sort->missing % 2;
+    case BY_BREED:
+        has_a = a->breed_count;
+        has_b = b->breed_count;
         break;
-    case BY_BORN: has_a = a->has_born; has_b = b->has_born; x = (double)a->born; y = (double)b->born;
+    case BY_AGE:
+        has_a = a->has_age;
+        has_b = b->has_age;
+        x = age_by(a, sort);
+        y = age_by(b, sort);
+        break;
+    case BY_PRICE:
+        has_a = a->has_price;
+        has_b = b->has_price;
+        x = a->price;
+        y = b->price;
+        break;
+    case BY_OK:
+        has_a = a->has_ok;
+        has_b = b->has_ok;
+        x = a->ok;
+        y = b->ok;
+        absent = sort->missing % 2;
+        break;
+    case BY_BORN:
+        has_a = a->has_born;
+        has_b = b->has_born;
+        x = (double)a->born;
+        y = (double)b->born;
         absent = sort->missing + 10000;
         break;
     case BY_SCORE:
         x = (double)(float)score(&kennel, sorted_query, a);
         y = (double)(float)score(&kennel, sorted_query, b);
         break;
-    default: x = a->order; y = b->order; break;
+    default:
+        x = a->order;
+        y = b->order;
+        break;
     }
     if (sort->has_missing) {
         x = has_a ? x : absent;
@@ -492,11 +555,12 @@ static int compare_by(const struct sort_ask *sort, const struct pup *a, const st
         has_a = has_b = true;
     }
     if (!has_a || !has_b) {
-        if (has_a == has_b) return 0;
+        if (has_a == has_b)
+            return 0;
         return has_a != sort->missing_first ? -1 : 1;
     }
-    order = sort->by == BY_BREED ? strcmp(breed_by(a, sort), breed_by(b, sort))
-                                 : compare_number(x, y);
+    order =
+        sort->by == BY_BREED ? strcmp(breed_by(a, sort), breed_by(b, sort)) : compare_number(x, y);
     return sort->descending ? -order : order;
 }
 
@@ -506,9 +570,11 @@ static int compare_pups(const void *left, const void *right)
     const struct pup *b = ((const struct expected *)right)->pup;
     for (size_t i = 0; i < sort_count; i++) {
         int order = compare_by(&sorts[i], a, b);
-        if (order) return order;
+        if (order)
+            return order;
     }
-    if (a->index != b->index) return a->index < b->index ? -1 : 1;
+    if (a->index != b->index)
+        return a->index < b->index ? -1 : 1;
     return a->order < b->order ? -1 : a->order > b->order;
 }
 
@@ -541,9 +607,12 @@ static void test_sorts(void **state)
         vz_buf_append_str(&head, ",\"track_total_hits\":true,\"sort\":[");
         for (size_t i = 0; i < sort_count; i++) {
             sorts[i] = random_sort();
-            if (sorts[i].by == BY_SCORE && ask->kind >= ASK_LEAVES) sorts[i].by = BY_AGE;
-            if (sorts[i].by == BY_DOC) sorts[i].by = BY_BORN;
-            if (i) vz_buf_append_char(&head, ',');
+            if (sorts[i].by == BY_SCORE && ask->kind >= ASK_LEAVES)
+                sorts[i].by = BY_AGE;
+            if (sorts[i].by == BY_DOC)
+                sorts[i].by = BY_BORN;
+            if (i)
+                vz_buf_append_char(&head, ',');
             print_sort(&sorts[i], &head);
         }
         if (paging) {
@@ -572,14 +641,14 @@ static void test_sorts(void **state)
         for (size_t at = 0; paging && at < count; at += 50) {
             vz_buf_clear(&body);
             vz_buf_printf(&body, "{%s,\"size\":50", head.data);
-            if (after.len) vz_buf_printf(&body, ",\"search_after\":%s", after.data);
+            if (after.len)
+                vz_buf_printf(&body, ",\"search_after\":%s", after.data);
             vz_buf_append_char(&body, '}');
             run_search(1, body.data, &answer);
             check_sorted(body.data, &answer, expected, at, VZ_MIN(count - at, (size_t)50));
             assert_int_equal(answer.result.total, count);
             vz_buf_clear(&after);
-            vz_buf_append_slice(&after,
-                                answer.result.hits[answer.result.hit_count - 1].sort);
+            vz_buf_append_slice(&after, answer.result.hits[answer.result.hit_count - 1].sort);
             answer_deinit(&answer);
         }
         vz_buf_deinit(&after);
@@ -593,8 +662,8 @@ static void test_sorts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_queries),    cmocka_unit_test(test_other_ways),
-        cmocka_unit_test(test_min_score),  cmocka_unit_test(test_knn),
+        cmocka_unit_test(test_queries),          cmocka_unit_test(test_other_ways),
+        cmocka_unit_test(test_min_score),        cmocka_unit_test(test_knn),
         cmocka_unit_test(test_before_and_after), cmocka_unit_test(test_sorts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
