@@ -23,6 +23,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CLOSE_WAIT_SECONDS 10
+
 /* ---- the lock ------------------------------------------------------------------------------ */
 
 static enum vz_status write_owner(struct vz_store *store, const char *url, struct vz_error *err)
@@ -219,13 +221,22 @@ void vz_store_close(struct vz_store *store)
     for (size_t i = 0; i < count; i++)
         vz_index_release(open[i]);
     free(open);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_WAIT_SECONDS;
+    int late = 0;
     pthread_mutex_lock(&store->lock);
-    if (store->living)
-        vz_log(VZ_LOG_INFO, "store", "closing waits for %zu indices in use", store->living);
-    while (store->living)
-        pthread_cond_wait(&store->idle, &store->lock);
+    while (store->living && !late)
+        late = pthread_cond_timedwait(&store->idle, &store->lock, &until);
+    size_t living = store->living;
     pthread_mutex_unlock(&store->lock);
-    free_store(store);
+    if (living == 0) {
+        free_store(store);
+        return;
+    }
+    /* Somebody forgot a reference. What is durable stays durable; the lock must outlive the
+     * forgotten index's files, so all of it is left to the end of the process. */
+    vz_log(VZ_LOG_ERROR, "store", "%s is closed with %zu indices still in use", store->path, living);
 }
 
 const char *vz_store_path(const struct vz_store *store)
