@@ -406,7 +406,7 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
     vz_scrolls_expire(rest->scrolls, call.start_ns);
     if (read_accept(&call) && find_route(&call) && check_content_type(&call)) {
         if (!call.route->handle)
-            vz_call_unsupported(&call, "[%s %s] is", request->method, call.route->path);
+            vz_call_unsupported(&call, "[%s %.*s] is", request->method, VZ_S(request->path));
         else if (vz_params_check(&call))
             call.route->handle(&call);
     }

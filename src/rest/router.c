@@ -496,8 +496,8 @@ bool vz_params_check(struct vz_call *call)
             continue;
         }
         if (refused && !(type.len && vz_slice_is(param->value, "false")))
-            return vz_call_unsupported(call, "URL parameter [%.*s] of [%s %s] is",
-                                       VZ_S(param->name), request->method, call->route->path);
+            return vz_call_unsupported(call, "URL parameter [%.*s] of [%s %.*s] is",
+                                       VZ_S(param->name), request->method, VZ_S(request->path));
         if (!check_value(call, param, type))
             return false;
     }
