@@ -75,8 +75,7 @@ static void print_table(const struct vz_dog_matches *matches)
         vz_term_cell(&out, match->breed, 24);
         vz_buf_append_str(&out, "  ");
         vz_term_cell(&out, match->owner_name, 16);
-        vz_buf_printf(&out, "  %.4f  %s (%.0f %%)\n", (double)match->score,
-                      vz_match_word(match->match), match->probability * 100);
+        vz_buf_printf(&out, "  %.4f  %s\n", (double)match->score, vz_match_word(match->match));
     }
     fputs(out.data, stdout);
     vz_buf_deinit(&out);
@@ -106,7 +105,7 @@ static void print_verdict(const struct vz_dog_matches *matches)
         vz_buf_append_str(&line, "; owner: ");
         vz_term_cell(&line, best->owner_name, (int)VZ_MIN(best->owner_name.len, (size_t)60));
     }
-    printf("%s (%s, %.0f %%).\n", line.data, vz_match_word(best->match), best->probability * 100);
+    printf("%s (%s).\n", line.data, vz_match_word(best->match));
     vz_buf_deinit(&line);
 }
 
@@ -204,9 +203,10 @@ int vz_cli_find(int argc, char **argv)
         .usage = "vizsla find PICTURE [options]",
         .summary = "Finds the registered dogs that look most like the one on a picture.",
         .details =
-            "The score is Elasticsearch's for cosine similarity, (1 + cos) / 2. \"How sure\" is a\n"
-            "probability measured on real photos (docs/adr/0004-built-in-eye.md); when nothing is\n"
-            "close enough the answer is \"no good match\", not the least bad one.\n"
+            "The score is Elasticsearch's for cosine similarity, (1 + cos) / 2. \"How sure\" is one of\n"
+            "no good match, possible match, likely match, same picture; where the lines are and how\n"
+            "often each word is wrong was measured on real photos (docs/adr/0004-built-in-eye.md).\n"
+            "The JSON also has the probability at even odds that both show the same animal.\n"
             "Exit code: 0 a match, 1 no good match, 2 the search could not be done.",
         .examples = "  vizsla find lost.png\n"
                     "  vizsla find lost.png --top 3 --json | jq .dogs[0].owner_name",
