@@ -1,4 +1,4 @@
-/* query/dsl.h - what the parsers of single queries share (dsl.c, dsl_knn.c, dsl_geo.c). */
+/* query/dsl.h - what the parsers of single queries share (dsl*.c, knn.c). */
 #ifndef VZ_QUERY_DSL_H
 #define VZ_QUERY_DSL_H
 
@@ -18,9 +18,23 @@ enum vz_status vz_dsl_common(const char *query, struct vz_slice key, struct vz_j
 /* "[term] query does not support [foo]" */
 enum vz_status vz_dsl_unknown(const char *query, struct vz_slice key, struct vz_error *err);
 
-enum vz_status vz_geo_parse_distance(struct vz_parser *parser, struct vz_json value,
-                                     struct vz_node *node, struct vz_error *err);
-enum vz_status vz_geo_parse_box(struct vz_parser *parser, struct vz_json value,
-                                struct vz_node *node, struct vz_error *err);
+/* Walks the members of a query's object: `boost` and `_name` are dealt with, the rest is the
+ * visitor's (NULL: there is nothing more), which says VZ_NOT_FOUND for a key it does not know. */
+typedef enum vz_status vz_dsl_visit(struct vz_parser *parser, struct vz_node *node,
+                                    struct vz_slice key, struct vz_json value,
+                                    struct vz_error *err);
+enum vz_status vz_dsl_walk(struct vz_parser *parser, const char *query, struct vz_json object,
+                           struct vz_node *node, vz_dsl_visit *each, struct vz_error *err);
+/* A string, number, boolean or null. */
+bool vz_dsl_is_scalar(struct vz_json value);
+
+/* The body of one query each, an object: fills kind, boost and what belongs to the kind. */
+typedef enum vz_status vz_dsl_parse(struct vz_parser *parser, struct vz_json value,
+                                    struct vz_node *node, struct vz_error *err);
+vz_dsl_parse vz_dsl_parse_all, vz_dsl_parse_none, vz_dsl_parse_exists, vz_dsl_parse_ids,
+    vz_dsl_parse_term, vz_dsl_parse_terms, vz_dsl_parse_match, vz_dsl_parse_prefix,
+    vz_dsl_parse_wildcard, vz_dsl_parse_range, vz_dsl_parse_bool, vz_dsl_parse_constant,
+    vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query;
+vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 
 #endif

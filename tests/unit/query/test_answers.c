@@ -466,6 +466,46 @@ static void test_empty(void **state)
     answer_deinit(&answer);
 }
 
+/* An alias shows part of an index; knn looks for its k among that part, whatever its own filter. */
+static void test_alias(void **state)
+{
+    static const struct {
+        const char *filter, *body, *ids;
+    } cases[] = {
+        {"{'ids':{'values':['2','3']}}", "{}", "2,3"},
+        {"{'ids':{'values':['2','3']}}",
+         "{'query':{'match_all':{}},'post_filter':{'term':{'age':7}}}", "3"},
+        {"{'ids':{'values':['2','3']}}",
+         "{'knn':{'field':'vec','query_vector':[1,0],'k':1,'num_candidates':9}}", "3"},
+        {"{'ids':{'values':['2','3']}}",
+         "{'knn':{'field':'vec','query_vector':[1,0],'k':2,'num_candidates':9,"
+         "'filter':{'range':{'age':{'lte':5}}}}}",
+         "2"},
+        {"{'ids':{'values':['2','3']}}",
+         "{'query':{'bool':{'should':{'knn':{'field':'vec','query_vector':[1,0],"
+         "'filter':{'exists':{'field':'ok'}}}}}}}",
+         "2"},
+        {"{'match_none':{}}", "{'knn':{'field':'vec','query_vector':[1,0]}}", ""},
+        {"{'term':{'kind':'jack russel'}}", "{'sort':'age'}", "1"},
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        char *filter = quoted(cases[i].filter), *body = quoted(cases[i].body);
+        struct vz_search_target target = {dogs, vz_slice_from(filter)};
+        struct answer answer;
+        search_targets(&target, 1, body, NULL, &answer);
+        must(answer.status, &answer.err);
+        if (strcmp(ids_of(&answer), cases[i].ids) != 0)
+            fail_msg("%s through %s gives %s", body, filter, ids_of(&answer));
+        answer_deinit(&answer);
+        free(filter);
+        free(body);
+    }
+    struct vz_search_target broken = {dogs, VZ_SLICE("{\"bogus\":{}}")};
+    struct answer answer;
+    assert_int_equal(search_targets(&broken, 1, "{}", NULL, &answer), VZ_BAD_QUERY);
+    answer_deinit(&answer);
+}
+
 /* Past its time a search says so and gives what it has. */
 static void test_timeout(void **state)
 {
@@ -483,7 +523,7 @@ int main(void)
         cmocka_unit_test(test_counts),  cmocka_unit_test(test_source),
         cmocka_unit_test(test_fields),  cmocka_unit_test(test_sort_values),
         cmocka_unit_test(test_meta),    cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_alias),   cmocka_unit_test(test_timeout),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
