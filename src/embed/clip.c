@@ -11,6 +11,7 @@
  */
 #include "embed/clip.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -36,7 +37,6 @@ struct vz_clip {
     float *cls;                                 /* [width] */
     const struct vz_tensor_view *token_vectors; /* [vocab, width], read in place */
     size_t grid;                                /* patches a side */
-    float levels[3][256];                       /* what a byte becomes */
 };
 
 /* ---- making ---- */
@@ -73,8 +73,8 @@ static enum vz_status find_layer(const struct vz_tensor_source *source, const ch
     };
     enum vz_status status = VZ_OK;
     for (size_t t = 0; t < VZ_COUNT_OF(tensors) && status == VZ_OK; t++) {
-        status = vz_source_need(source, 0, tensors[t].weight, err, "%s.encoder.layers.%zu.%s.weight",
-                                tower, i, tensors[t].name);
+        status = vz_source_need(source, 0, tensors[t].weight, err,
+                                "%s.encoder.layers.%zu.%s.weight", tower, i, tensors[t].name);
         if (status == VZ_OK)
             status = vz_source_need(source, 0, tensors[t].bias, err,
                                     "%s.encoder.layers.%zu.%s.bias", tower, i, tensors[t].name);
@@ -119,8 +119,8 @@ static enum vz_status tower_init(struct vz_clip *clip, const struct vz_tensor_so
                                 names->projection);
     if (status == VZ_OK) {
         struct vz_linear_part part = {.weight = projection};
-        status = vz_linear_new(clip->nn, VZ_PRECISION_F32, c->width, &part, 1, &out->projection,
-                               err);
+        status =
+            vz_linear_new(clip->nn, VZ_PRECISION_F32, c->width, &part, 1, &out->projection, err);
     }
     snprintf(name, sizeof name, "%s.embeddings.position_embedding.weight", names->tower);
     if (status == VZ_OK)
@@ -143,18 +143,13 @@ static enum vz_status image_init(struct vz_clip *clip, const struct vz_tensor_so
                               vz_source_find(source, "vision_model.pre_layrnorm.weight"),
                               vz_source_find(source, "vision_model.pre_layrnorm.bias"), err);
     if (status == VZ_OK)
-        status = read_table(source, "vision_model.embeddings.class_embedding", width, &clip->cls,
-                            err);
+        status =
+            read_table(source, "vision_model.embeddings.class_embedding", width, &clip->cls, err);
     if (status == VZ_OK)
         status = vz_source_need(source, width * cells, &part.weight, err,
                                 "vision_model.embeddings.patch_embedding.weight");
     if (status == VZ_OK)
         status = vz_linear_new(clip->nn, VZ_PRECISION_AUTO, cells, &part, 1, &clip->patches, err);
-    /* PyTorch's order of operations, each rounded to f32. */
-    for (int channel = 0; channel < 3; channel++)
-        for (int v = 0; v < 256; v++)
-            clip->levels[channel][v] =
-                ((float)v / 255.0f - c->mean[channel]) / c->deviation[channel];
     return status;
 }
 
@@ -277,8 +272,8 @@ size_t vz_clip_bytes(const struct vz_clip *clip)
     return vz_encoder_bytes(clip->image.encoder) + vz_encoder_bytes(clip->text.encoder) +
            vz_linear_bytes(clip->image.projection) + vz_linear_bytes(clip->text.projection) +
            vz_linear_bytes(clip->patches) +
-           sizeof(float) * ((clip->grid * clip->grid + 2) * c->image.width +
-                            c->positions * c->text.width);
+           sizeof(float) *
+               ((clip->grid * clip->grid + 2) * c->image.width + c->positions * c->text.width);
 }
 
 /* ---- pictures ---- */
@@ -288,13 +283,12 @@ size_t vz_clip_pixel_count(const struct vz_clip *clip)
     return 3 * clip->config.image_side * clip->config.image_side;
 }
 
-enum vz_status vz_clip_preprocess(const struct vz_clip *clip, const struct vz_image *image,
-                                  float *out, struct vz_error *err)
+enum vz_status vz_clip_preprocess_at(const struct vz_image *image, size_t side, const float mean[3],
+                                     const float deviation[3], float *out, struct vz_error *err)
 {
-    int64_t side = (int64_t)clip->config.image_side, w = image->width, h = image->height;
+    int64_t w = image->width, h = image->height, s = (int64_t)side;
+    int64_t new_w = w <= h ? s : s * w / h, new_h = w <= h ? s * h / w : s;
     struct vz_image sized = {0};
-    const struct vz_image *from = image;
-    int64_t new_w = w <= h ? side : side * w / h, new_h = w <= h ? side * h / w : side;
     if (new_w > 65535 || new_h > 65535)
         return vz_fail(err, VZ_BAD_ARGUMENT, "a picture of %d x %d pixels is too narrow",
                        image->width, image->height);
@@ -302,19 +296,30 @@ enum vz_status vz_clip_preprocess(const struct vz_clip *clip, const struct vz_im
         enum vz_status status = vz_image_resize(image, (int)new_w, (int)new_h, &sized, err);
         if (status != VZ_OK)
             return status;
-        from = &sized;
+        image = &sized;
     }
-    size_t left = (size_t)(new_w - side) / 2, top = (size_t)(new_h - side) / 2, n = (size_t)side;
-    for (size_t y = 0; y < n; y++) {
-        const uint8_t *row = from->rgb + ((top + y) * (size_t)new_w + left) * 3;
+    float levels[3][256]; /* what a byte becomes: PyTorch's steps, each rounded to f32 */
+    for (size_t c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++)
+            levels[c][v] = ((float)v / 255.0f - mean[c]) / deviation[c];
+    size_t left = (size_t)(new_w - s) / 2, top = (size_t)(new_h - s) / 2;
+    for (size_t y = 0; y < side; y++) {
+        const uint8_t *row = image->rgb + ((top + y) * (size_t)new_w + left) * 3;
         for (size_t c = 0; c < 3; c++) {
-            float *to = out + (c * n + y) * n;
-            for (size_t x = 0; x < n; x++)
-                to[x] = clip->levels[c][row[3 * x + c]];
+            float *to = out + (c * side + y) * side;
+            for (size_t x = 0; x < side; x++)
+                to[x] = levels[c][row[3 * x + c]];
         }
     }
     vz_image_deinit(&sized);
     return VZ_OK;
+}
+
+enum vz_status vz_clip_preprocess(const struct vz_clip *clip, const struct vz_image *image,
+                                  float *out, struct vz_error *err)
+{
+    return vz_clip_preprocess_at(image, clip->config.image_side, clip->config.mean,
+                                 clip->config.deviation, out, err);
 }
 
 struct job {
@@ -325,16 +330,19 @@ struct job {
     float *out;
 };
 
-/* [3, side, side] -> [grid * grid, 3 * patch * patch] */
-static void cut_patches(const struct vz_clip *clip, const float *pixels, float *out)
+/* [3, side, side] -> [grid * grid, cells], cells >= 3 * patch * patch, zeros behind */
+static void cut_patches(const struct vz_clip *clip, const float *pixels, size_t cells, float *out)
 {
     size_t side = clip->config.image_side, patch = clip->config.patch, grid = clip->grid;
     for (size_t gy = 0; gy < grid; gy++)
-        for (size_t gx = 0; gx < grid; gx++)
+        for (size_t gx = 0; gx < grid; gx++, out += cells) {
+            float *to = out;
             for (size_t c = 0; c < 3; c++)
-                for (size_t y = 0; y < patch; y++, out += patch)
-                    memcpy(out, pixels + (c * side + gy * patch + y) * side + gx * patch,
+                for (size_t y = 0; y < patch; y++, to += patch)
+                    memcpy(to, pixels + (c * side + gy * patch + y) * side + gx * patch,
                            patch * sizeof(float));
+            memset(to, 0, (cells - 3 * patch * patch) * sizeof(float));
+        }
 }
 
 /* The picked rows of x -> vectors. */
@@ -367,17 +375,16 @@ static enum vz_status image_piece(void *arg, struct vz_scratch *scratch, size_t 
     /* [P, width], P >= count * (1 + spots) */
     float *x = vz_scratch_take(scratch, vz_linear_rows(count * tokens), width * sizeof(float));
     size_t mark = vz_scratch_mark(scratch);
-    /* [P, 3 * patch * patch] and [P, width], P >= count * spots */
+    /* [P, cells] and [P, width], P >= count * spots */
     float *cut = vz_scratch_take(scratch, vz_linear_rows(count * spots), cells * sizeof(float));
     float *seen = vz_scratch_take(scratch, vz_linear_rows(count * spots), width * sizeof(float));
     struct vz_sequence *sequences = vz_scratch_take(scratch, count, sizeof *sequences);
     if (!x || !cut || !seen || !sequences)
         return vz_fail(err, VZ_BUDGET, "no memory for %zu pictures", count);
     for (size_t i = 0; i < count; i++)
-        cut_patches(clip, job->pixels + (first + i) * vz_clip_pixel_count(clip),
+        cut_patches(clip, job->pixels + (first + i) * vz_clip_pixel_count(clip), cells,
                     cut + i * spots * cells);
-    enum vz_status status =
-        vz_linear_floats(clip->patches, scratch, cut, count * spots, seen, err);
+    enum vz_status status = vz_linear_floats(clip->patches, scratch, cut, count * spots, seen, err);
     if (status != VZ_OK)
         return status;
     for (size_t i = 0; i < count; i++)
@@ -437,7 +444,8 @@ static enum vz_status text_piece(void *arg, struct vz_scratch *scratch, size_t f
         sequences[i] = (struct vz_sequence){rows, text->count, end_of(clip, text)};
         rows += text->count;
     }
-    float *x = vz_scratch_take(scratch, vz_linear_rows(rows), width * sizeof(float)); /* [P, width] */
+    float *x =
+        vz_scratch_take(scratch, vz_linear_rows(rows), width * sizeof(float)); /* [P, width] */
     if (!x)
         return vz_fail(err, VZ_BUDGET, "no memory for %zu tokens", rows);
     for (size_t i = 0; i < count; i++) {

@@ -1,7 +1,8 @@
 /* embed/clip.h - CLIP: pictures and texts to vectors of one space.
  *
  * Both towers of Hugging Face's CLIPModel (OpenAI's and LAION's weights; ViT-B/32, B/16, L/14 and
- * others by config.json). Not for: texts to tokens (tokenizer.h), bytes to pictures (image/image.h).
+ * others by config.json). Not for: texts to tokens (tokenizer.h), bytes to pictures
+ * (image/image.h).
  *
  * Threads: a model may be used from any number of threads at once; a single call uses all cores
  * that are free. Vectors are as the model gives them; `unit` makes them of length 1, as
@@ -54,6 +55,10 @@ size_t vz_clip_pixel_count(const struct vz_clip *clip);
  * VZ_BAD_ARGUMENT (stretched over 65,535 pixels). */
 enum vz_status vz_clip_preprocess(const struct vz_clip *clip, const struct vz_image *image,
                                   float *out, struct vz_error *err);
+
+/* The same without a model: `side` pixels, mean and deviation of each channel. */
+enum vz_status vz_clip_preprocess_at(const struct vz_image *image, size_t side, const float mean[3],
+                                     const float deviation[3], float *out, struct vz_error *err);
 
 /* pixels [count, 3, side, side] -> out [count, dims]. Errors: VZ_BUDGET, VZ_INTERNAL. */
 enum vz_status vz_clip_embed_images(const struct vz_clip *clip, const float *pixels, size_t count,

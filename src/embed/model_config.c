@@ -80,8 +80,8 @@ static enum vz_status read_activation(struct vz_json object, const char *key,
 static enum vz_status read_tower(struct vz_json o, const struct vz_clip_tower *defaults,
                                  struct vz_clip_tower *out, struct vz_error *err)
 {
-    enum vz_status s = read_size(o, "num_hidden_layers", defaults->layers, 1, MAX_LAYERS,
-                                 &out->layers, err);
+    enum vz_status s =
+        read_size(o, "num_hidden_layers", defaults->layers, 1, MAX_LAYERS, &out->layers, err);
     if (s == VZ_OK)
         s = read_size(o, "hidden_size", defaults->width, 16, MAX_WIDTH, &out->width, err);
     if (s == VZ_OK)
@@ -97,10 +97,10 @@ static enum vz_status read_tower(struct vz_json o, const struct vz_clip_tower *d
 static enum vz_status clip_config_read(struct vz_json root, struct vz_clip_config *c,
                                        struct vz_error *err)
 {
-    static const struct vz_clip_tower text_defaults = {.layers = 12, .width = 512, .heads = 8,
-                                                       .mlp = 2048};
-    static const struct vz_clip_tower image_defaults = {.layers = 12, .width = 768, .heads = 12,
-                                                        .mlp = 3072};
+    static const struct vz_clip_tower text_defaults = {
+        .layers = 12, .width = 512, .heads = 8, .mlp = 2048};
+    static const struct vz_clip_tower image_defaults = {
+        .layers = 12, .width = 768, .heads = 12, .mlp = 3072};
     struct vz_json text = {0}, image = {0}, type;
     if (vz_json_get(root, "model_type", &type) && !vz_slice_is(vz_json_string(type), "clip"))
         return vz_fail(err, VZ_UNSUPPORTED, "model config: model_type [%.*s] is not clip",
@@ -180,9 +180,9 @@ enum vz_status vz_clip_config_read_preprocessor(struct vz_slice json, struct vz_
             status = read_size(root, "crop_size", side, 1, MAX_SIDE, &side, err);
     }
     if (status == VZ_OK && side != config->image_side)
-        status = vz_fail(err, VZ_UNSUPPORTED,
-                         "preprocessor config: crops %zu pixels for a model of %zu", side,
-                         config->image_side);
+        status =
+            vz_fail(err, VZ_UNSUPPORTED, "preprocessor config: crops %zu pixels for a model of %zu",
+                    side, config->image_side);
     vz_json_free(doc);
     return status;
 }
@@ -196,9 +196,9 @@ static enum vz_status read_family(struct vz_json root, enum vz_text_family *out,
         const char *name;
         enum vz_text_family family;
     } known[] = {
-        {"bert", VZ_FAMILY_BERT},          {"distilbert", VZ_FAMILY_DISTILBERT},
-        {"roberta", VZ_FAMILY_ROBERTA},    {"xlm-roberta", VZ_FAMILY_ROBERTA},
-        {"camembert", VZ_FAMILY_ROBERTA},  {"mpnet", VZ_FAMILY_MPNET},
+        {"bert", VZ_FAMILY_BERT},         {"distilbert", VZ_FAMILY_DISTILBERT},
+        {"roberta", VZ_FAMILY_ROBERTA},   {"xlm-roberta", VZ_FAMILY_ROBERTA},
+        {"camembert", VZ_FAMILY_ROBERTA}, {"mpnet", VZ_FAMILY_MPNET},
     };
     struct vz_json type;
     if (!vz_json_get(root, "model_type", &type))
@@ -295,7 +295,7 @@ enum vz_status vz_pooling_read(struct vz_slice json, enum vz_pooling *out, struc
         {"pooling_mode_max_tokens", "max", VZ_POOL_MAX},
         {"pooling_mode_lasttoken", "lasttoken", VZ_POOL_LAST},
         {"pooling_mode_mean_sqrt_len_tokens", "mean_sqrt_len_tokens", VZ_POOL_MEAN_SQRT},
-        {"pooling_mode_weightedmean_tokens", "weightedmean", (enum vz_pooling)-1},
+        {"pooling_mode_weightedmean_tokens", "weightedmean", (enum vz_pooling) - 1},
     };
     struct vz_json_doc *doc;
     struct vz_json root, word = {0};
@@ -311,7 +311,8 @@ enum vz_status vz_pooling_read(struct vz_slice json, enum vz_pooling *out, struc
         }
     vz_json_free(doc);
     if (found != 1 || (int)*out < 0)
-        return vz_fail(err, VZ_UNSUPPORTED, "pooling config: expected one of mean, cls, max, "
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "pooling config: expected one of mean, cls, max, "
                        "lasttoken or mean_sqrt_len_tokens");
     return VZ_OK;
 }

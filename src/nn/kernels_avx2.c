@@ -1,0 +1,23 @@
+/* The kernels for AVX2 and FMA. */
+#if defined(__x86_64__)
+#include "nn/kernels.h"
+
+#include <math.h>
+
+#ifdef __clang__
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+#endif
+#define VEC_BYTES 32
+#define TILE_VECS 2
+#define KERNELS nn_kernels_avx2
+#define KERNELS_NAME "avx2"
+#include "nn/kernels_body.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

@@ -1,0 +1,24 @@
+/* The kernels for AVX-512 (F, BW, DQ, VL). */
+#if defined(__x86_64__)
+#include "nn/kernels.h"
+
+#include <math.h>
+
+#ifdef __clang__
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
+#endif
+#define VEC_BYTES 64
+#define TILE_VECS 4
+#define KERNELS nn_kernels_avx512
+#define KERNELS_NAME "avx512"
+#include "nn/kernels_body.h"
+#ifdef __clang__
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+#endif

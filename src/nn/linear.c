@@ -1,0 +1,360 @@
+#include "nn/linear.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "nn/parts.h"
+
+struct vz_linear {
+    struct vz_nn *nn; /* borrowed */
+    enum vz_precision precision;
+    size_t in, out;
+    dnnl_memory_desc_t layout;
+    dnnl_memory_t weights; /* over `packed`; read only, so threads share it */
+    void *packed;
+    size_t packed_bytes;
+    float *bias;         /* [out] */
+    float *weight_scale; /* [out], INT8 only */
+    float *weight_total; /* [out], INT8 only */
+};
+
+/* ---- packing ---- */
+
+static enum vz_status check_part(const struct vz_linear_part *part, size_t in, struct vz_error *err)
+{
+    const struct vz_tensor_view *w = part->weight, *b = part->bias;
+    if (w->rank < 2 || w->dims[0] == 0 || w->count / w->dims[0] != in || w->count % w->dims[0])
+        return vz_fail(err, VZ_CORRUPT, "tensor [%.*s]: expected rows of %zu numbers",
+                       (int)w->name.len, w->name.ptr, in);
+    if (b && b->count != w->dims[0])
+        return vz_fail(err, VZ_CORRUPT, "tensor [%.*s]: expected %llu numbers, got %llu",
+                       (int)b->name.len, b->name.ptr, (unsigned long long)w->dims[0],
+                       (unsigned long long)b->count);
+    return VZ_OK;
+}
+
+static enum vz_status read_part(const struct vz_tensor_view *view, float scale, float *to,
+                                struct vz_error *err)
+{
+    vz_tensor_read_f32(view, 0, view->count, to);
+    float check = 0; /* stays 0 unless something is not finite */
+    for (uint64_t i = 0; i < view->count; i++) {
+        check += to[i] * 0.0f;
+        to[i] *= scale;
+    }
+    if (check != 0.0f)
+        return vz_fail(err, VZ_CORRUPT, "tensor [%.*s] holds a number that is not finite",
+                       (int)view->name.len, view->name.ptr);
+    return VZ_OK;
+}
+
+/* [rows, from] -> [rows, to] in place, zeros behind each row. */
+static void widen(float *floats, size_t rows, size_t from, size_t to)
+{
+    for (size_t r = rows; r-- > 0;) {
+        memmove(floats + r * to, floats + r * from, from * sizeof(float));
+        memset(floats + r * to + from, 0, (to - from) * sizeof(float));
+    }
+}
+
+/* [out, in] f32 -> s8, a scale and the sum of the quantized numbers a channel. */
+static void quantize(struct vz_linear *l, const float *from, int8_t *to)
+{
+    for (size_t n = 0; n < l->out; n++) {
+        const float *line = from + n * l->in;
+        float high = 0;
+        for (size_t k = 0; k < l->in; k++)
+            high = fmaxf(high, fabsf(line[k]));
+        float scale = high > 0 ? high / 127.0f : 1.0f, inverse = 1.0f / scale;
+        int32_t total = 0;
+        for (size_t k = 0; k < l->in; k++) {
+            int q = (int)lrintf(line[k] * inverse);
+            to[n * l->in + k] = (int8_t)q;
+            total += q;
+        }
+        l->weight_scale[n] = scale;
+        l->weight_total[n] = (float)total;
+    }
+}
+
+static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_desc, void *from,
+                             dnnl_memory_t to, const dnnl_memory_desc_t *to_desc)
+{
+    dnnl_memory_t src = NULL;
+    dnnl_primitive_desc_t desc = NULL;
+    dnnl_primitive_t primitive = NULL;
+    dnnl_stream_t stream = NULL;
+    dnnl_status_t status = dnnl_memory_create(&src, from_desc, nn->engine, from);
+    if (status == dnnl_success)
+        status = dnnl_reorder_primitive_desc_create(&desc, from_desc, nn->engine, to_desc,
+                                                    nn->engine, NULL);
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&primitive, desc);
+    if (status == dnnl_success)
+        status = dnnl_stream_create(&stream, nn->engine, dnnl_stream_default_flags);
+    if (status == dnnl_success) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, src}, {DNNL_ARG_TO, to}};
+        status = dnnl_primitive_execute(primitive, stream, 2, args);
+        dnnl_stream_wait(stream);
+    }
+    if (stream)
+        dnnl_stream_destroy(stream);
+    if (primitive)
+        dnnl_primitive_destroy(primitive);
+    if (desc)
+        dnnl_primitive_desc_destroy(desc);
+    if (src)
+        dnnl_memory_destroy(src);
+    return status;
+}
+
+static enum vz_status pack(struct vz_linear *l, float *floats, struct vz_error *err)
+{
+    dnnl_memory_desc_t plain;
+    dnnl_dims_t dims = {(dnnl_dim_t)l->in, (dnnl_dim_t)l->out};
+    void *from = floats;
+    bool int8 = l->precision == VZ_PRECISION_INT8;
+    enum vz_status status = nn_weights_layout(l->nn, l->in, l->out, l->precision, &l->layout, err);
+    if (status != VZ_OK)
+        return status;
+    l->packed_bytes = dnnl_memory_desc_get_size(&l->layout);
+    l->packed = vz_try_alloc_aligned(l->packed_bytes, 1);
+    if (!l->packed || (int8 && !(from = vz_try_alloc(l->in, l->out))))
+        return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, l->in);
+    if (int8)
+        quantize(l, floats, from);
+    dnnl_memory_desc_init_by_tag(&plain, 2, dims, int8 ? dnnl_s8 : dnnl_f32, dnnl_ba);
+    dnnl_status_t made = dnnl_memory_create(&l->weights, &l->layout, l->nn->engine, l->packed);
+    if (made == dnnl_success)
+        made = reorder(l->nn, &plain, from, l->weights, &l->layout);
+    if (int8)
+        free(from);
+    return made == dnnl_success ? VZ_OK : nn_fail_dnnl(err, made, "pack weights");
+}
+
+enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size_t in,
+                             const struct vz_linear_part *parts, size_t count,
+                             struct vz_linear **out, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    size_t width = 0;
+    *out = NULL;
+    for (size_t i = 0; i < count && status == VZ_OK; i++) {
+        status = check_part(&parts[i], in, err);
+        width += (size_t)parts[i].weight->dims[0];
+    }
+    if (status != VZ_OK)
+        return status;
+    if (precision != VZ_PRECISION_F32 && width % 16)
+        return vz_fail(err, VZ_UNSUPPORTED, "a layer of %zu to %zu: not a multiple of 16", in,
+                       width);
+    struct vz_linear *l = vz_calloc(1, sizeof *l);
+    l->nn = nn;
+    l->precision = precision == VZ_PRECISION_AUTO ? nn->precision : precision;
+    l->in = (in + 15) & ~(size_t)15;
+    l->out = width;
+    l->bias = vz_try_alloc_aligned(width, 3 * sizeof(float));
+    float *floats = vz_try_alloc(width, l->in * sizeof(float));
+    if (!l->bias || !floats) {
+        status = vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", width, in);
+        goto done;
+    }
+    l->weight_scale = l->bias + width;
+    l->weight_total = l->bias + 2 * width;
+    size_t at = 0;
+    for (size_t i = 0; i < count && status == VZ_OK; i++) {
+        float scale = parts[i].scale == 0 ? 1.0f : parts[i].scale;
+        status = read_part(parts[i].weight, scale, floats + at * in, err);
+        if (status == VZ_OK && parts[i].bias)
+            status = read_part(parts[i].bias, scale, l->bias + at, err);
+        at += (size_t)parts[i].weight->dims[0];
+    }
+    if (l->in > in)
+        widen(floats, width, in, l->in);
+    if (status == VZ_OK)
+        status = pack(l, floats, err);
+done:
+    free(floats);
+    if (status == VZ_OK)
+        *out = l;
+    else
+        vz_linear_free(l);
+    return status;
+}
+
+void vz_linear_free(struct vz_linear *l)
+{
+    if (!l)
+        return;
+    if (l->weights)
+        dnnl_memory_destroy(l->weights);
+    free(l->packed);
+    free(l->bias);
+    free(l);
+}
+
+size_t vz_linear_in(const struct vz_linear *l)
+{
+    return l->in;
+}
+
+size_t vz_linear_out(const struct vz_linear *l)
+{
+    return l->out;
+}
+
+enum vz_precision vz_linear_precision(const struct vz_linear *l)
+{
+    return l->precision;
+}
+
+size_t vz_linear_bytes(const struct vz_linear *l)
+{
+    return l->packed_bytes + 3 * l->out * sizeof(float);
+}
+
+/* ---- running ---- */
+
+/* Steps of at most an eighth: 1..16 each, then 18, 20, .. 32, 36, .. 64, 72, .. */
+size_t vz_linear_rows(size_t rows)
+{
+    size_t step = 1;
+    while (step * 16 < rows)
+        step *= 2;
+    return (rows + step - 1) / step * step;
+}
+
+static size_t element_bytes(enum vz_precision precision)
+{
+    return precision == VZ_PRECISION_F32 ? 4 : precision == VZ_PRECISION_BF16 ? 2 : 1;
+}
+
+bool vz_act_take(struct vz_scratch *scratch, enum vz_precision precision, size_t rows, size_t width,
+                 struct nn_act *act)
+{
+    act->precision = precision;
+    act->data = vz_scratch_take(scratch, rows, width * element_bytes(precision));
+    act->scales =
+        precision == VZ_PRECISION_INT8 ? vz_scratch_take(scratch, rows, sizeof *act->scales) : NULL;
+    return act->data && (act->scales || precision != VZ_PRECISION_INT8);
+}
+
+static enum vz_status multiply(const struct vz_linear *l, struct vz_scratch *scratch,
+                               struct nn_act x, size_t rows, void *y, bool add,
+                               struct vz_error *err)
+{
+    size_t padded = vz_linear_rows(rows), row_bytes = l->in * element_bytes(l->precision);
+    memset((char *)x.data + rows * row_bytes, 0, (padded - rows) * row_bytes);
+    struct nn_plan_key key = {padded, l->in, l->out, l->precision, scratch->threads, add};
+    struct nn_plan *plan;
+    enum vz_status status = nn_plan_get(l->nn, &key, &l->layout, &plan, err);
+    if (status != VZ_OK)
+        return status;
+    size_t mark = vz_scratch_mark(scratch);
+    size_t pad_bytes = dnnl_memory_desc_get_size(&plan->scratchpad);
+    void *pad = pad_bytes ? vz_scratch_take(scratch, pad_bytes, 1) : NULL;
+    dnnl_memory_t src = NULL, bias = NULL, dst = NULL, room = NULL;
+    dnnl_engine_t engine = l->nn->engine;
+    dnnl_status_t done = pad_bytes && !pad ? dnnl_out_of_memory : dnnl_success;
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&src, &plan->src, engine, x.data);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&dst, &plan->dst, engine, y);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&bias, &plan->bias, engine, l->bias);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&room, &plan->scratchpad, engine, pad);
+    if (done == dnnl_success) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_WEIGHTS, l->weights},
+                                  {DNNL_ARG_DST, dst},
+                                  {DNNL_ARG_SCRATCHPAD, room},
+                                  {DNNL_ARG_BIAS, bias}};
+        int count = l->precision == VZ_PRECISION_INT8 ? 4 : 5;
+        done = dnnl_primitive_execute(plan->primitive, scratch->stream, count, args);
+    }
+    dnnl_memory_t all[] = {src, dst, bias, room};
+    for (size_t i = 0; i < VZ_COUNT_OF(all); i++)
+        if (all[i])
+            dnnl_memory_destroy(all[i]);
+    vz_scratch_release(scratch, mark);
+    nn_plan_release(l->nn, plan);
+    return done == dnnl_success ? VZ_OK : nn_fail_dnnl(err, done, "multiply");
+}
+
+struct row_job {
+    const struct vz_linear *l;
+    struct nn_dequant by;
+    enum vz_activation f;
+    const int32_t *sums;
+    float *line;
+    bool add;
+    struct nn_act out;
+};
+
+static void dequant_range(void *arg, size_t first, size_t last, unsigned part)
+{
+    const struct row_job *job = arg;
+    job->l->nn->kernels->dequant(job->sums, job->l->out, &job->by, job->add, job->line, first,
+                                 last);
+}
+
+static void activate_range(void *arg, size_t first, size_t last, unsigned part)
+{
+    const struct row_job *job = arg;
+    bool int8 = job->l->precision == VZ_PRECISION_INT8;
+    job->l->nn->kernels->activate(job->line, job->l->out, int8 ? &job->by : NULL, job->f, job->out,
+                                  first, last);
+}
+
+static struct nn_dequant dequant_of(const struct vz_linear *l, struct nn_act x)
+{
+    return (struct nn_dequant){x.scales, l->weight_scale, l->weight_total, l->bias};
+}
+
+enum vz_status vz_linear_run(const struct vz_linear *l, struct vz_scratch *scratch, struct nn_act x,
+                             size_t rows, float *y, bool add, struct vz_error *err)
+{
+    if (l->precision != VZ_PRECISION_INT8)
+        return multiply(l, scratch, x, rows, y, add, err);
+    size_t mark = vz_scratch_mark(scratch);
+    int32_t *sums = add ? vz_scratch_take(scratch, vz_linear_rows(rows), l->out * sizeof *sums)
+                        : (int32_t *)(void *)y;
+    if (!sums)
+        return vz_fail(err, VZ_BUDGET, "no memory for %zu rows of %zu", rows, l->out);
+    enum vz_status status = multiply(l, scratch, x, rows, sums, false, err);
+    if (status == VZ_OK) {
+        struct row_job job = {.l = l, .by = dequant_of(l, x), .sums = sums, .line = y, .add = add};
+        vz_nn_split(scratch, rows, 1, dequant_range, &job);
+    }
+    vz_scratch_release(scratch, mark);
+    return status;
+}
+
+enum vz_status vz_linear_activate(const struct vz_linear *l, struct vz_scratch *scratch,
+                                  struct nn_act x, size_t rows, enum vz_activation f, float *line,
+                                  struct nn_act y, struct vz_error *err)
+{
+    enum vz_status status = multiply(l, scratch, x, rows, line, false, err);
+    if (status != VZ_OK)
+        return status;
+    struct row_job job = {.l = l, .by = dequant_of(l, x), .f = f, .line = line, .out = y};
+    vz_nn_split(scratch, rows, 1, activate_range, &job);
+    return VZ_OK;
+}
+
+enum vz_status vz_linear_floats(const struct vz_linear *l, struct vz_scratch *scratch, float *x,
+                                size_t rows, float *y, struct vz_error *err)
+{
+    size_t mark = vz_scratch_mark(scratch);
+    struct nn_act act = {.precision = VZ_PRECISION_F32, .data = x};
+    if (l->precision != VZ_PRECISION_F32) {
+        if (!vz_act_take(scratch, l->precision, vz_linear_rows(rows), l->in, &act))
+            return vz_fail(err, VZ_BUDGET, "no memory for %zu rows of %zu", rows, l->in);
+        struct row_job job = {.l = l, .line = x, .out = act};
+        l->nn->kernels->activate(x, l->in, NULL, VZ_ACT_NONE, job.out, 0, rows);
+    }
+    enum vz_status status = vz_linear_run(l, scratch, act, rows, y, false, err);
+    vz_scratch_release(scratch, mark);
+    return status;
+}

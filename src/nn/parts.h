@@ -1,0 +1,62 @@
+/* nn/parts.h - inside the room: what the files of src/nn share. */
+#ifndef VZ_NN_PARTS_H
+#define VZ_NN_PARTS_H
+
+#include <oneapi/dnnl/dnnl.h>
+#include <pthread.h>
+
+#include "nn/context.h"
+#include "nn/kernels.h"
+
+/* A compiled multiplication [rows, in] x [in, out] for one shape, precision and number of threads.
+ * Immutable after it is made; `used` and `refs` are guarded by the context's lock. */
+struct nn_plan {
+    struct nn_plan_key {
+        size_t rows, in, out;
+        enum vz_precision precision;
+        unsigned threads;
+        bool add_to_output;
+    } key;
+    dnnl_primitive_t primitive;
+    dnnl_memory_desc_t src, weights, bias, dst, scratchpad;
+    uint64_t used;
+    unsigned refs;
+};
+
+struct vz_nn {
+    enum vz_precision precision;
+    unsigned threads;
+    dnnl_engine_t engine; /* the process's one CPU engine; borrowed */
+    const struct nn_kernels *kernels;
+
+    pthread_mutex_t lock; /* guards all below; not held while anything is computed or compiled */
+    struct nn_plan *plans[VZ_NN_MAX_PLANS];
+    size_t plan_count;
+    uint64_t clock;
+    struct vz_scratch *idle; /* list */
+    size_t scratch_bytes;
+};
+
+struct vz_scratch {
+    struct vz_nn *nn;
+    unsigned threads; /* cores this piece may use */
+    dnnl_stream_t stream;
+    struct scratch_block *block; /* newest; older ones behind it until the piece is done */
+    struct vz_scratch *next;
+};
+
+/* "oneDNN: WHAT: out of memory" and so on; VZ_BUDGET when memory is gone, else VZ_INTERNAL. */
+enum vz_status nn_fail_dnnl(struct vz_error *err, dnnl_status_t status, const char *what);
+
+/* The weights' layout that multiplications of this shape want, whatever the number of rows. */
+enum vz_status nn_weights_layout(struct vz_nn *nn, size_t in, size_t out,
+                                 enum vz_precision precision, dnnl_memory_desc_t *layout,
+                                 struct vz_error *err);
+/* Finds or compiles; give back with nn_plan_release. `layout` is the weights' own. */
+enum vz_status nn_plan_get(struct vz_nn *nn, const struct nn_plan_key *key,
+                           const dnnl_memory_desc_t *layout, struct nn_plan **out,
+                           struct vz_error *err);
+void nn_plan_release(struct vz_nn *nn, struct nn_plan *plan);
+void nn_plan_free(struct nn_plan *plan);
+
+#endif
