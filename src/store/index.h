@@ -225,8 +225,11 @@ enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice ind
                                         size_t *count, struct vz_error *err);
 
 /* store.c */
-/* Takes a deleted index out of the open ones. */
-void vz_store_forget(struct vz_store *store, struct vz_slice name);
+/* store->lock held: takes an index out of the open ones; NULL when it is not open. */
+struct vz_index *vz_store_detach_locked(struct vz_store *store, struct vz_slice name);
+/* No lock held: the end of an index that the registry does not know any more. Its files go with
+ * the last reference; at once when it was not open (index NULL). */
+void vz_store_dispose(struct vz_store *store, struct vz_index *index, const char *uuid);
 void vz_store_index_gone(struct vz_store *store, struct vz_index *index);
 /* Open indices, each with a reference; free() the list. */
 size_t vz_store_open_indices(struct vz_store *store, struct vz_index ***list);

@@ -490,13 +490,11 @@ static enum vz_status remove_alias(struct vz_store *store, MDB_txn *txn,
     return code ? vz_fail_lmdb(err, code, "removing an alias") : VZ_OK;
 }
 
-enum vz_status vz_store_update_aliases(struct vz_store *store, const struct vz_alias_action *actions,
-                                       size_t count, struct vz_error *err)
+static enum vz_status run_actions(struct vz_store *store, MDB_txn *txn,
+                                  const struct vz_alias_action *actions, size_t count,
+                                  struct vz_error *err)
 {
-    MDB_txn *txn;
-    enum vz_status status = begin(store, 0, &txn, err);
-    if (status != VZ_OK)
-        return status;
+    enum vz_status status = VZ_OK;
     /* As Elasticsearch: indices go first, so that an alias may take a removed index's name. */
     for (size_t i = 0; status == VZ_OK && i < count; i++)
         if (actions[i].verb == VZ_ALIAS_REMOVE_INDEX)
@@ -507,10 +505,35 @@ enum vz_status vz_store_update_aliases(struct vz_store *store, const struct vz_a
         else if (actions[i].verb == VZ_ALIAS_REMOVE)
             status = remove_alias(store, txn, &actions[i], err);
     }
-    status = finish(txn, status, err);
+    return status;
+}
+
+enum vz_status vz_store_update_aliases(struct vz_store *store, const struct vz_alias_action *actions,
+                                       size_t count, struct vz_error *err)
+{
+    struct gone { struct vz_index *index; char uuid[24]; } *gone =
+        vz_calloc(count + 1, sizeof *gone);
+    MDB_txn *txn;
+    pthread_mutex_lock(&store->lock);
+    for (size_t i = 0; i < count; i++) {
+        struct vz_index_entry entry;
+        if (actions[i].verb == VZ_ALIAS_REMOVE_INDEX &&
+            vz_registry_get(store, actions[i].alias.index, &entry, NULL, NULL) == VZ_OK) {
+            memcpy(gone[i].uuid, entry.uuid, sizeof gone[i].uuid);
+            vz_settings_deinit(&entry.settings);
+        }
+    }
+    enum vz_status status = begin(store, 0, &txn, err);
+    if (status == VZ_OK)
+        status = finish(txn, run_actions(store, txn, actions, count, err), err);
     for (size_t i = 0; status == VZ_OK && i < count; i++)
-        if (actions[i].verb == VZ_ALIAS_REMOVE_INDEX)
-            vz_store_forget(store, actions[i].alias.index);
+        if (gone[i].uuid[0])
+            gone[i].index = vz_store_detach_locked(store, actions[i].alias.index);
+    pthread_mutex_unlock(&store->lock);
+    for (size_t i = 0; status == VZ_OK && i < count; i++)
+        if (gone[i].uuid[0])
+            vz_store_dispose(store, gone[i].index, gone[i].uuid);
+    free(gone);
     return status;
 }
 

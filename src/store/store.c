@@ -431,18 +431,23 @@ static void remove_folder(struct vz_store *store, const char *uuid)
     vz_buf_deinit(&path);
 }
 
-void vz_store_forget(struct vz_store *store, struct vz_slice name)
+struct vz_index *vz_store_detach_locked(struct vz_store *store, struct vz_slice name)
 {
-    pthread_mutex_lock(&store->lock);
     struct vz_index *index = find_open_locked(store, name);
     for (size_t i = 0; index && i < store->open_count; i++)
         if (store->open[i] == index) {
             store->open[i] = store->open[--store->open_count];
             break;
         }
-    pthread_mutex_unlock(&store->lock);
-    if (!index)
+    return index;
+}
+
+void vz_store_dispose(struct vz_store *store, struct vz_index *index, const char *uuid)
+{
+    if (!index) {
+        remove_folder(store, uuid);
         return;
+    }
     atomic_store(&index->deleted, true);
     atomic_store(&index->compact_cancel, true);
     pthread_mutex_lock(&index->view_lock);
@@ -455,21 +460,19 @@ enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice nam
                                      struct vz_error *err)
 {
     struct vz_index_entry entry;
-    enum vz_status status = vz_registry_get(store, name, &entry, NULL, err);
-    if (status != VZ_OK)
-        return status;
-    vz_settings_deinit(&entry.settings);
-    status = vz_registry_remove(store, name, err);
-    if (status != VZ_OK)
-        return status;
+    struct vz_index *index = NULL;
     pthread_mutex_lock(&store->lock);
-    bool open = find_open_locked(store, name) != NULL;
+    enum vz_status status = vz_registry_get(store, name, &entry, NULL, err);
+    if (status == VZ_OK) {
+        vz_settings_deinit(&entry.settings);
+        status = vz_registry_remove(store, name, err);
+        if (status == VZ_OK)
+            index = vz_store_detach_locked(store, name);
+    }
     pthread_mutex_unlock(&store->lock);
-    if (open)
-        vz_store_forget(store, name);
-    else
-        remove_folder(store, entry.uuid);
-    return VZ_OK;
+    if (status == VZ_OK)
+        vz_store_dispose(store, index, entry.uuid);
+    return status;
 }
 
 struct name_list {
