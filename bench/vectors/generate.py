@@ -1,10 +1,9 @@
 """Seeded vectors that look like CLIP's.
 
 Fitted to 2,148 real CLIP ViT-B/32 text vectors (class names of LVIS, Objects365, OpenImages, COCO;
-unit length): their mean has length 0.867, most of it in two
-coordinates of 0.55; what is left has a variance of 0.248, its spectrum falls
-as in SPECTRUM (eigenvalue of rank r over the first), two of them have a median similarity of 0.755
-and a vector and its tenth nearest one of 0.858. A vector here is
+unit length): their mean has length 0.867, most of it in two coordinates of 0.55; what is left has a
+variance of 0.248 and a spectrum that falls as in SPECTRUM (eigenvalue of rank r over the first); two
+vectors have a median similarity of 0.755, a vector and its tenth nearest one of 0.858. A vector here is
 
     unit( mean + basis . sqrt(spectrum) . (sqrt(.4) * kind + sqrt(.3) * scene + sqrt(.3) * noise) )
 

@@ -67,6 +67,14 @@
  * lists are packed in another; each row has a 4-byte place that says where its own begin. All grow
  * inside reserved address space and never move. Links need no length: a list ends at the first 0.
  *
+ * MEASURED (bench/vectors, results.json: 100,000 CLIP-like rows of 512 floats, m 16, ef_construction
+ * 100, one core of an EPYC with AVX-512 that others were using, beside hnswlib 0.8.0 in turns)
+ *
+ *               build     queries/s at recall@10 0.95   0.98    0.99
+ *     hnswlib   43.6 s                           4,415  2,756   1,571
+ *     float     19.9 s                          10,398  5,588   2,709
+ *     int8      11.5 s                          15,430  8,150   4,137
+ *
  * TRIED AND REJECTED (one core of an EPYC with AVX-512, 512 dims)
  *
  *  - No tree, the paper as it is: 5,894 of 6,000 rows reachable in clustered l2 data, 1,031 of
