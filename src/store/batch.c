@@ -272,7 +272,7 @@ enum vz_status vz_generation_commit(struct vz_generation *gen, struct vz_error *
     int code = mdb_txn_commit(gen->txn);
     gen->txn = NULL;
     if (code) {
-        status = vz_fail_lmdb(err, code, "committing");
+        status = vz_fail_commit(err, code, gen->dir, "committing");
         vz_generation_abort(gen);
         return status;
     }

@@ -4,12 +4,15 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #define STATE_FORMAT 1
 #define MAX_READERS 500
+#define NEARLY_FULL_BYTES ((uint64_t)8 << 20)
 #define TRUTH_CAP_BYTES ((size_t)1 << 40)
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || UINTPTR_MAX <= UINT32_MAX
@@ -42,6 +45,33 @@ enum vz_status vz_fail_lmdb(struct vz_error *err, int code, const char *what)
     return vz_fail(err, VZ_IO, "%s: %s", what, mdb_strerror(code));
 }
 
+enum vz_status vz_fail_commit(struct vz_error *err, int code, const char *dir, const char *what)
+{
+    /* LMDB says EIO for a write that came out short, which is what a nearly full disk gives. */
+    if (code == EIO && vz_disk_free_bytes(dir) < NEARLY_FULL_BYTES)
+        code = ENOSPC;
+    return vz_fail_lmdb(err, code, what);
+}
+
+enum vz_status vz_lmdb_open(MDB_env *env, const char *path, unsigned flags, unsigned readers,
+                            struct vz_error *err)
+{
+    struct vz_buf lock = {0};
+    vz_buf_printf(&lock, "%s-lock", path);
+    int fd = open(lock.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644), code = fd < 0 ? errno : 0;
+    if (!code)
+        code = posix_fallocate(fd, 0, (off_t)(readers * 64 + 4096));
+    if (fd >= 0)
+        close(fd);
+    if (!code)
+        code = mdb_env_set_maxreaders(env, readers);
+    if (!code)
+        code = mdb_env_open(env, path, flags, 0644);
+    enum vz_status status = code ? vz_fail_lmdb(err, code, path) : VZ_OK;
+    vz_buf_deinit(&lock);
+    return status;
+}
+
 /* ---- opening ------------------------------------------------------------------------------- */
 
 static int open_databases(struct vz_generation *gen, MDB_txn *txn)
@@ -59,34 +89,32 @@ static int open_databases(struct vz_generation *gen, MDB_txn *txn)
     return 0;
 }
 
-static enum vz_status open_env(struct vz_generation *gen, bool nosync, struct vz_error *err)
+static enum vz_status open_env(struct vz_generation *gen, struct vz_error *err)
 {
     struct vz_buf path = {0};
     vz_buf_printf(&path, "%s/truth.mdb", gen->dir);
     MDB_txn *txn = NULL;
-    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | (nosync ? MDB_NOSYNC : 0);
     int code = mdb_env_create(&gen->env);
     if (!code)
         code = mdb_env_set_maxdbs(gen->env, 8);
     if (!code)
-        code = mdb_env_set_maxreaders(gen->env, MAX_READERS + 8);
-    if (!code)
         code = mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, TRUTH_CAP_BYTES));
-    if (!code)
-        code = mdb_env_open(gen->env, path.data, flags, 0644);
-    if (!code)
-        code = mdb_txn_begin(gen->env, NULL, 0, &txn);
+    enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
+                                 : vz_lmdb_open(gen->env, path.data,
+                                                MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD,
+                                                MAX_READERS + 8, err);
+    if (status != VZ_OK)
+        goto out;
+    code = mdb_txn_begin(gen->env, NULL, 0, &txn);
     if (!code)
         code = open_databases(gen, txn);
-    if (!code) {
+    if (!code)
         code = mdb_txn_commit(txn);
-        txn = NULL;
-    }
-    if (txn)
+    else if (txn)
         mdb_txn_abort(txn);
-    enum vz_status status = VZ_OK;
     if (code)
-        status = vz_fail_lmdb(err, code, path.data);
+        status = vz_fail_commit(err, code, gen->dir, path.data);
+out:
     vz_buf_deinit(&path);
     return status;
 }
@@ -148,7 +176,7 @@ enum vz_status vz_generation_create(const char *dir, uint64_t number, struct vz_
         return status;
     struct vz_generation *gen = new_generation(dir, number);
     gen->state = (struct vz_generation_state){.format = STATE_FORMAT};
-    status = open_env(gen, false, err);
+    status = open_env(gen, err);
     if (status == VZ_OK)
         status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
     if (status == VZ_OK)
@@ -279,7 +307,7 @@ enum vz_status vz_generation_open(const char *dir, uint64_t number,
                                   struct vz_error *err)
 {
     struct vz_generation *gen = new_generation(dir, number);
-    enum vz_status status = open_env(gen, false, err);
+    enum vz_status status = open_env(gen, err);
     if (status == VZ_OK)
         status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
     if (status == VZ_OK)

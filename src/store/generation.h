@@ -233,8 +233,14 @@ void vz_generation_release(struct vz_generation *gen);
 /* A read transaction of the newest commit; give it back with vz_reader_end. */
 enum vz_status vz_reader_begin(struct vz_generation *gen, MDB_txn **txn, struct vz_error *err);
 void vz_reader_end(struct vz_generation *gen, MDB_txn *txn);
+/* mdb_env_open with its lock file allocated first: LMDB writes to that file through a mapping, and
+ * a hole in it on a full disk would be a SIGBUS. */
+enum vz_status vz_lmdb_open(MDB_env *env, const char *path, unsigned flags, unsigned readers,
+                            struct vz_error *err);
 /* LMDB's codes to ours. `what` says what was being done. */
 enum vz_status vz_fail_lmdb(struct vz_error *err, int code, const char *what);
+/* The same for a commit to a file in `dir`, which knows a full disk when it sees one. */
+enum vz_status vz_fail_commit(struct vz_error *err, int code, const char *dir, const char *what);
 
 enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *err);
 /* What a request thread makes of a document before the writer sees it. */

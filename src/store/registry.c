@@ -14,6 +14,7 @@
 
 #define META_FORMAT "1"
 #define META_CAP_BYTES ((size_t)4 << 30)
+#define META_READERS 500
 #define MAX_KEY_BYTES 511
 
 static MDB_val val_of(struct vz_slice slice)
@@ -53,14 +54,15 @@ static enum vz_status begin(struct vz_store *store, unsigned flags, MDB_txn **tx
 }
 
 /* Commits when status is VZ_OK, aborts otherwise. */
-static enum vz_status finish(MDB_txn *txn, enum vz_status status, struct vz_error *err)
+static enum vz_status finish(const struct vz_store *store, MDB_txn *txn, enum vz_status status,
+                             struct vz_error *err)
 {
     if (status != VZ_OK) {
         mdb_txn_abort(txn);
         return status;
     }
     int code = mdb_txn_commit(txn);
-    return code ? vz_fail_lmdb(err, code, "writing the registry") : VZ_OK;
+    return code ? vz_fail_commit(err, code, store->path, "writing the registry") : VZ_OK;
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -116,9 +118,9 @@ enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err)
         code = mdb_env_set_maxdbs(store->meta, 8);
     if (!code)
         code = mdb_env_set_mapsize(store->meta, vz_reserve_bytes(store->path, META_CAP_BYTES));
-    if (!code)
-        code = mdb_env_open(store->meta, path.data, MDB_NOSUBDIR | MDB_NOTLS, 0644);
-    enum vz_status status = code ? vz_fail_lmdb(err, code, path.data) : VZ_OK;
+    enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
+                                 : vz_lmdb_open(store->meta, path.data, MDB_NOSUBDIR | MDB_NOTLS,
+                                                META_READERS, err);
     vz_buf_deinit(&path);
     if (status == VZ_OK)
         status = begin(store, 0, &txn, err);
@@ -126,7 +128,7 @@ enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err)
         return status;
     code = open_databases(store, txn);
     status = code ? vz_fail_lmdb(err, code, "opening the registry") : read_info(store, txn, err);
-    return finish(txn, status, err);
+    return finish(store, txn, status, err);
 }
 
 void vz_registry_close(struct vz_store *store)
@@ -323,7 +325,7 @@ enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_ent
         status = put_alias(store, txn, &aliases[i], err);
     vz_buf_deinit(&text);
     vz_buf_deinit(&fields);
-    return finish(txn, status, err);
+    return finish(store, txn, status, err);
 }
 
 /* Removes the aliases of one index. */
@@ -374,7 +376,7 @@ enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
     enum vz_status status = begin(store, 0, &txn, err);
     if (status != VZ_OK)
         return status;
-    return finish(txn, remove_index(store, txn, name, err), err);
+    return finish(store, txn, remove_index(store, txn, name, err), err);
 }
 
 void vz_registry_each(struct vz_store *store,
@@ -525,7 +527,7 @@ enum vz_status vz_store_update_aliases(struct vz_store *store, const struct vz_a
     }
     enum vz_status status = begin(store, 0, &txn, err);
     if (status == VZ_OK)
-        status = finish(txn, run_actions(store, txn, actions, count, err), err);
+        status = finish(store, txn, run_actions(store, txn, actions, count, err), err);
     for (size_t i = 0; status == VZ_OK && i < count; i++)
         if (gone[i].uuid[0])
             gone[i].index = vz_store_detach_locked(store, actions[i].alias.index);
@@ -561,7 +563,7 @@ enum vz_status vz_store_put_blob(struct vz_store *store, struct vz_slice kind, s
     if (status != VZ_OK)
         return status;
     int code = mdb_put(txn, store->blobs_db, &key, &data, 0);
-    return finish(txn, code ? vz_fail_lmdb(err, code, "writing the registry") : VZ_OK, err);
+    return finish(store, txn, code ? vz_fail_lmdb(err, code, "writing the registry") : VZ_OK, err);
 }
 
 bool vz_store_get_blob(struct vz_store *store, struct vz_slice kind, struct vz_slice name,
@@ -597,5 +599,5 @@ enum vz_status vz_store_delete_blob(struct vz_store *store, struct vz_slice kind
                          (int)name.len, name.ptr);
     else if (code)
         status = vz_fail_lmdb(err, code, "writing the registry");
-    return finish(txn, status, err);
+    return finish(store, txn, status, err);
 }
