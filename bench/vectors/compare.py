@@ -7,6 +7,7 @@ disturb less; caches and memory bandwidth are still shared with them.
 """
 import argparse
 import datetime
+import importlib.metadata
 import json
 import os
 import platform
@@ -62,10 +63,9 @@ def machine():
                     return line.split(":", 1)[1].strip()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return {"cpu": first("/proc/cpuinfo", "model name"), "cores": os.cpu_count(),
-            "memory": first("/proc/meminfo", "MemTotal"), "system": platform.platform(),
+            "memory": first("/proc/meminfo", "MemTotal"), "system": f"{platform.system()} {platform.machine()}",
             "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "commit": commit.stdout.strip(), "hnswlib": hnswlib.__version__
-            if hasattr(hnswlib, "__version__") else "unknown"}
+            "commit": commit.stdout.strip(), "hnswlib": importlib.metadata.version("hnswlib")}
 
 
 def main():
