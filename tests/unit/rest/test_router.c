@@ -1,0 +1,150 @@
+/* The route table: the right route wins, arguments come decoded, and the table itself is sound. */
+#include "support.h"
+
+static const struct vz_route *find(const char *method, const char *path, struct vz_slice *args,
+                                   unsigned *allowed)
+{
+    static char text[256];
+    struct vz_slice segments[VZ_MAX_SEGMENTS];
+    size_t count = 0;
+    snprintf(text, sizeof text, "%s", path + 1);
+    for (char *at = strtok(text, "/"); at; at = strtok(NULL, "/"))
+        segments[count++] = vz_slice_from(at);
+    return vz_route_find(vz_method_bit(method), segments, count, args, allowed);
+}
+
+static void literal_names_win(void **state)
+{
+    static const struct {
+        const char *method, *path, *route;
+    } cases[] = {
+        {"GET", "/", "/"},
+        {"GET", "/dogs", "/{index}"},
+        {"HEAD", "/dogs", "/{index}"},
+        {"GET", "/_search", "/_search"},
+        {"GET", "/dogs/_search", "/{index}/_search"},
+        {"POST", "/_search/scroll", "/_search/scroll"},
+        {"GET", "/_search/scroll/abc", "/_search/scroll/{scroll_id}"},
+        {"GET", "/_mapping/field/a", "/_mapping/field/{fields}"},
+        {"GET", "/_cat/indices", "/_cat/indices"},
+        {"GET", "/_cat/templates", "/_cat/{table}"},
+        {"GET", "/_cat/templates/x/y", "/_cat/{table}/**"},
+        {"GET", "/_nodes/stats", "/_nodes/stats"},
+        {"GET", "/_nodes/_local/stats", "/_nodes/{node}/stats"},
+        {"GET", "/_nodes/_all/http", "/_nodes/{node}/{metric}"},
+        {"POST", "/_ml/trained_models/x/_infer", "/_ml/**"},
+        {"PUT", "/_cluster/settings", "/_cluster/settings"},
+        {"GET", "/_bulk", "/{index}"}, /* as in Elasticsearch: an index of that name */
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        struct vz_slice args[VZ_MAX_SEGMENTS];
+        unsigned allowed;
+        const struct vz_route *route = find(cases[i].method, cases[i].path, args, &allowed);
+        assert_non_null(route);
+        assert_string_equal(route->path, cases[i].route);
+    }
+}
+
+static void arguments_in_order(void **state)
+{
+    struct vz_slice args[VZ_MAX_SEGMENTS];
+    unsigned allowed;
+    assert_non_null(find("PUT", "/dogs/_alias/pets", args, &allowed));
+    assert_true(vz_slice_is(args[0], "dogs"));
+    assert_true(vz_slice_is(args[1], "pets"));
+    assert_non_null(find("GET", "/_alias/pets", args, &allowed));
+    assert_true(vz_slice_is(args[0], "pets"));
+    assert_int_equal(args[1].len, 0);
+}
+
+static void no_route_and_wrong_method(void **state)
+{
+    struct vz_slice args[VZ_MAX_SEGMENTS];
+    unsigned allowed;
+    assert_null(find("GET", "/a/b/c", args, &allowed));
+    assert_int_equal(allowed, 0);
+    assert_null(find("DELETE", "/dogs/_search", args, &allowed));
+    assert_int_equal(allowed, VZ_GET | VZ_POST);
+    assert_null(find("PATCH", "/dogs", args, &allowed));
+    assert_int_equal(allowed, VZ_GET | VZ_PUT | VZ_DELETE);
+}
+
+/* No two rows may answer the same method and path, and a row says what it does. */
+static void the_table_is_sound(void **state)
+{
+    for (size_t i = 0; i < vz_route_count; i++) {
+        const struct vz_route *a = &vz_routes[i];
+        assert_int_equal(a->path[0], '/');
+        assert_true(a->methods != 0);
+        assert_true(!a->handle || a->doc[0] != '\0');
+        for (size_t j = i + 1; j < vz_route_count; j++)
+            if (strcmp(a->path, vz_routes[j].path) == 0 && (a->methods & vz_routes[j].methods))
+                fail_msg("%s is there twice", a->path);
+    }
+}
+
+static void times(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        int64_t ms;
+    } cases[] = {{"10m", true, 600000}, {"1s", true, 1000},   {"500ms", true, 500}, {"1d", true, 86400000},
+                 {"-1", true, -1},      {"0", true, 0},       {"1.5h", true, 5400000}, {"10", false, 0},
+                 {"", false, 0},        {"m", false, 0},      {"10x", false, 0},    {"-5m", false, 0},
+                 {"nan", false, 0},     {"1e400d", false, 0}, {"100micros", true, 0}};
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        int64_t ms = 0;
+        bool ok = vz_time_parse(vz_slice_from(cases[i].text), &ms);
+        if (ok != cases[i].ok || (ok && ms != cases[i].ms))
+            fail_msg("[%s] gave %d, %lld", cases[i].text, ok, (long long)ms);
+    }
+}
+
+/* Every parameter of the table is parsed as the table says, on its own route. */
+static void parameters(void **state)
+{
+    struct world *w = *state;
+    expect(w, "PUT", "/p", NULL, 200, NULL);
+    expect(w, "GET", "/p/_search?size=1&from=0&pretty&human=false&filter_path=took", NULL, 200,
+           "took");
+    expect(w, "GET", "/p/_search?size=1x", NULL, 400, "number_format_exception");
+    expect(w, "GET", "/p/_search?size=", NULL, 400, "number_format_exception");
+    expect(w, "GET", "/p/_search?version=yes", NULL, 400, "only [true] or [false]");
+    expect(w, "GET", "/p/_search?timeout=5", NULL, 400, "unit is missing");
+    expect(w, "GET", "/p/_search?docvalue_fields=a", NULL, 400, "not supported yet");
+    expect(w, "GET", "/p/_mapping?include_type_name=false", NULL, 200, "mappings");
+    expect(w, "GET", "/p/_mapping?include_type_name=true", NULL, 400, "not supported yet");
+    expect(w, "GET", "/p/_search?track_totl_hits=1", NULL, 400,
+           "did you mean [track_total_hits]?");
+    expect(w, "GET", "/p/_search?zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz=1",
+           NULL, 400, "unrecognized parameter");
+}
+
+static void paths(void **state)
+{
+    struct world *w = *state;
+    expect(w, "PUT", "/p2/", NULL, 200, NULL);
+    expect(w, "GET", "//p2", NULL, 400, "no handler found");
+    expect(w, "GET", "/p2//_search", NULL, 400, "no handler found");
+    expect(w, "GET", "/p2/_search//", NULL, 200, "hits");
+    expect(w, "GET", "/%70%32/_count", NULL, 200, "count");
+    expect(w, "GET", "/p2/_doc/%00", NULL, 400, NULL);
+    expect(w, "GET", "/p2/_doc/%", NULL, 400, NULL);
+    expect(w, "GET", "/1/2/3/4/5/6/7/8/9/10/11/12/13/14/15", NULL, 400, "no handler found");
+    expect(w, "BREW", "/p2", NULL, 405, "Incorrect HTTP method");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(literal_names_win),
+        cmocka_unit_test(arguments_in_order),
+        cmocka_unit_test(no_route_and_wrong_method),
+        cmocka_unit_test(the_table_is_sound),
+        cmocka_unit_test(times),
+        cmocka_unit_test_setup_teardown(parameters, world_open, world_close),
+        cmocka_unit_test_setup_teardown(paths, world_open, world_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
