@@ -247,6 +247,25 @@ static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_jso
     return true;
 }
 
+bool vz_alias_check(struct vz_call *call, struct vz_slice name, struct vz_json body)
+{
+    struct vz_alias ignored = {0};
+    struct vz_json_iter it = vz_json_iterate(body);
+    struct vz_slice key;
+    struct vz_json value;
+    if (!check_alias_name(call, name))
+        return false;
+    while (vz_json_next(&it, &key, &value)) {
+        bool known;
+        if (!read_member(call, key, value, &ignored, &known))
+            return false;
+        if (!known)
+            return vz_call_fail(call, 400, "illegal_argument_exception",
+                                "Unknown field [%.*s] in alias [%.*s]", VZ_S(key), VZ_S(name));
+    }
+    return true;
+}
+
 static bool fail_missing_alias(struct vz_call *call, struct vz_slice names)
 {
     vz_call_fail(call, 404, "aliases_not_found_exception", "aliases [%.*s] missing", VZ_S(names));

@@ -490,6 +490,8 @@ static void check_item(const struct item *item, struct vz_buf *text, size_t *pro
     else if (item->has_version && !item->is_external)
         why = "internal versioning can not be used for optimistic concurrency control. Please use "
               "`if_seq_no` and `if_primary_term` instead";
+    else if (!item->has_id && (item->has_version || item->has_if_seq_no))
+        why = "an id must be provided if version type or value are set";
     else if (item->has_if_seq_no && item->if_primary_term == 0)
         why = "ifSeqNo is set, but primary term is [0]";
     if (why)

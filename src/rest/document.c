@@ -148,6 +148,12 @@ void vz_rest_doc_put(struct vz_call *call)
                      "use index instead;");
         return;
     }
+    if (op.id.len == 0 && (op.has_version || op.has_if_seq_no)) {
+        vz_call_fail(call, 400, "action_request_validation_exception",
+                     "Validation Failed: 1: an id must be provided if version type or value are "
+                     "set;");
+        return;
+    }
     struct vz_index *index = index_to_write(call, true);
     if (!index)
         return;
@@ -273,6 +279,22 @@ static bool check_read_version(struct vz_call *call, struct vz_index *index,
     return vz_call_fail_index(call, &err, VZ_AT_DOCUMENT, index);
 }
 
+/* By id: real-time, or (realtime=false) as searches see it. */
+static enum vz_status get_doc(struct vz_call *call, struct vz_index *index, struct vz_slice id,
+                              enum vz_doc_parts parts, struct vz_stored_doc *doc,
+                              struct vz_error *err)
+{
+    if (vz_call_bool(call, "realtime", true))
+        return vz_index_get(index, id, parts, call->arena, doc, err);
+    uint32_t docno;
+    struct vz_snapshot *snap = vz_index_snapshot(index);
+    enum vz_status status = vz_snapshot_find(snap, id, &docno, err);
+    if (status == VZ_OK)
+        status = vz_snapshot_doc(snap, docno, parts, call->arena, doc, err);
+    vz_snapshot_release(snap);
+    return status;
+}
+
 /* The document of the path, or nothing: *found tells which. False with a problem. */
 static bool read_doc(struct vz_call *call, struct vz_index *index, enum vz_doc_parts parts,
                      struct vz_stored_doc *doc, bool *found)
@@ -283,7 +305,7 @@ static bool read_doc(struct vz_call *call, struct vz_index *index, enum vz_doc_p
         return false;
     if (refresh != VZ_REFRESH_NONE && vz_index_refresh(index, &err) != VZ_OK)
         return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
-    enum vz_status status = vz_index_get(index, call->args[1], parts, call->arena, doc, &err);
+    enum vz_status status = get_doc(call, index, call->args[1], parts, doc, &err);
     if (status != VZ_OK && status != VZ_NOT_FOUND)
         return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
     *found = status == VZ_OK;
@@ -377,9 +399,8 @@ static void print_mget_doc(struct vz_call *call, const struct wanted_doc *want)
         print_mget_problem(call, want, &problem);
         return;
     }
-    enum vz_status status = vz_index_get(index, want->id,
-                                         want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE,
-                                         call->arena, &doc, &err);
+    enum vz_status status = get_doc(call, index, want->id,
+                                    want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE, &doc, &err);
     if (status != VZ_OK && status != VZ_NOT_FOUND) {
         vz_problem_from(call->arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0},
                         vz_index_name(index), vz_index_uuid(index), &problem);

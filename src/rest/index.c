@@ -19,6 +19,12 @@ static bool check_create_body(struct vz_call *call, struct vz_json body)
             return vz_call_fail(call, 400, "parse_exception",
                                 "key [%.*s] must be an object", VZ_S(key));
     }
+    struct vz_json aliases = {0};
+    vz_json_get(body, "aliases", &aliases);
+    it = vz_json_iterate(aliases);
+    while (vz_json_next(&it, &key, &member))
+        if (!vz_alias_check(call, key, member))
+            return false;
     return true;
 }
 

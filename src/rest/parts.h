@@ -233,6 +233,8 @@ void vz_source_print(const struct vz_source_choice *choice, struct vz_slice sour
 bool vz_version_type(struct vz_slice type, struct vz_write *op, bool *known);
 /* HTTP status and the word of "result" for a write that succeeded. */
 int vz_write_status(enum vz_write_result result, const char **word);
+/* Whether an index may be made with this alias: its name, its members, its filter. */
+bool vz_alias_check(struct vz_call *call, struct vz_slice name, struct vz_json body);
 /* {"filter":..., "index_routing":...} of one alias. */
 void vz_alias_print(const struct vz_alias *alias, struct vz_json_writer *w);
 /* Flattens {"index":{"a":{"b":1}}} into {"index.a.b":1}; `names`: patterns to keep, or none. */

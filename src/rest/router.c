@@ -17,7 +17,7 @@
 #define INDEX_DOC WRITE VERSIONS "op_type require_alias:bool !require_data_stream:bool !pipeline"
 #define GET_DOC                                                                                    \
     SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
-           "!_source_exclude_vectors:bool force_synthetic_source:bool"
+           "!_source_exclude_vectors:bool !force_synthetic_source:bool"
 #define QUERY_STRING                                                                               \
     "q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
 #define SEARCH                                                                                     \
@@ -26,10 +26,10 @@
         "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
         "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
         "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
-        "seq_no_primary_term:bool !stats stored_fields !suggest_field !suggest_mode "              \
-        "!suggest_size !suggest_text !terminate_after:int timeout:time track_scores:bool "         \
+        "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "              \
+        "!suggest_size !suggest_text !terminate_after:int timeout:time !track_scores:bool "         \
         "track_total_hits typed_keys:bool version:bool include_named_queries_score:bool "          \
-        "force_synthetic_source:bool !_source_exclude_vectors:bool"
+        "!force_synthetic_source:bool !_source_exclude_vectors:bool"
 #define COUNT                                                                                      \
     INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing !terminate_after:int"
 #define MSEARCH                                                                                    \
@@ -49,7 +49,7 @@
     INDICES LOCAL "flat_settings:bool include_defaults:bool features !include_type_name:bool"
 #define GET_MAPPING INDICES LOCAL "!include_type_name:bool"
 #define GET_FIELD_MAPPING INDICES LOCAL "include_defaults:bool !include_type_name:bool"
-#define PUT_MAPPING INDICES MASTER "write_index_only:bool !include_type_name:bool"
+#define PUT_MAPPING INDICES MASTER "!write_index_only:bool !include_type_name:bool"
 #define GET_SETTINGS INDICES LOCAL "flat_settings:bool include_defaults:bool"
 #define PUT_SETTINGS INDICES MASTER "flat_settings:bool preserve_existing:bool !reopen:bool"
 #define FORCEMERGE                                                                                 \
@@ -62,9 +62,9 @@
 #define GET_ALIAS INDICES LOCAL
 #define PUT_ALIAS MASTER
 #define DELETE_BY_QUERY                                                                            \
-    INDICES QUERY_STRING "conflicts from:int max_docs:int preference refresh:bool "                \
+    INDICES QUERY_STRING "conflicts !from:int max_docs:int preference refresh:bool "                \
                          "request_cache:bool requests_per_second routing scroll:time "             \
-                         "scroll_size:int search_timeout:time search_type slices sort "            \
+                         "scroll_size:int search_timeout:time search_type slices !sort "            \
                          "!terminate_after:int timeout:time version:bool wait_for_active_shards "  \
                          "wait_for_completion:bool " SOURCE
 #define SCROLL "scroll scroll_id rest_total_hits_as_int:bool"

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Writes docs/compatibility.md from the route table in src/rest/router.c.
+
+    tools/compat.py            write it
+    tools/compat.py --check    exit 1 when it is not up to date
+
+Standard library only.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TABLE = ROOT / "src/rest/router.c"
+PAGE = ROOT / "docs/compatibility.md"
+
+METHODS = {"VZ_GET": "GET", "VZ_POST": "POST", "VZ_PUT": "PUT", "VZ_DELETE": "DELETE",
+           "POST_PUT": "POST, PUT", "GET_POST": "GET, POST", "VZ_ANY": "any"}
+
+HEAD = """\
+# What of the Elasticsearch API works
+
+Made by `tools/compat.py` from the route table in `src/rest/router.c`; do not edit.
+
+vizsla answers as Elasticsearch 8.19 on one node: the same shapes, status codes, error types and
+words. Clients of major 7, 8 and 9 are accepted, in any mixture of media types. What is not served is
+refused with an error of Elasticsearch's shape that says so (`unsupported_operation_exception`,
+status 400); nothing that would change an answer is ignored. Every GET answers HEAD too.
+
+Differences worth knowing:
+
+- An index is one shard, whatever `number_of_shards` says. Replicas have nowhere to go: an index that
+  asks for some is yellow, as on any cluster of one node.
+- Routing is accepted everywhere and leads to the one shard. `_routing` is not kept.
+- Text fields are kept and not analysed yet: full-text queries are refused.
+- `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
+  `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
+  deleted documents.
+- A bulk request whose last action lacks its document is refused as a whole; Elasticsearch drops that
+  action silently.
+- A scroll keeps any number of matches in the order of documents (`sort: ["_doc"]`, or no sort and
+  `match_all`); in any other order up to 10,000. At most 500 are open.
+- `wait_for_completion=false` is refused: there are no tasks.
+- `_cluster/health?wait_for_status=green` answers at once (408 when it cannot be).
+- YAML, CBOR and SMILE are refused; JSON and NDJSON are served.
+
+Parameters of every route: `pretty`, `human`, `error_trace`, `filter_path`, `format=json`. Parameters
+marked ✗ are known and refused aloud. Those without effect on one node (`timeout`, `preference`,
+`wait_for_active_shards`, ...) are checked for their type and otherwise ignored.
+"""
+
+
+def c_string(text, macros):
+    """Literals and macros side by side, as the preprocessor would join them."""
+    parts = []
+    for literal, name in re.findall(r'"((?:[^"\\]|\\.)*)"|([A-Z_]+)', text):
+        parts.append(c_string(macros[name], macros) if name else literal)
+    return "".join(parts)
+
+
+def read_table():
+    source = TABLE.read_text()
+    joined = source.replace("\\\n", " ")
+    macros = dict(re.findall(r"^#define ([A-Z_]+) (.*)$", joined, re.M))
+    body = source[source.index("vz_routes[] = {"):source.index("/* clang-format on */")]
+    groups, rows = [], None
+    for line in body.split("\n"):
+        title = re.match(r"\s*/\* (.*) \*/$", line)
+        row = re.match(r'\s*\{(\w+), "([^"]+)", (\w+), (.*), "([^"]*)"\},$', line)
+        if title:
+            rows = []
+            groups.append((title.group(1), rows))
+        elif row:
+            methods, path, handler, params, doc = row.groups()
+            rows.append((METHODS[methods], path, handler != "NULL", c_string(params, macros), doc))
+        elif line.strip() and "vz_routes" not in line and line.strip() != "};":
+            raise SystemExit(f"{TABLE}: cannot read the row {line.strip()!r}")
+    return groups
+
+
+def show_params(text):
+    names = []
+    for item in sorted(set(text.split()), key=lambda name: name.lstrip("!")):
+        name = item.lstrip("!").split(":")[0]
+        names.append(f"`{name}` ✗" if item.startswith("!") else f"`{name}`")
+    return ", ".join(names)
+
+
+def page():
+    out = [HEAD]
+    for title, rows in read_table():
+        out.append(f"## {title}\n")
+        if not any(served for _, _, served, _, _ in rows):
+            out.append(", ".join(f"`{path}`" if methods == "any" else f"`{methods} {path}`"
+                                 for methods, path, _, _, _ in rows) + "\n")
+            continue
+        out.append("| request | what it does | parameters |\n|---|---|---|")
+        for methods, path, served, params, doc in rows:
+            out.append(f"| {methods} `{path}` | {doc} | {show_params(params)} |")
+        out.append("")
+    return "\n".join(out).rstrip("\n") + "\n"
+
+
+def main():
+    text = page()
+    if "--check" in sys.argv[1:]:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            print("docs/compatibility.md is not up to date: run tools/compat.py")
+            return 1
+        return 0
+    PAGE.write_text(text)
+    print(f"wrote {PAGE.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
