@@ -20,7 +20,8 @@ static void detect(void)
 {
 #if defined(__x86_64__)
     __builtin_cpu_init();
-    detected.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    detected.avx2_fma = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                        __builtin_cpu_supports("f16c");
     detected.avx512 = detected.avx2_fma && __builtin_cpu_supports("avx512f") &&
                       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
                       __builtin_cpu_supports("avx512vl");
@@ -35,8 +36,9 @@ static void detect(void)
     if (cap && strcmp(cap, "scalar") == 0)
         detected = (struct vz_cpu){0};
     if (cap && strcmp(cap, "avx2") == 0)
-        detected.avx512 = detected.avx512_vnni = detected.avx512_vpopcnt =
-            detected.avx512_bf16 = false;
+        detected.avx512 = false;
+    if (cap && (strcmp(cap, "avx2") == 0 || strcmp(cap, "avx512") == 0))
+        detected.avx512_vnni = detected.avx512_vpopcnt = detected.avx512_bf16 = false;
     snprintf(description, sizeof description, "%s%s%s%s",
              detected.avx512     ? "avx512"
              : detected.avx2_fma ? "avx2"

@@ -13,7 +13,8 @@ struct vz_cpu {
     bool neon;
     bool neon_dot;
 };
-/* VIZSLA_CPU=scalar|avx2|avx512 in the environment lowers what is reported, for tests. */
+/* VIZSLA_CPU=scalar|avx2|avx512 in the environment lowers what is reported, for tests; avx512 is
+ * `avx512` without any of its three extensions. */
 const struct vz_cpu *vz_cpu(void);
 /* "avx512+vnni+vpopcnt+bf16", "avx2", "neon", "scalar". Static storage. */
 const char *vz_cpu_describe(void);

@@ -110,6 +110,8 @@ out:
 
 enum vz_status vz_mkdir_all(const char *path, struct vz_error *err)
 {
+    if (!*path)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "a folder's path must not be empty");
     char *copy = vz_strdup(path);
     enum vz_status status = VZ_OK;
     for (char *at = copy + 1; status == VZ_OK; at++) {
@@ -138,14 +140,21 @@ static int remove_entry(const char *path, const struct stat *info, int type, str
     (void)info;
     (void)type;
     (void)walk;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 enum vz_status vz_remove_all(const char *path, struct vz_error *err)
 {
-    if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT)
-        return VZ_OK;
-    return vz_fail_errno(err, errno, "cannot remove %s", path);
+    struct stat info;
+    for (;;) {
+        if (nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0)
+            return VZ_OK;
+        if (errno != ENOENT)
+            return vz_fail_errno(err, errno, "cannot remove %s", path);
+        /* All of it gone, or only a folder that somebody else removed under the walk? */
+        if (lstat(path, &info) != 0 && errno == ENOENT)
+            return VZ_OK;
+    }
 }
 
 enum vz_status vz_sync_dir(const char *path, struct vz_error *err)

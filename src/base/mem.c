@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -117,6 +118,7 @@ struct vz_slice vz_arena_copy(struct vz_arena *arena, struct vz_slice text)
 char *vz_arena_printf(struct vz_arena *arena, const char *format, ...)
 {
     va_list args, again;
+    assert(format); /* also for GCC, which sees a NULL here when UBSan is on */
     va_start(args, format);
     va_copy(again, args);
     char nothing[1];
@@ -194,8 +196,9 @@ void vz_buf_append_char(struct vz_buf *buf, char c)
 void vz_buf_vprintf(struct vz_buf *buf, const char *format, va_list args)
 {
     va_list again;
+    assert(format); /* also for GCC, which sees a NULL here when UBSan is on */
     va_copy(again, args);
-    char nothing[1]; /* GCC takes a NULL here for a mistake when UBSan is on */
+    char nothing[1];
     int len = vsnprintf(nothing, sizeof nothing, format, args);
     if (len > 0) {
         vz_buf_reserve(buf, (size_t)len);

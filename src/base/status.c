@@ -85,6 +85,7 @@ enum vz_status vz_fail_errno(struct vz_error *err, int errno_value, const char *
     va_start(args, format);
     vsnprintf(what, sizeof what, format, args);
     va_end(args);
+    trim_to_utf8(what, sizeof what);
     char reason[128];
     const char *text = strerror_r(errno_value, reason, sizeof reason);
     return vz_fail(err, status, "%s: %s", what, text);

@@ -3,6 +3,7 @@
 #include "base/grow.h"
 
 #include <setjmp.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,11 +130,41 @@ static void files_are_replaced_whole(void **state)
     assert_int_equal(vz_file_read(path_of("a/b"), 0, &text, &err), VZ_BAD_ARGUMENT);
     assert_int_equal(vz_file_read(path_of("none"), 0, &text, &err), VZ_NOT_FOUND);
     assert_int_equal(vz_mkdir_all(path_of("a/b/f/g"), &err), VZ_BAD_ARGUMENT);
+    assert_int_equal(vz_mkdir_all("", &err), VZ_BAD_ARGUMENT);
     assert_int_equal(vz_remove_all(path_of("a"), &err), VZ_OK);
     assert_int_equal(access(path_of("a"), F_OK), -1);
     assert_int_equal(vz_remove_all(path_of("a"), &err), VZ_OK);
     assert_true(vz_disk_free_bytes(folder) > 0);
     vz_buf_deinit(&text);
+}
+
+static void *remove_it(void *path)
+{
+    return (void *)(uintptr_t)vz_remove_all(path, NULL);
+}
+
+/* Entries that vanish under the walk (another process cleans up too) do not end it early. */
+static void removing_twice_at_once_removes_all(void **state)
+{
+    for (int round = 0; round < 20; round++) {
+        pthread_t other;
+        void *others;
+        char *tree = vz_strdup(path_of("tree")), file[200];
+        for (int i = 0; i < 400; i++) {
+            snprintf(file, sizeof file, "%s/%d", tree, i % 20);
+            assert_int_equal(vz_mkdir_all(file, NULL), VZ_OK);
+            snprintf(file, sizeof file, "%s/%d/%d", tree, i % 20, i);
+            fclose(fopen(file, "w"));
+        }
+        assert_int_equal(pthread_create(&other, NULL, remove_it, tree), 0);
+        enum vz_status ours = vz_remove_all(tree, NULL);
+        int there = access(tree, F_OK);
+        pthread_join(other, &others);
+        assert_int_equal(ours, VZ_OK);
+        assert_int_equal((uintptr_t)others, VZ_OK);
+        assert_int_equal(there, -1);
+        free(tree);
+    }
 }
 
 int main(void)
@@ -143,6 +174,7 @@ int main(void)
         cmocka_unit_test(a_file_keeps_what_was_synced),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(files_are_replaced_whole),
+        cmocka_unit_test(removing_twice_at_once_removes_all),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,5 +1,6 @@
 /* Arena, buffer, bitset, map, pool, status. */
 #include "base/bitset.h"
+#include "base/cpu.h"
 #include "base/status.h"
 #include "base/strmap.h"
 #include "base/text.h"
@@ -11,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -143,8 +146,34 @@ static void errors_are_cut_at_whole_characters(void **state)
     assert_int_equal(vz_utf8_valid_prefix(err.text, strlen(err.text)), strlen(err.text));
     assert_int_equal(vz_fail_errno(&err, ENOSPC, "writing %s", "x"), VZ_DISK_FULL);
     assert_non_null(strstr(err.text, "writing x: "));
+    assert_int_equal(vz_fail_errno(&err, ENOENT, "x%s", text), VZ_NOT_FOUND);
+    assert_int_equal(vz_utf8_valid_prefix(err.text, strlen(err.text)), strlen(err.text));
     assert_int_equal(vz_fail(NULL, VZ_IO, "nobody listens"), VZ_IO);
     assert_string_equal(vz_status_name(VZ_BAD_QUERY), "bad_query");
+}
+
+/* What a processor can do is asked once a process, so each answer needs one of its own. */
+static void expect_cpu(const char *cap, const char *most)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("VIZSLA_CPU", cap, 1);
+        const struct vz_cpu *cpu = vz_cpu();
+        bool extras = cpu->avx512_vnni || cpu->avx512_vpopcnt || cpu->avx512_bf16;
+        bool fits = !extras && (strcmp(most, "avx512") == 0 || !cpu->avx512) &&
+                    (strcmp(most, "scalar") != 0 || !cpu->avx2_fma);
+        _exit(fits ? 0 : 1);
+    }
+    int code = -1;
+    assert_int_equal(waitpid(child, &code, 0), child);
+    assert_int_equal(code, 0);
+}
+
+static void the_processor_can_be_told_to_do_less(void **state)
+{
+    expect_cpu("scalar", "scalar");
+    expect_cpu("avx2", "avx2");
+    expect_cpu("avx512", "avx512");
 }
 
 int main(void)
@@ -157,6 +186,7 @@ int main(void)
         cmocka_unit_test(map_keeps_what_was_put),
         cmocka_unit_test(pool_runs_everything_it_took),
         cmocka_unit_test(errors_are_cut_at_whole_characters),
+        cmocka_unit_test(the_processor_can_be_told_to_do_less),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
