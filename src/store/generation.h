@@ -217,7 +217,6 @@ struct vz_generation {
     bool new_files;               /* a row file was made: sync the folder before commit */
     bool new_derived;
     uint32_t columns_synced;      /* documents below it are in synced columns */
-    bool async;                   /* commit without the second sync */
 };
 
 /* Creates GEN (an empty folder) or opens it. `mapping` says what the row files hold. Opening cuts

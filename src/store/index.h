@@ -23,6 +23,7 @@ struct vz_settings {
     /* read from the list */
     int64_t refresh_interval_ms; /* -1: only when asked */
     uint32_t max_result_window;
+    int64_t sync_interval_ms;    /* with async: acknowledged is durable at latest after this */
     bool async;
     bool block_write, block_read_only, block_delete;
 };
@@ -116,6 +117,10 @@ struct vz_index {
     uint32_t *death_log;
     size_t death_log_count, death_log_capacity;
     uint64_t checkpoint_due_ns;
+    uint64_t commit_due_ns;      /* 0: no transaction is open */
+    size_t open_ops;             /* acknowledged operations in the open transaction */
+    /* writer sets, others read: acknowledged operations wait for their commit (async) */
+    _Atomic bool uncommitted;
 
     _Atomic uint64_t last_write_ns;
     _Atomic size_t memory_bytes; /* as last added to the store's sum */
@@ -151,6 +156,8 @@ enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_
 /* Queues and waits. VZ_NO_INDEX when the index is being closed. */
 enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struct vz_error *err);
 void vz_writer_stop(struct vz_index *index);
+/* With durability async: commits what was acknowledged, so that reads see it. */
+void vz_writer_flush(struct vz_index *index);
 /* Writer only: commits gen's transaction and publishes it. */
 enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *gen,
                                 struct vz_error *err);

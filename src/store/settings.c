@@ -11,6 +11,8 @@
 
 #define DEFAULT_REFRESH_MS 1000
 #define DEFAULT_WINDOW 10000
+#define DEFAULT_SYNC_MS 5000
+#define MIN_SYNC_MS 100
 
 enum kind { STATIC, DYNAMIC, REFUSED };
 static const struct known {
@@ -79,7 +81,8 @@ static const struct known {
 void vz_settings_init(struct vz_settings *settings)
 {
     *settings = (struct vz_settings){.refresh_interval_ms = DEFAULT_REFRESH_MS,
-                                     .max_result_window = DEFAULT_WINDOW};
+                                     .max_result_window = DEFAULT_WINDOW,
+                                     .sync_interval_ms = DEFAULT_SYNC_MS};
 }
 
 void vz_settings_deinit(struct vz_settings *settings)
@@ -253,6 +256,11 @@ static enum vz_status read_entry(struct vz_settings *set, const struct vz_settin
             return vz_fail(err, VZ_BAD_MAPPING,
                            "No enum constant org.elasticsearch.index.translog.Translog.Durability."
                            "%.*s", (int)text.len, text.ptr);
+    } else if (strcmp(key, "translog.sync_interval") == 0) {
+        if (!parse_time_ms(text, &set->sync_interval_ms) || set->sync_interval_ms < MIN_SYNC_MS)
+            return vz_fail(err, VZ_BAD_MAPPING,
+                           "failed to parse value [%.*s] for setting [%s], must be >= [100ms]",
+                           (int)text.len, text.ptr, entry->key);
     } else if (strcmp(key, "blocks.write") == 0) {
         status = read_flag(entry->key, text, &set->block_write, err);
     } else if (strcmp(key, "blocks.read_only") == 0) {
@@ -267,6 +275,7 @@ static enum vz_status read_all(struct vz_settings *set, struct vz_error *err)
 {
     set->refresh_interval_ms = DEFAULT_REFRESH_MS;
     set->max_result_window = DEFAULT_WINDOW;
+    set->sync_interval_ms = DEFAULT_SYNC_MS;
     set->async = set->block_write = set->block_read_only = set->block_delete = false;
     enum vz_status status = VZ_OK;
     for (size_t i = 0; status == VZ_OK && i < set->count; i++)

@@ -45,6 +45,7 @@ void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32
 
 bool vz_index_refresh_now(struct vz_index *index)
 {
+    vz_writer_flush(index);
     pthread_mutex_lock(&index->view_lock);
     const struct vz_snapshot *view = index->view;
     bool fresh = view->commit_number != index->commit_number;
@@ -181,6 +182,7 @@ enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_
                             struct vz_arena *arena, struct vz_stored_doc *doc,
                             struct vz_error *err)
 {
+    vz_writer_flush(index);
     struct vz_generation *gen = vz_index_generation(index);
     MDB_txn *txn;
     struct vz_id_entry entry;

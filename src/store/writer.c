@@ -9,6 +9,11 @@
  *                       ^                 |error          |error       |error         |
  *                       |                 +----- abort: every op of the batch fails --+--> wake
  *
+ * With `index.translog.durability: async` a group is answered when its rows and pages were handed
+ * over and before the commit; the transaction stays open for index.translog.sync_interval, or until
+ * somebody reads: a get or a refresh commits first, so what was acknowledged is always seen. (LMDB's
+ * MDB_NOSYNC would be simpler and can corrupt the file in a power loss.)
+ *
  * Partial updates are merged here, where the newest document is known: there is nothing that could
  * conflict, so retry_on_conflict has nothing to do and later operations of one call see earlier
  * ones without further ado. The price is that their documents are parsed on this thread.
@@ -393,6 +398,17 @@ static void log_deaths(struct vz_index *index, const struct vz_generation *gen)
     }
 }
 
+static void mark_dirty(struct vz_index *index)
+{
+    pthread_mutex_lock(&index->view_lock);
+    bool first = index->dirty_since_ns == 0;
+    if (first)
+        index->dirty_since_ns = vz_now_ns();
+    pthread_mutex_unlock(&index->view_lock);
+    if (first)
+        vz_background_dirty(index->store);
+}
+
 enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *gen,
                                 struct vz_error *err)
 {
@@ -408,35 +424,86 @@ enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *ge
         index->deaths_pending = true;
     }
     index->commit_number++;
-    bool first = index->dirty_since_ns == 0;
-    if (first)
-        index->dirty_since_ns = vz_now_ns();
     pthread_mutex_unlock(&index->view_lock);
     atomic_fetch_add_explicit(&index->counters.commit_total, 1, memory_order_relaxed);
     atomic_store_explicit(&index->last_write_ns, vz_now_ns(), memory_order_relaxed);
     vz_index_account(index);
-    if (first)
-        vz_background_dirty(index->store);
+    mark_dirty(index);
     vz_background_rows(index->store);
     return VZ_OK;
 }
 
+static void forget_open(struct vz_index *index)
+{
+    index->commit_due_ns = 0;
+    index->open_ops = 0;
+    atomic_store(&index->uncommitted, false);
+}
+
+static void lose_open_ops(struct vz_index *index, const struct vz_error *err)
+{
+    if (index->open_ops)
+        vz_log(VZ_LOG_ERROR, "store",
+               "[%s]: %zu operations acknowledged with durability async are lost: %s", index->name,
+               index->open_ops, err->text);
+    forget_open(index);
+}
+
+/* Commits the transaction that async left open. */
+static void commit_open(struct vz_index *index)
+{
+    struct vz_error err = {0};
+    if (!index->commit_due_ns)
+        return;
+    if (vz_writer_commit(index, index->gen, &err) != VZ_OK) {
+        lose_open_ops(index, &err);
+        return;
+    }
+    forget_open(index);
+    if (!index->checkpoint_due_ns)
+        index->checkpoint_due_ns = vz_now_ns() + CHECKPOINT_NS;
+}
+
+/* Durability async: the rows are handed to the system, the transaction stays open. */
+static enum vz_status leave_open(struct vz_index *index, size_t ops, int64_t interval_ms,
+                                 struct vz_error *err)
+{
+    enum vz_status status = vz_generation_flush(index->gen, err);
+    if (status != VZ_OK)
+        return status;
+    if (!index->commit_due_ns)
+        index->commit_due_ns = vz_now_ns() + (uint64_t)interval_ms * 1000000;
+    index->open_ops += ops;
+    atomic_store(&index->uncommitted, true);
+    mark_dirty(index);
+    return VZ_OK;
+}
+
 static enum vz_status write_groups(struct vz_index *index, struct vz_task *first,
-                                   const struct vz_task *end, struct vz_error *err)
+                                   const struct vz_task *end, size_t ops, struct vz_error *err)
 {
     struct batch batch = {.index = index, .gen = index->gen, .mapping = vz_index_mapping(index)};
     pthread_mutex_lock(&index->view_lock);
-    batch.gen->async = index->settings.async;
+    bool defer = index->settings.async && index->open_ops + ops < BATCH_OPS;
+    int64_t interval_ms = index->settings.sync_interval_ms;
     pthread_mutex_unlock(&index->view_lock);
-    enum vz_status status = vz_generation_begin(batch.gen, err);
+    enum vz_status status = VZ_OK;
+    if (!index->commit_due_ns)
+        status = vz_generation_begin(batch.gen, err);
     for (struct vz_task *task = first; status == VZ_OK && task != end; task = task->next)
         for (size_t i = 0; status == VZ_OK && i < task->count; i++)
             if (task->ops[i].status == VZ_OK)
                 status = run_op(&batch, &task->ops[i], &task->prepared[i], err);
+    if (status == VZ_OK && defer)
+        status = leave_open(index, ops, interval_ms, err);
+    else if (status == VZ_OK)
+        status = vz_writer_commit(index, batch.gen, err);
     if (batch.gen->txn && status != VZ_OK)
         vz_generation_abort(batch.gen);
-    if (status == VZ_OK)
-        status = vz_writer_commit(index, batch.gen, err);
+    if (status != VZ_OK)
+        lose_open_ops(index, err);
+    else if (!defer)
+        forget_open(index);
     vz_mapping_release(batch.mapping);
     return status;
 }
@@ -460,6 +527,7 @@ static struct vz_task *run_batch(struct vz_index *index, struct vz_task *first)
     enum vz_status status;
     if (first->run) {
         struct vz_task *next = first->next;
+        commit_open(index);
         status = first->run(index, first->context, &err);
         answer(index, first, status, &err);
         return next;
@@ -470,10 +538,10 @@ static struct vz_task *run_batch(struct vz_index *index, struct vz_task *first)
         ops += end->count;
         end = end->next;
     }
-    status = write_groups(index, first, end, &err);
+    status = write_groups(index, first, end, ops, &err);
     while (first != end) {
         struct vz_task *next = first->next; /* the task is gone once answered */
-        first->commit_number = index->commit_number;
+        first->commit_number = index->commit_number + (index->commit_due_ns ? 1 : 0);
         if (status != VZ_OK)
             for (size_t i = 0; i < first->count; i++)
                 if (first->ops[i].status == VZ_OK) {
@@ -502,18 +570,22 @@ static bool await_tasks_locked(struct vz_index *index)
 {
     uint64_t idle_until = vz_now_ns() + IDLE_NS;
     while (!index->queue_head) {
-        uint64_t now = vz_now_ns();
-        if (index->checkpoint_due_ns && (now >= index->checkpoint_due_ns || index->writer_stop)) {
+        uint64_t now = vz_now_ns(), commit_due = index->commit_due_ns,
+                 checkpoint_due = index->checkpoint_due_ns;
+        bool commit = commit_due && (now >= commit_due || index->writer_stop);
+        if (commit || (checkpoint_due && (now >= checkpoint_due || index->writer_stop))) {
             pthread_mutex_unlock(&index->queue_lock);
-            checkpoint(index);
+            commit_open(index);
+            if (!commit)
+                checkpoint(index);
             pthread_mutex_lock(&index->queue_lock);
             continue;
         }
-        if (index->writer_stop || now >= idle_until)
+        if (index->writer_stop || (now >= idle_until && !commit_due))
             return false;
-        uint64_t until = idle_until;
-        if (index->checkpoint_due_ns)
-            until = VZ_MIN(until, index->checkpoint_due_ns);
+        uint64_t until = commit_due || checkpoint_due ? UINT64_MAX : idle_until;
+        until = VZ_MIN(until, commit_due ? commit_due : UINT64_MAX);
+        until = VZ_MIN(until, checkpoint_due ? checkpoint_due : UINT64_MAX);
         struct timespec at = {(time_t)(until / 1000000000), (long)(until % 1000000000)};
         pthread_cond_timedwait(&index->queue_cond, &index->queue_lock, &at);
     }
@@ -532,6 +604,10 @@ static void *writer_main(void *index_void)
         while (list)
             list = run_batch(index, list);
         const struct vz_generation *gen = index->gen;
+        if (index->commit_due_ns) {
+            pthread_mutex_lock(&index->queue_lock);
+            continue;
+        }
         if (gen->columns_synced != gen->state.docs && !index->checkpoint_due_ns)
             index->checkpoint_due_ns = vz_now_ns() + CHECKPOINT_NS;
         if (gen->state.docs - VZ_MIN(gen->columns_synced, gen->state.docs) >= CHECKPOINT_DOCS)
@@ -583,6 +659,18 @@ enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struc
     }
     pthread_mutex_unlock(&index->queue_lock);
     return status;
+}
+
+static enum vz_status nothing(struct vz_index *index, void *context, struct vz_error *err)
+{
+    return VZ_OK; /* run_batch commits before it runs a task */
+}
+
+void vz_writer_flush(struct vz_index *index)
+{
+    struct vz_task task = {.run = nothing};
+    if (atomic_load(&index->uncommitted))
+        vz_writer_run(index, &task, NULL);
 }
 
 void vz_writer_stop(struct vz_index *index)

@@ -506,6 +506,53 @@ static void test_settings_print_and_change(void **state)
     vz_buf_deinit(&out);
 }
 
+/* Acknowledged before the commit, seen all the same, and durable after the interval. */
+static void test_async_durability(void **state)
+{
+    struct fixture *f = *state;
+    struct vz_error err = {0};
+    struct vz_index_stats stats;
+    struct vz_index *index = make_index(
+        f->store, "fast", "{\"settings\":{\"index.translog.durability\":\"async\","
+                          "\"index.translog.sync_interval\":\"300ms\","
+                          "\"refresh_interval\":\"-1\"},"
+                          "\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\","
+                          "\"dims\":4,\"similarity\":\"cosine\"}}}}");
+    struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"),
+                          .source = VZ_SLICE("{\"v\":[1,2,3,4],\"a\":1}")};
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).out_version, i + 1);
+    vz_index_stats(index, &stats);
+    assert_true(stats.commit_total < 50);
+    assert_source(index, "1", "{\"v\":[1,2,3,4],\"a\":1}");
+    op = update(index, "1", "{\"doc\":{\"a\":2}}");
+    assert_int_equal(op.result, VZ_RESULT_UPDATED);
+    op = (struct vz_write){.verb = VZ_WRITE_CREATE, .id = VZ_SLICE("1"), .source = VZ_SLICE("{}")};
+    assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).status, VZ_CONFLICT);
+    op = (struct vz_write){.verb = VZ_WRITE_CREATE, .id = VZ_SLICE("2"), .source = VZ_SLICE("{}")};
+    assert_int_equal(write_one(index, op, VZ_REFRESH_WAIT_FOR).status, VZ_OK);
+    struct vz_snapshot *snap = vz_index_snapshot(index);
+    assert_int_equal(vz_snapshot_doc_count(snap), 2);
+    vz_snapshot_release(snap);
+    op = (struct vz_write){.verb = VZ_WRITE_CREATE, .id = VZ_SLICE("3"), .source = VZ_SLICE("{}")};
+    write_one(index, op, VZ_REFRESH_NONE);
+    vz_index_stats(index, &stats);
+    uint64_t before = stats.docs_written;
+    usleep(600000);
+    vz_index_stats(index, &stats);
+    assert_int_equal(before, 2);
+    assert_int_equal(stats.docs_written, 3);
+    OK(vz_index_validate(index, &err));
+    op = (struct vz_write){.verb = VZ_WRITE_CREATE, .id = VZ_SLICE("4"), .source = VZ_SLICE("{}")};
+    write_one(index, op, VZ_REFRESH_NONE);
+    vz_index_release(index);
+    reopen(f);
+    index = vz_store_index(f->store, VZ_SLICE("fast"));
+    assert_source(index, "4", "{}");
+    OK(vz_index_validate(index, &err));
+    vz_index_release(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -521,6 +568,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_aliases_and_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_snapshot_outlives_its_index, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_process_holds_the_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_async_durability, setup, teardown),
         cmocka_unit_test_setup_teardown(test_settings_print_and_change, setup, teardown),
     };
     return cmocka_run_group_tests_name("store", tests, NULL, NULL);
