@@ -103,8 +103,8 @@ void vz_rest_alias_get(struct vz_call *call)
         struct vz_slice index = vz_index_name(indices.indices[i]);
         bool any = count == 0;
         for (size_t j = 0; j < alias_count && !any; j++)
-            any = vz_slice_eq(aliases[j].index, index) &&
-                  name_matches(parts, count, aliases[j].name);
+            any =
+                vz_slice_eq(aliases[j].index, index) && name_matches(parts, count, aliases[j].name);
         if (!any)
             continue;
         vz_json_key_slice(w, index);
@@ -214,8 +214,8 @@ static bool read_text(struct vz_call *call, struct vz_json value, struct vz_slic
     return true;
 }
 
-/* One member of an action's (or of PUT _alias's) body that describes the alias. *known is false when
- * the key is none of these. */
+/* One member of an action's (or of PUT _alias's) body that describes the alias. *known is false
+ * when the key is none of these. */
 static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_json value,
                         struct vz_alias *alias, bool *known)
 {
@@ -240,7 +240,8 @@ static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_jso
     }
     if (vz_slice_is(key, "is_hidden")) {
         if (!vz_json_as_bool(value, &alias->is_hidden))
-            return vz_call_fail(call, 400, "parsing_exception", "[is_hidden] must be true or false");
+            return vz_call_fail(call, 400, "parsing_exception",
+                                "[is_hidden] must be true or false");
         return true;
     }
     *known = false;

@@ -209,10 +209,9 @@ bool vz_call_body(struct vz_call *call, enum vz_place place, bool required, stru
         return vz_call_fail_error(call, &err, place);
     if (vz_json_type(*body) != VZ_JSON_OBJECT) {
         if (place == VZ_AT_SEARCH || place == VZ_AT_BODY)
-            return vz_call_fail(call, 400, "parsing_exception",
-                                "Expected [START_OBJECT] but found [%s]",
-                                vz_json_type(*body) == VZ_JSON_ARRAY ? "START_ARRAY"
-                                                                     : vz_json_type_name(*body));
+            return vz_call_fail(
+                call, 400, "parsing_exception", "Expected [START_OBJECT] but found [%s]",
+                vz_json_type(*body) == VZ_JSON_ARRAY ? "START_ARRAY" : vz_json_type_name(*body));
         return vz_call_fail(call, 400, "parse_exception",
                             "Failed to parse content to map: expected an object but found [%s]",
                             vz_json_type_name(*body));

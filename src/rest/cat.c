@@ -1,4 +1,5 @@
-/* The _cat tables: columns with names, aliases and alignment; text for people, JSON for programs. */
+/* The _cat tables: columns with names, aliases and alignment; text for people, JSON for programs.
+ */
 #include "rest/parts.h"
 
 #include <ctype.h>
@@ -62,9 +63,8 @@ static void add_str(struct table *t, const char *text)
 
 static void add_number(struct table *t, uint64_t number)
 {
-    *add_cell(t) = (struct cell){CELL_NUMBER, vz_call_format(t->call, "%llu",
-                                                             (unsigned long long)number),
-                                 (double)number};
+    *add_cell(t) = (struct cell){
+        CELL_NUMBER, vz_call_format(t->call, "%llu", (unsigned long long)number), (double)number};
 }
 
 static void add_null(struct table *t)
@@ -95,14 +95,14 @@ static void add_bytes(struct table *t, uint64_t bytes)
     static const struct {
         const char *name;
         unsigned shift;
-    } units[] = {{"b", 0},   {"k", 10},  {"kb", 10}, {"m", 20},  {"mb", 20}, {"g", 30},
-                 {"gb", 30}, {"t", 40},  {"tb", 40}, {"p", 50},  {"pb", 50}};
+    } units[] = {{"b", 0},   {"k", 10}, {"kb", 10}, {"m", 20}, {"mb", 20}, {"g", 30},
+                 {"gb", 30}, {"t", 40}, {"tb", 40}, {"p", 50}, {"pb", 50}};
     struct vz_slice unit, text = {NULL, 0};
     if (vz_call_param(t->call, "bytes", &unit))
         for (size_t i = 0; i < VZ_COUNT_OF(units); i++)
             if (vz_slice_is(unit, units[i].name))
-                text = vz_call_format(t->call, "%llu",
-                                      (unsigned long long)(bytes >> units[i].shift));
+                text =
+                    vz_call_format(t->call, "%llu", (unsigned long long)(bytes >> units[i].shift));
     if (!text.len)
         text = human_bytes(t->call, bytes);
     *add_cell(t) = (struct cell){CELL_BYTES, text, (double)bytes};
@@ -223,7 +223,7 @@ static size_t *sort_rows(struct table *t)
         else if (name.len > 4 && memcmp(name.ptr + name.len - 4, ":asc", 4) == 0)
             name.len -= 4;
         if (!find_column(t, name, &order.columns[order.count])) {
-            vz_call_fail(t->call, 500, "unsupported_operation_exception",
+            vz_call_fail(t->call, 400, "unsupported_operation_exception",
                          "Unable to sort by unknown sort key `%.*s`", VZ_S(name));
             return rows;
         }
@@ -268,8 +268,7 @@ static void pad(struct vz_buf *out, struct vz_slice text, size_t width, bool rig
     vz_buf_append_char(out, last ? '\n' : ' ');
 }
 
-static void print_text(struct table *t, const struct shown *shown, size_t count,
-                       const size_t *rows)
+static void print_text(struct table *t, const struct shown *shown, size_t count, const size_t *rows)
 {
     struct vz_buf *out = &t->call->response->body;
     bool verbose = vz_call_bool(t->call, "v", false);
@@ -278,8 +277,8 @@ static void print_text(struct table *t, const struct shown *shown, size_t count,
     for (size_t i = 0; i < count; i++) {
         widths[i] = verbose ? shown[i].name.len : 0;
         for (size_t r = 0; r < t->row_count; r++)
-            widths[i] = VZ_MAX(
-                widths[i], width_of(t->cells[r * t->column_count + shown[i].column].text));
+            widths[i] =
+                VZ_MAX(widths[i], width_of(t->cells[r * t->column_count + shown[i].column].text));
     }
     for (size_t i = 0; verbose && i < count; i++)
         pad(out, shown[i].name, widths[i], t->columns[shown[i].column].right, i + 1 == count);
@@ -289,8 +288,7 @@ static void print_text(struct table *t, const struct shown *shown, size_t count,
                 t->columns[shown[i].column].right, i + 1 == count);
 }
 
-static void print_json(struct table *t, const struct shown *shown, size_t count,
-                       const size_t *rows)
+static void print_json(struct table *t, const struct shown *shown, size_t count, const size_t *rows)
 {
     struct vz_json_writer *w = &t->call->w;
     vz_json_begin_array(w);
@@ -337,8 +335,7 @@ static void print_table(struct table *t)
 }
 
 /* Answers ?help; else readies the table. */
-static bool begin(struct table *t, struct vz_call *call, const struct column *columns,
-                  size_t count)
+static bool begin(struct table *t, struct vz_call *call, const struct column *columns, size_t count)
 {
     if (vz_call_bool(call, "help", false)) {
         print_help(call, columns, count);
@@ -436,8 +433,8 @@ static void add_clock(struct table *t)
 void vz_rest_cat_count(struct vz_call *call)
 {
     static const struct column columns[] = {
-        {"epoch", "t,time", "seconds since 1970-01-01 00:00:00, that the count was executed",
-         false, false},
+        {"epoch", "t,time", "seconds since 1970-01-01 00:00:00, that the count was executed", false,
+         false},
         {"timestamp", "ts,hms", "time that the count was executed", false, false},
         {"count", "dc,docs.count,docsCount", "the document count", false, false},
     };
@@ -469,8 +466,7 @@ void vz_rest_cat_health(struct vz_call *call)
         {"node.data", "nd,nodeData", "number of nodes that can store data", false, true},
         {"shards", "t,sh,shards.total,shardsTotal", "total number of shards", false, true},
         {"pri", "p,shards.primary,shardsPrimary", "number of primary shards", false, true},
-        {"relo", "r,shards.relocating,shardsRelocating", "number of relocating nodes", false,
-         true},
+        {"relo", "r,shards.relocating,shardsRelocating", "number of relocating nodes", false, true},
         {"init", "i,shards.initializing,shardsInitializing", "number of initializing nodes", false,
          true},
         {"unassign", "u,shards.unassigned,shardsUnassigned", "number of unassigned shards", false,
@@ -480,8 +476,8 @@ void vz_rest_cat_health(struct vz_call *call)
         {"pending_tasks", "pt,pendingTasks", "number of pending tasks", false, true},
         {"max_task_wait_time", "mtwt,maxTaskWaitTime", "wait time of longest task pending", false,
          true},
-        {"active_shards_percent", "asp,activeShardsPercent",
-         "active number of shards in percent", false, true},
+        {"active_shards_percent", "asp,activeShardsPercent", "active number of shards in percent",
+         false, true},
     };
     struct table t;
     struct vz_health health;
@@ -576,9 +572,9 @@ void vz_rest_cat_nodes(struct vz_call *call)
     add_null(&t);
     for (size_t i = 0; i < 3; i++)
         add_text(&t, vz_call_format(call, "%.2f", load[i]));
-    add_text(&t, vz_call_format(call, "%llus",
-                                (unsigned long long)((vz_now_ns() - call->rest->started_ns) /
-                                                     1000000000u)));
+    add_text(&t, vz_call_format(
+                     call, "%llus",
+                     (unsigned long long)((vz_now_ns() - call->rest->started_ns) / 1000000000u)));
     add_str(&t, "dim");
     add_str(&t, "*");
     add_str(&t, call->rest->node_name);

@@ -34,13 +34,11 @@ static bool read_versions(struct vz_call *call, struct vz_write *op)
     struct vz_slice value;
     int64_t version = vz_call_int(call, "version", -3);
     bool known = true;
-    bool external = vz_version_type(vz_call_param(call, "version_type", &value)
-                                        ? value
-                                        : VZ_SLICE("internal"),
-                                    op, &known);
+    bool external = vz_version_type(
+        vz_call_param(call, "version_type", &value) ? value : VZ_SLICE("internal"), op, &known);
     if (!known)
-        return vz_call_fail(call, 400, "illegal_argument_exception",
-                            "No version type match [%.*s]", VZ_S(value));
+        return vz_call_fail(call, 400, "illegal_argument_exception", "No version type match [%.*s]",
+                            VZ_S(value));
     if (version != -3 && !external)
         return vz_call_fail(call, 400, "action_request_validation_exception",
                             "Validation Failed: 1: internal versioning can not be used for "
@@ -241,7 +239,8 @@ void vz_rest_doc_update(struct vz_call *call)
     } else {
         vz_source_of_params(call, &choice);
     }
-    bool creates = vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert);
+    bool creates =
+        vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert);
     struct vz_index *index = index_to_write(call, creates);
     if (!index)
         return;
@@ -399,8 +398,8 @@ static void print_mget_doc(struct vz_call *call, const struct wanted_doc *want)
         print_mget_problem(call, want, &problem);
         return;
     }
-    enum vz_status status = get_doc(call, index, want->id,
-                                    want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE, &doc, &err);
+    enum vz_status status =
+        get_doc(call, index, want->id, want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE, &doc, &err);
     if (status != VZ_OK && status != VZ_NOT_FOUND) {
         vz_problem_from(call->arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0},
                         vz_index_name(index), vz_index_uuid(index), &problem);

@@ -1,6 +1,7 @@
-/* What went wrong in a room below, told the way Elasticsearch 8.19 tells it: HTTP status, error type,
- * reason, cause. This file is the one table of it. The rooms' own texts already use Elasticsearch's
- * words where it has words; here they only get the wrapping that each API puts around them. */
+/* What went wrong in a room below, told the way Elasticsearch 8.19 tells it: HTTP status, error
+ * type, reason, cause. This file is the one table of it. The rooms' own texts already use
+ * Elasticsearch's words where it has words; here they only get the wrapping that each API puts
+ * around them. */
 #include "rest/parts.h"
 
 void vz_place_of(struct vz_slice text, size_t offset, unsigned *line, unsigned *column)
@@ -144,8 +145,8 @@ static void blocked(struct vz_arena *arena, const struct vz_error *err, struct v
         what = "[SERVICE_UNAVAILABLE/2/the data folder cannot be written];";
     }
     if (index.len)
-        p->reason = vz_slice_from(
-            vz_arena_printf(arena, "index [%.*s] blocked by: %s", VZ_S(index), what));
+        p->reason =
+            vz_slice_from(vz_arena_printf(arena, "index [%.*s] blocked by: %s", VZ_S(index), what));
     else
         p->reason = vz_slice_from(vz_arena_printf(arena, "blocked by: %s", what));
     p->cause_type = "i_o_exception";

@@ -13,11 +13,11 @@ static bool check_create_body(struct vz_call *call, struct vz_json body)
     while (vz_json_next(&it, &key, &member)) {
         if (!vz_slice_is(key, "settings") && !vz_slice_is(key, "mappings") &&
             !vz_slice_is(key, "aliases"))
-            return vz_call_fail(call, 400, "parse_exception",
-                                "unknown key [%.*s] for create index", VZ_S(key));
+            return vz_call_fail(call, 400, "parse_exception", "unknown key [%.*s] for create index",
+                                VZ_S(key));
         if (vz_json_type(member) != VZ_JSON_OBJECT && vz_json_type(member) != VZ_JSON_NULL)
-            return vz_call_fail(call, 400, "parse_exception",
-                                "key [%.*s] must be an object", VZ_S(key));
+            return vz_call_fail(call, 400, "parse_exception", "key [%.*s] must be an object",
+                                VZ_S(key));
     }
     struct vz_json aliases = {0};
     vz_json_get(body, "aliases", &aliases);
@@ -228,8 +228,7 @@ static enum vz_status nothing(struct vz_call *call, struct vz_index *index, stru
     return VZ_OK;
 }
 
-static enum vz_status merge_one(struct vz_call *call, struct vz_index *index,
-                                struct vz_error *err)
+static enum vz_status merge_one(struct vz_call *call, struct vz_index *index, struct vz_error *err)
 {
     struct vz_index_stats stats;
     vz_index_stats(index, &stats);
@@ -275,9 +274,10 @@ void vz_rest_index_forcemerge(struct vz_call *call)
 /* ---- stats --------------------------------------------------------------------------------- */
 
 static const char *const stat_sections[] = {
-    "docs", "store", "indexing", "get", "search", "merge", "refresh", "flush", "segments",
-    "dense_vector", "warmer", "query_cache", "fielddata", "completion", "translog",
-    "request_cache", "recovery", "bulk", "shard_stats", "mappings", "sparse_vector", "_all"};
+    "docs",        "store",      "indexing",      "get",           "search",   "merge",
+    "refresh",     "flush",      "segments",      "dense_vector",  "warmer",   "query_cache",
+    "fielddata",   "completion", "translog",      "request_cache", "recovery", "bulk",
+    "shard_stats", "mappings",   "sparse_vector", "_all"};
 
 struct stats_wanted {
     struct vz_slice *names;

@@ -36,7 +36,7 @@ static void append_methods(struct vz_buf *out, unsigned methods)
 static void print_requests(struct vz_rest *rest, struct vz_buf *out)
 {
     help(out, "vizsla_requests_total", "counter", "Requests answered, by status class.");
-    for (int class = 1; class <= 5; class++)
+    for (int class = 1; class <= 5; class ++)
         vz_buf_printf(out, "vizsla_requests_total{status=\"%dxx\"} %llu\n", class,
                       (unsigned long long)load(&rest->requests_by_class[class]));
     help(out, "vizsla_route_requests_total", "counter", "Requests answered, by route.");
@@ -100,8 +100,7 @@ static void print_indices(struct vz_call *call, struct vz_buf *out)
     struct vz_resolved found;
     if (!vz_resolve(call, (struct vz_slice){"", 0}, 0, &found))
         return;
-    struct vz_index_stats *stats =
-        vz_arena_zalloc(call->arena, (found.count + 1) * sizeof *stats);
+    struct vz_index_stats *stats = vz_arena_zalloc(call->arena, (found.count + 1) * sizeof *stats);
     for (size_t i = 0; i < found.count; i++)
         vz_index_stats(found.indices[i], &stats[i]);
     for (size_t m = 0; m < VZ_COUNT_OF(metrics); m++) {
@@ -118,8 +117,7 @@ static void print_indices(struct vz_call *call, struct vz_buf *out)
 
 static void print_server(struct vz_rest *rest, struct vz_buf *out)
 {
-    const struct vz_http_server *server =
-        atomic_load_explicit(&rest->server, memory_order_acquire);
+    const struct vz_http_server *server = atomic_load_explicit(&rest->server, memory_order_acquire);
     struct vz_http_counts counts;
     if (!server)
         return;

@@ -50,12 +50,25 @@ struct vz_slice vz_publish_ip(struct vz_call *call)
 
 /* ---- which parts --------------------------------------------------------------------------- */
 
-static const char *const info_metrics[] = {"settings",  "os",      "process", "jvm",
-                                           "thread_pool", "transport", "http",  "plugins",
-                                           "ingest",    "aggregations", "indices", "_all"};
-static const char *const stats_metrics[] = {
-    "indices", "os", "process", "jvm", "thread_pool", "fs", "transport", "http", "breaker",
-    "breakers", "script", "discovery", "ingest", "adaptive_selection", "indexing_pressure", "_all"};
+static const char *const info_metrics[] = {"settings",    "os",           "process", "jvm",
+                                           "thread_pool", "transport",    "http",    "plugins",
+                                           "ingest",      "aggregations", "indices", "_all"};
+static const char *const stats_metrics[] = {"indices",
+                                            "os",
+                                            "process",
+                                            "jvm",
+                                            "thread_pool",
+                                            "fs",
+                                            "transport",
+                                            "http",
+                                            "breaker",
+                                            "breakers",
+                                            "script",
+                                            "discovery",
+                                            "ingest",
+                                            "adaptive_selection",
+                                            "indexing_pressure",
+                                            "_all"};
 
 static bool is_metric(struct vz_slice name, const char *const *metrics, size_t count)
 {

@@ -1,13 +1,13 @@
 /* rest/parts.h - what the files of the rest room share. Private to the room and its tests.
  *
- * The model. A request becomes a `struct vz_call` on the worker's stack. router.c finds its route in
- * one table, checks the URL parameters against that table and calls the handler. The handler either
- * writes compact JSON (or plain text) into the answer, or leaves a problem; answer.c then applies
- * filter_path and pretty, or prints the problem as Elasticsearch would. A handler never writes a
- * status line or an error body by hand.
+ * The model. A request becomes a `struct vz_call` on the worker's stack. router.c finds its route
+ * in one table, checks the URL parameters against that table and calls the handler. The handler
+ * either writes compact JSON (or plain text) into the answer, or leaves a problem; answer.c then
+ * applies filter_path and pretty, or prints the problem as Elasticsearch would. A handler never
+ * writes a status line or an error body by hand.
  *
- * Threads: a call belongs to one worker. `struct vz_rest` is shared; what changes in it is atomic or
- * guarded by the lock named beside it.
+ * Threads: a call belongs to one worker. `struct vz_rest` is shared; what changes in it is atomic
+ * or guarded by the lock named beside it.
  */
 #ifndef VZ_REST_PARTS_H
 #define VZ_REST_PARTS_H
@@ -17,9 +17,9 @@
 #include "base/clock.h"
 #include "base/strmap.h"
 #include "base/text.h"
+#include "query/search.h"
 #include "json/filter.h"
 #include "json/json.h"
-#include "query/search.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -32,23 +32,24 @@
 
 /* ---- problems (error.c) ------------------------------------------------------------------- */
 
-/* An error as Elasticsearch tells it. status 0: none. Texts live in the call's arena or are static. */
+/* An error as Elasticsearch tells it. status 0: none. Texts live in the call's arena or are static.
+ */
 struct vz_problem {
     int status;
     const char *type;
     struct vz_slice reason;
     const char *cause_type; /* NULL: no caused_by */
     struct vz_slice cause_reason;
-    struct vz_slice index;  /* empty: no index, index_uuid */
+    struct vz_slice index; /* empty: no index, index_uuid */
     const char *index_uuid;
-    bool with_shard;        /* "shard": "0" */
+    bool with_shard; /* "shard": "0" */
     const char *resource_type;
     struct vz_slice resource_id;
-    unsigned line, column;  /* 0: not printed as members */
-    bool is_circuit;        /* bytes_wanted and friends */
-    bool is_simple;         /* {"error": "text", "status": n}: what the router itself says */
-    bool without_status;    /* and not even the status */
-    bool is_shard_failure;  /* to be told inside search_phase_execution_exception */
+    unsigned line, column; /* 0: not printed as members */
+    bool is_circuit;       /* bytes_wanted and friends */
+    bool is_simple;        /* {"error": "text", "status": n}: what the router itself says */
+    bool without_status;   /* and not even the status */
+    bool is_shard_failure; /* to be told inside search_phase_execution_exception */
 };
 
 /* Where a store or query error came up decides how Elasticsearch words it. */
@@ -60,8 +61,8 @@ enum vz_place {
     VZ_AT_MAPPING,  /* mappings of a new index */
     VZ_AT_PUT_MAPPING,
     VZ_AT_SETTINGS,
-    VZ_AT_SEARCH,   /* a search body being read */
-    VZ_AT_SHARD     /* a search running on an index */
+    VZ_AT_SEARCH, /* a search body being read */
+    VZ_AT_SHARD   /* a search running on an index */
 };
 
 struct vz_call;
@@ -106,8 +107,8 @@ extern const size_t vz_route_count;
 #define VZ_MAX_SEGMENTS 12
 
 /* The best route for a decoded path, literal names before placeholders. Fills args (the
- * placeholders' values in order). NULL when none fits the method; *allowed then has the methods that
- * would fit (0: no such path). */
+ * placeholders' values in order). NULL when none fits the method; *allowed then has the methods
+ * that would fit (0: no such path). */
 const struct vz_route *vz_route_find(unsigned method, const struct vz_slice *segments, size_t count,
                                      struct vz_slice args[VZ_MAX_SEGMENTS], unsigned *allowed);
 /* Refuses URL parameters that the route does not list, and values of the wrong type. */
@@ -132,7 +133,7 @@ struct vz_call {
     int accept_version; /* compatible-with of Accept; 0: none */
     bool wants_json;    /* Accept named JSON */
     bool is_head;
-    bool is_text;       /* the body is plain text: no filter_path, no pretty */
+    bool is_text; /* the body is plain text: no filter_path, no pretty */
 };
 
 /* Leave a problem; the first one stays. Return false so that a check can read
@@ -221,8 +222,8 @@ struct vz_source_choice {
     struct vz_json_patterns includes, excludes;
 };
 void vz_source_of_params(struct vz_call *call, struct vz_source_choice *choice);
-/* The "_source" member of a body: true, false, "a", ["a"], {"includes","excludes"}. False when it is
- * none of these. Borrows the document. */
+/* The "_source" member of a body: true, false, "a", ["a"], {"includes","excludes"}. False when it
+ * is none of these. Borrows the document. */
 bool vz_source_of_json(struct vz_arena *arena, struct vz_json value,
                        struct vz_source_choice *choice);
 /* Appends the source, filtered when asked. */

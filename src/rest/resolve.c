@@ -1,8 +1,8 @@
 /* Index expressions: names, aliases, wildcards, commas, exclusions, _all -> indices.
  *
- * One pass over the parts of the expression marks, for every index of the store, whether it is chosen
- * and how: by its own name or a wildcard over names (then no alias filter applies), or only through
- * aliases (then a hit must match one of their filters). */
+ * One pass over the parts of the expression marks, for every index of the store, whether it is
+ * chosen and how: by its own name or a wildcard over names (then no alias filter applies), or only
+ * through aliases (then a hit must match one of their filters). */
 #include "rest/parts.h"
 
 #include <stdlib.h>
@@ -122,13 +122,12 @@ static bool mark_name(struct resolver *r, struct vz_slice name)
 static bool refuse_name(struct vz_arena *arena, struct vz_slice name, const char *why,
                         struct vz_problem *problem)
 {
-    *problem = (struct vz_problem){
-        .status = 400,
-        .type = "invalid_index_name_exception",
-        .reason = vz_slice_from(
-            vz_arena_printf(arena, "Invalid index name [%.*s], %s", VZ_S(name), why)),
-        .index = vz_arena_copy(arena, name),
-        .index_uuid = "_na_"};
+    *problem = (struct vz_problem){.status = 400,
+                                   .type = "invalid_index_name_exception",
+                                   .reason = vz_slice_from(vz_arena_printf(
+                                       arena, "Invalid index name [%.*s], %s", VZ_S(name), why)),
+                                   .index = vz_arena_copy(arena, name),
+                                   .index_uuid = "_na_"};
     return true;
 }
 
@@ -300,8 +299,7 @@ void vz_resolved_release(struct vz_resolved *resolved)
 
 /* ---- one index ----------------------------------------------------------------------------- */
 
-static void alias_is_many(struct vz_arena *arena, struct vz_slice name,
-                          struct vz_problem *problem)
+static void alias_is_many(struct vz_arena *arena, struct vz_slice name, struct vz_problem *problem)
 {
     *problem = (struct vz_problem){
         .status = 400,
@@ -384,8 +382,9 @@ struct vz_index *vz_resolve_write(struct vz_store *store, struct vz_arena *arena
     if (require_alias) {
         vz_problem_no_index(arena, name, problem);
         problem->reason = vz_slice_from(vz_arena_printf(
-            arena, "no such index [%.*s] and [require_alias] request flag is [true] and [%.*s] is "
-                   "not an alias",
+            arena,
+            "no such index [%.*s] and [require_alias] request flag is [true] and [%.*s] is "
+            "not an alias",
             VZ_S(name), VZ_S(name)));
         return NULL;
     }

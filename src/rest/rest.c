@@ -11,14 +11,13 @@
 
 const char *const vz_rest_headers[] = {"X-Elastic-Product: Elasticsearch", NULL};
 
-const double vz_latency_bounds_s[VZ_LATENCY_BUCKETS] = {0.0005, 0.001, 0.002, 0.005, 0.01,
-                                                        0.02,   0.05,  0.1,   0.2,   0.5,
-                                                        1,      2,     5,     10};
+const double vz_latency_bounds_s[VZ_LATENCY_BUCKETS] = {
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10};
 
 /* ---- life ---------------------------------------------------------------------------------- */
 
-/* A node keeps its id over restarts, as Elasticsearch's do; on a folder that cannot be written it is
- * a new one. */
+/* A node keeps its id over restarts, as Elasticsearch's do; on a folder that cannot be written it
+ * is a new one. */
 static void load_node_id(struct vz_rest *rest)
 {
     struct vz_buf id = {0};
@@ -117,9 +116,9 @@ static struct vz_slice media_type(struct vz_slice text, int *version)
 
 static bool is_json_type(struct vz_slice type)
 {
-    static const char *const types[] = {
-        "application/json", "application/x-ndjson", "application/vnd.elasticsearch+json",
-        "application/vnd.elasticsearch+x-ndjson"};
+    static const char *const types[] = {"application/json", "application/x-ndjson",
+                                        "application/vnd.elasticsearch+json",
+                                        "application/vnd.elasticsearch+x-ndjson"};
     for (size_t i = 0; i < VZ_COUNT_OF(types); i++)
         if (same_type(type, types[i]))
             return true;
@@ -217,8 +216,11 @@ static struct vz_slice list_methods(struct vz_call *call, unsigned allowed, cons
     static const struct {
         unsigned bit;
         const char *name;
-    } names[] = {{VZ_DELETE, "DELETE"}, {VZ_GET, "GET"}, {VZ_GET | VZ_HEAD, "HEAD"},
-                 {VZ_POST, "POST"},     {VZ_PUT, "PUT"}};
+    } names[] = {{VZ_DELETE, "DELETE"},
+                 {VZ_GET, "GET"},
+                 {VZ_GET | VZ_HEAD, "HEAD"},
+                 {VZ_POST, "POST"},
+                 {VZ_PUT, "PUT"}};
     struct vz_buf text = {0};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++) {
         if (!(allowed & names[i].bit))
@@ -243,8 +245,8 @@ static bool no_route(struct vz_call *call, unsigned allowed)
 {
     struct vz_slice uri = uri_of(call);
     if (!allowed) {
-        vz_call_fail_simple(call, 400, "no handler found for uri [%.*s] and method [%s]",
-                            VZ_S(uri), call->request->method);
+        vz_call_fail_simple(call, 400, "no handler found for uri [%.*s] and method [%s]", VZ_S(uri),
+                            call->request->method);
         call->problem.without_status = true;
         return false;
     }
@@ -263,8 +265,8 @@ static bool find_route(struct vz_call *call)
     unsigned allowed = 0;
     if (!split_path(call, segments, &count))
         return call->problem.status ? false : no_route(call, 0);
-    call->route = vz_route_find(vz_method_bit(call->request->method), segments, count, call->args,
-                                &allowed);
+    call->route =
+        vz_route_find(vz_method_bit(call->request->method), segments, count, call->args, &allowed);
     if (call->route)
         return true;
     if (strcmp(call->request->method, "OPTIONS") == 0 && allowed) {
@@ -481,8 +483,7 @@ void vz_rest_call(struct vz_rest *rest, const char *method, const char *path_and
     const char *question = strchr(path_and_query, '?');
     size_t path_len = question ? (size_t)(question - path_and_query) : strlen(path_and_query);
     struct vz_http_param *params;
-    size_t param_count =
-        parse_query(vz_slice_from(question ? question + 1 : ""), &arena, &params);
+    size_t param_count = parse_query(vz_slice_from(question ? question + 1 : ""), &arena, &params);
     /* The parsers want readable bytes behind a body, as the server gives them. */
     char *padded = vz_alloc(body.len + 64);
     if (body.len)

@@ -14,7 +14,7 @@
 struct vz_rest;
 
 struct vz_rest_options {
-    const char *node_name;   /* NULL: the machine's name */
+    const char *node_name;    /* NULL: the machine's name */
     const char *cluster_name; /* NULL: "vizsla" */
 };
 

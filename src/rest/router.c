@@ -1,7 +1,8 @@
 /* The API in one table: method, path, handler, URL parameters, a line of documentation.
  *
- * docs/compatibility.md is made from this table by tools/compat.py. A parameter that is not listed is
- * refused as Elasticsearch refuses it; one marked '!' is known to Elasticsearch and refused aloud
+ * docs/compatibility.md is made from this table by tools/compat.py. A parameter that is not listed
+ * is refused as Elasticsearch refuses it; one marked '!' is known to Elasticsearch and refused
+ * aloud
  * ("!x:bool" only when it is not false), so nothing that would change an answer is ignored. A route
  * without a handler is known to Elasticsearch and refused aloud. */
 #include "rest/parts.h"
@@ -18,20 +19,20 @@
 #define GET_DOC                                                                                    \
     SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
            "!_source_exclude_vectors:bool !force_synthetic_source:bool"
-#define QUERY_STRING                                                                               \
-    "q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
+#define QUERY_STRING "q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
 #define SEARCH                                                                                     \
     INDICES SOURCE QUERY_STRING                                                                    \
         "ignore_throttled:bool allow_partial_search_results:bool batched_reduce_size:int "         \
         "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
         "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
         "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
-        "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "              \
-        "!suggest_size !suggest_text !terminate_after:int timeout:time !track_scores:bool "         \
+        "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "             \
+        "!suggest_size !suggest_text !terminate_after:int timeout:time !track_scores:bool "        \
         "track_total_hits typed_keys:bool version:bool include_named_queries_score:bool "          \
         "!force_synthetic_source:bool !_source_exclude_vectors:bool"
 #define COUNT                                                                                      \
-    INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing !terminate_after:int"
+    INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing "                    \
+                         "!terminate_after:int"
 #define MSEARCH                                                                                    \
     INDICES "ccs_minimize_roundtrips:bool ignore_throttled:bool max_concurrent_searches:int "      \
             "max_concurrent_shard_requests:int pre_filter_shard_size:int "                         \
@@ -62,9 +63,9 @@
 #define GET_ALIAS INDICES LOCAL
 #define PUT_ALIAS MASTER
 #define DELETE_BY_QUERY                                                                            \
-    INDICES QUERY_STRING "conflicts !from:int max_docs:int preference refresh:bool "                \
+    INDICES QUERY_STRING "conflicts !from:int max_docs:int preference refresh:bool "               \
                          "request_cache:bool requests_per_second routing scroll:time "             \
-                         "scroll_size:int search_timeout:time search_type slices !sort "            \
+                         "scroll_size:int search_timeout:time search_type slices !sort "           \
                          "!terminate_after:int timeout:time version:bool wait_for_active_shards "  \
                          "wait_for_completion:bool " SOURCE
 #define SCROLL "scroll scroll_id rest_total_hits_as_int:bool"
@@ -300,8 +301,11 @@ unsigned vz_method_bit(const char *method)
     static const struct {
         const char *name;
         unsigned bits;
-    } methods[] = {{"GET", VZ_GET}, {"HEAD", VZ_GET | VZ_HEAD}, {"POST", VZ_POST},
-                   {"PUT", VZ_PUT}, {"DELETE", VZ_DELETE}};
+    } methods[] = {{"GET", VZ_GET},
+                   {"HEAD", VZ_GET | VZ_HEAD},
+                   {"POST", VZ_POST},
+                   {"PUT", VZ_PUT},
+                   {"DELETE", VZ_DELETE}};
     for (size_t i = 0; i < VZ_COUNT_OF(methods); i++)
         if (strcmp(method, methods[i].name) == 0)
             return methods[i].bits;
@@ -464,8 +468,9 @@ static void suggest(struct vz_slice name, const char *list, struct vz_slice *bes
 static bool unrecognized(struct vz_call *call, struct vz_slice *names, size_t count)
 {
     struct vz_buf text = {0};
-    vz_buf_printf(&text, "request [%.*s] contains unrecognized parameter%s: ",
-                  VZ_S(call->request->path), count > 1 ? "s" : "");
+    vz_buf_printf(&text,
+                  "request [%.*s] contains unrecognized parameter%s: ", VZ_S(call->request->path),
+                  count > 1 ? "s" : "");
     for (size_t i = 0; i < count; i++) {
         struct vz_slice best = {NULL, 0};
         double likest = 0;

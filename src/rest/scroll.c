@@ -1,13 +1,14 @@
 /* Scrolls: all matches of a search, page by page, as they were when it began.
  *
- * A scroll pins a snapshot of each index. In the order of documents (no query or match_all without a
- * sort, or sort by _doc) it keeps the matching docnos, four bytes a match, or none at all when every
- * live document matches; this is what dumps use and has no limit. Any other order is found by one
- * search over the first max_result_window matches, whose ids and sort values are kept; more matches
- * than that are refused aloud. Sources are read from the pinned snapshots a page at a time.
+ * A scroll pins a snapshot of each index. In the order of documents (no query or match_all without
+ * a sort, or sort by _doc) it keeps the matching docnos, four bytes a match, or none at all when
+ * every live document matches; this is what dumps use and has no limit. Any other order is found by
+ * one search over the first max_result_window matches, whose ids and sort values are kept; more
+ * matches than that are refused aloud. Sources are read from the pinned snapshots a page at a time.
  *
  * One lock guards the table; a scroll being served is marked busy and touched by its request alone.
- * At most MAX_OPEN are open, each until its keep-alive ends; expiry is looked at with every request.
+ * At most MAX_OPEN are open, each until its keep-alive ends; expiry is looked at with every
+ * request.
  */
 #include "rest/parts.h"
 
@@ -33,11 +34,11 @@ struct scroll {
     struct vz_arena arena;
     struct scroll_part *parts;
     size_t part_count;
-    size_t at_part, at; /* where the next page begins */
+    size_t at_part, at;         /* where the next page begins */
     struct vz_search_hit *hits; /* of another order than documents' */
     size_t hit_count;
-    bool is_ordered;    /* `hits` rather than `parts` are walked */
-    bool sorts_by_doc;  /* sort values printed, no scores */
+    bool is_ordered;   /* `hits` rather than `parts` are walked */
+    bool sorts_by_doc; /* sort values printed, no scores */
     bool with_version, with_seq_no;
     bool has_max_score;
     float max_score;
@@ -93,8 +94,8 @@ unsigned vz_scrolls_open(struct vz_scrolls *scrolls)
     return count;
 }
 
-/* Takes out what `pick` chooses and is not busy (a busy one goes when its request ends); returns the
- * chain for freeing outside the lock. */
+/* Takes out what `pick` chooses and is not busy (a busy one goes when its request ends); returns
+ * the chain for freeing outside the lock. */
 static struct scroll *take_locked(struct vz_scrolls *scrolls,
                                   bool (*pick)(const struct scroll *, const void *),
                                   const void *context, unsigned *picked)
@@ -356,8 +357,8 @@ static bool choose_source(struct vz_call *call, struct scroll *scroll, struct vz
     struct vz_slice param;
     struct vz_source_choice choice;
     vz_source_of_params(call, &choice);
-    bool in_url = vz_call_param(call, "_source", &param) || choice.includes.count ||
-                  choice.excludes.count;
+    bool in_url =
+        vz_call_param(call, "_source", &param) || choice.includes.count || choice.excludes.count;
     if (!in_url && vz_json_get(body, "_source", &value)) {
         if (!vz_source_of_json(call->arena, value, &choice))
             return vz_call_fail(call, 400, "parsing_exception", "[_source] has an unknown form");
@@ -413,11 +414,10 @@ static bool fill(struct vz_call *call, struct scroll *scroll, struct vz_json bod
     if (!choose_page(call, scroll, body, params) || !choose_source(call, scroll, body))
         return false;
     struct vz_json value;
-    scroll->with_version = params->version ||
-                           (vz_json_get(body, "version", &value) && vz_json_bool(value));
-    scroll->with_seq_no =
-        params->seq_no_primary_term ||
-        (vz_json_get(body, "seq_no_primary_term", &value) && vz_json_bool(value));
+    scroll->with_version =
+        params->version || (vz_json_get(body, "version", &value) && vz_json_bool(value));
+    scroll->with_seq_no = params->seq_no_primary_term ||
+                          (vz_json_get(body, "seq_no_primary_term", &value) && vz_json_bool(value));
     if (!in_doc_order(body, params, scroll))
         return materialize(call, scroll, body, params, targets, resolved->count);
     scroll->has_max_score = !scroll->sorts_by_doc;
@@ -485,8 +485,7 @@ static bool page_in_doc_order(struct vz_call *call, struct scroll *scroll,
     return true;
 }
 
-static bool page_of_hits(struct vz_call *call, struct scroll *scroll,
-                         struct vz_search_result *page)
+static bool page_of_hits(struct vz_call *call, struct scroll *scroll, struct vz_search_result *page)
 {
     while (page->hit_count < scroll->page && scroll->at < scroll->hit_count) {
         struct vz_search_hit *hit = &page->hits[page->hit_count++];

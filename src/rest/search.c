@@ -109,8 +109,7 @@ struct vz_search_target *vz_search_targets(struct vz_arena *arena,
     struct vz_search_target *targets =
         vz_arena_alloc(arena, (resolved->count + 1) * sizeof *targets);
     for (size_t i = 0; i < resolved->count; i++)
-        targets[i] =
-            (struct vz_search_target){resolved->indices[i], resolved->filters[i]};
+        targets[i] = (struct vz_search_target){resolved->indices[i], resolved->filters[i]};
     return targets;
 }
 
@@ -134,8 +133,7 @@ static bool run_search(struct vz_arena *arena, struct vz_json body, struct vz_sl
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     *result = (struct vz_search_result){.track_total = true};
     if (vz_search_parse(body, params, arena, &search, &err) != VZ_OK) {
-        vz_problem_from(arena, &err, VZ_AT_SEARCH, text, (struct vz_slice){NULL, 0}, NULL,
-                        problem);
+        vz_problem_from(arena, &err, VZ_AT_SEARCH, text, (struct vz_slice){NULL, 0}, NULL, problem);
         return false;
     }
     if (resolved->count == 0)
@@ -206,8 +204,7 @@ void vz_rest_count(struct vz_call *call)
     if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
         return;
     struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
-    if (resolved.count &&
-        vz_search_count(targets, resolved.count, search, &count, &err) != VZ_OK) {
+    if (resolved.count && vz_search_count(targets, resolved.count, search, &count, &err) != VZ_OK) {
         vz_call_fail_index(call, &err, VZ_AT_SHARD, resolved.indices[0]);
     } else {
         vz_json_begin_object(&call->w);
@@ -261,9 +258,14 @@ static void read_expression(struct vz_call *call, struct vz_json value, struct v
 static bool read_header_member(struct vz_call *call, struct vz_slice key, struct vz_json value,
                                struct msearch_header *header)
 {
-    static const char *const harmless[] = {
-        "search_type", "preference", "routing", "request_cache", "allow_partial_search_results",
-        "ccs_minimize_roundtrips", "max_concurrent_shard_requests", "ignore_throttled"};
+    static const char *const harmless[] = {"search_type",
+                                           "preference",
+                                           "routing",
+                                           "request_cache",
+                                           "allow_partial_search_results",
+                                           "ccs_minimize_roundtrips",
+                                           "max_concurrent_shard_requests",
+                                           "ignore_throttled"};
     bool truth;
     if (vz_slice_is(key, "index") || vz_slice_is(key, "indices"))
         read_expression(call, value, &header->expression);
@@ -323,7 +325,8 @@ static void print_msearch_problem(struct vz_call *call, const struct vz_problem 
     vz_json_end_object(w);
 }
 
-/* One search of several; its failure is its own. False only when the request as a whole is wrong. */
+/* One search of several; its failure is its own. False only when the request as a whole is wrong.
+ */
 static bool msearch_one(struct vz_call *call, const struct msearch_header *header,
                         struct vz_slice line)
 {
@@ -491,8 +494,8 @@ static bool delete_in(struct vz_call *call, const struct vz_search_target *targe
     return ok;
 }
 
-static void print_delete_answer(struct vz_call *call, const struct delete_sums *sums,
-                                bool proceed, struct vz_slice conflict)
+static void print_delete_answer(struct vz_call *call, const struct delete_sums *sums, bool proceed,
+                                struct vz_slice conflict)
 {
     struct vz_json_writer *w = &call->w;
     vz_json_begin_object(w);

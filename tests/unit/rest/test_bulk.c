@@ -40,13 +40,24 @@ static void white_space_and_line_ends(void **state)
 /* The plain scanner must not take what JSON does not allow. */
 static void no_json_no_action(void **state)
 {
-    static const char *const lines[] = {
-        "{\"index\":{\"_id\":\"1\",}}", "{\"index\":{,\"_id\":\"1\"}}", "{\"index\":{\"_id\" \"1\"}}",
-        "{\"index\":{\"_id\":\"1\"}",   "{\"index\":{\"_id\":\"1\"}}}", "{\"index\":{\"_id\":'1'}}",
-        "{\"index\":{\"_id\":01}}",     "{\"index\":{\"_id\":-}}",      "{\"index\":{\"_id\":tru}}",
-        "{\"index\":{\"_id\":\"a\tb\"}}", "{index:{}}",                   "{\"index\":{}} x",
-        "{\"index\":{\"_id\":\"\xff\"}}", "{\"index\"}",                  "{\"index\":}",
-        "{",                            "\"index\"",                    "nope"};
+    static const char *const lines[] = {"{\"index\":{\"_id\":\"1\",}}",
+                                        "{\"index\":{,\"_id\":\"1\"}}",
+                                        "{\"index\":{\"_id\" \"1\"}}",
+                                        "{\"index\":{\"_id\":\"1\"}",
+                                        "{\"index\":{\"_id\":\"1\"}}}",
+                                        "{\"index\":{\"_id\":'1'}}",
+                                        "{\"index\":{\"_id\":01}}",
+                                        "{\"index\":{\"_id\":-}}",
+                                        "{\"index\":{\"_id\":tru}}",
+                                        "{\"index\":{\"_id\":\"a\tb\"}}",
+                                        "{index:{}}",
+                                        "{\"index\":{}} x",
+                                        "{\"index\":{\"_id\":\"\xff\"}}",
+                                        "{\"index\"}",
+                                        "{\"index\":}",
+                                        "{",
+                                        "\"index\"",
+                                        "nope"};
     struct world *w = *state;
     for (size_t i = 0; i < VZ_COUNT_OF(lines); i++) {
         char body[256];
@@ -86,14 +97,15 @@ static void many_items_in_chunks(void **state)
  * that is, as many documents are there as were acknowledged as created. */
 static void mutations(void **state)
 {
-    static const char good[] = "{\"index\":{\"_index\":\"fz\",\"_id\":\"1\",\"routing\":\"r\"}}\n"
-                               "{\"a\":1,\"v\":[1,2,3]}\n"
-                               "{\"create\":{\"_index\":\"fz\",\"_id\":\"2\"}}\n"
-                               "{\"b\":{\"c\":\"text \\u00e4\"}}\n"
-                               "{\"update\":{\"_index\":\"fz\",\"_id\":\"1\",\"_source\":[\"a\"]}}\n"
-                               "{\"doc\":{\"a\":2},\"doc_as_upsert\":true}\n"
-                               "{\"delete\":{\"_index\":\"fz\",\"_id\":\"2\",\"if_seq_no\":0,"
-                               "\"if_primary_term\":1}}\n";
+    static const char good[] =
+        "{\"index\":{\"_index\":\"fz\",\"_id\":\"1\",\"routing\":\"r\"}}\n"
+        "{\"a\":1,\"v\":[1,2,3]}\n"
+        "{\"create\":{\"_index\":\"fz\",\"_id\":\"2\"}}\n"
+        "{\"b\":{\"c\":\"text \\u00e4\"}}\n"
+        "{\"update\":{\"_index\":\"fz\",\"_id\":\"1\",\"_source\":[\"a\"]}}\n"
+        "{\"doc\":{\"a\":2},\"doc_as_upsert\":true}\n"
+        "{\"delete\":{\"_index\":\"fz\",\"_id\":\"2\",\"if_seq_no\":0,"
+        "\"if_primary_term\":1}}\n";
     struct world *w = *state;
     uint64_t seed = 20261120;
     print_message("seed %llu\n", (unsigned long long)seed);

@@ -1,0 +1,56 @@
+/* rest/bulk.h - what reading and writing a bulk request share. Private to bulk.c and bulk_read.c.
+ */
+#ifndef VZ_REST_BULK_H
+#define VZ_REST_BULK_H
+
+#include "rest/parts.h"
+
+#define VZ_BULK_MAX_ITEMS 500000
+#define VZ_NO_ITEM UINT32_MAX
+
+struct vz_bulk_item {
+    struct vz_slice index, id, source;
+    uint64_t version, if_seq_no, if_primary_term, out_version, out_seq_no;
+    struct vz_problem *problem;             /* NULL: it worked */
+    const struct vz_source_choice *returns; /* update: print the document after it */
+    uint32_t group, line, retry;
+    uint32_t next; /* item of the same index, or VZ_NO_ITEM */
+    uint8_t verb, result;
+    bool has_id, has_version, is_external, version_gte, has_if_seq_no, require_alias;
+};
+
+struct vz_bulk_group {
+    struct vz_index *index; /* NULL: problem says why */
+    struct vz_problem *problem;
+    uint32_t same_as;     /* the group that holds this index's items */
+    uint32_t first, last; /* those items, in their order */
+    bool wants_index;     /* some item may make the index */
+    bool require_alias;
+    unsigned replicas;
+    struct vz_slice name;
+    struct vz_slice head;   /* ,"_index":"name","_id":" */
+    struct vz_slice shards; /* the constant middle of an answer */
+};
+
+struct vz_bulk {
+    struct vz_call *call;
+    struct vz_slice default_index;
+    bool default_require_alias;
+    const struct vz_source_choice *default_returns;
+    struct vz_bulk_item *items; /* malloc'd */
+    size_t count, capacity;
+    struct vz_bulk_group *groups; /* malloc'd */
+    size_t group_count, group_capacity;
+    struct vz_strmap group_of;
+    enum vz_refresh refresh;
+    size_t failed;
+};
+
+/* "index", "create", "update", "delete", by enum vz_write_verb. */
+extern const char *const vz_bulk_verbs[4];
+
+/* Reads and checks every line of the request's body into items; false with a problem, and then
+ * nothing may be written. */
+bool vz_bulk_read(struct vz_bulk *b);
+
+#endif
