@@ -16,18 +16,11 @@
 #ifndef VZ_EMBED_CLIP_H
 #define VZ_EMBED_CLIP_H
 
-#include "embed/model_config.h"
+#include "embed/text_model.h"
 #include "image/image.h"
 #include "nn/source.h"
 
 struct vz_clip;
-
-/* One text as ids; for text models also which segment each is of. Borrowed. */
-struct vz_text_ids {
-    const uint32_t *ids;
-    const uint8_t *types; /* [count]; NULL: all 0. CLIP has none */
-    size_t count;
-};
 
 /* A folder with config.json and the weights, or with both in 0_CLIPModel/ (sentence-transformers);
  * preprocessor_config.json is read where there is one. NULL options: the defaults. Blocks for
@@ -63,9 +56,9 @@ enum vz_status vz_clip_preprocess_at(const struct vz_image *image, size_t side, 
 /* pixels [count, 3, side, side] -> out [count, dims]. Errors: VZ_BUDGET, VZ_INTERNAL. */
 enum vz_status vz_clip_embed_images(const struct vz_clip *clip, const float *pixels, size_t count,
                                     bool unit, float *out, struct vz_error *err);
-/* Texts with start and end tokens, not padded -> out [count, dims]. Errors: VZ_BAD_ARGUMENT (no
- * tokens, or an id outside the vocabulary), VZ_LIMIT (more tokens than positions), VZ_BUDGET,
- * VZ_INTERNAL. */
+/* Texts with start and end tokens, not padded, without types -> out [count, dims]. Errors:
+ * VZ_BAD_ARGUMENT (no tokens, or an id outside the vocabulary), VZ_LIMIT (more tokens than
+ * positions), VZ_BUDGET, VZ_INTERNAL. */
 enum vz_status vz_clip_embed_texts(const struct vz_clip *clip, const struct vz_text_ids *texts,
                                    size_t count, bool unit, float *out, struct vz_error *err);
 

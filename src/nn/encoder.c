@@ -69,10 +69,16 @@ void vz_unit_length(struct vz_nn *nn, float *x, size_t width)
     nn->kernels->normalize(x, width);
 }
 
-void vz_activate(struct vz_nn *nn, enum vz_activation f, float *x, size_t width)
+void vz_activate(struct vz_nn *nn, enum vz_activation f, float *x, size_t count)
 {
+    float rest[16] = {0};
+    size_t whole = count & ~(size_t)15;
     struct nn_act out = {.precision = VZ_PRECISION_F32, .data = x};
-    nn->kernels->activate(x, width, NULL, f, out, 0, 1);
+    nn->kernels->activate(x, whole, NULL, f, out, 0, 1);
+    memcpy(rest, x + whole, (count - whole) * sizeof *x);
+    out.data = rest;
+    nn->kernels->activate(rest, 16, NULL, f, out, 0, 1);
+    memcpy(x + whole, rest, (count - whole) * sizeof *x);
 }
 
 /* ---- making ---- */

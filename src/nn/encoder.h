@@ -74,6 +74,7 @@ void vz_norm_deinit(struct vz_norm *norm);
 void vz_norm_run(struct vz_nn *nn, const struct vz_norm *norm, float *x, size_t rows);
 /* x *= 1 / |x|. */
 void vz_unit_length(struct vz_nn *nn, float *x, size_t width);
-void vz_activate(struct vz_nn *nn, enum vz_activation f, float *x, size_t width);
+/* x = f(x), any count. */
+void vz_activate(struct vz_nn *nn, enum vz_activation f, float *x, size_t count);
 
 #endif

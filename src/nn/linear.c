@@ -145,12 +145,13 @@ enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size
     }
     if (status != VZ_OK)
         return status;
+    precision = precision == VZ_PRECISION_AUTO ? nn->precision : precision;
     if (precision != VZ_PRECISION_F32 && width % 16)
         return vz_fail(err, VZ_UNSUPPORTED, "a layer of %zu to %zu: not a multiple of 16", in,
                        width);
     struct vz_linear *l = vz_calloc(1, sizeof *l);
     l->nn = nn;
-    l->precision = precision == VZ_PRECISION_AUTO ? nn->precision : precision;
+    l->precision = precision;
     l->in = (in + 15) & ~(size_t)15;
     l->out = width;
     l->bias = vz_try_alloc_aligned(width, 3 * sizeof(float));

@@ -13,16 +13,16 @@ static void tower_weights(struct golden *g, const char *tower, const struct vz_c
     char name[128];
     for (size_t i = 0; i < c->layers; i++) {
         for (size_t k = 0; k < VZ_COUNT_OF(square); k++) {
-            snprintf(name, sizeof name, "%s.encoder.layers.%zu.%s", tower, i, square[k]);
+            golden_print(name, sizeof name, "%s.encoder.layers.%zu.%s", tower, i, square[k]);
             golden_add_pair(g, name, c->width, c->width);
         }
         for (int k = 1; k <= 2; k++) {
-            snprintf(name, sizeof name, "%s.encoder.layers.%zu.layer_norm%d", tower, i, k);
+            golden_print(name, sizeof name, "%s.encoder.layers.%zu.layer_norm%d", tower, i, k);
             golden_add_pair(g, name, c->width, 0);
         }
-        snprintf(name, sizeof name, "%s.encoder.layers.%zu.mlp.fc1", tower, i);
+        golden_print(name, sizeof name, "%s.encoder.layers.%zu.mlp.fc1", tower, i);
         golden_add_pair(g, name, c->mlp, c->width);
-        snprintf(name, sizeof name, "%s.encoder.layers.%zu.mlp.fc2", tower, i);
+        golden_print(name, sizeof name, "%s.encoder.layers.%zu.mlp.fc2", tower, i);
         golden_add_pair(g, name, c->width, c->mlp);
     }
 }
@@ -125,19 +125,9 @@ static void tiny_equals_pytorch(void **state)
     check_clip("clip-tiny-gelu", 2);
 }
 
-static bool full_size(void)
-{
-    const char *wish = getenv("VIZSLA_TEST_FULL");
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return wish && strcmp(wish, "1") == 0;
-#else
-    return !wish || strcmp(wish, "0") != 0;
-#endif
-}
-
 static void full_equals_pytorch(void **state)
 {
-    if (!full_size()) {
+    if (!golden_full_size()) {
         print_message("SKIP: models of full size are left out under sanitizers\n");
         skip();
     }
