@@ -34,9 +34,13 @@ static CURL *thread_handle(void)
     return handle;
 }
 
+/* 0, which ends the transfer, when the answer grows past all sense. */
 static size_t collect(char *bytes, size_t size, size_t count, void *context)
 {
-    vz_buf_append(context, bytes, size * count);
+    struct vz_buf *body = context;
+    if (size * count > VZ_HTTP_MAX_ANSWER_BYTES - body->len)
+        return 0;
+    vz_buf_append(body, bytes, size * count);
     return size * count;
 }
 
@@ -102,6 +106,10 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
         long number = 0;
         curl_easy_getinfo(handle, CURLINFO_RESPONSE_CODE, &number);
         answer->status = (int)number;
+    } else if (code == CURLE_WRITE_ERROR) {
+        status = vz_fail(err, VZ_LIMIT, "the answer of %s is over the limit of %d bytes", url,
+                         VZ_HTTP_MAX_ANSWER_BYTES);
+        vz_buf_deinit(&answer->body);
     } else {
         status = vz_fail(err, VZ_IO, "cannot reach %s: %s", url,
                          reason[0] ? reason : curl_easy_strerror(code));

@@ -78,8 +78,9 @@ static enum vz_status inflate_as(int window_bits, struct vz_slice in, size_t max
     z.avail_in = (uInt)in.len;
     enum vz_status status = VZ_OK;
     for (;;) {
-        size_t left = max_bytes - (out->len - start);
+        size_t left = VZ_MIN(max_bytes, SIZE_MAX - 1) - (out->len - start);
         size_t room = VZ_MIN(left + 1, VZ_MAX((size_t)16384, out->len - start));
+        room = VZ_MIN(room, (size_t)1 << 30); /* zlib counts in 32 bits */
         vz_buf_reserve(out, room);
         z.next_out = (Bytef *)(out->data + out->len);
         z.avail_out = (uInt)room;
@@ -110,7 +111,7 @@ enum vz_status vz_http_inflate(enum vz_http_coding coding, struct vz_slice in, s
 {
     if (in.len == 0)
         return VZ_OK;
-    if (in.len > UINT32_MAX || max_bytes >= UINT32_MAX)
+    if (in.len > UINT32_MAX)
         return vz_fail(err, VZ_LIMIT, "a compressed request body over 4 GiB");
     if (coding == VZ_HTTP_GZIP)
         return inflate_as(15 + 16, in, max_bytes, out, err);

@@ -54,11 +54,18 @@ struct vz_http_options {
     size_t max_queue;         /* waiting requests before 429; 0 means 1024 */
     size_t max_body_bytes;    /* after decompression too; 0 means 100 MiB */
     size_t max_bodies_bytes;  /* of all requests being received or worked on, as sent; what is over
-                               * it is answered 429; 0 means 1 GiB */
+                               * it is answered 429; 0 means 1 GiB, or max_body_bytes if larger */
     unsigned max_connections; /* 0 means 4096 */
     unsigned idle_timeout_s;  /* 0 means 120 */
     const char *const *all_headers; /* NULL-terminated "Name: value" sent on EVERY answer, also on
                                      * those the server makes itself (404, 413, 429, 400) */
+    /* Against foreign web pages in a browser on this machine (guard.h says how they are told):
+     * answer 403 where Origin names a page that is neither from loopback, nor from the request's
+     * own host, nor from known_hosts; and, for a server on loopback alone, where Host is no
+     * address, no localhost and not in known_hosts. Programs send no Origin. */
+    bool guard_origin, guard_host;
+    const char *known_hosts; /* "dogs.example.org,other.example", "*" for any; NULL for none. Not
+                              * copied: must live as long as the server */
     /* Whether this request is so cheap that handing it to a worker (some 15 us) costs more than
      * running it: then `handle` runs on the network thread, and must not block. Sees all but the
      * body, and is not asked about bodies over 16 KiB. NULL: never. */
@@ -66,7 +73,7 @@ struct vz_http_options {
     void (*handle)(void *context, const struct vz_http_request *request,
                    struct vz_http_response *response);
     /* Makes the body of an answer that the server gives without the handler: 400 malformed escape
-     * or damaged compression, 413 body too large, 415 unknown Content-Encoding, 429 queue full or
+     * or damaged compression, 403 foreign page, 413 body too large, 415 unknown Content-Encoding, 429 queue full or
      * bodies over their limit, 503 stopping. On a network thread or a worker; must not block. NULL:
      * plain text. What libmicrohttpd itself cannot parse it answers by itself, without this and
      * without all_headers. */
@@ -105,8 +112,9 @@ bool vz_http_decode(struct vz_slice text, struct vz_arena *arena, struct vz_slic
 
 /* A client for the same protocol (libcurl): the command line speaks to a running server with it.
  * Blocking; a connection is kept per thread. `url` is the base ("http://127.0.0.1:9200"); `path`
- * starts with '/'. An HTTP error status is no error here. Errors: VZ_IO (cannot connect; the text
- * says to what). */
+ * starts with '/'. An HTTP error status is no error here. Errors, with an empty *answer: VZ_IO
+ * (cannot connect, or no HTTP; the text says to what), VZ_LIMIT (an answer without end). */
+#define VZ_HTTP_MAX_ANSWER_BYTES (256 << 20)
 struct vz_http_answer {
     int status;
     struct vz_buf body;

@@ -50,6 +50,7 @@
 #include "base/log.h"
 #include "base/thread.h"
 #include "http/coding.h"
+#include "http/guard.h"
 #include "http/request.h"
 
 #include <arpa/inet.h>
@@ -101,7 +102,7 @@ struct exchange {
     struct MHD_Connection *connection;
     enum phase phase;
     bool headers_seen;
-    struct vz_slice content_encoding, accept_encoding;
+    struct vz_slice content_encoding, accept_encoding, host, origin;
     size_t content_length;
     bool has_content_length;
     bool head;
@@ -361,6 +362,10 @@ static enum MHD_Result see_header(void *context, enum MHD_ValueKind kind, const 
         x->content_encoding = value;
     } else if (strcasecmp(name, "accept-encoding") == 0) {
         x->accept_encoding = value;
+    } else if (strcasecmp(name, "host") == 0) {
+        x->host = value;
+    } else if (strcasecmp(name, "origin") == 0) {
+        x->origin = value;
     } else if (strcasecmp(name, "content-length") == 0) {
         char *end;
         errno = 0;
@@ -385,6 +390,30 @@ static void see_remote(struct exchange *x)
     x->request.remote = x->remote;
 }
 
+/* Refuses what a foreign web page sends; false when it did. */
+static bool admit(struct exchange *x)
+{
+    const struct vz_http_options *o = &x->server->options;
+    char reason[400];
+    if (o->guard_host && !vz_http_host_is_known(x->host, o->known_hosts)) {
+        snprintf(reason, sizeof reason,
+                 "requests for the host [%.100s] are refused, because a web page can have pointed "
+                 "that name at this machine; name it in --allow-host if it is yours",
+                 x->host.ptr);
+        refuse(x, 403, reason);
+        return false;
+    }
+    if (o->guard_origin && !vz_http_origin_is_known(x->origin, x->host, o->known_hosts)) {
+        snprintf(reason, sizeof reason,
+                 "requests of web pages from [%.100s] are refused; name its host in --allow-host "
+                 "if it is yours",
+                 x->origin.ptr);
+        refuse(x, 403, reason);
+        return false;
+    }
+    return true;
+}
+
 /* First call of a request: the headers are there, nothing of the body was read. */
 static enum MHD_Result headers_arrived(struct exchange *x, const char *method)
 {
@@ -396,6 +425,8 @@ static enum MHD_Result headers_arrived(struct exchange *x, const char *method)
     COUNT(server->requests);
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, see_header, x);
     see_remote(x);
+    if (!admit(x))
+        return send_answer(x, true);
     if (x->has_content_length && x->content_length > server->options.max_body_bytes) {
         char reason[128];
         snprintf(reason, sizeof reason, "the request body is over the limit of %zu bytes",
@@ -589,7 +620,9 @@ static void fill_defaults(struct vz_http_options *o)
     o->worker_threads = o->worker_threads ? o->worker_threads : vz_cpu_count();
     o->max_queue = o->max_queue ? o->max_queue : 1024;
     o->max_body_bytes = o->max_body_bytes ? o->max_body_bytes : (size_t)100 << 20;
-    o->max_bodies_bytes = o->max_bodies_bytes ? o->max_bodies_bytes : (size_t)1 << 30;
+    /* Or a body that max_body_bytes allows could never come in. */
+    if (!o->max_bodies_bytes)
+        o->max_bodies_bytes = VZ_MAX((size_t)1 << 30, o->max_body_bytes);
     o->max_connections = o->max_connections ? o->max_connections : 4096;
     o->idle_timeout_s = o->idle_timeout_s ? o->idle_timeout_s : 120;
 }

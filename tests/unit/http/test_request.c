@@ -1,5 +1,6 @@
 /* Taking targets apart and percent decoding, without sockets. */
 #include "http/coding.h"
+#include "http/guard.h"
 #include "http/request.h"
 
 #include <setjmp.h>
@@ -83,6 +84,11 @@ static void test_gzip_round_trip(void **state)
             vz_http_inflate(VZ_HTTP_GZIP, vz_buf_slice(&small), plain.len, &back, NULL), VZ_OK);
         assert_int_equal(back.len, plain.len);
         assert_memory_equal(back.data, plain.data, plain.len);
+        vz_buf_clear(&back); /* a limit beyond zlib's 32 bits is a limit like another */
+        assert_int_equal(
+            vz_http_inflate(VZ_HTTP_GZIP, vz_buf_slice(&small), (size_t)8 << 30, &back, NULL),
+            VZ_OK);
+        assert_int_equal(back.len, plain.len);
         vz_buf_clear(&back);
         assert_int_equal(
             vz_http_inflate(VZ_HTTP_GZIP, vz_buf_slice(&small), plain.len - 1, &back, NULL),
@@ -102,6 +108,58 @@ static void test_gzip_round_trip(void **state)
     vz_buf_deinit(&back);
 }
 
+static void test_hosts(void **state)
+{
+    static const char *const known[] = {
+        "",          "localhost",   "localhost:9200", "LOCALHOST.",      "a.localhost:1",
+        "127.0.0.1", "127.0.0.1:0", "[::1]:9200",     "[::1]",           "192.168.1.5:9200",
+        "[fe80::1]", "dogs.example", "DOGS.example:443", "other.example."};
+    static const char *const strange[] = {
+        "evil.example",   "evil.example:9200", "127.0.0.1.evil.example", "localhost.evil.example",
+        "notlocalhost:1", ".localhost",        "[::1",                   "dogs.example.evil",
+        "127.0.0.1@evil", ":9200",             "xn--dogs.example"};
+    const char *names = "dogs.example, other.example";
+    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
+        if (!vz_http_host_is_known(vz_slice_from(known[i]), names))
+            fail_msg("%s is refused", known[i]);
+    for (size_t i = 0; i < VZ_COUNT_OF(strange); i++) {
+        if (vz_http_host_is_known(vz_slice_from(strange[i]), names))
+            fail_msg("%s is let in", strange[i]);
+        assert_true(vz_http_host_is_known(vz_slice_from(strange[i]), "*"));
+    }
+    assert_false(vz_http_host_is_known(VZ_SLICE("dogs.example"), NULL));
+    assert_false(vz_http_host_is_known(VZ_SLICE("dogs.example"), ""));
+}
+
+static void test_origins(void **state)
+{
+    struct vz_slice host = VZ_SLICE("192.168.1.5:9200");
+    static const char *const known[] = {"",
+                                        "http://localhost:3000",
+                                        "https://127.0.0.1",
+                                        "http://[::1]:9200",
+                                        "http://192.168.1.5",
+                                        "http://192.168.1.5:8080",
+                                        "https://dogs.example",
+                                        "chrome-extension://abc"};
+    static const char *const strange[] = {"null",
+                                          "http://evil.example",
+                                          "http://192.168.1.6:9200",
+                                          "http://localhost.evil.example",
+                                          "http://evil.example?://localhost",
+                                          "file://",
+                                          "://",
+                                          "localhost"};
+    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
+        if (!vz_http_origin_is_known(vz_slice_from(known[i]), host, "dogs.example,abc"))
+            fail_msg("%s is refused", known[i]);
+    for (size_t i = 0; i < VZ_COUNT_OF(strange); i++)
+        if (vz_http_origin_is_known(vz_slice_from(strange[i]), host, "dogs.example,abc"))
+            fail_msg("%s is let in", strange[i]);
+    assert_true(vz_http_origin_is_known(VZ_SLICE("null"), host, "*"));
+    assert_false(vz_http_origin_is_known(VZ_SLICE("http://x"), (struct vz_slice){0}, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -109,6 +167,8 @@ int main(void)
         cmocka_unit_test(test_targets),
         cmocka_unit_test(test_params),
         cmocka_unit_test(test_gzip_round_trip),
+        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_origins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -337,6 +337,42 @@ static void test_call(void **state)
         VZ_IO);
 }
 
+/* Answers whoever calls with x for ever. */
+static void *talk(void *context)
+{
+    static char noise[1 << 16];
+    int *listener = context;
+    int fd = accept(*listener, NULL, NULL);
+    memset(noise, 'x', sizeof noise);
+    send_text(fd, "HTTP/1.1 200 OK\r\n\r\n");
+    while (send(fd, noise, sizeof noise, MSG_NOSIGNAL) > 0)
+        ;
+    close(fd);
+    return NULL;
+}
+
+static void test_call_of_an_endless_answer(void **state)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    struct vz_http_answer answer;
+    struct vz_error err = {0};
+    char url[64];
+    pthread_t thread;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    getsockname(listener, (struct sockaddr *)&at, &len);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u", ntohs(at.sin_port));
+    assert_int_equal(pthread_create(&thread, NULL, talk, &listener), 0);
+    assert_int_equal(vz_http_call(url, "GET", "/", (struct vz_slice){0}, NULL, &answer, &err),
+                     VZ_LIMIT);
+    assert_non_null(strstr(err.text, url));
+    assert_null(answer.body.data);
+    pthread_join(thread, NULL);
+    close(listener);
+}
+
 static bool path_is_quick(void *context, const struct vz_http_request *rq)
 {
     return vz_slice_is(rq->path, "/echo");
@@ -357,6 +393,47 @@ static void test_quick(void **state)
     expect(slow, 200, "waited");
     close(fd);
     close(slow);
+    stop(NULL);
+}
+
+static void expect_status(const char *request, int status)
+{
+    struct answer a;
+    int fd = dial();
+    send_text(fd, request);
+    receive(fd, &a);
+    if (a.status != status)
+        fail_msg("%d instead of %d for %s", a.status, status, request);
+    vz_buf_deinit(&a.body);
+    close(fd);
+}
+
+static void test_foreign_pages(void **state)
+{
+    start_with((struct vz_http_options){
+        .reject = reject, .guard_origin = true, .guard_host = true, .known_hosts = "dogs.example"});
+    expect_status("GET / HTTP/1.1\r\nHost: localhost:9200\r\n\r\n", 200);
+    expect_status("GET / HTTP/1.1\r\nHost: dogs.example\r\n\r\n", 200);
+    expect_status("GET / HTTP/1.0\r\n\r\n", 200);
+    expect_status("GET / HTTP/1.1\r\nHost: evil.example:9200\r\n\r\n", 403);
+    expect_status("DELETE /x HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n",
+                  403);
+    expect_status("POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\norigin: null\r\nContent-Type: "
+                  "text/plain\r\nContent-Length: 2\r\n\r\n{}",
+                  403);
+    expect_status("OPTIONS /x HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n"
+                  "Access-Control-Request-Method: PUT\r\n\r\n",
+                  403);
+    expect_status("POST /x HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: http://localhost:3000\r\n"
+                  "Content-Length: 2\r\n\r\n{}",
+                  200);
+    stop(NULL);
+    start_with((struct vz_http_options){.guard_origin = true});
+    expect_status("POST /x HTTP/1.1\r\nHost: here.example\r\nOrigin: http://here.example:80\r\n"
+                  "Content-Length: 0\r\n\r\n",
+                  200);
+    expect_status("GET / HTTP/1.1\r\nHost: here.example\r\nOrigin: http://evil.example\r\n\r\n",
+                  403);
     stop(NULL);
 }
 
@@ -395,7 +472,9 @@ int main(void)
         WITH_SERVER(test_expect_continue),
         WITH_SERVER(test_counters),
         WITH_SERVER(test_call),
+        cmocka_unit_test(test_call_of_an_endless_answer),
         cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_foreign_pages),
         cmocka_unit_test(test_start_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
