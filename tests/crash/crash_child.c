@@ -29,6 +29,7 @@
 #define OPS_MAX 16   /* a call */
 #define DIMS 32
 #define ROUNDS_A_FOLDER 40
+#define MAX_LIFE_US 200000
 
 static const char body[] =
     "{\"mappings\":{\"properties\":{\"tag\":{\"type\":\"keyword\"},\"n\":{\"type\":\"long\"},"
@@ -386,12 +387,25 @@ static int check(const char *dir, struct expected *e, uint64_t round)
 
 /* ---- the parent ---------------------------------------------------------------------------- */
 
-static int run_round(const char *dir, struct expected *e, uint64_t round, uint64_t seed,
-                     const char *self)
+/* Kills by the clock, not by what was heard: every point of a commit must be hit. */
+struct killer {
+    pid_t pid;
+    uint64_t after_us;
+};
+
+static void *kill_later(void *killer_void)
+{
+    const struct killer *killer = killer_void;
+    usleep((useconds_t)killer->after_us);
+    kill(killer->pid, SIGKILL);
+    return NULL;
+}
+
+static pid_t start_child(const char *self, const char *dir, uint64_t seed, int *out)
 {
     int ends[2];
     if (pipe(ends) != 0)
-        return 1;
+        return -1;
     pid_t pid = fork();
     if (pid == 0) {
         char number[24], fd[12];
@@ -402,30 +416,36 @@ static int run_round(const char *dir, struct expected *e, uint64_t round, uint64
         _exit(5);
     }
     close(ends[1]);
+    *out = ends[0];
+    return pid;
+}
+
+static int run_round(const char *dir, struct expected *e, uint64_t round, uint64_t seed,
+                     const char *self)
+{
     uint64_t rng = seed;
-    uint64_t wait_us = vz_rng_next(&rng) % 200000, kill_at = vz_now_ns() + 30ull * 1000000000;
     struct message m;
-    bool armed = false;
-    /* The kill is timed from the child's first message; some come while it still opens. */
+    int heard = -1, status = 0;
+    pid_t pid = start_child(self, dir, seed, &heard);
+    if (pid < 0)
+        return failed(round, "no child", "", "");
+    struct killer killer = {pid, vz_rng_next(&rng) % MAX_LIFE_US};
+    pthread_t thread;
+    bool started = false;
+    /* Most kills are timed from the child's first word; some come while it still opens. */
     if (seed % 10 == 0) {
-        usleep((useconds_t)(wait_us / 10));
-        kill(pid, SIGKILL);
+        killer.after_us /= 10;
+        started = pthread_create(&thread, NULL, kill_later, &killer) == 0;
     }
-    for (;;) {
-        ssize_t got = read(ends[0], &m, sizeof m);
-        if (got != (ssize_t)sizeof m)
-            break;
+    while (read(heard, &m, sizeof m) == (ssize_t)sizeof m) {
         hear(e, &m);
-        if (!armed) {
-            kill_at = vz_now_ns() + wait_us * 1000;
-            armed = true;
-        }
-        if (vz_now_ns() >= kill_at)
-            kill(pid, SIGKILL);
+        if (!started)
+            started = pthread_create(&thread, NULL, kill_later, &killer) == 0;
     }
-    close(ends[0]);
-    int status = 0;
+    close(heard);
     waitpid(pid, &status, 0);
+    if (started)
+        pthread_join(thread, NULL);
     if (!WIFSIGNALED(status))
         return failed(round, "the child ended by itself", "", "");
     return check(dir, e, round);
