@@ -46,6 +46,14 @@ static const char INDEX_BODY[] =
     "\"image_embedding\":{\"type\":\"dense_vector\",\"dims\":512,\"index\":true,"
     "\"similarity\":\"cosine\",\"meta\":{\"model\":\"" VZ_EYE_ID "\"}}}}}";
 
+/* A success whose body is not what the API answers. */
+static enum vz_status no_such_api(const char *doing, struct vz_error *err)
+{
+    return vz_fail(err, VZ_IO,
+                   "%s: the answer is not one of Elasticsearch's API; is another server there?",
+                   doing);
+}
+
 /* One request whose answer must be a success; parses it. Free *doc, also after an error. */
 static enum vz_status ask(const struct vz_transport *transport, const char *method,
                           const char *path, struct vz_slice body, const char *doing,
@@ -59,8 +67,8 @@ static enum vz_status ask(const struct vz_transport *transport, const char *meth
         transport->call(transport->context, method, path, body, type, &http_status, &answer, err);
     if (status == VZ_OK)
         status = vz_transport_check(http_status, vz_buf_slice(&answer), doing, err);
-    if (status == VZ_OK)
-        status = vz_json_parse(vz_buf_slice(&answer), doc, root, err);
+    if (status == VZ_OK && vz_json_parse(vz_buf_slice(&answer), doc, root, NULL) != VZ_OK)
+        status = no_such_api(doing, err);
     vz_buf_deinit(&answer);
     return status;
 }
@@ -260,7 +268,10 @@ static enum vz_status count_registered(const struct vz_transport *transport, uin
         vz_fail(err, VZ_NO_INDEX,
                 "no dog is registered yet; register one first: vizsla register --name Luigi "
                 "photo.jpg");
-    if (status == VZ_OK && vz_json_get(root, "count", &value))
+    if (status == VZ_OK &&
+        (!vz_json_get(root, "count", &value) || vz_json_type(value) != VZ_JSON_INT))
+        status = no_such_api("counting the dogs", err);
+    if (status == VZ_OK)
         *count = (uint64_t)vz_json_int(value);
     vz_json_free(doc);
     return status;
@@ -289,7 +300,10 @@ enum vz_status vz_dog_repository_search_by_image(const struct vz_transport *tran
     if (status == VZ_OK)
         status = ask(transport, "POST", "/" VZ_DOG_INDEX "/_search", vz_buf_slice(&body),
                      "searching", &doc, &root, err);
-    if (status == VZ_OK && vz_json_get_path(root, "hits.hits", &hits))
+    if (status == VZ_OK && (!vz_json_get_path(root, "hits.hits", &hits) ||
+                            vz_json_type(hits) != VZ_JSON_ARRAY))
+        status = no_such_api("searching", err);
+    if (status == VZ_OK)
         keep_distinct(hits, top, arena, matches);
     vz_json_free(doc);
     vz_buf_deinit(&body);

@@ -76,7 +76,8 @@ void vz_reach_free(struct vz_reach *reach);
 
 /* ---- shared: term.c ------------------------------------------------------------------------ */
 
-/* Prints "vizsla: <text>" (and the cause) to stderr. Returns VZ_EXIT_FAILED. */
+/* Prints "vizsla: <text>" (and the cause) to stderr, made safe for a terminal. Returns
+ * VZ_EXIT_FAILED. */
 int vz_complain(const struct vz_error *err);
 
 /* A progress bar on stderr with rate and time left; silent when stderr is no terminal. */
@@ -93,8 +94,11 @@ void vz_progress_end(struct vz_progress *progress);
 /* Columns of the terminal on stdout, 80 when unknown. */
 int vz_term_columns(void);
 bool vz_term_is_terminal(void); /* stdout */
-/* Cells a UTF-8 text takes, and padding to that many; control characters are shown as '?' so that
- * a name cannot drive the terminal. */
+/* Appends a UTF-8 text in at most `most` cells and returns how many it took. Line feeds and tabs
+ * become spaces, other control characters and broken bytes '?', so that a name or a server's answer
+ * cannot drive the terminal: whatever others wrote goes through here. */
+int vz_term_text(struct vz_buf *out, struct vz_slice text, int most);
+/* The same in exactly `cells` cells, padded with spaces. */
 void vz_term_cell(struct vz_buf *out, struct vz_slice text, int cells);
 
 #endif

@@ -87,23 +87,24 @@ static void print_verdict(const struct vz_dog_matches *matches)
         printf("No dog is registered yet. `vizsla register --help` says how to add one.\n");
         return;
     }
-    const struct vz_dog_match *best = &matches->items[0];
-    if (!matches->count || best->match == VZ_MATCH_NONE) {
-        printf("No good match among %llu picture%s: the nearest are below, but none is close.\n"
+    if (!matches->count || matches->items[0].match == VZ_MATCH_NONE) {
+        printf("No good match among %llu picture%s%s.\n"
                "Try a picture where the dog fills the frame.\n",
-               (unsigned long long)matches->registered, plural(matches->registered));
+               (unsigned long long)matches->registered, plural(matches->registered),
+               matches->count ? ": the nearest are below, but none is close" : "");
         return;
     }
+    const struct vz_dog_match *best = &matches->items[0];
     struct vz_buf line = {0};
     vz_buf_append_str(&line, "This looks like ");
-    vz_term_cell(&line, best->dog_id, (int)VZ_MIN(best->dog_id.len, (size_t)60));
+    vz_term_text(&line, best->dog_id, 60);
     if (best->breed.len) {
         vz_buf_append_str(&line, ", ");
-        vz_term_cell(&line, best->breed, (int)VZ_MIN(best->breed.len, (size_t)60));
+        vz_term_text(&line, best->breed, 60);
     }
     if (best->owner_name.len) {
         vz_buf_append_str(&line, "; owner: ");
-        vz_term_cell(&line, best->owner_name, (int)VZ_MIN(best->owner_name.len, (size_t)60));
+        vz_term_text(&line, best->owner_name, 60);
     }
     printf("%s (%s).\n", line.data, vz_match_word(best->match));
     vz_buf_deinit(&line);

@@ -247,13 +247,24 @@ static void print_json(const struct items *items, const char *where)
     vz_buf_deinit(&out);
 }
 
+static void print_failure(const struct item *item)
+{
+    struct vz_buf line = {0};
+    vz_term_text(&line, item->name, INT_MAX);
+    vz_buf_append_str(&line, " not registered: ");
+    vz_term_text(&line, vz_slice_from(item->file), INT_MAX);
+    vz_buf_append_str(&line, ": ");
+    vz_term_text(&line, vz_slice_from(item->report.error.text), INT_MAX);
+    fprintf(stderr, "vizsla: %s\n", line.data);
+    vz_buf_deinit(&line);
+}
+
 static void print_text(const struct items *items, const char *where)
 {
     for (size_t i = 0; i < items->count; i++) {
         const struct item *item = &items->list[i];
         if (item->report.outcome == VZ_DOG_FAILED)
-            fprintf(stderr, "vizsla: %.*s not registered: %s: %s\n", (int)item->name.len,
-                    item->name.ptr, item->file, item->report.error.text);
+            print_failure(item);
     }
     size_t updated = count_outcomes(items, VZ_DOG_UPDATED);
     size_t failed = count_outcomes(items, VZ_DOG_FAILED);

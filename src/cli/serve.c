@@ -1,6 +1,6 @@
 /* `vizsla serve`: the REST API over HTTP until SIGTERM or SIGINT.
  *
- * Signals are blocked in every thread and waited for here with sigtimedwait, so that nothing runs
+ * Signals are blocked in every thread and waited for here with sigwait, so that nothing runs
  * in a signal handler.
  */
 #include "cli/cli.h"
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 struct serve_options {
-    const char *host, *data, *log_format, *log_level;
+    const char *host, *data, *log_format, *log_level, *allow_host;
     long port, threads, max_connections, idle_timeout, grace;
     size_t max_memory, max_body;
     bool allow_remote;
@@ -122,6 +122,10 @@ static enum vz_status start(const struct serve_options *options, struct vz_rest 
         .max_body_bytes = options->max_body,
         .max_connections = (unsigned)options->max_connections,
         .idle_timeout_s = (unsigned)options->idle_timeout,
+        .guard_origin = true,
+        /* Beyond loopback people reach it by whatever name their network has for it. */
+        .guard_host = is_loopback(options->host),
+        .known_hosts = options->allow_host,
         .all_headers = vz_rest_headers,
         .handle = vz_rest_handle,
         .reject = vz_rest_reject,
@@ -205,6 +209,8 @@ int vz_cli_serve(int argc, char **argv)
          "open connections (default 4096)", 1, 100000},
         {"--idle-timeout", VZ_ARG_NUMBER, &options.idle_timeout, "SECONDS",
          "close connections idle for so long (default 120)", 1, 86400},
+        {"--allow-host", VZ_ARG_TEXT, &options.allow_host, "NAMES",
+         "host names, comma-separated, by which browsers may reach it, such as a proxy's", 0, 0},
         {"--grace", VZ_ARG_NUMBER, &options.grace, "SECONDS",
          "on SIGTERM let running requests finish for so long (default 10)", 0, 3600},
         {"--log", VZ_ARG_TEXT, &options.log_format, "FORMAT", "text or json, on stderr", 0, 0},
@@ -220,7 +226,8 @@ int vz_cli_serve(int argc, char **argv)
         .summary = "Answers the Elasticsearch REST API over HTTP, until stopped with Ctrl-C.",
         .details = "Clients made for Elasticsearch 7, 8 and 9 connect to it unmodified. One process\n"
                    "holds a data folder at a time; `vizsla register` and `find` on the same folder\n"
-                   "go through this server while it runs.",
+                   "go through this server while it runs.\n"
+                   "Web pages from other hosts that a browser here shows are refused (403).",
         .examples = "  vizsla serve\n"
                     "  vizsla serve --data /srv/dogs --port 9300 --log json",
         .args = args,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -11,7 +12,14 @@
 
 int vz_complain(const struct vz_error *err)
 {
-    fprintf(stderr, "vizsla: %s%s%s\n", err->text, err->cause[0] ? ": " : "", err->cause);
+    struct vz_buf line = {0};
+    vz_term_text(&line, vz_slice_from(err->text), INT_MAX);
+    if (err->cause[0]) {
+        vz_buf_append_str(&line, ": ");
+        vz_term_text(&line, vz_slice_from(err->cause), INT_MAX);
+    }
+    fprintf(stderr, "vizsla: %s\n", line.data);
+    vz_buf_deinit(&line);
     return VZ_EXIT_FAILED;
 }
 
@@ -74,29 +82,46 @@ bool vz_term_is_terminal(void)
     return isatty(STDOUT_FILENO);
 }
 
+/* The character at text.ptr: its bytes, the cells it takes, and whether a terminal shows it and
+ * does nothing else. */
+static size_t next_character(struct vz_slice text, int *width, bool *printable)
+{
+    size_t len = 1;
+    wchar_t wide = 0;
+    while (len < text.len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80)
+        len++;
+    *printable = (unsigned char)text.ptr[0] >= 0x20 && text.ptr[0] != 0x7F &&
+                 vz_utf8_valid_prefix(text.ptr, len) == len;
+    *width = 1;
+    if (*printable && len > 1 && mbtowc(&wide, text.ptr, len) > 0)
+        *width = wcwidth(wide);
+    if (*width < 0) { /* control characters beyond ASCII */
+        *printable = false;
+        *width = 1;
+    }
+    return len;
+}
+
+int vz_term_text(struct vz_buf *out, struct vz_slice text, int most)
+{
+    int used = 0, width;
+    bool printable;
+    vz_buf_reserve(out, text.len);
+    out->data[out->len] = '\0';
+    for (size_t i = 0, len; i < text.len; i += len, used += width) {
+        len = next_character((struct vz_slice){text.ptr + i, text.len - i}, &width, &printable);
+        if (width > most - used)
+            break;
+        if (printable)
+            vz_buf_append(out, text.ptr + i, len);
+        else
+            vz_buf_append_char(out, text.ptr[i] == '\n' || text.ptr[i] == '\t' ? ' ' : '?');
+    }
+    return used;
+}
+
 void vz_term_cell(struct vz_buf *out, struct vz_slice text, int cells)
 {
-    int used = 0;
-    for (size_t i = 0; i < text.len;) {
-        size_t len = 1;
-        while (i + len < text.len && ((unsigned char)text.ptr[i + len] & 0xC0) == 0x80)
-            len++;
-        bool printable = (unsigned char)text.ptr[i] >= 0x20 && text.ptr[i] != 0x7F &&
-                         vz_utf8_valid_prefix(text.ptr + i, len) == len;
-        wchar_t wide = 0;
-        int width = 1;
-        if (printable && len > 1 && mbtowc(&wide, text.ptr + i, len) > 0)
-            width = wcwidth(wide);
-        if (width < 0) {
-            printable = false;
-            width = 1;
-        }
-        if (used + width > cells)
-            break;
-        vz_buf_append(out, printable ? text.ptr + i : "?", printable ? len : 1);
-        used += width;
-        i += len;
-    }
-    while (used++ < cells)
+    for (int used = vz_term_text(out, text, cells); used < cells; used++)
         vz_buf_append_char(out, ' ');
 }

@@ -20,8 +20,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
+import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -247,6 +249,86 @@ def beyond_loopback_is_refused_with_advice(bench):
         equal(done.returncode, 2)
         contains(done.stderr, "--allow-remote-without-security")
     contains(bench.run("serve", "--host", "localhost").stderr, "numeric address")
+
+
+def pages_of_other_hosts_are_refused(bench):
+    url = bench.serve("--allow-host", "dogs.example")
+
+    def status(method="GET", **headers):
+        request = urllib.request.Request(url + "/x", method=method, headers=headers)
+        try:
+            return urllib.request.urlopen(request, timeout=10).status, ""
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    equal(status("PUT")[0], 200)
+    for headers in ({"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": "evil.example"}):
+        code, said = status("DELETE", **headers)
+        equal(code, 403)
+        contains(json.loads(said)["error"]["reason"], "--allow-host")
+    equal(status("HEAD", Origin="https://dogs.example")[0], 200)
+    equal(status("HEAD", Host="dogs.example:443", Origin="https://dogs.example")[0], 200)
+    equal(status("DELETE", Origin=url)[0], 200)
+
+
+class Babbler:
+    """A server that answers whatever it is asked with the same bytes."""
+
+    def __init__(self, answer):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.answer = answer
+
+    def __enter__(self):
+        threading.Thread(target=self.talk, daemon=True).start()
+        return self
+
+    def talk(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                asked = b""
+                while b"\r\n\r\n" not in asked:
+                    asked += peer.recv(65536)
+                length = re.search(rb"(?i)content-length: (\d+)", asked)
+                missing = int(length[1]) - len(asked.split(b"\r\n\r\n", 1)[1]) if length else 0
+                while missing > 0:
+                    missing -= len(peer.recv(65536))
+                peer.sendall(self.answer)
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def http(status, body):
+    return (f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body)
+
+
+def nonsense_from_a_server_is_told(bench):
+    hit = b'{"_source": {"dog_id": 7, "breed": [[]], "exif": {"location": {"lat": "x", "lon": {}}}}, "_score": "y"}'
+    for answer in (b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort",
+                   http(200, b""), http(200, b"<html>\x1b[2J</html>"), http(200, b"\x00\xff\x1b[31m"),
+                   http(200, b"[]"), http(200, b"7"), http(200, b"{}"), http(200, b'{"items": 3, "hits": 3}'),
+                   http(200, b'{"count": "many", "items": [[], {"index": 9}], "hits": {"hits": {"a": 1}}}'),
+                   http(500, b"\x1b]0;evil\x07"), http(404, b'{"error": {"reason": "\\u001b[2J\\u009b2J"}}'),
+                   http(302, b""), http(200, b'{"count": 1, "hits": {"hits": 5}}'),
+                   http(200, b"[" * 100000), b"HTTP/1.1 abc\r\n\r\n"):
+        with Babbler(answer) as server:
+            for words in (("find", SAMPLES / "lost.svg"),
+                          ("register", "--name", "L", SAMPLES / "lost.svg")):
+                done = bench.run(*words, "--url", server.url, timeout=20)
+                said = done.stdout + done.stderr
+                assert done.returncode == 2, f"{words[0]} {answer[:60]!r}: {done.returncode} {said}"
+                contains(done.stderr, "vizsla: ")
+                assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", said), repr(said)
+    with Babbler(http(200, b'{"count": 1, "hits": {"hits": [' + hit + b", 5, {}, " + hit + b"]}}")) as server:
+        done = bench.run("find", SAMPLES / "lost.svg", "--url", server.url)
+        assert done.returncode in (1, 2), done
 
 
 def nobody_at_the_url_is_told(bench):
