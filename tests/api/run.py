@@ -278,6 +278,13 @@ def main():
                 here += 1
         print(f"{path.stem}: {here} of {len(cases)}")
     client.close()
+    compat = HERE.parent.parent / "tools/compat.py"
+    if compat.exists() and not options.only:
+        if subprocess.run([sys.executable, str(compat), "--check"], check=False).returncode:
+            failed += 1
+            print("FAILED docs/compatibility.md is not what src/rest/router.c says")
+        else:
+            passed += 1
     if server:
         code = server.stop()
         if code != 0:
