@@ -2,6 +2,7 @@
  * not refuse themselves: SVGs that reach out or filter without end, JPEGs of a thousand scans. */
 #include "image/parts.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
 /* Steps times mentions: a drop shadow of five steps on a hundred shapes passes. */
@@ -156,15 +157,87 @@ static size_t local_name(struct vz_slice bytes, size_t at)
     return start;
 }
 
-static size_t count_text(struct vz_slice bytes, const char *needle)
+/* How often a word in small letters stands in the text, whatever the case. */
+static size_t count_word(struct vz_slice bytes, const char *word)
 {
-    size_t count = 0, len = strlen(needle);
-    const char *p = bytes.ptr, *end = bytes.ptr + bytes.len;
-    while ((p = memmem(p, (size_t)(end - p), needle, len))) {
-        count++;
-        p += len;
+    size_t count = 0, len = strlen(word);
+    for (size_t at = 0; at + len <= bytes.len; at++) {
+        if ((bytes.ptr[at] | 32) == *word && strncasecmp(bytes.ptr + at, word, len) == 0) {
+            count++;
+            at += len - 1;
+        }
     }
     return count;
+}
+
+/* Places where a letter may be spelled otherwise: CSS's backslash, XML's number of an ASCII
+ * character. Each could be in a filter's name. */
+static size_t count_spelled(struct vz_slice bytes)
+{
+    size_t count = 0;
+    for (size_t at = 0; at < bytes.len; at++) {
+        count += bytes.ptr[at] == '\\';
+        if (!HAS_AT(bytes, at, "&#") || at + 3 >= bytes.len)
+            continue;
+        bool hex = bytes.ptr[at + 2] == 'x';
+        char digits[8] = "";
+        memcpy(digits, bytes.ptr + at + 2 + hex,
+               VZ_MIN(sizeof digits - 1, bytes.len - at - 2 - hex));
+        count += strtoul(digits, NULL, hex ? 16 : 10) < 128;
+    }
+    return count;
+}
+
+/* The functions of CSS that are filters without an element. */
+static size_t count_filter_functions(struct vz_slice bytes)
+{
+    static const char *const names[] = {"blur(",      "brightness(", "contrast(", "drop-shadow(",
+                                        "grayscale(", "hue-rotate(", "invert(",   "opacity(",
+                                        "saturate(",  "sepia("};
+    size_t count = 0;
+    for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
+        count += count_word(bytes, names[i]);
+    return count;
+}
+
+/* What lies between the first `open` and the last `close`; empty when they are not there. */
+static struct vz_slice between(struct vz_slice bytes, const char *open, const char *close)
+{
+    const char *from = memmem(bytes.ptr, bytes.len, open, strlen(open)), *to = from, *next;
+    const char *end = bytes.ptr + bytes.len;
+    while (to && (next = memmem(to + 1, (size_t)(end - to) - 1, close, strlen(close))))
+        to = next;
+    return (struct vz_slice){from, from ? (size_t)(to - from) : 0};
+}
+
+static bool mentions_filter(struct vz_slice part)
+{
+    return part.len && (count_word(part, "filter") || count_spelled(part));
+}
+
+/* The cost of filters is steps times the times they are run. A mention runs them once; one in a
+ * style sheet for as many elements as there are; one inside what is used, for each use, and uses of
+ * uses multiply (most of all, for n, when three each are nested: 3^(n/3)); one inside a mask or a
+ * pattern, for each reference; one inside a marker, for each corner of a path. */
+static bool filters_too_much(struct vz_slice bytes, size_t elements, size_t steps, size_t uses)
+{
+    size_t spelled = count_spelled(bytes);
+    size_t mentions = count_word(bytes, "filter") + spelled;
+    steps += count_filter_functions(bytes) + spelled;
+    if (steps == 0 || mentions == 0)
+        return false;
+    bool styled = mentions_filter(between(bytes, "<style", "</style"));
+    double work = (double)steps * (double)(mentions + (styled ? elements : 0));
+    if (memmem(bytes.ptr, bytes.len, "<!ENTITY", 8))
+        work *= (double)count_word(bytes, "&") + 1;
+    if (mentions_filter(between(bytes, "<mask", "</mask")) ||
+        mentions_filter(between(bytes, "<pattern", "</pattern")))
+        work *= (double)count_word(bytes, "url(");
+    if (mentions_filter(between(bytes, "<marker", "</marker")))
+        return true;
+    for (size_t i = 0; i + 3 <= uses && work <= MAX_FILTER_WORK; i += 3)
+        work *= 3;
+    return work > MAX_FILTER_WORK;
 }
 
 /* librsvg is given bytes without a base address, so files and hosts are out of its reach. What is
@@ -172,10 +245,10 @@ static size_t count_text(struct vz_slice bytes, const char *needle)
  * machine, without our limits. Elements can be spelled only literally unless a DTD brings
  * entities with markup or default attributes, so those are refused as well. Filters cost time by
  * the pixel, the step and the use, with no limit in librsvg (10 steps of turbulence: 2.4 s at
- * 256 x 256), so their product is limited here. */
+ * 256 x 256; 200 blurs in one attribute: 2 s), so their product is limited here. */
 const char *vz_svg_objection(struct vz_slice bytes)
 {
-    size_t filter_steps = 0;
+    size_t elements = 0, filter_steps = 0, uses = 0;
     if (memchr(bytes.ptr, 0, bytes.len))
         return "a NUL byte";
     for (size_t at = 0; at < bytes.len; at++) {
@@ -195,14 +268,14 @@ const char *vz_svg_objection(struct vz_slice bytes)
             continue;
         }
         size_t name = local_name(bytes, at);
+        elements++;
         filter_steps += HAS_AT(bytes, name, "fe");
+        uses += HAS_AT(bytes, name, "use");
         if (HAS_AT(bytes, name, "include"))
             return "an included document";
         if ((HAS_AT(bytes, name, "image") || HAS_AT(bytes, name, "feImage")) &&
             tag_may_embed(bytes, name))
             return "an embedded picture";
     }
-    if (filter_steps * count_text(bytes, "filter") > MAX_FILTER_WORK)
-        return "too many filters";
-    return NULL;
+    return filters_too_much(bytes, elements, filter_steps, uses) ? "too many filters" : NULL;
 }

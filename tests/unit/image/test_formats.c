@@ -230,13 +230,55 @@ static void svg_objections(void **state)
             fail_msg("%s: %s", cases[i].svg, objection ? objection : "no objection");
         free(copy);
     }
-    struct vz_buf many = {0};
-    vz_buf_append_str(&many, "<svg><filter id='f'>");
-    for (int i = 0; i < 400; i++)
-        vz_buf_append_str(&many, "<feTurbulence/>");
-    vz_buf_append_str(&many, "</filter><g filter='url(#f)'/></svg>");
-    assert_non_null(strstr(vz_svg_objection(vz_buf_slice(&many)), "filters"));
-    vz_buf_deinit(&many);
+}
+
+/* `head`, `piece` so often, `tail`: is it too many filters? */
+static bool filters_too_much(const char *head, const char *piece, int times, const char *tail)
+{
+    struct vz_buf svg = {0};
+    vz_buf_append_str(&svg, "<svg>");
+    vz_buf_append_str(&svg, head);
+    for (int i = 0; i < times; i++)
+        vz_buf_append_str(&svg, piece);
+    vz_buf_append_str(&svg, tail);
+    vz_buf_append_str(&svg, "</svg>");
+    const char *objection = vz_svg_objection(vz_buf_slice(&svg));
+    vz_buf_deinit(&svg);
+    return objection && strstr(objection, "filters");
+}
+
+#define BLUR "<filter id='f'><feGaussianBlur/></filter>"
+
+static void svg_filters_without_end(void **state)
+{
+    static const struct {
+        const char *head, *piece, *tail;
+    } cases[] = {
+        {"<filter id='f'>", "<feTurbulence/>", "</filter><g filter='url(#f)'/>"},
+        {BLUR, "<g filter='url(#f)'/>", ""},
+        {"<g style='filter:", "blur(9px) ", "'/>"},
+        {"<g filter='", "Drop-Shadow(1px 1px 1px) ", "'/>"},
+        {BLUR "<style>g{FILTER:url(#f)}</style>", "<g/>", ""},
+        {BLUR "<style>g{f\\69lter:url(#f)}</style>", "<g/>", ""},
+        {BLUR, "<g style='&#102;ilter:url(#f)'/>", ""},
+        {BLUR "<g id='a' filter='url(#f)'/>", "<use href='#a'/>", ""},
+        {BLUR "<mask id='m'><g filter='url(#f)'/></mask>", "<g mask='url(#m)'/>", ""},
+        {"<g style='", "f\\69lter:bl\\75r(9px);", "'/>"},
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        if (!filters_too_much(cases[i].head, cases[i].piece, 1200, cases[i].tail))
+            fail_msg("no objection to %s%s...%s", cases[i].head, cases[i].piece, cases[i].tail);
+        if (filters_too_much(cases[i].head, cases[i].piece, 2, cases[i].tail))
+            fail_msg("an objection to two of %s%s...%s", cases[i].head, cases[i].piece,
+                     cases[i].tail);
+    }
+    assert_true(filters_too_much(BLUR "<marker id='m'><g filter='url(#f)'/></marker>", "", 0, ""));
+    /* Much of anything else is fine, and a shadow on each of a hundred shapes. */
+    assert_false(filters_too_much("<g id='a'/><marker/>", "<use href='#a'/>", 5000, ""));
+    assert_false(filters_too_much("<style>g{fill:red}</style>", "<g/>", 5000, ""));
+    assert_false(filters_too_much("<a title='C:\\a\\b'/>" BLUR
+                                  "<marker/><style>g{fill:red}</style>",
+                                  "<g filter='url(#f)'/><g/><g/>", 100, ""));
 }
 
 /* "pixi", which only describes, becomes "irot" by 270 degrees anticlockwise: what EXIF calls 6. */
@@ -519,6 +561,7 @@ int main(void)
         cmocka_unit_test(svg),
         cmocka_unit_test(svg_reaches_nothing),
         cmocka_unit_test(svg_objections),
+        cmocka_unit_test(svg_filters_without_end),
         cmocka_unit_test(heic_turns_by_its_box),
         cmocka_unit_test(avif_turns_by_its_box),
         cmocka_unit_test(others_turn_by_exif),
