@@ -32,7 +32,7 @@ static enum vz_status open_part(const char *dir, uint16_t field, const char *par
     struct vz_buf path = {0};
     vz_buf_printf(&path, "%s/col.%u.%s", dir, (unsigned)field, part);
     enum vz_status status = vz_grow_open_file(
-        grow, path.data, VZ_GROW_WRITE, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * width), err);
+        grow, path.data, VZ_GROW_WRITE, vz_reserve_bytes(dir, path.data, VZ_MAX_ENTRIES * width), err);
     if (status == VZ_OK && grow->size_bytes < count * width)
         status = vz_fail(err, VZ_CORRUPT, "%s is shorter than its checkpoint", path.data);
     if (status == VZ_OK)

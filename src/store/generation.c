@@ -7,11 +7,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #define STATE_FORMAT 1
 #define MAX_READERS 500
+#define RESERVE_MIN_BYTES ((size_t)1 << 30)
+#define GENERATIONS_A_SHARE 32
 #define NEARLY_FULL_BYTES ((uint64_t)8 << 20)
 #define TRUTH_CAP_BYTES ((size_t)1 << 40)
 
@@ -21,16 +24,23 @@
 #define RESERVE_CAP_BYTES ((size_t)1 << 42)
 #endif
 
-size_t vz_reserve_bytes(const char *path, size_t cap)
+/* Open generations of this process, among which its address space is shared out. */
+static _Atomic unsigned generations_open;
+
+/* A file cannot outgrow its file system, so that much is enough; and the more generations are
+ * open, the less each gets, which keeps a thousand of them within 47 bits. One that is large
+ * already gets four times its size. */
+size_t vz_reserve_bytes(const char *dir, const char *file, size_t cap)
 {
-    struct statvfs info;
-    size_t most = RESERVE_CAP_BYTES;
-    /* A file cannot outgrow its file system; reserving no more keeps room for many indices. */
-    if (statvfs(path, &info) == 0) {
-        size_t disk = (size_t)info.f_blocks * info.f_frsize;
-        most = VZ_MIN(most, VZ_MAX(disk, (size_t)1 << 30));
-    }
-    return VZ_MIN(cap, most);
+    struct statvfs disk;
+    struct stat info;
+    size_t most = RESERVE_CAP_BYTES, floor = RESERVE_MIN_BYTES;
+    if (statvfs(dir, &disk) == 0)
+        most = VZ_MIN(most, (size_t)disk.f_blocks * disk.f_frsize);
+    most /= 1 + atomic_load(&generations_open) / GENERATIONS_A_SHARE;
+    if (file && stat(file, &info) == 0)
+        floor = VZ_MAX(floor, (size_t)info.st_size * 4);
+    return VZ_MIN(cap, VZ_MAX(most, floor));
 }
 
 enum vz_status vz_fail_lmdb(struct vz_error *err, int code, const char *what)
@@ -98,7 +108,7 @@ static enum vz_status open_env(struct vz_generation *gen, struct vz_error *err)
     if (!code)
         code = mdb_env_set_maxdbs(gen->env, 8);
     if (!code)
-        code = mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, TRUTH_CAP_BYTES));
+        code = mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, path.data, TRUTH_CAP_BYTES));
     enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
                                  : vz_lmdb_open(gen->env, path.data,
                                                 MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD,
@@ -124,6 +134,7 @@ static struct vz_generation *new_generation(const char *dir, uint64_t number)
     struct vz_generation *gen = vz_calloc(1, sizeof *gen);
     atomic_init(&gen->references, 1);
     gen->number = number;
+    atomic_fetch_add(&generations_open, 1);
     gen->dir = vz_strdup(dir);
     gen->durable = true;
     gen->dead.fd = -1;
@@ -147,6 +158,7 @@ static void free_generation(struct vz_generation *gen)
     vz_grow_close(&gen->dead);
     vz_arena_deinit(&gen->arena);
     free(gen->staged_deaths);
+    atomic_fetch_sub(&generations_open, 1);
     struct vz_error err = {0};
     if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
         vz_log(VZ_LOG_WARN, "store", "cannot remove %s: %s", gen->dir, err.text);
@@ -178,7 +190,7 @@ enum vz_status vz_generation_create(const char *dir, uint64_t number, struct vz_
     gen->state = (struct vz_generation_state){.format = STATE_FORMAT};
     status = open_env(gen, err);
     if (status == VZ_OK)
-        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
+        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, NULL, VZ_MAX_ENTRIES * 4), err);
     if (status == VZ_OK)
         status = vz_generation_begin(gen, err);
     if (status == VZ_OK)
@@ -309,7 +321,7 @@ enum vz_status vz_generation_open(const char *dir, uint64_t number,
     struct vz_generation *gen = new_generation(dir, number);
     enum vz_status status = open_env(gen, err);
     if (status == VZ_OK)
-        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, VZ_MAX_ENTRIES * 4), err);
+        status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, NULL, VZ_MAX_ENTRIES * 4), err);
     if (status == VZ_OK)
         status = load(gen, mapping, err);
     if (status == VZ_OK)

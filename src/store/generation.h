@@ -333,7 +333,7 @@ enum vz_status vz_graph_save(const char *dir, struct vz_rows *rows, struct vz_er
 /* Opens the checkpoint if there is a fitting one; without one the graph is built anew. */
 void vz_graph_open(const char *dir, struct vz_rows *rows, const struct vz_field *field);
 
-/* How much address space to reserve: `cap`, or what the file system could hold. */
-size_t vz_reserve_bytes(const char *path, size_t cap);
+/* How much address space to reserve for a file (NULL: for memory) beside `dir`: at most `cap`. */
+size_t vz_reserve_bytes(const char *dir, const char *file, size_t cap);
 
 #endif

@@ -117,7 +117,7 @@ enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err)
     if (!code)
         code = mdb_env_set_maxdbs(store->meta, 8);
     if (!code)
-        code = mdb_env_set_mapsize(store->meta, vz_reserve_bytes(store->path, META_CAP_BYTES));
+        code = mdb_env_set_mapsize(store->meta, vz_reserve_bytes(store->path, path.data, META_CAP_BYTES));
     enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
                                  : vz_lmdb_open(store->meta, path.data, MDB_NOSUBDIR | MDB_NOTLS,
                                                 META_READERS, err);

@@ -37,7 +37,7 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     vz_buf_printf(&path, "%s/vec.%u", dir, (unsigned)field->id);
     enum vz_status status =
         vz_grow_open_file(&rows->vectors, path.data, VZ_GROW_WRITE,
-                          vz_reserve_bytes(dir, (size_t)VZ_MAX_ROWS * rows->stride), err);
+                          vz_reserve_bytes(dir, path.data, (size_t)VZ_MAX_ROWS * rows->stride), err);
     if (status != VZ_OK)
         goto out;
     if (rows->vectors.size_bytes < (size_t)count * rows->stride) {
@@ -51,7 +51,7 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     vz_buf_clear(&path);
     vz_buf_printf(&path, "%s/doc.%u", dir, (unsigned)field->id);
     status = vz_grow_open_file(&rows->docnos, path.data, VZ_GROW_WRITE,
-                               vz_reserve_bytes(dir, (size_t)VZ_MAX_ROWS * 4), err);
+                               vz_reserve_bytes(dir, path.data, (size_t)VZ_MAX_ROWS * 4), err);
 out:
     vz_buf_deinit(&path);
     if (status == VZ_OK)

@@ -123,9 +123,14 @@ void vz_snapshot_live_bits(const struct vz_snapshot *snap, struct vz_bitset *bit
     vz_bitset_set_all(bits);
     if (snap->live == snap->watermark)
         return;
-    for (uint32_t docno = 0; docno < snap->watermark; docno++)
-        if (!vz_snapshot_live(snap, docno))
-            vz_bitset_clear(bits, docno);
+    for (size_t word = 0; word < vz_bitset_word_count(bits); word++) {
+        uint32_t first = (uint32_t)word * 64, count = VZ_MIN(snap->watermark - first, 64u);
+        uint64_t live = 0;
+        /* 0 - 1 is the largest number, so one comparison asks for "alive, or died later". */
+        for (uint32_t i = 0; i < count; i++)
+            live |= (uint64_t)(vz_generation_death(snap->gen, first + i) - 1 >= snap->epoch) << i;
+        bits->words[word] = live;
+    }
 }
 
 /* ---- documents ----------------------------------------------------------------------------- */

@@ -109,6 +109,7 @@ static enum vz_status check_op(struct vz_write *op, const struct vz_write_option
         return VZ_OK;
     if (op->verb == VZ_WRITE_UPDATE || op->verb == VZ_WRITE_DELETE)
         return vz_fail(&op->error, VZ_BAD_ARGUMENT, "Validation Failed: 1: id is missing;");
+    assert(options->arena);
     char made[21];
     vz_new_doc_id(made);
     op->id = vz_arena_copy(options->arena, (struct vz_slice){made, 20});
