@@ -19,11 +19,20 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/cpu.h"
 #include "base/thread.h"
 
 #define FIRST_BLOCK (1u << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
+#define SLAB_BYTES ((size_t)64 << 20) /* of addresses; memory only where written */
+
+struct weights_slab {
+    struct weights_slab *older;
+    char *base; /* the mapping */
+    size_t mapped, used;
+};
 
 struct scratch_block {
     struct scratch_block *older;
@@ -139,6 +148,12 @@ void vz_nn_free(struct vz_nn *nn)
         scratch_free(nn->idle);
         nn->idle = next;
     }
+    while (nn->slabs) {
+        struct weights_slab *older = nn->slabs->older;
+        munmap(nn->slabs->base, nn->slabs->mapped);
+        free(nn->slabs);
+        nn->slabs = older;
+    }
     pthread_mutex_destroy(&nn->lock);
     free(nn);
 }
@@ -159,6 +174,42 @@ size_t vz_nn_scratch_bytes(struct vz_nn *nn)
     size_t bytes = nn->scratch_bytes;
     pthread_mutex_unlock(&nn->lock);
     return bytes;
+}
+
+/* ---- weights ---- */
+
+static bool slab_push(struct vz_nn *nn, size_t bytes)
+{
+    size_t mapped = VZ_MAX(bytes, SLAB_BYTES) + HUGE_PAGE;
+    void *base = mmap(NULL, mapped, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return false;
+    madvise(base, mapped, MADV_HUGEPAGE); /* a wish; refused is fine */
+    struct weights_slab *slab = vz_calloc(1, sizeof *slab);
+    slab->base = base;
+    slab->mapped = mapped;
+    slab->used = HUGE_PAGE - (uintptr_t)base % HUGE_PAGE;
+    slab->older = nn->slabs;
+    nn->slabs = slab;
+    return true;
+}
+
+void *nn_weights_take(struct vz_nn *nn, size_t bytes)
+{
+    if (bytes > SIZE_MAX / 4)
+        return NULL;
+    bytes = (bytes + 63) & ~(size_t)63;
+    void *at = NULL;
+    pthread_mutex_lock(&nn->lock);
+    struct weights_slab *slab = nn->slabs;
+    if ((slab && slab->mapped - slab->used >= bytes) || slab_push(nn, bytes)) {
+        slab = nn->slabs;
+        at = slab->base + slab->used;
+        slab->used += bytes;
+    }
+    pthread_mutex_unlock(&nn->lock);
+    return at;
 }
 
 /* ---- scratch ---- */

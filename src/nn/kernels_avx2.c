@@ -2,6 +2,7 @@
 #if defined(__x86_64__)
 #include "nn/kernels.h"
 
+#include <immintrin.h>
 #include <math.h>
 
 #ifdef __clang__
@@ -11,6 +12,8 @@
 #pragma GCC target("avx2,fma")
 #endif
 #define VEC_BYTES 32
+#define VEC_MAX(a, b) ((vf)_mm256_max_ps((__m256)(a), (__m256)(b)))
+#define VEC_MIN(a, b) ((vf)_mm256_min_ps((__m256)(a), (__m256)(b)))
 #define TILE_VECS 2
 #define KERNELS nn_kernels_avx2
 #define KERNELS_NAME "avx2"

@@ -33,35 +33,65 @@ FORCE vf splat(float x)
 {
     return x - (vf){0};
 }
-FORCE vf select(vi mask, vf a, vf b)
+FORCE vf either(vi mask, vf a, vf b)
 {
     return (vf)((mask & (vi)a) | (~mask & (vi)b));
 }
+/* The includer may know an instruction; the plain forms take three or four. */
+#ifndef VEC_MAX
+#define VEC_MAX(a, b) either((a) > (b), a, b)
+#define VEC_MIN(a, b) either((a) < (b), a, b)
+#endif
 FORCE vf vmax(vf a, vf b)
 {
-    return select(a > b, a, b);
+    return VEC_MAX(a, b);
 }
 FORCE vf vmin(vf a, vf b)
 {
-    return select(a < b, a, b);
+    return VEC_MIN(a, b);
 }
+/* 1 / x for x >= 1: an estimate and one step of Newton's where there is an instruction for it. */
+FORCE vf reciprocal(vf x)
+{
+#ifdef VEC_RECIPROCAL
+    vf r = VEC_RECIPROCAL(x);
+    return r * (2.0f - x * r);
+#else
+    return 1.0f / x;
+#endif
+}
+
+#if VEC_BYTES == 16
+#define LANE_LIST(f, s) f(0, s), f(1, s), f(2, s), f(3, s)
+#elif VEC_BYTES == 32
+#define LANE_LIST(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s)
+#else
+#define LANE_LIST(f, s)                                                                            \
+    f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s),      \
+        f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)
+#endif
+
+/* Each lane with the one s away, until all hold the same. */
+#define ACROSS(l, s) (l) ^ (s)
+#define FOLD(op, v, s) v = op(v, __builtin_shufflevector(v, v, LANE_LIST(ACROSS, s)))
+#if VEC_BYTES == 16
+#define FOLD_ALL(op, v) FOLD(op, v, 2), FOLD(op, v, 1)
+#elif VEC_BYTES == 32
+#define FOLD_ALL(op, v) FOLD(op, v, 4), FOLD(op, v, 2), FOLD(op, v, 1)
+#else
+#define FOLD_ALL(op, v) FOLD(op, v, 8), FOLD(op, v, 4), FOLD(op, v, 2), FOLD(op, v, 1)
+#endif
+#define VEC_ADD(a, b) ((a) + (b))
+
 FORCE float sum_of(vf v)
 {
-    float part[LANES];
-    memcpy(part, &v, sizeof v);
-    for (int n = LANES / 2; n; n /= 2)
-        for (int i = 0; i < n; i++)
-            part[i] += part[i + n];
-    return part[0];
+    FOLD_ALL(VEC_ADD, v);
+    return v[0];
 }
 FORCE float max_of(vf v)
 {
-    float part[LANES];
-    memcpy(part, &v, sizeof v);
-    for (int n = LANES / 2; n; n /= 2)
-        for (int i = 0; i < n; i++)
-            part[i] = part[i] > part[i + n] ? part[i] : part[i + n];
-    return part[0];
+    FOLD_ALL(vmax, v);
+    return v[0];
 }
 
 /* Adding 1.5 * 2^23 leaves the nearest integer in the low bits. */
@@ -85,24 +115,24 @@ FORCE vf vexp(vf x)
 
 FORCE vf sigmoid_times(vf x, vf z) /* x * sigmoid(z) */
 {
-    return x / (1.0f + vexp(-z));
+    return x * reciprocal(1.0f + vexp(-z));
 }
 
 FORCE vf gelu(vf x)
 {
     vf z = (vf)((vi)x & 0x7fffffff) * 0.70710678f;
-    vf t = 1.0f / (1.0f + 0.3275911f * z);
+    vf t = reciprocal(1.0f + 0.3275911f * z);
     vf p = t * 1.061405429f - 1.453152027f;
     p = p * t + 1.421413741f;
     p = p * t - 0.284496736f;
     p = (p * t + 0.254829592f) * t;
     vf tail = p * vexp(-z * z) * 0.5f; /* 1 - Phi(|x|) */
-    return x * select(x > 0.0f, 1.0f - tail, tail);
+    return x * either(x > 0.0f, 1.0f - tail, tail);
 }
 
 FORCE vf vtanh(vf x)
 {
-    return 1.0f - 2.0f / (1.0f + vexp(2.0f * x));
+    return 1.0f - 2.0f * reciprocal(1.0f + vexp(2.0f * x));
 }
 
 FORCE vf apply(enum vz_activation f, vf x)
@@ -307,16 +337,6 @@ static void product_of_rows(const float *a, size_t a_ld, const float *b, size_t 
 }
 
 /* LANES x LANES, by Eklundh's exchanges of halves, quarters, ... */
-#if VEC_BYTES == 16
-#define LANE_LIST(f, s) f(0, s), f(1, s), f(2, s), f(3, s)
-#elif VEC_BYTES == 32
-#define LANE_LIST(f, s) f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s)
-#else
-#define LANE_LIST(f, s)                                                                            \
-    f(0, s), f(1, s), f(2, s), f(3, s), f(4, s), f(5, s), f(6, s), f(7, s), f(8, s), f(9, s),      \
-        f(10, s), f(11, s), f(12, s), f(13, s), f(14, s), f(15, s)
-#endif
-
 /* Exchanges rows i and i + s, for i without bit s: blocks of s lanes change places. */
 #define EVEN(l, s) ((l) & (s) ? LANES + (l) - (s) : (l))
 #define ODD(l, s) ((l) & (s) ? LANES + (l) : (l) + (s))

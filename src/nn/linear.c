@@ -11,7 +11,7 @@ struct vz_linear {
     size_t in, out;
     dnnl_memory_desc_t layout;
     dnnl_memory_t weights; /* over `packed`; read only, so threads share it */
-    void *packed;
+    void *packed;          /* the context's */
     size_t packed_bytes;
     float *bias;         /* [out] */
     float *weight_scale; /* [out], INT8 only */
@@ -118,7 +118,7 @@ static enum vz_status pack(struct vz_linear *l, float *floats, struct vz_error *
     if (status != VZ_OK)
         return status;
     l->packed_bytes = dnnl_memory_desc_get_size(&l->layout);
-    l->packed = vz_try_alloc_aligned(l->packed_bytes, 1);
+    l->packed = nn_weights_take(l->nn, l->packed_bytes);
     if (!l->packed || (int8 && !(from = vz_try_alloc(l->in, l->out))))
         return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, l->in);
     if (int8)
@@ -189,7 +189,6 @@ void vz_linear_free(struct vz_linear *l)
         return;
     if (l->weights)
         dnnl_memory_destroy(l->weights);
-    free(l->packed);
     free(l->bias);
     free(l);
 }

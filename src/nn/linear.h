@@ -26,6 +26,7 @@ struct vz_linear_part {
 enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size_t in,
                              const struct vz_linear_part *parts, size_t count,
                              struct vz_linear **out, struct vz_error *err);
+/* The packed weights' memory goes with the context. NULL is allowed. */
 void vz_linear_free(struct vz_linear *linear);
 /* Width of input rows: `in` rounded up to 16; what is in the added columns must be finite. */
 size_t vz_linear_in(const struct vz_linear *linear);

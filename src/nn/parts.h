@@ -34,6 +34,7 @@ struct vz_nn {
     size_t plan_count;
     uint64_t clock;
     struct vz_scratch *idle; /* list */
+    struct weights_slab *slabs;
     size_t scratch_bytes;
 };
 
@@ -44,6 +45,11 @@ struct vz_scratch {
     struct scratch_block *block; /* newest; older ones behind it until the piece is done */
     struct vz_scratch *next;
 };
+
+/* Room for packed weights, 64-byte aligned, zeroed, on huge pages where the system gives them: a
+ * short text reads all weights once and does little else. Lives until vz_nn_free. NULL without
+ * memory. */
+void *nn_weights_take(struct vz_nn *nn, size_t bytes);
 
 /* "oneDNN: WHAT: out of memory" and so on; VZ_BUDGET when memory is gone, else VZ_INTERNAL. */
 enum vz_status nn_fail_dnnl(struct vz_error *err, dnnl_status_t status, const char *what);

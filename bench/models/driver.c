@@ -1,0 +1,266 @@
+/* How fast the models are: a JSON line for each measurement.
+ *
+ *   bench_models [--seconds S] [--precision P] [--threads N] clip FOLDER    images, texts, loading
+ *   bench_models [...] text FOLDER                                          sentences
+ *
+ * Each number is the best of the rounds that fit in --seconds: the machine may be shared, and
+ * what disturbs only ever makes a round slower. With one thread the clock is the thread's own
+ * processor time, so that others on the machine hardly matter; with several it is the wall's.
+ * Images are measured in turns with `ceiling`, the model's multiplications alone (weights of their
+ * own for each layer, no bias in int8, nothing between), run in the same pieces of the batch on the
+ * same threads.
+ */
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "base/text.h"
+#include "ceiling.h"
+#include "embed/clip.h"
+#include "nn/linear.h"
+
+static double seconds = 3;
+static unsigned threads;
+static enum vz_precision only = VZ_PRECISION_AUTO;
+
+static double clock_read(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static double now(void)
+{
+    return clock_read(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC);
+}
+
+static void die(const struct vz_error *err)
+{
+    fprintf(stderr, "bench_models: %s\n", err->text);
+    exit(1);
+}
+
+struct ceilings {
+    enum vz_precision precision;
+    const struct ceiling_shape *shapes;
+    size_t count, chunks;
+    unsigned team;
+    struct ceiling *all[64]; /* one a thread */
+};
+
+/* `chunks` pieces over `team` threads, or one piece with all threads inside. */
+static void ceilings_run(struct ceilings *c)
+{
+    if (c->team == 1) {
+        for (size_t i = 0; i < c->chunks; i++)
+            ceiling_run(c->all[0]);
+        return;
+    }
+#pragma omp parallel for num_threads(c->team) schedule(dynamic, 1)
+    for (size_t i = 0; i < c->chunks; i++)
+        ceiling_run(c->all[omp_get_thread_num()]);
+}
+
+static bool ceilings_init(struct ceilings *c)
+{
+    bool ok = true;
+    int before = omp_get_max_threads();
+    omp_set_num_threads(c->team == 1 ? (int)threads : 1);
+    for (unsigned t = 0; t < c->team; t++)
+        ok = (c->all[t] = ceiling_new(c->precision, c->shapes, c->count)) && ok;
+    omp_set_num_threads(before);
+    return ok;
+}
+
+static void ceilings_deinit(struct ceilings *c)
+{
+    for (unsigned t = 0; t < c->team; t++)
+        if (c->all[t])
+            ceiling_free(c->all[t]);
+}
+
+static void bench_images(const struct vz_clip *clip, size_t batch)
+{
+    const struct vz_clip_config *c = vz_clip_config(clip);
+    size_t grid = c->image_side / c->patch, tokens = grid * grid + 1, w = c->image.width;
+    float *pixels = calloc(batch, vz_clip_pixel_count(clip) * sizeof *pixels);
+    float *out = calloc(batch, c->dims * sizeof *out);
+    uint64_t seed = 1;
+    for (size_t i = 0; i < batch * vz_clip_pixel_count(clip); i++)
+        pixels[i] = (float)(3 * vz_rng_unit(&seed) - 1.5);
+    size_t piece = batch == 1 ? 1 : 4, rows = piece * tokens, layers = c->image.layers;
+    struct ceiling_shape shapes[] = {{piece * grid * grid, 3 * c->patch * c->patch, w, 1},
+                                     {rows, w, 3 * w, layers},
+                                     {rows, w, w, layers},
+                                     {rows, w, c->image.mlp, layers},
+                                     {rows, c->image.mlp, w, layers}};
+    struct ceilings bare = {.precision = vz_clip_precision(clip),
+                            .shapes = shapes,
+                            .count = VZ_COUNT_OF(shapes),
+                            .chunks = batch / piece,
+                            .team = batch == 1 ? 1 : threads};
+    if (!ceilings_init(&bare))
+        fprintf(stderr, "no ceiling\n");
+    double best = 1e9, best_bare = 1e9, start = now();
+    struct vz_error err = {0};
+    for (int round = 0; round < 3 || now() - start < seconds; round++) {
+        double t0 = now();
+        if (vz_clip_embed_images(clip, pixels, batch, true, out, &err) != VZ_OK)
+            die(&err);
+        double t1 = now();
+        omp_set_num_threads((int)threads);
+        ceilings_run(&bare);
+        double t2 = now();
+        best = VZ_MIN(best, t1 - t0);
+        best_bare = VZ_MIN(best_bare, t2 - t1);
+    }
+    ceilings_deinit(&bare);
+    printf("{\"bench\":\"clip-image\",\"precision\":\"%s\",\"threads\":%u,\"batch\":%zu,"
+           "\"images_per_s\":%.2f,\"ms\":%.3f,\"ceiling_images_per_s\":%.2f,\"of_ceiling\":%.3f}\n",
+           vz_precision_name(vz_clip_precision(clip)), threads, batch, (double)batch / best,
+           best * 1e3, (double)batch / best_bare, best_bare / best);
+    fflush(stdout);
+    free(pixels);
+    free(out);
+}
+
+static void bench_texts(const struct vz_clip *clip, size_t tokens)
+{
+    const struct vz_clip_config *c = vz_clip_config(clip);
+    uint32_t ids[77];
+    struct vz_text_ids text = {ids, NULL, tokens};
+    float *out = calloc(1, c->dims * sizeof *out);
+    struct vz_error err = {0};
+    for (size_t i = 0; i < tokens; i++)
+        ids[i] = (uint32_t)(i * 977 % (c->vocab - 2));
+    ids[tokens - 1] = (uint32_t)c->vocab - 1;
+    double best = 1e9, start = now();
+    for (int round = 0; round < 3 || now() - start < seconds / 2; round++) {
+        double t0 = now();
+        if (vz_clip_embed_texts(clip, &text, 1, true, out, &err) != VZ_OK)
+            die(&err);
+        best = VZ_MIN(best, now() - t0);
+    }
+    printf("{\"bench\":\"clip-text\",\"precision\":\"%s\",\"threads\":%u,\"tokens\":%zu,"
+           "\"ms\":%.3f}\n",
+           vz_precision_name(vz_clip_precision(clip)), threads, tokens, best * 1e3);
+    fflush(stdout);
+    free(out);
+}
+
+/* Resident memory of our own: anonymous, without mapped files. */
+static double anonymous_mb(void)
+{
+    char line[256];
+    double kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "RssAnon: %lf", &kb) == 1)
+            break;
+    if (f)
+        fclose(f);
+    return kb / 1024;
+}
+
+static void bench_clip(const char *folder, enum vz_precision precision)
+{
+    struct vz_clip *clip;
+    struct vz_error err = {0};
+    double t0 = now();
+    enum vz_status status =
+        vz_clip_open(folder, &(struct vz_nn_options){precision, threads}, &clip, &err);
+    if (status == VZ_UNSUPPORTED) {
+        fprintf(stderr, "%s\n", err.text);
+        return;
+    }
+    if (status != VZ_OK)
+        die(&err);
+    double opened = now() - t0;
+    float *pixels = calloc(vz_clip_pixel_count(clip), sizeof *pixels), out[4096];
+    if (vz_clip_embed_images(clip, pixels, 1, true, out, &err) != VZ_OK)
+        die(&err);
+    printf("{\"bench\":\"clip-load\",\"precision\":\"%s\",\"threads\":%u,\"open_ms\":%.1f,"
+           "\"first_vector_ms\":%.1f,\"packed_mb\":%.1f,\"anonymous_mb\":%.1f}\n",
+           vz_precision_name(vz_clip_precision(clip)), threads, opened * 1e3, (now() - t0) * 1e3,
+           (double)vz_clip_bytes(clip) / 1048576, anonymous_mb());
+    fflush(stdout);
+    free(pixels);
+    bench_images(clip, 1);
+    bench_images(clip, 32);
+    size_t longest = vz_clip_config(clip)->positions;
+    bench_texts(clip, 10);
+    bench_texts(clip, 12);
+    bench_texts(clip, longest);
+    vz_clip_free(clip);
+}
+
+static void bench_text(const char *folder, enum vz_precision precision)
+{
+    struct vz_text_model *model;
+    struct vz_error err = {0};
+    enum vz_status status = vz_text_model_open(
+        folder, VZ_TEXT_EMBED, &(struct vz_nn_options){precision, threads}, &model, &err);
+    if (status == VZ_UNSUPPORTED) {
+        fprintf(stderr, "%s\n", err.text);
+        return;
+    }
+    if (status != VZ_OK)
+        die(&err);
+    enum { COUNT = 64, MOST = 64 };
+    static uint32_t ids[COUNT][MOST];
+    struct vz_text_ids texts[COUNT];
+    float *out = calloc(COUNT, vz_text_model_dims(model) * sizeof *out);
+    for (size_t i = 0; i < COUNT; i++) {
+        texts[i] = (struct vz_text_ids){ids[i], NULL, 8 + i * 37 % 32}; /* 8 .. 39, mean 23.5 */
+        for (size_t k = 0; k < MOST; k++)
+            ids[i][k] = (uint32_t)(1 + (i * 131 + k * 977) % 30000);
+    }
+    for (size_t batch = 1; batch <= COUNT; batch *= COUNT) {
+        double best = 1e9, start = now();
+        for (int round = 0; round < 3 || now() - start < seconds; round++) {
+            double t0 = now();
+            if (vz_text_model_run(model, texts, batch, out, &err) != VZ_OK)
+                die(&err);
+            best = VZ_MIN(best, now() - t0);
+        }
+        printf("{\"bench\":\"sentences\",\"precision\":\"%s\",\"threads\":%u,\"batch\":%zu,"
+               "\"sentences_per_s\":%.1f,\"ms\":%.3f}\n",
+               vz_precision_name(vz_text_model_precision(model)), threads, batch,
+               (double)batch / best, best * 1e3);
+        fflush(stdout);
+    }
+    free(out);
+    vz_text_model_free(model);
+}
+
+int main(int argc, char **argv)
+{
+    int i = 1;
+    threads = (unsigned)omp_get_num_procs();
+    for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+        if (strcmp(argv[i], "--seconds") == 0)
+            seconds = atof(argv[i + 1]);
+        else if (strcmp(argv[i], "--threads") == 0)
+            threads = (unsigned)atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--precision") != 0 ||
+                 !vz_precision_parse(vz_slice_from(argv[i + 1]), &only))
+            break;
+    }
+    if (i + 2 != argc || threads < 1 || threads > 64) {
+        fprintf(stderr, "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
+                        "[--threads N] clip|text FOLDER\n");
+        return 2;
+    }
+    for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
+        if (only != VZ_PRECISION_AUTO && only != p)
+            continue;
+        if (strcmp(argv[i], "clip") == 0)
+            bench_clip(argv[i + 1], p);
+        else
+            bench_text(argv[i + 1], p);
+    }
+    return 0;
+}
