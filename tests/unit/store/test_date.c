@@ -302,12 +302,57 @@ static void format_checks(void **state)
     assert_int_equal(vz_date_format_check(VZ_SLICE("YYYY-'W'ww"), &err), VZ_UNSUPPORTED);
 }
 
+/* A search's format is checked by nobody before it comes here. */
+static void formats_of_clients_are_bounded(void **state)
+{
+    size_t len = 1 << 20;
+    char *text = malloc(len);
+    int64_t ms;
+    struct vz_buf out = {0};
+    memset(text, '[', len);
+    assert_int_equal(
+        vz_date_parse((struct vz_slice){text, len}, VZ_SLICE("2024"), false, false, 0, &ms, NULL),
+        VZ_BAD_ARGUMENT);
+    memset(text, 'y', len);
+    assert_int_equal(
+        vz_date_parse((struct vz_slice){text, len}, VZ_SLICE("2024"), false, false, 0, &ms, NULL),
+        VZ_BAD_ARGUMENT);
+    vz_date_print((struct vz_slice){text, len}, 0, &out);
+    assert_string_equal(out.data, "1970-01-01T00:00:00.000Z");
+    vz_buf_deinit(&out);
+    free(text);
+}
+
+/* 2^64 + 2000 is no year 2000. */
+static void numbers_do_not_wrap(void **state)
+{
+    int64_t ms;
+    assert_int_equal(vz_date_parse(VZ_SLICE("yyyyyyyyyyyyyyyyyyyy"),
+                                   VZ_SLICE("18446744073709553616"), false, false, 0, &ms, NULL),
+                     VZ_BAD_ARGUMENT);
+    assert_int_equal(vz_date_parse(VZ_SLICE("yyyy-MM-dddddddddddd"),
+                                   VZ_SLICE("2000-01-004294967297"), false, false, 0, &ms, NULL),
+                     VZ_BAD_ARGUMENT);
+    assert_int_equal(vz_date_parse(VZ_SLICE("epoch_second"), VZ_SLICE("9223372036854775.999"),
+                                   false, false, 0, &ms, NULL),
+                     VZ_BAD_ARGUMENT);
+    assert_int_equal(vz_date_parse(VZ_SLICE("epoch_second"), VZ_SLICE("9223372036854775.807"),
+                                   false, false, 0, &ms, NULL),
+                     VZ_OK);
+    assert_true(ms == INT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(formats),       cmocka_unit_test(refused),
-        cmocka_unit_test(math),          cmocka_unit_test(printing),
-        cmocka_unit_test(format_checks), cmocka_unit_test(any_printed_date_is_read_back),
+        cmocka_unit_test(formats),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(math),
+        cmocka_unit_test(printing),
+        cmocka_unit_test(format_checks),
+        cmocka_unit_test(any_printed_date_is_read_back),
+        cmocka_unit_test(formats_of_clients_are_bounded),
+        cmocka_unit_test(numbers_do_not_wrap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
