@@ -94,9 +94,9 @@ static bool insert_chunks(struct vz_index *index)
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         bool left = false;
         struct vz_error err = {0};
-        if (rows && vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), CHUNK_ROWS,
-                                         store->pool, store->graph_threads - 1, &left,
-                                         &err) != VZ_OK)
+        if (rows &&
+            vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), CHUNK_ROWS,
+                                 store->pool, store->graph_threads - 1, &left, &err) != VZ_OK)
             vz_log(VZ_LOG_WARN, "store", "[%s]: the graph of field [%zu] stops growing: %s",
                    index->name, i, err.text);
         any |= left;
@@ -215,9 +215,9 @@ static enum vz_status settle_rows(struct vz_index *index, struct vz_generation *
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         bool left = rows != NULL;
         while (status == VZ_OK && left)
-            status = vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i),
-                                          CHUNK_ROWS * 4, store->pool, store->graph_threads - 1,
-                                          &left, err);
+            status =
+                vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), CHUNK_ROWS * 4,
+                                     store->pool, store->graph_threads - 1, &left, err);
         if (status == VZ_OK && rows)
             status = vz_graph_save(gen->dir, rows, err);
     }

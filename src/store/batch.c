@@ -15,8 +15,8 @@
  *  3. ids holds each id once; an entry not deleted names its one live document.
  *  4. A bit in `tombs` is set for exactly state.dead documents, and never cleared.
  */
-#include "store/generation.h"
 #include "base/file.h"
+#include "store/generation.h"
 
 #include <stdlib.h>
 
@@ -29,8 +29,7 @@ enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *e
     }
     gen->staged = gen->state;
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++)
-        gen->staged_ordinals[i] =
-            atomic_load_explicit(&gen->ordinals[i], memory_order_relaxed);
+        gen->staged_ordinals[i] = atomic_load_explicit(&gen->ordinals[i], memory_order_relaxed);
     gen->staged_death_count = 0;
     return VZ_OK;
 }
@@ -99,8 +98,8 @@ static enum vz_status add_vectors(struct vz_generation *gen, const struct vz_map
         const struct vz_doc_vector *vector = &doc->vectors[v];
         struct vz_rows *rows = NULL;
         uint32_t row;
-        enum vz_status status = rows_of(gen, vz_mapping_field(mapping, vector->field),
-                                        vector->dims, &rows, err);
+        enum vz_status status =
+            rows_of(gen, vz_mapping_field(mapping, vector->field), vector->dims, &rows, err);
         if (status == VZ_OK)
             status = vz_rows_add(rows, docno, vector->floats, &row, err);
         if (status != VZ_OK)
@@ -161,8 +160,8 @@ enum vz_status vz_generation_kill(struct vz_generation *gen, uint32_t docno, str
         return vz_fail_lmdb(err, code, "writing tombstones");
     if (gen->staged_death_count == gen->staged_death_capacity) {
         gen->staged_death_capacity = VZ_MAX(gen->staged_death_capacity * 2, (size_t)256);
-        gen->staged_deaths = vz_realloc(gen->staged_deaths, gen->staged_death_capacity *
-                                                                sizeof *gen->staged_deaths);
+        gen->staged_deaths =
+            vz_realloc(gen->staged_deaths, gen->staged_death_capacity * sizeof *gen->staged_deaths);
     }
     gen->staged_deaths[gen->staged_death_count++] = docno;
     gen->staged.dead++;
@@ -188,7 +187,10 @@ static enum vz_status put_state(struct vz_generation *gen, const char *name, con
                                 size_t len, struct vz_error *err)
 {
     struct vz_slice text = vz_slice_from(name);
-    union { const void *from; void *to; } key_ptr = {.from = text.ptr}, value_ptr = {.from = bytes};
+    union {
+        const void *from;
+        void *to;
+    } key_ptr = {.from = text.ptr}, value_ptr = {.from = bytes};
     MDB_val key = {text.len, key_ptr.to}, value = {len, value_ptr.to};
     int code = mdb_put(gen->txn, gen->state_db, &key, &value, 0);
     return code ? vz_fail_lmdb(err, code, "writing the state of an index") : VZ_OK;
@@ -251,8 +253,7 @@ static void publish_counts(struct vz_generation *gen)
         if (column)
             vz_column_publish(column);
         if (gen->staged_ordinals[i])
-            atomic_store_explicit(&gen->ordinals[i], gen->staged_ordinals[i],
-                                  memory_order_release);
+            atomic_store_explicit(&gen->ordinals[i], gen->staged_ordinals[i], memory_order_release);
     }
 }
 

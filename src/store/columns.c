@@ -31,8 +31,9 @@ static enum vz_status open_part(const char *dir, uint16_t field, const char *par
 {
     struct vz_buf path = {0};
     vz_buf_printf(&path, "%s/col.%u.%s", dir, (unsigned)field, part);
-    enum vz_status status = vz_grow_open_file(
-        grow, path.data, VZ_GROW_WRITE, vz_reserve_bytes(dir, path.data, VZ_MAX_ENTRIES * width), err);
+    enum vz_status status =
+        vz_grow_open_file(grow, path.data, VZ_GROW_WRITE,
+                          vz_reserve_bytes(dir, path.data, VZ_MAX_ENTRIES * width), err);
     if (status == VZ_OK && grow->size_bytes < count * width)
         status = vz_fail(err, VZ_CORRUPT, "%s is shorter than its checkpoint", path.data);
     if (status == VZ_OK)
@@ -102,8 +103,8 @@ static enum vz_status flush_part(struct vz_grow *grow, struct vz_buf *staged, si
     enum vz_status status = vz_grow_ensure(grow, at + staged->len, err);
     size_t done = 0;
     while (status == VZ_OK && done < staged->len) {
-        ssize_t wrote = pwrite(grow->fd, staged->data + done, staged->len - done,
-                               (off_t)(at + done));
+        ssize_t wrote =
+            pwrite(grow->fd, staged->data + done, staged->len - done, (off_t)(at + done));
         if (wrote >= 0)
             done += (size_t)wrote;
         else if (errno != EINTR)
@@ -135,8 +136,7 @@ enum vz_status vz_column_sync(struct vz_column_file *column, struct vz_error *er
 {
     if (!column->dirty)
         return VZ_OK;
-    if (fdatasync(column->docnos.fd) != 0 ||
-        (column->width && fdatasync(column->values.fd) != 0))
+    if (fdatasync(column->docnos.fd) != 0 || (column->width && fdatasync(column->values.fd) != 0))
         return vz_fail_errno(err, errno, "cannot sync column [%u]", column->field);
     column->dirty = false;
     return VZ_OK;

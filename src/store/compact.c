@@ -19,7 +19,8 @@
  *     turn came.
  *  2. A document that dies after its turn is in the death log: the log is written before the death
  *     is marked, and taken by the writer itself, between transactions.
- *  3. Copies keep id, version, seq_no, source bytes, row floats; they get docno, rows, ordinals anew.
+ *  3. Copies keep id, version, seq_no, source bytes, row floats; they get docno, rows, ordinals
+ * anew.
  *  4. A copy has no `prev`: every view of the new generation sees all that was copied.
  *
  * Rejected: copying columns instead of reading documents again. It saves about a third of the bulk
@@ -91,8 +92,8 @@ static enum vz_status copy_doc(struct compaction *c, MDB_txn *from, uint32_t doc
     prepared.compressed = record.compressed;
     record.prev = VZ_NO_DOC;
     status = vz_generation_add(c->fresh, c->lenient, &prepared, &record, &fresh_docno, err);
-    struct vz_id_entry entry = {.docno = fresh_docno, .version = record.version,
-                                .seq_no = record.seq_no};
+    struct vz_id_entry entry = {
+        .docno = fresh_docno, .version = record.version, .seq_no = record.seq_no};
     if (status == VZ_OK)
         status = vz_generation_put_id(c->fresh, record.id, &entry, err);
     c->map[docno] = fresh_docno;
@@ -249,8 +250,8 @@ static enum vz_status stop_log(struct vz_index *index, void *context, struct vz_
 static enum vz_status take_deaths(struct vz_index *index, void *context, struct vz_error *err)
 {
     struct compaction *c = context;
-    c->deaths = vz_realloc(c->deaths, (c->death_count + index->death_log_count + 1) *
-                                          sizeof *c->deaths);
+    c->deaths =
+        vz_realloc(c->deaths, (c->death_count + index->death_log_count + 1) * sizeof *c->deaths);
     if (index->death_log_count)
         memcpy(c->deaths + c->death_count, index->death_log,
                index->death_log_count * sizeof *c->deaths);
@@ -262,14 +263,12 @@ static enum vz_status take_deaths(struct vz_index *index, void *context, struct 
 static enum vz_status register_fresh(struct vz_index *index, struct vz_generation *fresh,
                                      struct vz_error *err)
 {
-    struct vz_index_entry entry = {.name = vz_index_name(index),
-                                   .generation = fresh->number,
-                                   .created_ms = index->created_ms};
+    struct vz_index_entry entry = {
+        .name = vz_index_name(index), .generation = fresh->number, .created_ms = index->created_ms};
     memcpy(entry.uuid, index->uuid, sizeof entry.uuid);
     vz_index_settings(index, &entry.settings);
     struct vz_mapping *mapping = vz_index_mapping(index);
-    enum vz_status status =
-        vz_registry_put(index->store, &entry, mapping, NULL, 0, false, err);
+    enum vz_status status = vz_registry_put(index->store, &entry, mapping, NULL, 0, false, err);
     vz_mapping_release(mapping);
     vz_settings_deinit(&entry.settings);
     return status;
@@ -322,8 +321,7 @@ static enum vz_status swap(struct vz_index *index, void *context, struct vz_erro
 }
 
 static enum vz_status on_writer(struct compaction *c,
-                                enum vz_status (*run)(struct vz_index *, void *,
-                                                      struct vz_error *),
+                                enum vz_status (*run)(struct vz_index *, void *, struct vz_error *),
                                 struct vz_error *err)
 {
     struct vz_task task = {.run = run, .context = c};

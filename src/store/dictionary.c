@@ -54,8 +54,8 @@ static MDB_val ordinal_key(uint16_t field, uint32_t ordinal, unsigned char out[6
     return (MDB_val){6, out};
 }
 
-enum vz_status vz_term_of(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
-                          uint32_t ordinal, struct vz_slice *term, struct vz_error *err)
+enum vz_status vz_term_of(struct vz_generation *gen, MDB_txn *txn, uint16_t field, uint32_t ordinal,
+                          struct vz_slice *term, struct vz_error *err)
 {
     unsigned char bytes[6];
     MDB_val key = ordinal_key(field, ordinal, bytes), value;
@@ -117,7 +117,10 @@ enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_
     if (code)
         return vz_fail_lmdb(err, code, "writing the dictionary");
     unsigned char reverse[6];
-    union { const void *from; void *to; } unconst = {.from = term.ptr};
+    union {
+        const void *from;
+        void *to;
+    } unconst = {.from = term.ptr};
     key = ordinal_key(field, *ordinal, reverse);
     value = (MDB_val){term.len, unconst.to};
     code = mdb_put(gen->txn, gen->ordinals_db, &key, &value, 0);

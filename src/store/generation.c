@@ -86,7 +86,11 @@ enum vz_status vz_lmdb_open(MDB_env *env, const char *path, unsigned flags, unsi
 
 static int open_databases(struct vz_generation *gen, MDB_txn *txn)
 {
-    struct { const char *name; unsigned flags; MDB_dbi *dbi; } list[] = {
+    struct {
+        const char *name;
+        unsigned flags;
+        MDB_dbi *dbi;
+    } list[] = {
         {"docs", MDB_INTEGERKEY, &gen->docs_db},   {"ids", 0, &gen->ids_db},
         {"tombs", MDB_INTEGERKEY, &gen->tombs_db}, {"terms", 0, &gen->terms_db},
         {"ordinals", 0, &gen->ordinals_db},        {"state", 0, &gen->state_db},
@@ -108,11 +112,12 @@ static enum vz_status open_env(struct vz_generation *gen, struct vz_error *err)
     if (!code)
         code = mdb_env_set_maxdbs(gen->env, 8);
     if (!code)
-        code = mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, path.data, TRUTH_CAP_BYTES));
-    enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
-                                 : vz_lmdb_open(gen->env, path.data,
-                                                MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD,
-                                                MAX_READERS + 8, err);
+        code =
+            mdb_env_set_mapsize(gen->env, vz_reserve_bytes(gen->dir, path.data, TRUTH_CAP_BYTES));
+    enum vz_status status =
+        code ? vz_fail_lmdb(err, code, path.data)
+             : vz_lmdb_open(gen->env, path.data, MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD,
+                            MAX_READERS + 8, err);
     if (status != VZ_OK)
         goto out;
     code = mdb_txn_begin(gen->env, NULL, 0, &txn);
@@ -208,7 +213,10 @@ static enum vz_status get_state(struct vz_generation *gen, MDB_txn *txn, const c
                                 MDB_val *value, struct vz_error *err)
 {
     struct vz_slice text = vz_slice_from(name);
-    union { const void *from; void *to; } unconst = {.from = text.ptr};
+    union {
+        const void *from;
+        void *to;
+    } unconst = {.from = text.ptr};
     MDB_val key = {text.len, unconst.to};
     int code = mdb_get(txn, gen->state_db, &key, value);
     if (code == MDB_NOTFOUND) {
@@ -224,8 +232,7 @@ static enum vz_status load_rows(struct vz_generation *gen, MDB_txn *txn,
     MDB_val value;
     enum vz_status status = get_state(gen, txn, "rows", &value, err);
     struct vz_rows_state entry;
-    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size;
-         at += sizeof entry) {
+    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size; at += sizeof entry) {
         memcpy(&entry, (const char *)value.mv_data + at, sizeof entry);
         const struct vz_field *field =
             entry.field < vz_mapping_count(mapping) ? vz_mapping_field(mapping, entry.field) : NULL;
@@ -248,8 +255,7 @@ static enum vz_status load_ordinals(struct vz_generation *gen, MDB_txn *txn, str
     MDB_val value;
     enum vz_status status = get_state(gen, txn, "ordinals", &value, err);
     struct vz_ordinals_state entry;
-    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size;
-         at += sizeof entry) {
+    for (size_t at = 0; status == VZ_OK && at + sizeof entry <= value.mv_size; at += sizeof entry) {
         memcpy(&entry, (const char *)value.mv_data + at, sizeof entry);
         if (entry.field < VZ_MAX_FIELDS)
             atomic_init(&gen->ordinals[entry.field], entry.count);
@@ -275,8 +281,8 @@ static enum vz_status load_deaths(struct vz_generation *gen, MDB_txn *txn, struc
         for (size_t byte = 0; byte < value.mv_size; byte++) {
             unsigned bits = ((const unsigned char *)value.mv_data)[byte];
             for (; bits; bits &= bits - 1) {
-                size_t docno = ((size_t)chunk * VZ_TOMB_CHUNK_BYTES + byte) * 8 +
-                               (size_t)__builtin_ctz(bits);
+                size_t docno =
+                    ((size_t)chunk * VZ_TOMB_CHUNK_BYTES + byte) * 8 + (size_t)__builtin_ctz(bits);
                 if (docno < gen->state.docs)
                     dead[docno] = 1;
             }
@@ -300,9 +306,9 @@ static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *m
     if (status == VZ_OK) {
         memcpy(&gen->state, value.mv_data, sizeof gen->state);
         if (gen->state.format != STATE_FORMAT)
-            status = vz_fail(err, VZ_CORRUPT,
-                             "%s/truth.mdb has format %u; this program knows format %u", gen->dir,
-                             gen->state.format, STATE_FORMAT);
+            status =
+                vz_fail(err, VZ_CORRUPT, "%s/truth.mdb has format %u; this program knows format %u",
+                        gen->dir, gen->state.format, STATE_FORMAT);
     }
     if (status == VZ_OK)
         status = load_rows(gen, txn, mapping, err);
@@ -403,8 +409,9 @@ static enum vz_status restore_source(struct vz_generation *gen, const struct vz_
     enum vz_status status = VZ_OK;
     while (status == VZ_OK && vz_splice_next(&rest, &splice)) {
         struct vz_rows *rows = vz_generation_rows(gen, splice.field);
-        if (!rows || rows->dims != splice.dims || splice.row >= rows->vectors.size_bytes /
-            rows->stride || splice.offset < at || splice.offset + 4 > cut.len) {
+        if (!rows || rows->dims != splice.dims ||
+            splice.row >= rows->vectors.size_bytes / rows->stride || splice.offset < at ||
+            splice.offset + 4 > cut.len) {
             status = vz_fail(err, VZ_CORRUPT, "document [%.*s] has a vector that is not there",
                              (int)record->id.len, record->id.ptr);
             break;
@@ -431,9 +438,8 @@ enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32
     enum vz_status status = vz_generation_record(gen, txn, docno, &record, err);
     if (status != VZ_OK)
         return status;
-    *doc = (struct vz_stored_doc){.id = vz_arena_copy(arena, record.id),
-                                  .version = record.version,
-                                  .seq_no = record.seq_no};
+    *doc = (struct vz_stored_doc){
+        .id = vz_arena_copy(arena, record.id), .version = record.version, .seq_no = record.seq_no};
     if (parts == VZ_DOC_META)
         return VZ_OK;
     status = vz_record_cut_source(&record, arena, &doc->source, err);
@@ -490,7 +496,10 @@ enum vz_status vz_generation_get_id(struct vz_generation *gen, MDB_txn *txn, str
 enum vz_status vz_generation_put_id(struct vz_generation *gen, struct vz_slice id,
                                     const struct vz_id_entry *entry, struct vz_error *err)
 {
-    struct { struct vz_id_state state; char id[VZ_MAX_ID_BYTES]; } value = {
+    struct {
+        struct vz_id_state state;
+        char id[VZ_MAX_ID_BYTES];
+    } value = {
         .state = {.docno = entry->docno,
                   .deleted = entry->deleted,
                   .version = entry->version,

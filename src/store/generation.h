@@ -33,12 +33,12 @@
 /* ---- records: how a document lies in `docs` (docs/format/store.md) ------------------------- */
 
 struct vz_record {
-    uint32_t prev;        /* the docno this one replaced, VZ_NO_DOC when it was the first */
+    uint32_t prev; /* the docno this one replaced, VZ_NO_DOC when it was the first */
     uint64_t version, seq_no;
-    uint16_t fields;      /* fields of the mapping it was read with */
+    uint16_t fields; /* fields of the mapping it was read with */
     uint16_t splice_count;
     bool compressed;
-    uint32_t source_len;  /* of the cut source, not compressed */
+    uint32_t source_len; /* of the cut source, not compressed */
     struct vz_slice id, splices, stored;
 };
 /* One cut-out vector. raw_bits: 0 the row gives the floats back, 2 or 4 bits of correction a float
@@ -75,27 +75,27 @@ struct vz_rows {
     /* immutable */
     uint16_t field;
     uint32_t dims;
-    size_t stride;                 /* bytes, a multiple of 64 */
+    size_t stride; /* bytes, a multiple of 64 */
     enum vz_similarity similarity;
-    struct vz_grow vectors;        /* row r at r * stride; truth */
-    struct vz_grow docnos;         /* u32 a row, ascending; derived */
+    struct vz_grow vectors; /* row r at r * stride; truth */
+    struct vz_grow docnos;  /* u32 a row, ascending; derived */
     /* published by the writer, release; readers acquire */
     _Atomic uint32_t count;
-    _Atomic bool multi;            /* some document has several rows */
+    _Atomic bool multi; /* some document has several rows */
     /* writer */
-    uint32_t next;                 /* count + staged */
+    uint32_t next; /* count + staged */
     uint32_t last_docno;
     bool staged_multi;
-    const float **staged;          /* [next - flushed] */
+    const float **staged; /* [next - flushed] */
     uint32_t *staged_docnos;
     size_t staged_count, staged_capacity;
-    bool dirty;                    /* flushed since the last sync */
+    bool dirty; /* flushed since the last sync */
     bool docnos_dirty;
     /* whoever inserts or saves holds graph_lock; the pointer is published once, release */
     pthread_mutex_t graph_lock;
     _Atomic(struct vz_hnsw *) graph;
     uint32_t graph_saved;
-    _Atomic bool graph_failed;     /* refused by the budget: the tail is scanned instead */
+    _Atomic bool graph_failed; /* refused by the budget: the tail is scanned instead */
 };
 
 /* rows.c. `create` makes absent files; counts are cut to `count` and `docno_count`. */
@@ -111,8 +111,8 @@ static inline const uint32_t *vz_rows_docnos(const struct vz_rows *rows)
     return (const uint32_t *)(const void *)rows->docnos.base;
 }
 /* Stages one row; `floats` must live until the flush. */
-enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats,
-                           uint32_t *row, struct vz_error *err);
+enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats, uint32_t *row,
+                           struct vz_error *err);
 /* Writes what is staged into the files, not synced; vz_rows_get works for it then. */
 enum vz_status vz_rows_flush(struct vz_rows *rows, struct vz_error *err);
 enum vz_status vz_rows_sync(struct vz_rows *rows, struct vz_error *err);
@@ -131,14 +131,14 @@ struct vz_column_file {
     /* immutable */
     uint16_t field;
     enum vz_column_kind kind;
-    size_t width;                /* bytes a value; 0 for presence */
+    size_t width; /* bytes a value; 0 for presence */
     struct vz_grow docnos, values;
     /* published, release; readers acquire */
     _Atomic size_t count;
     /* writer */
     struct vz_buf staged_docnos, staged_values;
-    size_t flushed;              /* count + what lies in the files unpublished */
-    bool dirty;                  /* since the last checkpoint */
+    size_t flushed; /* count + what lies in the files unpublished */
+    bool dirty;     /* since the last checkpoint */
 };
 
 enum vz_status vz_column_open(const char *dir, uint16_t field, enum vz_column_kind kind,
@@ -159,9 +159,9 @@ size_t vz_docnos_lower(const uint32_t *docnos, size_t count, uint32_t docno);
 
 struct vz_generation_state { /* `state`/"state" as it lies on disk */
     uint32_t format;
-    uint32_t docs;      /* docnos 0 .. docs-1 exist */
-    uint64_t next_seq;  /* the next sequence number */
-    uint32_t dead;      /* tombstones */
+    uint32_t docs;     /* docnos 0 .. docs-1 exist */
+    uint64_t next_seq; /* the next sequence number */
+    uint32_t dead;     /* tombstones */
     uint32_t reserved;
 };
 
@@ -179,7 +179,7 @@ struct vz_id_state { /* a value of `ids`; the whole id follows when the key does
 #define VZ_TOMB_CHUNK_BYTES 1024
 
 struct vz_id_entry {
-    uint32_t docno;     /* VZ_NO_DOC: deleted, and its document is gone */
+    uint32_t docno; /* VZ_NO_DOC: deleted, and its document is gone */
     bool deleted;
     uint64_t version, seq_no;
 };
@@ -191,8 +191,8 @@ struct vz_generation {
     char *dir;
     MDB_env *env;
     MDB_dbi docs_db, ids_db, tombs_db, terms_db, ordinals_db, state_db;
-    _Atomic bool condemned;       /* the folder goes with the last reference */
-    bool durable;                 /* false while compaction fills it: one sync at the end */
+    _Atomic bool condemned; /* the folder goes with the last reference */
+    bool durable;           /* false while compaction fills it: one sync at the end */
 
     /* read transactions at rest; guarded by reader_lock */
     pthread_mutex_t reader_lock;
@@ -201,7 +201,7 @@ struct vz_generation {
     unsigned readers_idle, readers_out;
 
     /* published */
-    struct vz_grow dead;          /* u32 a docno: 0 alive, else the epoch it died in */
+    struct vz_grow dead; /* u32 a docno: 0 alive, else the epoch it died in */
     _Atomic(struct vz_rows *) rows[VZ_MAX_FIELDS];
     _Atomic(struct vz_column_file *) columns[VZ_MAX_FIELDS];
     _Atomic uint32_t ordinals[VZ_MAX_FIELDS]; /* dictionary sizes */
@@ -213,10 +213,10 @@ struct vz_generation {
     uint32_t staged_ordinals[VZ_MAX_FIELDS];
     uint32_t *staged_deaths;
     size_t staged_death_count, staged_death_capacity;
-    struct vz_arena arena;        /* until commit or abort */
-    bool new_files;               /* a row file was made: sync the folder before commit */
+    struct vz_arena arena; /* until commit or abort */
+    bool new_files;        /* a row file was made: sync the folder before commit */
     bool new_derived;
-    uint32_t columns_synced;      /* documents below it are in synced columns */
+    uint32_t columns_synced; /* documents below it are in synced columns */
 };
 
 /* Creates GEN (an empty folder) or opens it. `mapping` says what the row files hold. Opening cuts
@@ -306,9 +306,8 @@ static inline uint32_t vz_generation_death(const struct vz_generation *gen, uint
 }
 static inline struct vz_rows *vz_generation_rows(const struct vz_generation *gen, uint16_t field)
 {
-    return field < VZ_MAX_FIELDS
-               ? atomic_load_explicit(&gen->rows[field], memory_order_acquire)
-               : NULL;
+    return field < VZ_MAX_FIELDS ? atomic_load_explicit(&gen->rows[field], memory_order_acquire)
+                                 : NULL;
 }
 
 /* dictionary.c */
@@ -316,8 +315,8 @@ enum vz_status vz_term_find(struct vz_generation *gen, MDB_txn *txn, uint16_t fi
                             struct vz_slice term, uint32_t *ordinal, struct vz_error *err);
 enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_slice term,
                            uint32_t *ordinal, struct vz_error *err);
-enum vz_status vz_term_of(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
-                          uint32_t ordinal, struct vz_slice *term, struct vz_error *err);
+enum vz_status vz_term_of(struct vz_generation *gen, MDB_txn *txn, uint16_t field, uint32_t ordinal,
+                          struct vz_slice *term, struct vz_error *err);
 /* An LMDB key for bytes of any length: short ones as they are, long ones by prefix and hash, with
  * `probe` told apart. Returns the key's length; out[511]. */
 size_t vz_long_key(const char *prefix, size_t prefix_len, struct vz_slice bytes, unsigned probe,

@@ -103,8 +103,8 @@ static enum vz_status insert_range(struct vz_hnsw *graph, uint32_t first, uint32
     _Atomic uint32_t next = first;
     helpers = last - first < PARALLEL_FROM ? 0 : VZ_MIN(helpers, 15u);
     for (unsigned i = 0; i <= helpers; i++)
-        shares[i] = (struct share){.graph = graph, .next = &next, .last = last,
-                                   .gate = i ? &gate : NULL};
+        shares[i] =
+            (struct share){.graph = graph, .next = &next, .last = last, .gate = i ? &gate : NULL};
     for (unsigned i = 1; i <= helpers; i++) {
         pthread_mutex_lock(&gate.lock);
         gate.running++;

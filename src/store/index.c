@@ -96,8 +96,9 @@ enum vz_status vz_index_open(struct vz_store *store, struct vz_slice name, const
     char *path = vz_generation_path(index, generation);
     if (!create)
         remove_other_generations(index, generation);
-    enum vz_status status = create ? vz_generation_create(path, generation, &index->gen, err)
-                                   : vz_generation_open(path, generation, mapping, &index->gen, err);
+    enum vz_status status = create
+                                ? vz_generation_create(path, generation, &index->gen, err)
+                                : vz_generation_open(path, generation, mapping, &index->gen, err);
     if (create && status == VZ_OK) {
         struct vz_buf indices = {0};
         vz_buf_printf(&indices, "%s/indices", store->path);
@@ -231,8 +232,7 @@ enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json bod
     struct vz_mapping *old = index->mapping;
     index->mapping = vz_mapping_acquire(merged);
     const struct vz_snapshot *view = index->view;
-    vz_index_set_view_locked(index, view->watermark, view->epoch, view->live,
-                             view->commit_number);
+    vz_index_set_view_locked(index, view->watermark, view->epoch, view->live, view->commit_number);
     pthread_mutex_unlock(&index->view_lock);
     vz_mapping_release(old);
     vz_background_rows(index->store); /* a flat field may have become a graph */
@@ -296,8 +296,8 @@ void vz_index_print_settings(struct vz_index *index, struct vz_buf *out)
     vz_json_put_string(&w, vz_index_name(index));
     snprintf(created, sizeof created, "\"%lld\"", (long long)index->created_ms);
     snprintf(uuid, sizeof uuid, "\"%s\"", index->uuid);
-    struct vz_setting extra[] = {{created_key, created}, {uuid_key, uuid}, {name_key, name.data},
-                                 {version_key, version}};
+    struct vz_setting extra[] = {
+        {created_key, created}, {uuid_key, uuid}, {name_key, name.data}, {version_key, version}};
     vz_settings_print(&settings, extra, VZ_COUNT_OF(extra), out);
     vz_settings_deinit(&settings);
     vz_buf_deinit(&name);
@@ -336,8 +336,7 @@ static void sum_parts(const struct vz_generation *gen, struct vz_index_stats *st
             atomic_load_explicit(&gen->columns[i], memory_order_acquire);
         if (rows) {
             uint64_t count = atomic_load_explicit(&rows->count, memory_order_acquire);
-            const struct vz_hnsw *graph =
-                atomic_load_explicit(&rows->graph, memory_order_acquire);
+            const struct vz_hnsw *graph = atomic_load_explicit(&rows->graph, memory_order_acquire);
             stats->rows += count;
             stats->vector_bytes += count * rows->stride;
             stats->column_bytes += count * 4;
@@ -345,8 +344,8 @@ static void sum_parts(const struct vz_generation *gen, struct vz_index_stats *st
             stats->graph_bytes += graph ? vz_hnsw_memory_bytes(graph) : 0;
         }
         if (column)
-            stats->column_bytes += atomic_load_explicit(&column->count, memory_order_acquire) *
-                                   (4 + column->width);
+            stats->column_bytes +=
+                atomic_load_explicit(&column->count, memory_order_acquire) * (4 + column->width);
     }
 }
 

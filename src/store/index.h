@@ -23,7 +23,7 @@ struct vz_settings {
     /* read from the list */
     int64_t refresh_interval_ms; /* -1: only when asked */
     uint32_t max_result_window;
-    int64_t sync_interval_ms;    /* with async: acknowledged is durable at latest after this */
+    int64_t sync_interval_ms; /* with async: acknowledged is durable at latest after this */
     bool async;
     bool block_write, block_read_only, block_delete;
 };
@@ -117,8 +117,8 @@ struct vz_index {
     uint32_t *death_log;
     size_t death_log_count, death_log_capacity;
     uint64_t checkpoint_due_ns;
-    uint64_t commit_due_ns;      /* 0: no transaction is open */
-    size_t open_ops;             /* acknowledged operations in the open transaction */
+    uint64_t commit_due_ns; /* 0: no transaction is open */
+    size_t open_ops;        /* acknowledged operations in the open transaction */
     /* writer sets, others read: acknowledged operations wait for their commit (async) */
     _Atomic bool uncommitted;
 
@@ -149,10 +149,14 @@ void vz_view_drop(struct vz_snapshot *view);
 /* Makes all that is committed visible; true when something was new. */
 bool vz_index_refresh_now(struct vz_index *index);
 
-/* writer.c */
+/* write.c */
 enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
                           struct vz_arena *arena, struct vz_prepared *prepared,
                           struct vz_error *err);
+/* Notes the failure of one operation; returns the status. */
+enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum vz_status status);
+
+/* writer.c */
 /* Queues and waits. VZ_NO_INDEX when the index is being closed. */
 enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struct vz_error *err);
 void vz_writer_stop(struct vz_index *index);
@@ -185,11 +189,11 @@ struct vz_store {
     struct vz_pool *pool; /* helpers of the graph thread; NULL with one thread */
 
     pthread_mutex_t lock;
-    pthread_cond_t idle;        /* open_count fell, or background passes ended */
+    pthread_cond_t idle; /* open_count fell, or background passes ended */
     /* guarded by lock */
-    struct vz_index **open;     /* opened indices, referenced by the store unless deleted */
+    struct vz_index **open; /* opened indices, referenced by the store unless deleted */
     size_t open_count, open_capacity;
-    size_t living;              /* index structs that exist, deleted ones too */
+    size_t living; /* index structs that exist, deleted ones too */
 
     _Atomic size_t memory_bytes;
 

@@ -32,11 +32,11 @@ struct searcher {
     const uint32_t *docnos;
     struct vz_hnsw_options space;
     const float *query;
-    uint32_t limit;       /* rows of the snapshot */
-    uint32_t walkable;    /* rows [0, walkable) are in the graph */
+    uint32_t limit;    /* rows of the snapshot */
+    uint32_t walkable; /* rows [0, walkable) are in the graph */
     const struct vz_hnsw *graph;
-    uint32_t below;       /* accept_row refuses rows from here on */
-    bool all_accepted;    /* nothing dead, no filter: rows need not be asked about */
+    uint32_t below;    /* accept_row refuses rows from here on */
+    bool all_accepted; /* nothing dead, no filter: rows need not be asked about */
     uint64_t visited;
     bool scanned;
 };
@@ -98,8 +98,8 @@ static enum vz_status walk(struct searcher *s, uint32_t k, struct vz_near *near,
     if (status == VZ_OK && s->walkable < s->limit) {
         struct vz_hnsw_search search = search_for(s, k);
         s->below = s->limit;
-        status = vz_exact_range(&s->space, &search, s->walkable, s->limit, parts + k, &in_tail,
-                                err);
+        status =
+            vz_exact_range(&s->space, &search, s->walkable, s->limit, parts + k, &in_tail, err);
         s->visited += s->limit - s->walkable;
     }
     if (status == VZ_OK)
@@ -224,8 +224,7 @@ static int by_rank(const void *a_void, const void *b_void)
     return a->docno < b->docno ? -1 : a->docno > b->docno;
 }
 
-static const float *unit_query(const struct vz_knn *knn, const struct vz_rows *rows,
-                               float *scratch)
+static const float *unit_query(const struct vz_knn *knn, const struct vz_rows *rows, float *scratch)
 {
     if (rows->similarity != VZ_COSINE)
         return knn->query;

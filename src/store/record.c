@@ -167,9 +167,8 @@ struct vz_slice vz_splices_encode(const struct vz_document *doc, struct vz_arena
     char *start = vz_arena_alloc(arena, most), *at = start;
     for (size_t v = 0; v < doc->vector_count; v++) {
         const struct vz_doc_vector *vector = &doc->vectors[v];
-        struct splice_head head = {.offset = vector->offset,
-                                   .field = vector->field,
-                                   .dims = (uint16_t)vector->dims};
+        struct splice_head head = {
+            .offset = vector->offset, .field = vector->field, .dims = (uint16_t)vector->dims};
         double scale = 0;
         if (vector->raw) {
             scale = length_of(vector->raw, vector->dims);

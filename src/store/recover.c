@@ -71,8 +71,8 @@ enum vz_status vz_generation_reparse(const struct vz_mapping *lenient,
         status = vz_document_parse(lenient, record->id, cut, arena, doc, err);
     if (status != VZ_OK)
         return status;
-    struct vz_value *values = vz_arena_alloc(
-        arena, (doc->value_count + record->splice_count + 1) * sizeof *values);
+    struct vz_value *values =
+        vz_arena_alloc(arena, (doc->value_count + record->splice_count + 1) * sizeof *values);
     size_t count = 0;
     for (size_t i = 0; i < doc->value_count; i++)
         if (doc->values[i].field < record->fields)
@@ -180,9 +180,8 @@ static enum vz_status open_entry(struct vz_generation *gen, const struct checkpo
         return VZ_OK;
     }
     struct vz_column_file *column;
-    enum vz_status status =
-        vz_column_open(gen->dir, entry->field, (enum vz_column_kind)entry->kind,
-                       (size_t)entry->entries, &column, err);
+    enum vz_status status = vz_column_open(gen->dir, entry->field, (enum vz_column_kind)entry->kind,
+                                           (size_t)entry->entries, &column, err);
     if (status == VZ_OK)
         atomic_store(&gen->columns[entry->field], column);
     return status;
@@ -271,7 +270,8 @@ static enum vz_status replay_rows(struct replay *replay, const struct vz_record 
     while (status == VZ_OK && vz_splice_next(&rest, &splice)) {
         struct vz_rows *rows = vz_generation_rows(replay->gen, splice.field);
         if (!rows || splice.row >= atomic_load(&rows->count))
-            return vz_fail(err, VZ_CORRUPT, "document [%.*s] has vector row [%u], which is not there",
+            return vz_fail(err, VZ_CORRUPT,
+                           "document [%.*s] has vector row [%u], which is not there",
                            (int)record->id.len, record->id.ptr, splice.row);
         struct map_writer *map = &replay->maps[splice.field];
         if (map->docnos.len == 0)
@@ -300,8 +300,8 @@ static enum vz_status replay_doc(struct replay *replay, uint32_t docno, struct v
     struct vz_error why = {0};
     if (vz_generation_reparse(replay->lenient, &record, &replay->arena, &doc, &why) != VZ_OK) {
         /* A mapping made stricter since: the document stays, unsearchable by its fields. */
-        vz_log(VZ_LOG_WARN, "store", "document [%.*s] cannot be read again: %s",
-               (int)record.id.len, record.id.ptr, why.text);
+        vz_log(VZ_LOG_WARN, "store", "document [%.*s] cannot be read again: %s", (int)record.id.len,
+               record.id.ptr, why.text);
         return VZ_OK;
     }
     return vz_generation_add_values(replay->gen, replay->lenient, docno, &doc, err);
@@ -317,8 +317,7 @@ static enum vz_status replay_range(struct replay *replay, uint32_t first, uint32
         status = replay_doc(replay, docno, err);
     for (size_t i = 0; status == VZ_OK && i < VZ_MAX_FIELDS; i++)
         if (replay->maps[i].docnos.len)
-            status = write_map(vz_generation_rows(replay->gen, (uint16_t)i), &replay->maps[i],
-                               err);
+            status = write_map(vz_generation_rows(replay->gen, (uint16_t)i), &replay->maps[i], err);
     if (status != VZ_OK) {
         vz_generation_abort(replay->gen);
         return status;

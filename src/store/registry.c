@@ -19,7 +19,10 @@
 
 static MDB_val val_of(struct vz_slice slice)
 {
-    union { const void *from; void *to; } unconst = {.from = slice.ptr};
+    union {
+        const void *from;
+        void *to;
+    } unconst = {.from = slice.ptr};
     return (MDB_val){slice.len, unconst.to};
 }
 
@@ -69,8 +72,11 @@ static enum vz_status finish(const struct vz_store *store, MDB_txn *txn, enum vz
 
 static int open_databases(struct vz_store *store, MDB_txn *txn)
 {
-    struct { const char *name; MDB_dbi *dbi; } list[] = {
-        {"info", &store->info_db},       {"indices", &store->indices_db},
+    struct {
+        const char *name;
+        MDB_dbi *dbi;
+    } list[] = {
+        {"info", &store->info_db},         {"indices", &store->indices_db},
         {"mappings", &store->mappings_db}, {"aliases", &store->aliases_db},
         {"blobs", &store->blobs_db},
     };
@@ -117,10 +123,11 @@ enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err)
     if (!code)
         code = mdb_env_set_maxdbs(store->meta, 8);
     if (!code)
-        code = mdb_env_set_mapsize(store->meta, vz_reserve_bytes(store->path, path.data, META_CAP_BYTES));
-    enum vz_status status = code ? vz_fail_lmdb(err, code, path.data)
-                                 : vz_lmdb_open(store->meta, path.data, MDB_NOSUBDIR | MDB_NOTLS,
-                                                META_READERS, err);
+        code = mdb_env_set_mapsize(store->meta,
+                                   vz_reserve_bytes(store->path, path.data, META_CAP_BYTES));
+    enum vz_status status =
+        code ? vz_fail_lmdb(err, code, path.data)
+             : vz_lmdb_open(store->meta, path.data, MDB_NOSUBDIR | MDB_NOTLS, META_READERS, err);
     vz_buf_deinit(&path);
     if (status == VZ_OK)
         status = begin(store, 0, &txn, err);
@@ -184,9 +191,9 @@ enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
     if (status == VZ_OK && mapping) {
         key = val_of(vz_slice_from(entry->uuid));
         code = mdb_get(txn, store->mappings_db, &key, &value);
-        status = code ? vz_fail(err, VZ_CORRUPT, "index [%.*s] has no mapping", (int)name.len,
-                                name.ptr)
-                      : vz_mapping_load(slice_of(&value), mapping, err);
+        status =
+            code ? vz_fail(err, VZ_CORRUPT, "index [%.*s] has no mapping", (int)name.len, name.ptr)
+                 : vz_mapping_load(slice_of(&value), mapping, err);
     }
     mdb_txn_abort(txn);
     if (status != VZ_OK)
@@ -259,7 +266,8 @@ static enum vz_status put_alias(struct vz_store *store, MDB_txn *txn, const stru
     if (mdb_get(txn, store->indices_db, &key, &value) == 0)
         return vz_fail(err, VZ_BAD_NAME,
                        "Invalid alias name [%.*s]: an index or data stream exists with the same "
-                       "name as the alias", (int)alias->name.len, alias->name.ptr);
+                       "name as the alias",
+                       (int)alias->name.len, alias->name.ptr);
     key = val_of(alias->index);
     if (alias->index.len == 0 || mdb_get(txn, store->indices_db, &key, &value) != 0)
         return vz_fail(err, VZ_NO_INDEX, "no such index [%.*s]", (int)alias->index.len,
@@ -413,8 +421,7 @@ static void read_alias(struct vz_json body, struct vz_arena *arena, struct vz_al
         vz_buf_deinit(&text);
     }
     if (vz_json_get(body, "routing", &member))
-        alias->index_routing = alias->search_routing =
-            vz_arena_copy(arena, vz_json_string(member));
+        alias->index_routing = alias->search_routing = vz_arena_copy(arena, vz_json_string(member));
     if (vz_json_get(body, "index_routing", &member))
         alias->index_routing = vz_arena_copy(arena, vz_json_string(member));
     if (vz_json_get(body, "search_routing", &member))
@@ -510,11 +517,14 @@ static enum vz_status run_actions(struct vz_store *store, MDB_txn *txn,
     return status;
 }
 
-enum vz_status vz_store_update_aliases(struct vz_store *store, const struct vz_alias_action *actions,
-                                       size_t count, struct vz_error *err)
+enum vz_status vz_store_update_aliases(struct vz_store *store,
+                                       const struct vz_alias_action *actions, size_t count,
+                                       struct vz_error *err)
 {
-    struct gone { struct vz_index *index; char uuid[24]; } *gone =
-        vz_calloc(count + 1, sizeof *gone);
+    struct gone {
+        struct vz_index *index;
+        char uuid[24];
+    } *gone = vz_calloc(count + 1, sizeof *gone);
     MDB_txn *txn;
     pthread_mutex_lock(&store->lock);
     for (size_t i = 0; i < count; i++) {

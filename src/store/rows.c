@@ -35,9 +35,9 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     atomic_init(&rows->count, count);
 
     vz_buf_printf(&path, "%s/vec.%u", dir, (unsigned)field->id);
-    enum vz_status status =
-        vz_grow_open_file(&rows->vectors, path.data, VZ_GROW_WRITE,
-                          vz_reserve_bytes(dir, path.data, (size_t)VZ_MAX_ROWS * rows->stride), err);
+    enum vz_status status = vz_grow_open_file(
+        &rows->vectors, path.data, VZ_GROW_WRITE,
+        vz_reserve_bytes(dir, path.data, (size_t)VZ_MAX_ROWS * rows->stride), err);
     if (status != VZ_OK)
         goto out;
     if (rows->vectors.size_bytes < (size_t)count * rows->stride) {
@@ -76,8 +76,8 @@ void vz_rows_close(struct vz_rows *rows)
     free(rows);
 }
 
-enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats,
-                           uint32_t *row, struct vz_error *err)
+enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats, uint32_t *row,
+                           struct vz_error *err)
 {
     if (rows->next >= VZ_MAX_ROWS)
         return vz_fail(err, VZ_LIMIT, "an index holds at most %u vectors in one field",
@@ -129,14 +129,17 @@ static int write_staged(struct vz_rows *rows, uint32_t first)
         size_t count = VZ_MIN(rows->staged_count - from, (size_t)VECTORS_A_CALL);
         int used = 0;
         for (size_t i = 0; i < count; i++) {
-            union { const void *from; void *to; } unconst = {.from = rows->staged[from + i]};
+            union {
+                const void *from;
+                void *to;
+            } unconst = {.from = rows->staged[from + i]};
             list[used++] = (struct iovec){unconst.to, bytes};
             unconst.from = zeros;
             if (pad)
                 list[used++] = (struct iovec){unconst.to, pad};
         }
-        int failed = write_vectors(rows->vectors.fd, list, used,
-                                   (off_t)((first + from) * rows->stride));
+        int failed =
+            write_vectors(rows->vectors.fd, list, used, (off_t)((first + from) * rows->stride));
         if (failed)
             return failed;
     }
@@ -148,8 +151,7 @@ enum vz_status vz_rows_flush(struct vz_rows *rows, struct vz_error *err)
 {
     if (rows->staged_count == 0)
         return VZ_OK;
-    enum vz_status status =
-        vz_grow_ensure(&rows->vectors, (size_t)rows->next * rows->stride, err);
+    enum vz_status status = vz_grow_ensure(&rows->vectors, (size_t)rows->next * rows->stride, err);
     if (status == VZ_OK)
         status = vz_grow_ensure(&rows->docnos, (size_t)rows->next * 4, err);
     if (status != VZ_OK)
@@ -213,7 +215,7 @@ void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
         .rows = (const float *)(const void *)rows->vectors.base,
         .m = field ? field->m : 0,
         .ef_construction = field ? field->ef_construction : 0,
-        .max_rows = (uint32_t)VZ_MIN(rows->vectors.reserved_bytes / rows->stride,
-                                     (size_t)VZ_MAX_ROWS),
+        .max_rows =
+            (uint32_t)VZ_MIN(rows->vectors.reserved_bytes / rows->stride, (size_t)VZ_MAX_ROWS),
     };
 }

@@ -100,8 +100,8 @@ void vz_settings_copy(struct vz_settings *to, const struct vz_settings *from)
     *to = *from;
     to->list = vz_calloc(from->count + 1, sizeof *to->list);
     for (size_t i = 0; i < from->count; i++)
-        to->list[i] = (struct vz_setting){vz_strdup(from->list[i].key),
-                                          vz_strdup(from->list[i].value)};
+        to->list[i] =
+            (struct vz_setting){vz_strdup(from->list[i].key), vz_strdup(from->list[i].value)};
 }
 
 static size_t position(const struct vz_settings *settings, const char *key)
@@ -128,8 +128,7 @@ static void set(struct vz_settings *settings, const char *key, const char *value
                 (settings->count - at - 1) * sizeof *settings->list);
         settings->count--;
     } else if (value) {
-        settings->list =
-            vz_realloc(settings->list, (settings->count + 2) * sizeof *settings->list);
+        settings->list = vz_realloc(settings->list, (settings->count + 2) * sizeof *settings->list);
         memmove(settings->list + at + 1, settings->list + at,
                 (settings->count - at) * sizeof *settings->list);
         settings->list[at] = (struct vz_setting){vz_strdup(key), vz_strdup(value)};
@@ -168,9 +167,12 @@ static bool parse_time_ms(struct vz_slice text, int64_t *ms)
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     double number = strtod(copy, &end);
-    static const struct { const char *unit; double ms; } units[] = {
-        {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 36e5}, {"d", 864e5}, {"micros", 1e-3},
-        {"nanos", 1e-6},
+    static const struct {
+        const char *unit;
+        double ms;
+    } units[] = {
+        {"ms", 1},    {"s", 1e3},       {"m", 6e4},      {"h", 36e5},
+        {"d", 864e5}, {"micros", 1e-3}, {"nanos", 1e-6},
     };
     if (end == copy)
         return false;
@@ -241,7 +243,8 @@ static enum vz_status read_entry(struct vz_settings *set, const struct vz_settin
         if (!parse_time_ms(text, &set->refresh_interval_ms))
             return vz_fail(err, VZ_BAD_MAPPING,
                            "failed to parse setting [%s] with value [%.*s] as a time value: unit "
-                           "is missing or unrecognized", entry->key, (int)text.len, text.ptr);
+                           "is missing or unrecognized",
+                           entry->key, (int)text.len, text.ptr);
     } else if (strcmp(key, "max_result_window") == 0) {
         status = read_count(entry->key, text, 1, INT32_MAX, &number, err);
         if (status == VZ_OK)
@@ -255,7 +258,8 @@ static enum vz_status read_entry(struct vz_settings *set, const struct vz_settin
         if (!set->async && !vz_slice_is(text, "request") && !vz_slice_is(text, "REQUEST"))
             return vz_fail(err, VZ_BAD_MAPPING,
                            "No enum constant org.elasticsearch.index.translog.Translog.Durability."
-                           "%.*s", (int)text.len, text.ptr);
+                           "%.*s",
+                           (int)text.len, text.ptr);
     } else if (strcmp(key, "translog.sync_interval") == 0) {
         if (!parse_time_ms(text, &set->sync_interval_ms) || set->sync_interval_ms < MIN_SYNC_MS)
             return vz_fail(err, VZ_BAD_MAPPING,
@@ -319,7 +323,8 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
         status = vz_fail(merge->err, VZ_BAD_MAPPING,
                          "unknown setting [%s] please check that any required plugins are "
                          "installed, or check the breaking changes documentation for removed "
-                         "settings", full.data);
+                         "settings",
+                         full.data);
     else if (entry->kind == REFUSED && !none && !vz_slice_is(vz_json_string(value), "false") &&
              (vz_json_type(value) != VZ_JSON_BOOL || vz_json_bool(value)))
         status = vz_fail(merge->err, VZ_UNSUPPORTED, "setting [%s] is not supported", full.data);

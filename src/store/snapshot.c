@@ -184,8 +184,7 @@ enum vz_status vz_snapshot_doc(const struct vz_snapshot *snap, uint32_t docno,
 }
 
 enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_doc_parts parts,
-                            struct vz_arena *arena, struct vz_stored_doc *doc,
-                            struct vz_error *err)
+                            struct vz_arena *arena, struct vz_stored_doc *doc, struct vz_error *err)
 {
     vz_writer_flush(index);
     struct vz_generation *gen = vz_index_generation(index);

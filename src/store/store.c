@@ -49,10 +49,10 @@ static enum vz_status take_lock(struct vz_store *store, const char *url, struct 
     if (store->lock_fd < 0)
         status = vz_fail_errno(err, errno, "cannot open %s", path.data);
     else if (fcntl(store->lock_fd, F_OFD_SETLK, &whole) != 0)
-        status = errno == EAGAIN || errno == EACCES
-                     ? vz_fail(err, VZ_BUSY, "another process holds the data folder %s",
-                               store->path)
-                     : vz_fail_errno(err, errno, "cannot lock %s", path.data);
+        status =
+            errno == EAGAIN || errno == EACCES
+                ? vz_fail(err, VZ_BUSY, "another process holds the data folder %s", store->path)
+                : vz_fail_errno(err, errno, "cannot lock %s", path.data);
     else
         status = write_owner(store, url, err);
     vz_buf_deinit(&path);
@@ -181,8 +181,7 @@ enum vz_status vz_store_open(const char *path, const struct vz_store_options *op
     store->max_memory_bytes =
         options->max_memory_bytes ? options->max_memory_bytes : half_of_memory();
     unsigned cores = vz_cpu_count();
-    store->graph_threads = options->graph_threads ? options->graph_threads
-                                                  : VZ_MAX(cores, 2u) - 1;
+    store->graph_threads = options->graph_threads ? options->graph_threads : VZ_MAX(cores, 2u) - 1;
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->idle, NULL);
     pthread_mutex_init(&store->work_lock, NULL);
@@ -236,7 +235,8 @@ void vz_store_close(struct vz_store *store)
     }
     /* Somebody forgot a reference. What is durable stays durable; the lock must outlive the
      * forgotten index's files, so all of it is left to the end of the process. */
-    vz_log(VZ_LOG_ERROR, "store", "%s is closed with %zu indices still in use", store->path, living);
+    vz_log(VZ_LOG_ERROR, "store", "%s is closed with %zu indices still in use", store->path,
+           living);
 }
 
 const char *vz_store_path(const struct vz_store *store)

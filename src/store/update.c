@@ -167,8 +167,8 @@ struct update {
     bool doc_as_upsert, detect_noop;
 };
 
-static enum vz_status read_member(struct update *update, struct vz_slice key,
-                                  struct vz_slice raw, struct vz_json value, struct vz_error *err)
+static enum vz_status read_member(struct update *update, struct vz_slice key, struct vz_slice raw,
+                                  struct vz_json value, struct vz_error *err)
 {
     bool flag = false;
     if (vz_slice_is(key, "doc") || vz_slice_is(key, "upsert")) {
@@ -197,8 +197,7 @@ static enum vz_status read_member(struct update *update, struct vz_slice key,
     return VZ_OK;
 }
 
-static enum vz_status read_update(struct vz_slice body, struct update *update,
-                                  struct vz_error *err)
+static enum vz_status read_update(struct vz_slice body, struct update *update, struct vz_error *err)
 {
     struct vz_json_doc *doc;
     struct vz_json root, value;
@@ -215,8 +214,7 @@ static enum vz_status read_update(struct vz_slice body, struct update *update,
         status = read_member(update, key, raw, value, err);
     vz_json_free(doc);
     if (status == VZ_OK && !update->doc.ptr)
-        status = vz_fail(err, VZ_BAD_ARGUMENT,
-                         "Validation Failed: 1: script or doc is missing;");
+        status = vz_fail(err, VZ_BAD_ARGUMENT, "Validation Failed: 1: script or doc is missing;");
     return status;
 }
 

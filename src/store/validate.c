@@ -16,11 +16,11 @@ struct check {
     struct vz_mapping *lenient;
     struct vz_arena arena;
     struct vz_error *err;
-    uint32_t step;                          /* every step-th document is parsed again */
+    uint32_t step; /* every step-th document is parsed again */
     uint32_t rows_seen[VZ_MAX_FIELDS];
-    size_t column_at[VZ_MAX_FIELDS];        /* the next entry */
+    size_t column_at[VZ_MAX_FIELDS]; /* the next entry */
     size_t column_seen[VZ_MAX_FIELDS];
-    uint32_t column_docno[VZ_MAX_FIELDS];   /* the document column_at stands in */
+    uint32_t column_docno[VZ_MAX_FIELDS]; /* the document column_at stands in */
 };
 
 #define WRONG(check, ...) vz_fail((check)->err, VZ_CORRUPT, __VA_ARGS__)
@@ -87,8 +87,7 @@ static bool same_entry(struct check *check, const struct vz_column_file *column,
     return true;
 }
 
-static enum vz_status check_value(struct check *check, uint32_t docno,
-                                  const struct vz_value *value)
+static enum vz_status check_value(struct check *check, uint32_t docno, const struct vz_value *value)
 {
     const struct vz_column_file *column = atomic_load(&check->gen->columns[value->field]);
     if (!column || column->kind != value->kind)
@@ -117,7 +116,8 @@ static enum vz_status check_values(struct check *check, uint32_t docno,
         if (doc.values[i].kind != VZ_COLUMN_NONE)
             status = check_value(check, docno, &doc.values[i]);
     for (size_t i = 0; status == VZ_OK && i < doc.value_count; i++) {
-        const struct vz_column_file *column = atomic_load(&check->gen->columns[doc.values[i].field]);
+        const struct vz_column_file *column =
+            atomic_load(&check->gen->columns[doc.values[i].field]);
         size_t at = check->column_at[doc.values[i].field];
         if (column && at < atomic_load(&column->count) &&
             ((const uint32_t *)(const void *)column->docnos.base)[at] == docno)
@@ -191,8 +191,10 @@ static enum vz_status check_files(struct check *check)
         if (status == VZ_OK && column) {
             size_t count = atomic_load(&column->count);
             if (check->step == 1 && check->column_seen[i] != count)
-                return WRONG(check, "the column of field [%zu] has [%zu] entries, documents have "
-                             "[%zu]", i, count, check->column_seen[i]);
+                return WRONG(check,
+                             "the column of field [%zu] has [%zu] entries, documents have "
+                             "[%zu]",
+                             i, count, check->column_seen[i]);
             status = check_ascending(check, "column", i,
                                      (const uint32_t *)(const void *)column->docnos.base, count);
         }
@@ -335,8 +337,8 @@ static enum vz_status validate(struct vz_index *index, void *context, struct vz_
                                 : vz_fail(err, VZ_INTERNAL, "no mapping to read documents with");
     if (status == VZ_OK) {
         enum vz_status (*const checks[])(struct check *) = {
-            check_state, check_docs, check_files, check_deaths, check_ids, check_terms,
-            check_graphs,
+            check_state, check_docs,  check_files,  check_deaths,
+            check_ids,   check_terms, check_graphs,
         };
         for (size_t i = 0; status == VZ_OK && i < VZ_COUNT_OF(checks); i++)
             status = checks[i](check);

@@ -1,9 +1,9 @@
 /* store/writer.c - one thread an index that writes: group commit.
  *
- * Request threads read documents (parse, compress, pack vectors), queue a task and wait. The writer
- * takes everything queued into one transaction, so many requests share its syncs; while it syncs,
- * the next ones are being parsed and queue up. The thread is made by the first write, and ends when
- * nothing was written for a while.
+ * Request threads read documents (write.c: parse, compress, pack vectors), queue a task and wait.
+ * The writer takes everything queued into one transaction, so many requests share its syncs; while
+ * it syncs, the next ones are being parsed and queue up. The thread is made by the first write, and
+ * ends when nothing was written for a while.
  *
  *   idle --task--> take all queued --> begin --> each op of each group --> commit --> publish
  *                       ^                 |error          |error       |error         |
@@ -11,8 +11,8 @@
  *
  * With `index.translog.durability: async` a group is answered when its rows and pages were handed
  * over and before the commit; the transaction stays open for index.translog.sync_interval, or until
- * somebody reads: a get or a refresh commits first, so what was acknowledged is always seen. (LMDB's
- * MDB_NOSYNC would be simpler and can corrupt the file in a power loss.)
+ * somebody reads: a get or a refresh commits first, so what was acknowledged is always seen.
+ * (LMDB's MDB_NOSYNC would be simpler and can corrupt the file in a power loss.)
  *
  * Partial updates are merged here, where the newest document is known: there is nothing that could
  * conflict, so retry_on_conflict has nothing to do and later operations of one call see earlier
@@ -27,7 +27,6 @@
  */
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "store/index.h"
 
 #include <errno.h>
@@ -37,178 +36,6 @@
 #define CHECKPOINT_NS (2ull * 1000000000)
 #define CHECKPOINT_DOCS 20000
 #define BATCH_OPS 20000
-
-/* ---- on request threads -------------------------------------------------------------------- */
-
-static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *mapping,
-                                   struct vz_slice id, struct vz_slice source,
-                                   struct vz_arena *arena, struct vz_prepared *prepared,
-                                   bool *again, struct vz_error *err)
-{
-    enum vz_status status =
-        vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
-    *again = false;
-    if (status != VZ_OK)
-        return status;
-    if (prepared->doc.new_fields.len) {
-        struct vz_json_doc *doc;
-        struct vz_json body;
-        status = vz_json_parse(prepared->doc.new_fields, &doc, &body, err);
-        if (status != VZ_OK)
-            return status;
-        status = vz_index_merge_mapping(index, body, mapping, err);
-        vz_json_free(doc);
-        *again = true;
-        return status;
-    }
-    prepared->fields = (uint16_t)vz_mapping_count(mapping);
-    if (prepared->doc.vector_count > UINT16_MAX)
-        return vz_fail(err, VZ_LIMIT, "document [%.*s] has [%zu] vectors, at most [%u] are kept",
-                       (int)id.len, id.ptr, prepared->doc.vector_count, UINT16_MAX);
-    if (prepared->doc.source.len > UINT32_MAX / 2)
-        return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
-    prepared->splices = vz_splices_encode(&prepared->doc, arena);
-    prepared->stored = vz_source_pack(prepared->doc.source, arena, &prepared->compressed);
-    return VZ_OK;
-}
-
-enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
-                          struct vz_arena *arena, struct vz_prepared *prepared,
-                          struct vz_error *err)
-{
-    bool again = true;
-    enum vz_status status = VZ_OK;
-    for (int tries = 0; again && status == VZ_OK; tries++) {
-        if (tries == 100)
-            return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
-        struct vz_mapping *mapping = vz_index_mapping(index);
-        status = prepare_once(index, mapping, id, source, arena, prepared, &again, err);
-        vz_mapping_release(mapping);
-    }
-    return status;
-}
-
-static enum vz_status fail_op(struct vz_index *index, struct vz_write *op, enum vz_status status)
-{
-    op->status = status;
-    atomic_fetch_add_explicit(&index->counters.index_failed, 1, memory_order_relaxed);
-    return status;
-}
-
-static enum vz_status check_op(struct vz_write *op, const struct vz_write_options *options)
-{
-    if (op->id.len > VZ_MAX_ID_BYTES)
-        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
-                       "id [%.*s...] is too long, must be no longer than %d bytes but was: %zu", 32,
-                       op->id.ptr, VZ_MAX_ID_BYTES, op->id.len);
-    if (op->verb == VZ_WRITE_CREATE && op->has_if_seq_no)
-        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
-                       "Validation Failed: 1: create operations do not support compare and set. "
-                       "use index instead;");
-    if (op->id.len)
-        return VZ_OK;
-    if (op->verb == VZ_WRITE_UPDATE || op->verb == VZ_WRITE_DELETE)
-        return vz_fail(&op->error, VZ_BAD_ARGUMENT, "Validation Failed: 1: id is missing;");
-    assert(options->arena);
-    char made[21];
-    vz_new_doc_id(made);
-    op->id = vz_arena_copy(options->arena, (struct vz_slice){made, 20});
-    return VZ_OK;
-}
-
-static void prepare_ops(struct vz_index *index, struct vz_task *task,
-                        const struct vz_write_options *options, struct vz_arena *arena)
-{
-    for (size_t i = 0; i < task->count; i++) {
-        struct vz_write *op = &task->ops[i];
-        op->status = VZ_OK;
-        op->error = (struct vz_error){0};
-        op->result = VZ_RESULT_NOOP;
-        op->out_version = op->out_seq_no = 0;
-        enum vz_status status = check_op(op, options);
-        if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
-            status = vz_prepare(index, op->id, op->source, arena, &task->prepared[i], &op->error);
-        if (status != VZ_OK)
-            fail_op(index, op, status);
-    }
-}
-
-static enum vz_status check_blocks(struct vz_index *index, struct vz_error *err)
-{
-    pthread_mutex_lock(&index->view_lock);
-    const struct vz_settings *set = &index->settings;
-    const char *block = set->block_read_only ? "FORBIDDEN/5/index read-only (api)"
-                        : set->block_delete  ? "FORBIDDEN/12/index read-only / allow delete (api)"
-                        : set->block_write   ? "FORBIDDEN/8/index write (api)"
-                                             : NULL;
-    pthread_mutex_unlock(&index->view_lock);
-    if (block)
-        return vz_fail(err, VZ_READ_ONLY, "index [%s] blocked by: [%s];", index->name, block);
-    return VZ_OK;
-}
-
-static enum vz_status check_budget(struct vz_index *index, const struct vz_task *task,
-                                   struct vz_error *err)
-{
-    const struct vz_store *store = index->store;
-    size_t more = 0, now = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
-    for (size_t i = 0; i < task->count; i++)
-        for (size_t v = 0; v < task->prepared[i].doc.vector_count; v++)
-            more += (size_t)task->prepared[i].doc.vectors[v].dims * 4 + 256;
-    if (now + more > store->max_memory_bytes)
-        return vz_fail(err, VZ_BUDGET,
-                       "[parent] Data too large, data for [%s] would be [%zu], which is larger "
-                       "than the limit of [%zu]", index->name, now + more,
-                       store->max_memory_bytes);
-    return VZ_OK;
-}
-
-static void await_refresh(struct vz_index *index, uint64_t commit_number)
-{
-    pthread_mutex_lock(&index->view_lock);
-    while (index->view->commit_number < commit_number &&
-           index->settings.refresh_interval_ms >= 0 && !atomic_load(&index->deleted))
-        pthread_cond_wait(&index->refreshed, &index->view_lock);
-    bool seen = index->view->commit_number >= commit_number;
-    pthread_mutex_unlock(&index->view_lock);
-    /* With refresh_interval -1 nobody else would come: refresh instead of waiting forever. */
-    if (!seen)
-        vz_index_refresh_now(index);
-}
-
-enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size_t count,
-                              const struct vz_write_options *options, struct vz_error *err)
-{
-    static const struct vz_write_options none;
-    options = options ? options : &none;
-    if (count == 0)
-        return VZ_OK;
-    uint64_t start = vz_now_ns();
-    struct vz_arena arena = {0};
-    struct vz_task task = {.ops = ops, .count = count};
-    enum vz_status status = check_blocks(index, err);
-    if (status != VZ_OK)
-        return status;
-    task.prepared = vz_try_alloc(count, sizeof *task.prepared);
-    if (!task.prepared)
-        return vz_fail(err, VZ_BUDGET, "no memory for [%zu] operations", count);
-    memset(task.prepared, 0, count * sizeof *task.prepared);
-    prepare_ops(index, &task, options, &arena);
-    status = check_budget(index, &task, err);
-    if (status == VZ_OK)
-        status = vz_writer_run(index, &task, err);
-    free(task.prepared);
-    vz_arena_deinit(&arena);
-    if (status != VZ_OK)
-        return status;
-    if (options->refresh == VZ_REFRESH_TRUE)
-        vz_index_refresh_now(index);
-    else if (options->refresh == VZ_REFRESH_WAIT_FOR)
-        await_refresh(index, task.commit_number);
-    atomic_fetch_add_explicit(&index->counters.index_time_ns, vz_now_ns() - start,
-                              memory_order_relaxed);
-    return VZ_OK;
-}
 
 /* ---- on the writer's thread: one operation ------------------------------------------------- */
 
@@ -264,16 +91,16 @@ static enum vz_status write_doc(struct batch *batch, struct vz_write *op,
     struct vz_record record = {
         .id = op->id,
         .prev = known ? current->docno : VZ_NO_DOC,
-        .version = op->has_version ? op->version : known ? current->version + 1 : 1,
+        .version = op->has_version ? op->version
+                   : known         ? current->version + 1
+                                   : 1,
         .seq_no = gen->staged.next_seq,
     };
     uint32_t docno;
-    enum vz_status status =
-        vz_generation_add(gen, batch->mapping, prepared, &record, &docno, err);
+    enum vz_status status = vz_generation_add(gen, batch->mapping, prepared, &record, &docno, err);
     if (status == VZ_OK && exists)
         status = vz_generation_kill(gen, current->docno, err);
-    struct vz_id_entry entry = {.docno = docno, .version = record.version,
-                                .seq_no = record.seq_no};
+    struct vz_id_entry entry = {.docno = docno, .version = record.version, .seq_no = record.seq_no};
     if (status == VZ_OK)
         status = vz_generation_put_id(gen, op->id, &entry, err);
     if (status != VZ_OK)
@@ -293,7 +120,9 @@ static enum vz_status delete_doc(struct batch *batch, struct vz_write *op,
     struct vz_id_entry entry = {
         .docno = known ? current->docno : VZ_NO_DOC,
         .deleted = true,
-        .version = op->has_version ? op->version : known ? current->version + 1 : 1,
+        .version = op->has_version ? op->version
+                   : known         ? current->version + 1
+                                   : 1,
         .seq_no = gen->staged.next_seq,
     };
     enum vz_status status = VZ_OK;
@@ -341,14 +170,14 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
     if (status != VZ_OK)
         return status;
     struct vz_prepared prepared = {0};
-    status = vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop,
-                              &op->error);
+    status =
+        vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop, &op->error);
     if (status == VZ_OK && !noop)
         status = vz_prepare(batch->index, op->id, source, &gen->arena, &prepared, &op->error);
     if (status != VZ_OK) {
         if (is_fatal(status) && err)
             *err = op->error;
-        return is_fatal(status) ? status : (fail_op(batch->index, op, status), VZ_OK);
+        return is_fatal(status) ? status : (vz_write_failed(batch->index, op, status), VZ_OK);
     }
     if (noop) {
         op->result = VZ_RESULT_NOOP;
@@ -371,7 +200,7 @@ static enum vz_status run_op(struct batch *batch, struct vz_write *op,
     if (status != VZ_OK && status != VZ_NOT_FOUND)
         return status;
     if (check_version(op, &current, known, exists) != VZ_OK) {
-        fail_op(batch->index, op, VZ_CONFLICT);
+        vz_write_failed(batch->index, op, VZ_CONFLICT);
         return VZ_OK;
     }
     struct vz_counters *counters = &batch->index->counters;
@@ -392,8 +221,8 @@ static void log_deaths(struct vz_index *index, const struct vz_generation *gen)
     for (size_t i = 0; i < gen->staged_death_count; i++) {
         if (index->death_log_count == index->death_log_capacity) {
             index->death_log_capacity = VZ_MAX(index->death_log_capacity * 2, (size_t)1024);
-            index->death_log = vz_realloc(index->death_log,
-                                          index->death_log_capacity * sizeof *index->death_log);
+            index->death_log =
+                vz_realloc(index->death_log, index->death_log_capacity * sizeof *index->death_log);
         }
         index->death_log[index->death_log_count++] = gen->staged_deaths[i];
     }

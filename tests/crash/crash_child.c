@@ -25,8 +25,8 @@
 #include <unistd.h>
 
 #define THREADS 3
-#define IDS 150      /* a thread */
-#define OPS_MAX 16   /* a call */
+#define IDS 150    /* a thread */
+#define OPS_MAX 16 /* a call */
 #define DIMS 32
 #define ROUNDS_A_FOLDER 40
 #define MAX_LIFE_US 200000
@@ -66,8 +66,8 @@ static void source_of(uint32_t seed, uint32_t n, struct vz_buf *out)
     vz_json_append_floats(out, v, DIMS);
     /* Some documents are long enough to be compressed. */
     for (uint32_t i = 0; i < seed % 7; i++)
-        vz_buf_printf(out, "%s\"text%u\":\"a dog was found near the river, again and again\"",
-                      ",", i);
+        vz_buf_printf(out, "%s\"text%u\":\"a dog was found near the river, again and again\"", ",",
+                      i);
     vz_buf_append_char(out, '}');
 }
 
@@ -130,8 +130,8 @@ static void *write_forever(void *writer_void)
                                        .source = vz_buf_slice(&texts[i])};
         }
         tell(w->pipe, &m);
-        struct vz_write_options options = {.refresh = m.count % 5 ? VZ_REFRESH_NONE
-                                                                  : VZ_REFRESH_TRUE};
+        struct vz_write_options options = {.refresh =
+                                               m.count % 5 ? VZ_REFRESH_NONE : VZ_REFRESH_TRUE};
         if (vz_index_write(w->index, ops, m.count, &options, &err) != VZ_OK) {
             fprintf(stderr, "child: write: %s\n", err.text);
             _exit(4);
@@ -278,7 +278,9 @@ static bool nearest(struct vz_snapshot *snap, const char *id, const struct want 
     float query[DIMS];
     vector_of(want->seed, query);
     struct vz_knn knn = {.field = vz_mapping_find(vz_snapshot_mapping(snap), VZ_SLICE("v")),
-                         .query = query, .k = 1, .num_candidates = 50};
+                         .query = query,
+                         .k = 1,
+                         .num_candidates = 50};
     return vz_snapshot_find(snap, vz_slice_from(id), &docno, &err) == VZ_OK &&
            vz_snapshot_knn(snap, &knn, &hit, &found, NULL, &err) == VZ_OK && found == 1 &&
            hit.docno == docno && hit.similarity > 0.999f;

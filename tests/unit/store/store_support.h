@@ -78,9 +78,10 @@ static inline struct vz_write write_one(struct vz_index *index, struct vz_write 
 
 static inline struct vz_write put_doc(struct vz_index *index, const char *id, const char *source)
 {
-    struct vz_write op = write_one(index, (struct vz_write){.verb = VZ_WRITE_INDEX,
-                                                            .id = vz_slice_from(id),
-                                                            .source = vz_slice_from(source)},
+    struct vz_write op = write_one(index,
+                                   (struct vz_write){.verb = VZ_WRITE_INDEX,
+                                                     .id = vz_slice_from(id),
+                                                     .source = vz_slice_from(source)},
                                    VZ_REFRESH_TRUE);
     if (op.status != VZ_OK)
         fprintf(stderr, "put [%s]: %s\n", id, op.error.text);
@@ -108,11 +109,14 @@ static inline size_t knn_of(struct vz_snapshot *snap, const char *path, const fl
 {
     struct vz_error err = {0};
     uint32_t found = 0;
-    const struct vz_field *field =
-        vz_mapping_find(vz_snapshot_mapping(snap), vz_slice_from(path));
+    const struct vz_field *field = vz_mapping_find(vz_snapshot_mapping(snap), vz_slice_from(path));
     assert_non_null(field);
-    struct vz_knn knn = {.field = field, .query = query, .k = k, .num_candidates = k + 50,
-                         .filter = filter, .exact = exact};
+    struct vz_knn knn = {.field = field,
+                         .query = query,
+                         .k = k,
+                         .num_candidates = k + 50,
+                         .filter = filter,
+                         .exact = exact};
     OK(vz_snapshot_knn(snap, &knn, hits, &found, NULL, &err));
     return found;
 }

@@ -116,8 +116,12 @@ static void test_conflicts_in_elasticsearchs_words(void **state)
     assert_int_equal(op.status, VZ_CONFLICT);
     assert_string_equal(op.error.text, "[1]: version conflict, document already exists (current "
                                        "version [1])");
-    op = (struct vz_write){.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = VZ_SLICE("{}"),
-                           .has_if_seq_no = true, .if_seq_no = 3, .if_primary_term = 1};
+    op = (struct vz_write){.verb = VZ_WRITE_INDEX,
+                           .id = VZ_SLICE("1"),
+                           .source = VZ_SLICE("{}"),
+                           .has_if_seq_no = true,
+                           .if_seq_no = 3,
+                           .if_primary_term = 1};
     op = write_one(f->index, op, VZ_REFRESH_NONE);
     assert_int_equal(op.status, VZ_CONFLICT);
     assert_string_equal(op.error.text,
@@ -126,8 +130,11 @@ static void test_conflicts_in_elasticsearchs_words(void **state)
     op.if_seq_no = 0;
     op = write_one(f->index, op, VZ_REFRESH_NONE);
     assert_int_equal(op.status, VZ_OK);
-    op = (struct vz_write){.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = VZ_SLICE("{}"),
-                           .has_version = true, .version = 2};
+    op = (struct vz_write){.verb = VZ_WRITE_INDEX,
+                           .id = VZ_SLICE("1"),
+                           .source = VZ_SLICE("{}"),
+                           .has_version = true,
+                           .version = 2};
     op = write_one(f->index, op, VZ_REFRESH_NONE);
     assert_int_equal(op.status, VZ_CONFLICT);
     assert_string_equal(op.error.text, "[1]: version conflict, current version [2] is higher or "
@@ -140,8 +147,10 @@ static void test_conflicts_in_elasticsearchs_words(void **state)
 
 static struct vz_write update(struct vz_index *index, const char *id, const char *body)
 {
-    return write_one(index, (struct vz_write){.verb = VZ_WRITE_UPDATE, .id = vz_slice_from(id),
-                                              .source = vz_slice_from(body)},
+    return write_one(index,
+                     (struct vz_write){.verb = VZ_WRITE_UPDATE,
+                                       .id = vz_slice_from(id),
+                                       .source = vz_slice_from(body)},
                      VZ_REFRESH_NONE);
 }
 
@@ -207,8 +216,9 @@ static void test_snapshots_are_frozen(void **state)
     for (int i = 2; i < 6; i++) {
         char source[32];
         snprintf(source, sizeof source, "{\"age\":%d}", i);
-        write_one(f->index, (struct vz_write){.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"),
-                                              .source = vz_slice_from(source)},
+        write_one(f->index,
+                  (struct vz_write){
+                      .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = vz_slice_from(source)},
                   VZ_REFRESH_NONE);
     }
     struct vz_snapshot *same = vz_index_snapshot(f->index);
@@ -292,7 +302,8 @@ static void add_vectors(struct vz_index *index, int first, int last)
             vz_buf_printf(&texts[i], "{\"age\":%d,\"image_embedding\":", from + i);
             append_vector(&texts[i], (uint64_t)(from + i), 8);
             vz_buf_append_str(&texts[i], "}");
-            ops[i] = (struct vz_write){.verb = VZ_WRITE_INDEX, .id = vz_slice_from(ids[i]),
+            ops[i] = (struct vz_write){.verb = VZ_WRITE_INDEX,
+                                       .id = vz_slice_from(ids[i]),
                                        .source = vz_buf_slice(&texts[i])};
         }
         OK(vz_index_write(index, ops, (size_t)count, NULL, &err));
@@ -373,7 +384,8 @@ static void test_compaction_keeps_the_living(void **state)
         snprintf(id, sizeof id, "v%d", i);
         snprintf(want, sizeof want, "{\"age\":%d,\"name\":\"n%d\"}", -i, i);
         struct vz_write op = {.verb = i % 3 ? VZ_WRITE_DELETE : VZ_WRITE_INDEX,
-                              .id = vz_slice_from(id), .source = vz_slice_from(want)};
+                              .id = vz_slice_from(id),
+                              .source = vz_slice_from(want)};
         if (i % 3 != 2)
             write_one(f->index, op, VZ_REFRESH_NONE);
     }
@@ -424,8 +436,12 @@ static void test_aliases_and_names(void **state)
     assert_int_equal(vz_store_aliases(f->store, &arena, &aliases), 1);
     assert_true(vz_slice_is(aliases[0].name, "pets") && vz_slice_is(aliases[0].index, "dogs"));
     struct vz_alias_action actions[] = {
-        {VZ_ALIAS_ADD, {.name = VZ_SLICE("all"), .index = VZ_SLICE("cats"),
-                        .has_write_index = true, .is_write_index = true}, false},
+        {VZ_ALIAS_ADD,
+         {.name = VZ_SLICE("all"),
+          .index = VZ_SLICE("cats"),
+          .has_write_index = true,
+          .is_write_index = true},
+         false},
         {VZ_ALIAS_REMOVE, {.name = VZ_SLICE("pets"), .index = VZ_SLICE("dogs")}, true},
         {VZ_ALIAS_REMOVE, {.name = VZ_SLICE("none"), .index = VZ_SLICE("dogs")}, true},
     };
@@ -469,8 +485,7 @@ static void test_one_process_holds_the_folder(void **state)
     struct vz_error err = {0};
     struct vz_store *second;
     struct vz_buf url = {0};
-    assert_int_equal(vz_store_open(f->path, &(struct vz_store_options){0}, &second, &err),
-                     VZ_BUSY);
+    assert_int_equal(vz_store_open(f->path, &(struct vz_store_options){0}, &second, &err), VZ_BUSY);
     OK(vz_store_set_url(f->store, "http://127.0.0.1:9200", &err));
     assert_true(vz_store_holder(f->path, &url));
     assert_string_equal(url.data, "http://127.0.0.1:9200");
@@ -490,7 +505,8 @@ static void test_settings_print_and_change(void **state)
     assert_non_null(strstr(out.data, "\"version\":{\"created\":"));
     assert_non_null(strstr(out.data, "\"number_of_replicas\":\"1\""));
     OK(vz_json_parse(VZ_SLICE("{\"index\":{\"blocks\":{\"write\":true}},"
-                              "\"max_result_window\":50}"), &doc, &body, &err));
+                              "\"max_result_window\":50}"),
+                     &doc, &body, &err));
     OK(vz_index_put_settings(f->index, body, &err));
     vz_json_free(doc);
     reopen(f);
@@ -512,13 +528,15 @@ static void test_async_durability(void **state)
     struct fixture *f = *state;
     struct vz_error err = {0};
     struct vz_index_stats stats;
-    struct vz_index *index = make_index(
-        f->store, "fast", "{\"settings\":{\"index.translog.durability\":\"async\","
-                          "\"index.translog.sync_interval\":\"300ms\","
-                          "\"refresh_interval\":\"-1\"},"
-                          "\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\","
-                          "\"dims\":4,\"similarity\":\"cosine\"}}}}");
-    struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"),
+    struct vz_index *index =
+        make_index(f->store, "fast",
+                   "{\"settings\":{\"index.translog.durability\":\"async\","
+                   "\"index.translog.sync_interval\":\"300ms\","
+                   "\"refresh_interval\":\"-1\"},"
+                   "\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\","
+                   "\"dims\":4,\"similarity\":\"cosine\"}}}}");
+    struct vz_write op = {.verb = VZ_WRITE_INDEX,
+                          .id = VZ_SLICE("1"),
                           .source = VZ_SLICE("{\"v\":[1,2,3,4],\"a\":1}")};
     for (int i = 0; i < 100; i++)
         assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).out_version, i + 1);

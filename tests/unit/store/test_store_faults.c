@@ -34,8 +34,8 @@ static enum vz_status put_range(struct vz_index *index, int first, int last, str
     for (int i = 0; i < count; i++) {
         snprintf(ids[i], sizeof ids[i], "%d", first + i);
         source_of(first + i, &texts[i]);
-        ops[i] = (struct vz_write){.verb = VZ_WRITE_INDEX, .id = vz_slice_from(ids[i]),
-                                   .source = vz_buf_slice(&texts[i])};
+        ops[i] = (struct vz_write){
+            .verb = VZ_WRITE_INDEX, .id = vz_slice_from(ids[i]), .source = vz_buf_slice(&texts[i])};
     }
     enum vz_status status = vz_index_write(index, ops, (size_t)count, NULL, err);
     for (int i = 0; i < count; i++) {
@@ -206,8 +206,9 @@ static void test_an_absent_folder_is_not_made(void **state)
 {
     struct vz_error err = {0};
     struct vz_store *store;
-    assert_int_equal(vz_store_open("/nonexistent/data", &(struct vz_store_options){0}, &store,
-                                   &err), VZ_NOT_FOUND);
+    assert_int_equal(
+        vz_store_open("/nonexistent/data", &(struct vz_store_options){0}, &store, &err),
+        VZ_NOT_FOUND);
 }
 
 /* ---- after a crash ------------------------------------------------------------------------- */
@@ -305,7 +306,7 @@ static void test_what_a_crash_left_is_mended(void **state)
 static void test_derived_files_are_made_anew(void **state)
 {
     static const char *const files[] = {"col.0.docs", "col.0.vals", "col.1.docs", "col.1.vals",
-                                        "col.2.docs", "doc.2", "graph.2"};
+                                        "col.2.docs", "doc.2",      "graph.2"};
     char *path = temp_folder(), dir[512], name[600];
     struct vz_error err = {0};
     struct vz_store *store = open_store(path);
@@ -342,8 +343,14 @@ static void test_missing_rows_are_an_error(void **state)
 /* The validator must see what it is there to see. */
 static void test_validation_notices(void **state)
 {
-    static const struct { const char *file; off_t at; } damage[] = {
-        {"col.0.docs", 40}, {"col.0.vals", 40}, {"col.1.vals", 80}, {"doc.2", 400},
+    static const struct {
+        const char *file;
+        off_t at;
+    } damage[] = {
+        {"col.0.docs", 40},
+        {"col.0.vals", 40},
+        {"col.1.vals", 80},
+        {"doc.2", 400},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(damage); i++) {
         char *path = temp_folder(), dir[512], name[600];

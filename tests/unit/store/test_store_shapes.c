@@ -67,9 +67,9 @@ static bool source_is(struct vz_index *index, const char *id, struct vz_slice wa
 {
     struct vz_arena arena = {0};
     struct vz_stored_doc doc;
-    bool same = vz_index_get(index, vz_slice_from(id), VZ_DOC_SOURCE, &arena, &doc, NULL) ==
-                    VZ_OK &&
-                vz_slice_eq(doc.source, want);
+    bool same =
+        vz_index_get(index, vz_slice_from(id), VZ_DOC_SOURCE, &arena, &doc, NULL) == VZ_OK &&
+        vz_slice_eq(doc.source, want);
     vz_arena_deinit(&arena);
     return same;
 }
@@ -79,10 +79,10 @@ static void test_many_vectors_a_document(void **state)
 {
     struct fixture *f = *state;
     struct vz_error err = {0};
-    struct vz_index *index = make_index(
-        f->store, "photos",
-        "{\"mappings\":{\"properties\":{\"photos\":{\"type\":\"nested\",\"properties\":{"
-        "\"v\":{\"type\":\"dense_vector\",\"dims\":8,\"similarity\":\"cosine\"}}}}}}");
+    struct vz_index *index =
+        make_index(f->store, "photos",
+                   "{\"mappings\":{\"properties\":{\"photos\":{\"type\":\"nested\",\"properties\":{"
+                   "\"v\":{\"type\":\"dense_vector\",\"dims\":8,\"similarity\":\"cosine\"}}}}}}");
     struct vz_buf texts[60] = {{0}};
     char ids[60][8];
     for (int i = 0; i < 60; i++) {
@@ -150,8 +150,8 @@ static void test_long_ids_and_terms(void **state)
     }
     memset(ids[0], 'x', 513);
     ids[0][513] = '\0';
-    struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = vz_slice_from(ids[0]),
-                          .source = VZ_SLICE("{}")};
+    struct vz_write op = {
+        .verb = VZ_WRITE_INDEX, .id = vz_slice_from(ids[0]), .source = VZ_SLICE("{}")};
     op = write_one(index, op, VZ_REFRESH_NONE);
     assert_int_equal(op.status, VZ_BAD_ARGUMENT);
     assert_non_null(strstr(op.error.text, "must be no longer than 512 bytes but was: 513"));
@@ -182,8 +182,8 @@ static void test_mappings_grow(void **state)
     put_doc(index, "2", "{\"a\":\"two\",\"b\":{\"c\":1.5,\"d\":true}}");
     valid(index);
     put_mapping(index, "{\"dynamic\":\"strict\"}");
-    struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("3"),
-                          .source = VZ_SLICE("{\"new\":1}")};
+    struct vz_write op = {
+        .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("3"), .source = VZ_SLICE("{\"new\":1}")};
     assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).status, VZ_STRICT_MAPPING);
     valid(index);
     drop_columns(f, &index, "grow");
@@ -209,8 +209,8 @@ static void test_the_first_vector_sets_dims(void **state)
     struct vz_index *index = make_index(
         f->store, "dims", "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\"}}}}");
     put_doc(index, "1", "{\"v\":[3,4,0]}");
-    struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("2"),
-                          .source = VZ_SLICE("{\"v\":[1,2]}")};
+    struct vz_write op = {
+        .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("2"), .source = VZ_SLICE("{\"v\":[1,2]}")};
     assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).status, VZ_BAD_DOCUMENT);
     index = reopen(f, index, "dims");
     assert_true(source_is(index, "1", VZ_SLICE("{\"v\":[3,4,0]}")));
@@ -222,11 +222,11 @@ static void test_the_first_vector_sets_dims(void **state)
 static void test_vectors_come_back_exactly(void **state)
 {
     struct fixture *f = *state;
-    struct vz_index *index = make_index(
-        f->store, "exact",
-        "{\"mappings\":{\"properties\":{"
-        "\"v\":{\"type\":\"dense_vector\",\"dims\":33,\"similarity\":\"cosine\"},"
-        "\"w\":{\"type\":\"dense_vector\",\"dims\":33,\"similarity\":\"l2_norm\"}}}}");
+    struct vz_index *index =
+        make_index(f->store, "exact",
+                   "{\"mappings\":{\"properties\":{"
+                   "\"v\":{\"type\":\"dense_vector\",\"dims\":33,\"similarity\":\"cosine\"},"
+                   "\"w\":{\"type\":\"dense_vector\",\"dims\":33,\"similarity\":\"l2_norm\"}}}}");
     uint64_t rng = 3;
     struct vz_buf text = {0};
     for (int i = 0; i < 300; i++) {
@@ -251,8 +251,8 @@ static void test_vectors_come_back_exactly(void **state)
         vz_json_append_floats(&text, w, 33);
         vz_buf_append_char(&text, '}');
         snprintf(id, sizeof id, "%d", i);
-        struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = vz_slice_from(id),
-                              .source = vz_buf_slice(&text)};
+        struct vz_write op = {
+            .verb = VZ_WRITE_INDEX, .id = vz_slice_from(id), .source = vz_buf_slice(&text)};
         op = write_one(index, op, VZ_REFRESH_NONE);
         if (op.status != VZ_OK)
             fail_msg("%d: %s", i, op.error.text);

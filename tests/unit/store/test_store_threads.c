@@ -48,8 +48,8 @@ static void *write_pairs(void *thread_void)
                                        .id = vz_slice_from(ids[i]),
                                        .source = vz_buf_slice(&texts[i])};
         }
-        struct vz_write_options options = {.refresh = round % 50 ? VZ_REFRESH_NONE
-                                                                 : VZ_REFRESH_WAIT_FOR};
+        struct vz_write_options options = {.refresh =
+                                               round % 50 ? VZ_REFRESH_NONE : VZ_REFRESH_WAIT_FOR};
         OK(vz_index_write(t->shared->index, ops, 2, &options, &err));
         assert_int_equal(ops[0].status, VZ_OK);
         assert_int_equal(ops[1].status, VZ_OK);
@@ -135,7 +135,7 @@ static void test_readers_see_states_that_were(void **state)
     struct thread threads[WRITERS + 3];
     pthread_t handles[WRITERS + 3];
     void *(*const mains[WRITERS + 3])(void *) = {write_pairs, write_pairs, write_pairs,
-                                                 read_pairs, read_pairs, disturb};
+                                                 read_pairs,  read_pairs,  disturb};
     for (int i = 0; i < WRITERS + 3; i++) {
         threads[i] = (struct thread){&shared, i};
         pthread_create(&handles[i], NULL, mains[i], &threads[i]);
@@ -165,8 +165,8 @@ static void *create_and_drop(void *thread_void)
         assert_true(status == VZ_OK || status == VZ_EXISTS);
         struct vz_index *index = vz_store_index(store, vz_slice_from(name));
         if (index) {
-            struct vz_write op = {.verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"),
-                                  .source = VZ_SLICE("{\"a\":1}")};
+            struct vz_write op = {
+                .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = VZ_SLICE("{\"a\":1}")};
             status = vz_index_write(index, &op, 1, NULL, &err);
             assert_true(status == VZ_OK || status == VZ_NO_INDEX);
             vz_index_release(index);

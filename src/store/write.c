@@ -1,0 +1,180 @@
+/* store/write.c - a write on the request's thread: parse, check, pack; then hand over and wait.
+ *
+ * Everything that needs no order among writers happens here, on as many threads as there are
+ * requests. A document with fields the mapping lacks makes them first: merged, durable in the
+ * registry, swapped in; then it is parsed again.
+ */
+#include "base/clock.h"
+#include "base/text.h"
+#include "store/index.h"
+
+#include <stdlib.h>
+
+enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum vz_status status)
+{
+    op->status = status;
+    atomic_fetch_add_explicit(&index->counters.index_failed, 1, memory_order_relaxed);
+    return status;
+}
+
+static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *mapping,
+                                   struct vz_slice id, struct vz_slice source,
+                                   struct vz_arena *arena, struct vz_prepared *prepared,
+                                   bool *again, struct vz_error *err)
+{
+    enum vz_status status = vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
+    *again = false;
+    if (status != VZ_OK)
+        return status;
+    if (prepared->doc.new_fields.len) {
+        struct vz_json_doc *doc;
+        struct vz_json body;
+        status = vz_json_parse(prepared->doc.new_fields, &doc, &body, err);
+        if (status != VZ_OK)
+            return status;
+        status = vz_index_merge_mapping(index, body, mapping, err);
+        vz_json_free(doc);
+        *again = true;
+        return status;
+    }
+    prepared->fields = (uint16_t)vz_mapping_count(mapping);
+    if (prepared->doc.vector_count > UINT16_MAX)
+        return vz_fail(err, VZ_LIMIT, "document [%.*s] has [%zu] vectors, at most [%u] are kept",
+                       (int)id.len, id.ptr, prepared->doc.vector_count, UINT16_MAX);
+    if (prepared->doc.source.len > UINT32_MAX / 2)
+        return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
+    prepared->splices = vz_splices_encode(&prepared->doc, arena);
+    prepared->stored = vz_source_pack(prepared->doc.source, arena, &prepared->compressed);
+    return VZ_OK;
+}
+
+enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
+                          struct vz_arena *arena, struct vz_prepared *prepared,
+                          struct vz_error *err)
+{
+    bool again = true;
+    enum vz_status status = VZ_OK;
+    for (int tries = 0; again && status == VZ_OK; tries++) {
+        if (tries == 100)
+            return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
+        struct vz_mapping *mapping = vz_index_mapping(index);
+        status = prepare_once(index, mapping, id, source, arena, prepared, &again, err);
+        vz_mapping_release(mapping);
+    }
+    return status;
+}
+
+static enum vz_status check_op(struct vz_write *op, const struct vz_write_options *options)
+{
+    if (op->id.len > VZ_MAX_ID_BYTES)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
+                       "id [%.*s...] is too long, must be no longer than %d bytes but was: %zu", 32,
+                       op->id.ptr, VZ_MAX_ID_BYTES, op->id.len);
+    if (op->verb == VZ_WRITE_CREATE && op->has_if_seq_no)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT,
+                       "Validation Failed: 1: create operations do not support compare and set. "
+                       "use index instead;");
+    if (op->id.len)
+        return VZ_OK;
+    if (op->verb == VZ_WRITE_UPDATE || op->verb == VZ_WRITE_DELETE)
+        return vz_fail(&op->error, VZ_BAD_ARGUMENT, "Validation Failed: 1: id is missing;");
+    assert(options->arena);
+    char made[21];
+    vz_new_doc_id(made);
+    op->id = vz_arena_copy(options->arena, (struct vz_slice){made, 20});
+    return VZ_OK;
+}
+
+static void prepare_ops(struct vz_index *index, struct vz_task *task,
+                        const struct vz_write_options *options, struct vz_arena *arena)
+{
+    for (size_t i = 0; i < task->count; i++) {
+        struct vz_write *op = &task->ops[i];
+        op->status = VZ_OK;
+        op->error = (struct vz_error){0};
+        op->result = VZ_RESULT_NOOP;
+        op->out_version = op->out_seq_no = 0;
+        enum vz_status status = check_op(op, options);
+        if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
+            status = vz_prepare(index, op->id, op->source, arena, &task->prepared[i], &op->error);
+        if (status != VZ_OK)
+            vz_write_failed(index, op, status);
+    }
+}
+
+static enum vz_status check_blocks(struct vz_index *index, struct vz_error *err)
+{
+    pthread_mutex_lock(&index->view_lock);
+    const struct vz_settings *set = &index->settings;
+    const char *block = set->block_read_only ? "FORBIDDEN/5/index read-only (api)"
+                        : set->block_delete  ? "FORBIDDEN/12/index read-only / allow delete (api)"
+                        : set->block_write   ? "FORBIDDEN/8/index write (api)"
+                                             : NULL;
+    pthread_mutex_unlock(&index->view_lock);
+    if (block)
+        return vz_fail(err, VZ_READ_ONLY, "index [%s] blocked by: [%s];", index->name, block);
+    return VZ_OK;
+}
+
+static enum vz_status check_budget(struct vz_index *index, const struct vz_task *task,
+                                   struct vz_error *err)
+{
+    const struct vz_store *store = index->store;
+    size_t more = 0, now = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
+    for (size_t i = 0; i < task->count; i++)
+        for (size_t v = 0; v < task->prepared[i].doc.vector_count; v++)
+            more += (size_t)task->prepared[i].doc.vectors[v].dims * 4 + 256;
+    if (now + more > store->max_memory_bytes)
+        return vz_fail(err, VZ_BUDGET,
+                       "[parent] Data too large, data for [%s] would be [%zu], which is larger "
+                       "than the limit of [%zu]",
+                       index->name, now + more, store->max_memory_bytes);
+    return VZ_OK;
+}
+
+static void await_refresh(struct vz_index *index, uint64_t commit_number)
+{
+    pthread_mutex_lock(&index->view_lock);
+    while (index->view->commit_number < commit_number && index->settings.refresh_interval_ms >= 0 &&
+           !atomic_load(&index->deleted))
+        pthread_cond_wait(&index->refreshed, &index->view_lock);
+    bool seen = index->view->commit_number >= commit_number;
+    pthread_mutex_unlock(&index->view_lock);
+    /* With refresh_interval -1 nobody else would come: refresh instead of waiting forever. */
+    if (!seen)
+        vz_index_refresh_now(index);
+}
+
+enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size_t count,
+                              const struct vz_write_options *options, struct vz_error *err)
+{
+    static const struct vz_write_options none;
+    options = options ? options : &none;
+    if (count == 0)
+        return VZ_OK;
+    uint64_t start = vz_now_ns();
+    struct vz_arena arena = {0};
+    struct vz_task task = {.ops = ops, .count = count};
+    enum vz_status status = check_blocks(index, err);
+    if (status != VZ_OK)
+        return status;
+    task.prepared = vz_try_alloc(count, sizeof *task.prepared);
+    if (!task.prepared)
+        return vz_fail(err, VZ_BUDGET, "no memory for [%zu] operations", count);
+    memset(task.prepared, 0, count * sizeof *task.prepared);
+    prepare_ops(index, &task, options, &arena);
+    status = check_budget(index, &task, err);
+    if (status == VZ_OK)
+        status = vz_writer_run(index, &task, err);
+    free(task.prepared);
+    vz_arena_deinit(&arena);
+    if (status != VZ_OK)
+        return status;
+    if (options->refresh == VZ_REFRESH_TRUE)
+        vz_index_refresh_now(index);
+    else if (options->refresh == VZ_REFRESH_WAIT_FOR)
+        await_refresh(index, task.commit_number);
+    atomic_fetch_add_explicit(&index->counters.index_time_ns, vz_now_ns() - start,
+                              memory_order_relaxed);
+    return VZ_OK;
+}
