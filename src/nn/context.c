@@ -141,6 +141,7 @@ void vz_nn_free(struct vz_nn *nn)
 {
     if (!nn)
         return;
+    nn_rooms_trim(nn);
     for (size_t i = 0; i < nn->plan_count; i++)
         nn_plan_free(nn->plans[i]);
     while (nn->idle) {
@@ -210,6 +211,48 @@ void *nn_weights_take(struct vz_nn *nn, size_t bytes)
     }
     pthread_mutex_unlock(&nn->lock);
     return at;
+}
+
+struct nn_room *nn_room_take(struct vz_nn *nn, size_t bytes)
+{
+    pthread_mutex_lock(&nn->lock);
+    struct nn_room *room = nn->rooms;
+    if (room)
+        nn->rooms = room->next;
+    pthread_mutex_unlock(&nn->lock);
+    if (!room)
+        room = vz_calloc(1, sizeof *room);
+    if (room->bytes < bytes) {
+        free(room->data);
+        room->bytes = bytes;
+        room->data = vz_try_alloc(bytes, 1);
+    }
+    if (room->data)
+        return room;
+    free(room);
+    return NULL;
+}
+
+void nn_room_give_back(struct vz_nn *nn, struct nn_room *room)
+{
+    pthread_mutex_lock(&nn->lock);
+    room->next = nn->rooms;
+    nn->rooms = room;
+    pthread_mutex_unlock(&nn->lock);
+}
+
+void nn_rooms_trim(struct vz_nn *nn)
+{
+    pthread_mutex_lock(&nn->lock);
+    struct nn_room *rooms = nn->rooms;
+    nn->rooms = NULL;
+    pthread_mutex_unlock(&nn->lock);
+    while (rooms) {
+        struct nn_room *next = rooms->next;
+        free(rooms->data);
+        free(rooms);
+        rooms = next;
+    }
 }
 
 /* ---- scratch ---- */

@@ -145,6 +145,23 @@ static enum vz_status check_config(const struct vz_encoder_config *c, struct vz_
     return VZ_OK;
 }
 
+struct making {
+    struct vz_encoder *e;
+    const struct vz_layer_weights *layers;
+};
+
+/* Layers are packed on all cores. */
+static enum vz_status layers_init(void *arg, struct vz_scratch *scratch, size_t first, size_t last,
+                                  struct vz_error *err)
+{
+    const struct making *making = arg;
+    struct vz_encoder *e = making->e;
+    enum vz_status status = VZ_OK;
+    for (size_t i = first; i < last && status == VZ_OK; i++)
+        status = layer_init(e, &making->layers[i], i + 1 == e->config.layers, &e->layers[i], err);
+    return status;
+}
+
 enum vz_status vz_encoder_new(struct vz_nn *nn, const struct vz_encoder_config *config,
                               const struct vz_layer_weights *layers, struct vz_encoder **out,
                               struct vz_error *err)
@@ -163,8 +180,9 @@ enum vz_status vz_encoder_new(struct vz_nn *nn, const struct vz_encoder_config *
         memcpy(e->bias, config->bias, bytes);
     }
     e->config.bias = e->bias;
-    for (size_t i = 0; i < config->layers && status == VZ_OK; i++)
-        status = layer_init(e, &layers[i], i + 1 == config->layers, &e->layers[i], err);
+    struct making making = {e, layers};
+    status = vz_nn_run_even(nn, config->layers, 1, layers_init, &making, err);
+    nn_rooms_trim(nn);
     if (status == VZ_OK)
         *out = e;
     else

@@ -82,6 +82,10 @@ struct nn_kernels {
                     float *out, size_t first, size_t last);
     /* One head of one sequence. */
     void (*attention)(const struct nn_attention *a);
+    /* x *= scale; false when a number is not finite. Any count. */
+    bool (*scale_finite)(float *x, size_t count, float scale);
+    /* A channel's weights -> -127..127; gives the scale, and the sum of the results in *total. */
+    float (*quantize_weights)(const float *x, size_t count, int8_t *out, float *total);
     /* x *= 1 / |x|; a zero row stays zero. */
     void (*normalize)(float *x, size_t width);
 };

@@ -436,4 +436,44 @@ static void normalize(float *x, size_t width)
         x[i] *= scale;
 }
 
-const struct nn_kernels KERNELS = {KERNELS_NAME, norm, activate, dequant, attention, normalize};
+static bool scale_finite(float *x, size_t count, float scale)
+{
+    uint32_t bits, bad = 0;
+    vu worst = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        vf v = load(x + i);
+        worst |= (vu)(((vi)v & 0x7f800000) == 0x7f800000);
+        store(x + i, v * scale);
+    }
+    for (; i < count; i++) {
+        memcpy(&bits, x + i, sizeof bits);
+        bad |= (bits & 0x7f800000) == 0x7f800000;
+        x[i] *= scale;
+    }
+    for (int l = 0; l < LANES; l++)
+        bad |= worst[l];
+    return bad == 0;
+}
+
+/* count is a multiple of LANES */
+static float quantize_weights(const float *x, size_t count, int8_t *out, float *total)
+{
+    vf high = {0};
+    for (size_t i = 0; i < count; i += LANES)
+        high = vmax(high, (vf)((vi)load(x + i) & 0x7fffffff));
+    float most = max_of(high), scale = most > 0 ? most / 127.0f : 1.0f;
+    vf inverse = splat(1.0f / scale), sum = {0};
+    for (size_t i = 0; i < count; i += LANES) {
+        vf q = load(x + i) * inverse + TO_INT;
+        vb b = __builtin_convertvector((vu)q & 0xff, vb);
+        sum += q - TO_INT;
+        memcpy(out + i, &b, sizeof b);
+    }
+    *total = sum_of(sum);
+    return scale;
+}
+
+const struct nn_kernels KERNELS = {
+    KERNELS_NAME, norm, activate, dequant, attention, scale_finite, quantize_weights, normalize,
+};

@@ -1,6 +1,5 @@
 #include "nn/linear.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "nn/parts.h"
@@ -33,16 +32,11 @@ static enum vz_status check_part(const struct vz_linear_part *part, size_t in, s
     return VZ_OK;
 }
 
-static enum vz_status read_part(const struct vz_tensor_view *view, float scale, float *to,
-                                struct vz_error *err)
+static enum vz_status read_part(const struct vz_linear *l, const struct vz_tensor_view *view,
+                                float scale, float *to, struct vz_error *err)
 {
     vz_tensor_read_f32(view, 0, view->count, to);
-    float check = 0; /* stays 0 unless something is not finite */
-    for (uint64_t i = 0; i < view->count; i++) {
-        check += to[i] * 0.0f;
-        to[i] *= scale;
-    }
-    if (check != 0.0f)
+    if (!l->nn->kernels->scale_finite(to, view->count, scale))
         return vz_fail(err, VZ_CORRUPT, "tensor [%.*s] holds a number that is not finite",
                        (int)view->name.len, view->name.ptr);
     return VZ_OK;
@@ -60,21 +54,9 @@ static void widen(float *floats, size_t rows, size_t from, size_t to)
 /* [out, in] f32 -> s8, a scale and the sum of the quantized numbers a channel. */
 static void quantize(struct vz_linear *l, const float *from, int8_t *to)
 {
-    for (size_t n = 0; n < l->out; n++) {
-        const float *line = from + n * l->in;
-        float high = 0;
-        for (size_t k = 0; k < l->in; k++)
-            high = fmaxf(high, fabsf(line[k]));
-        float scale = high > 0 ? high / 127.0f : 1.0f, inverse = 1.0f / scale;
-        int32_t total = 0;
-        for (size_t k = 0; k < l->in; k++) {
-            int q = (int)lrintf(line[k] * inverse);
-            to[n * l->in + k] = (int8_t)q;
-            total += q;
-        }
-        l->weight_scale[n] = scale;
-        l->weight_total[n] = (float)total;
-    }
+    for (size_t n = 0; n < l->out; n++)
+        l->weight_scale[n] = l->nn->kernels->quantize_weights(from + n * l->in, l->in,
+                                                              to + n * l->in, &l->weight_total[n]);
 }
 
 static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_desc, void *from,
@@ -108,28 +90,58 @@ static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_de
     return status;
 }
 
-static enum vz_status pack(struct vz_linear *l, float *floats, struct vz_error *err)
+/* `bytes` is room for the s8 numbers. */
+static enum vz_status pack(struct vz_linear *l, float *floats, int8_t *bytes, struct vz_error *err)
 {
     dnnl_memory_desc_t plain;
     dnnl_dims_t dims = {(dnnl_dim_t)l->in, (dnnl_dim_t)l->out};
-    void *from = floats;
     bool int8 = l->precision == VZ_PRECISION_INT8;
     enum vz_status status = nn_weights_layout(l->nn, l->in, l->out, l->precision, &l->layout, err);
     if (status != VZ_OK)
         return status;
     l->packed_bytes = dnnl_memory_desc_get_size(&l->layout);
     l->packed = nn_weights_take(l->nn, l->packed_bytes);
-    if (!l->packed || (int8 && !(from = vz_try_alloc(l->in, l->out))))
+    if (!l->packed)
         return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, l->in);
     if (int8)
-        quantize(l, floats, from);
+        quantize(l, floats, bytes);
     dnnl_memory_desc_init_by_tag(&plain, 2, dims, int8 ? dnnl_s8 : dnnl_f32, dnnl_ba);
     dnnl_status_t made = dnnl_memory_create(&l->weights, &l->layout, l->nn->engine, l->packed);
     if (made == dnnl_success)
-        made = reorder(l->nn, &plain, from, l->weights, &l->layout);
-    if (int8)
-        free(from);
+        made =
+            reorder(l->nn, &plain, int8 ? (void *)bytes : (void *)floats, l->weights, &l->layout);
     return made == dnnl_success ? VZ_OK : nn_fail_dnnl(err, made, "pack weights");
+}
+
+static enum vz_status linear_init(struct vz_linear *l, size_t in,
+                                  const struct vz_linear_part *parts, size_t count,
+                                  struct vz_error *err)
+{
+    size_t numbers, bytes, at = 0;
+    enum vz_status status = VZ_OK;
+    struct nn_room *room = NULL;
+    l->bias = vz_try_alloc_aligned(l->out, 3 * sizeof(float));
+    if (!vz_mul_overflow(l->out, l->in, &numbers) && !vz_mul_overflow(numbers, 5, &bytes))
+        room = nn_room_take(l->nn, bytes);
+    if (!l->bias || !room)
+        status = vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, in);
+    l->weight_scale = l->bias + l->out;
+    l->weight_total = l->bias + 2 * l->out;
+    float *floats = room ? (float *)(void *)room->data : NULL;
+    for (size_t i = 0; i < count && status == VZ_OK; i++) {
+        float scale = parts[i].scale == 0 ? 1.0f : parts[i].scale;
+        status = read_part(l, parts[i].weight, scale, floats + at * in, err);
+        if (status == VZ_OK && parts[i].bias)
+            status = read_part(l, parts[i].bias, scale, l->bias + at, err);
+        at += (size_t)parts[i].weight->dims[0];
+    }
+    if (status == VZ_OK && l->in > in)
+        widen(floats, l->out, in, l->in);
+    if (status == VZ_OK)
+        status = pack(l, floats, (int8_t *)(floats + numbers), err);
+    if (room)
+        nn_room_give_back(l->nn, room);
+    return status;
 }
 
 enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size_t in,
@@ -154,28 +166,7 @@ enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size
     l->precision = precision;
     l->in = (in + 15) & ~(size_t)15;
     l->out = width;
-    l->bias = vz_try_alloc_aligned(width, 3 * sizeof(float));
-    float *floats = vz_try_alloc(width, l->in * sizeof(float));
-    if (!l->bias || !floats) {
-        status = vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", width, in);
-        goto done;
-    }
-    l->weight_scale = l->bias + width;
-    l->weight_total = l->bias + 2 * width;
-    size_t at = 0;
-    for (size_t i = 0; i < count && status == VZ_OK; i++) {
-        float scale = parts[i].scale == 0 ? 1.0f : parts[i].scale;
-        status = read_part(parts[i].weight, scale, floats + at * in, err);
-        if (status == VZ_OK && parts[i].bias)
-            status = read_part(parts[i].bias, scale, l->bias + at, err);
-        at += (size_t)parts[i].weight->dims[0];
-    }
-    if (l->in > in)
-        widen(floats, width, in, l->in);
-    if (status == VZ_OK)
-        status = pack(l, floats, err);
-done:
-    free(floats);
+    status = linear_init(l, in, parts, count, err);
     if (status == VZ_OK)
         *out = l;
     else

@@ -35,6 +35,7 @@ struct vz_nn {
     uint64_t clock;
     struct vz_scratch *idle; /* list */
     struct weights_slab *slabs;
+    struct nn_room *rooms; /* list, idle */
     size_t scratch_bytes;
 };
 
@@ -50,6 +51,16 @@ struct vz_scratch {
  * short text reads all weights once and does little else. Lives until vz_nn_free. NULL without
  * memory. */
 void *nn_weights_take(struct vz_nn *nn, size_t bytes);
+/* Memory for packing, from the pieces given back before. NULL without memory. */
+struct nn_room {
+    struct nn_room *next;
+    size_t bytes;
+    char *data;
+};
+struct nn_room *nn_room_take(struct vz_nn *nn, size_t bytes);
+void nn_room_give_back(struct vz_nn *nn, struct nn_room *room);
+/* Frees those not in use. */
+void nn_rooms_trim(struct vz_nn *nn);
 
 /* "oneDNN: WHAT: out of memory" and so on; VZ_BUDGET when memory is gone, else VZ_INTERNAL. */
 enum vz_status nn_fail_dnnl(struct vz_error *err, dnnl_status_t status, const char *what);

@@ -307,6 +307,35 @@ static void normalizing_is_right(void **state)
     }
 }
 
+static void weights_are_prepared(void **state)
+{
+    enum { WIDTH = 80 };
+    for (size_t t = 0; t < table_count; t++) {
+        for (size_t bad = 0; bad < WIDTH + 3; bad++) { /* every place, and one that is good */
+            float *x = numbers(WIDTH + 1, 2, 9), first = x[0];
+            if (bad <= WIDTH)
+                x[bad] = bad % 2 ? NAN : -INFINITY;
+            assert_int_equal(tables[t]->scale_finite(x, WIDTH + 1, 0.5f), bad > WIDTH);
+            assert_true(bad == 0 || x[0] == first * 0.5f);
+            free(x);
+        }
+        float *x = numbers(WIDTH, 0.3f, 10), total;
+        int8_t q[WIDTH];
+        x[7] = -0.4f;
+        float scale = tables[t]->quantize_weights(x, WIDTH, q, &total);
+        int sum = 0;
+        for (int i = 0; i < WIDTH; i++) {
+            sum += q[i];
+            assert_true(fabsf(x[i] - scale * q[i]) <= scale * 0.501f);
+        }
+        assert_int_equal(q[7], -127);
+        assert_true(total == (float)sum);
+        memset(x, 0, WIDTH * sizeof *x);
+        assert_true(tables[t]->quantize_weights(x, WIDTH, q, &total) == 1 && total == 0);
+        free(x);
+    }
+}
+
 static int start(void **state)
 {
     tables[table_count++] = &nn_kernels_plain;
@@ -326,7 +355,7 @@ int main(void)
         cmocka_unit_test(norm_is_right),           cmocka_unit_test(activations_are_right),
         cmocka_unit_test(activations_stay_finite), cmocka_unit_test(dequantizing_is_right),
         cmocka_unit_test(quantizing_keeps_zero),   cmocka_unit_test(attention_is_right),
-        cmocka_unit_test(normalizing_is_right),
+        cmocka_unit_test(normalizing_is_right),    cmocka_unit_test(weights_are_prepared),
     };
     return cmocka_run_group_tests(tests, start, NULL);
 }
