@@ -7,13 +7,15 @@
  *     build M EF_CONSTRUCTION QUANTIZE   {"seconds":..,"memory_bytes":..}
  *     truth K                            {"seconds":..}  exact answers, for recall
  *     search EF K QUANTIZE               {"seconds":..,"recall":..,"visited":..,"hops":..}
- *     scan                               {"scan_gb_s":..,"read_gb_s":..}
- *     save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
+ *     filter KIND PERCENT                {"scan_seconds":..}  a filter a query (see below), its
+ * truth filtered EF K QUANTIZE             {"seconds":..,"recall":..,"visited":..,"scans":..} scan
+ * {"scan_gb_s":..,"read_gb_s":..} save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
  *
  * QUANTIZE is 0 or 1; both graphs stay side by side. Seconds are processor time.
  */
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "vector/hnsw.h"
 
 #include <fcntl.h>
@@ -24,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { FILTERS = 100, FILTER_K = 10 };
+
 struct bench {
     float *rows, *queries;
     uint32_t row_count, query_count, dims;
@@ -31,6 +35,10 @@ struct bench {
     struct vz_hnsw *graphs[2]; /* float, int8 */
     struct vz_near *truth;     /* truth_k per query */
     uint32_t truth_k;
+    /* filtered: of the first FILTERS queries. */
+    struct vz_bitset accepted[FILTERS];
+    struct vz_near filter_truth[FILTERS][FILTER_K];
+    uint32_t matches;
 };
 
 static void die(const char *what)
@@ -149,6 +157,118 @@ static void search(struct bench *b, uint32_t ef, uint32_t k, uint32_t quantize)
     free(got);
 }
 
+/* ---- filters ---- */
+
+static bool is_accepted(void *context, uint32_t row)
+{
+    return vz_bitset_has(context, row);
+}
+
+static uint32_t list_accepted(void *context, uint32_t from, uint32_t *rows, uint32_t max)
+{
+    const struct vz_bitset *set = context;
+    uint32_t count = 0;
+    for (size_t row = vz_bitset_next(set, from); row < set->bits && count < max;
+         row = vz_bitset_next(set, row + 1))
+        rows[count++] = (uint32_t)row;
+    return count;
+}
+
+static int by_similarity(const void *left, const void *right)
+{
+    const struct vz_near *a = left, *b = right;
+    return a->similarity > b->similarity ? -1 : a->similarity < b->similarity;
+}
+
+/* The `matches` rows nearest to `centre`. */
+static void accept_around(struct bench *b, struct vz_bitset *set, const float *centre,
+                          struct vz_near *order)
+{
+    for (uint32_t row = 0; row < b->row_count; row++)
+        order[row] = (struct vz_near){
+            row, vz_similarity_f32(VZ_COSINE, centre, b->rows + (size_t)row * b->dims, b->dims)};
+    qsort(order, b->row_count, sizeof *order, by_similarity);
+    for (uint32_t i = 0; i < b->matches; i++)
+        vz_bitset_set(set, order[i].row);
+}
+
+/* KIND: `random` rows; `near`: the rows around the query's nearest row (correlated); `far`: those
+ * around the row farthest from the query (anti-correlated), so that all of them are far away. */
+static void filter(struct bench *b, const char *kind, double percent)
+{
+    struct vz_near *order = vz_try_alloc(b->row_count, sizeof *order);
+    uint32_t *rows = vz_try_alloc(b->row_count, sizeof *rows);
+    uint64_t chance = 1;
+    double seconds = 0;
+    b->matches = (uint32_t)(b->row_count * percent / 100);
+    for (uint32_t q = 0; q < FILTERS; q++) {
+        struct vz_bitset *set = &b->accepted[q];
+        const float *query = b->queries + (size_t)q * b->dims;
+        uint32_t found;
+        vz_bitset_deinit(set);
+        vz_bitset_init(set, b->row_count);
+        if (strcmp(kind, "random") == 0) {
+            for (uint32_t left = b->matches; left;) {
+                uint32_t row = (uint32_t)(vz_rng_next(&chance) % b->row_count);
+                left -= !vz_bitset_has(set, row);
+                vz_bitset_set(set, row);
+            }
+        } else {
+            uint32_t pivot = 0;
+            float worst = 2;
+            for (uint32_t row = 0; row < b->row_count; row += 17) {
+                float value = vz_dot_f32(query, b->rows + (size_t)row * b->dims, b->dims);
+                if (strcmp(kind, "far") == 0 ? value < worst : -value < worst)
+                    worst = strcmp(kind, "far") == 0 ? value : -value, pivot = row;
+            }
+            accept_around(b, set, b->rows + (size_t)pivot * b->dims, order);
+        }
+        uint32_t count = list_accepted(set, 0, rows, b->row_count);
+        struct vz_hnsw_search search = {.query = query, .k = FILTER_K};
+        uint64_t start = now_ns();
+        if (vz_exact_rows(&b->options, &search, rows, count, b->filter_truth[q], &found, NULL) !=
+                VZ_OK ||
+            found != VZ_MIN(count, (uint32_t)FILTER_K))
+            die("exact rows");
+        seconds += seconds_since(start);
+    }
+    printf("{\"scan_seconds\":%.6f}\n", seconds / FILTERS);
+    free(order);
+    free(rows);
+}
+
+static void filtered(struct bench *b, uint32_t ef, uint32_t k, uint32_t quantize)
+{
+    uint64_t visited = 0, hits = 0, scans = 0, wanted = 0;
+    double seconds = 0;
+    for (uint32_t q = 0; q < FILTERS; q++) {
+        struct vz_hnsw_search one = {.query = b->queries + (size_t)q * b->dims,
+                                     .k = k,
+                                     .ef = ef,
+                                     .accept = is_accepted,
+                                     .accept_context = &b->accepted[q],
+                                     .accept_estimate = b->matches,
+                                     .accepted = list_accepted};
+        struct vz_near got[FILTER_K];
+        struct vz_hnsw_stats stats;
+        uint32_t found;
+        uint64_t start = now_ns();
+        if (vz_hnsw_search(b->graphs[quantize], &one, got, &found, &stats, NULL) != VZ_OK ||
+            found != VZ_MIN(k, b->matches))
+            die("filtered search");
+        seconds += seconds_since(start);
+        visited += stats.visited;
+        scans += stats.scanned;
+        wanted += found;
+        for (uint32_t i = 0; i < found; i++)
+            for (uint32_t j = 0; j < found; j++)
+                hits += got[j].row == b->filter_truth[q][i].row;
+    }
+    printf("{\"seconds\":%.6f,\"recall\":%.5f,\"visited\":%.1f,\"scans\":%.2f}\n",
+           seconds / FILTERS, (double)hits / (double)wanted, (double)visited / FILTERS,
+           (double)scans / FILTERS);
+}
+
 /* A plain read of the same bytes: 64-bit sums over whole lines, prefetched by the hardware. */
 static uint64_t read_all(const void *memory, size_t bytes)
 {
@@ -224,6 +344,7 @@ int main(int argc, char **argv)
     b.query_count = (uint32_t)(floats / b.dims);
     char line[512], path[400];
     unsigned x, y, z;
+    double percent;
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "build %u %u %u", &x, &y, &z) == 3 && z < 2)
             build(&b, x, y, z);
@@ -231,6 +352,10 @@ int main(int argc, char **argv)
             truth(&b, x);
         else if (sscanf(line, "search %u %u %u", &x, &y, &z) == 3 && z < 2)
             search(&b, x, y, z);
+        else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 2)
+            filtered(&b, x, y, z);
+        else if (sscanf(line, "filter %15s %lf", path, &percent) == 2)
+            filter(&b, path, percent);
         else if (strncmp(line, "scan", 4) == 0)
             scan(&b);
         else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 2)

@@ -1,8 +1,9 @@
 /* vector/graph.h - internal to src/vector: the graph's memory and what its verbs share.
  *
  * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
- * hnsw.c (new, free, room for rows), walk.c (the walk that build and search share), insert.c,
- * search.c, exact.c, codes.c (int8 copy), checkpoint.c, validate.c.
+ * hnsw.c (new, free, room for rows), walk.c (the walk that build and search share), filter.c (walks
+ * with a filter or groups), insert.c, search.c, exact.c, codes.c (int8 copy), checkpoint.c,
+ * validate.c.
  */
 #ifndef VZ_VECTOR_GRAPH_H
 #define VZ_VECTOR_GRAPH_H
@@ -183,7 +184,7 @@ static inline float vz_score_one(const struct vz_scorer *scorer, uint32_t row)
 enum { VZ_CODE_WALK, VZ_CODE_LIST, VZ_CODE_PAIR, VZ_SCRATCH_CODES };
 
 struct vz_scratch {
-    uint8_t *visited; /* visited[row] == epoch: seen in this walk */
+    uint8_t *visited; /* visited[row] == epoch: seen in this walk; epoch is even */
     uint32_t visited_rows;
     uint8_t epoch;
     uint64_t *pool; /* the nearest so far, best first */
@@ -197,7 +198,10 @@ struct vz_scratch {
     uint32_t *chosen; /* insert: the rows selected, m per level */
     float *chosen_similarity;
     uint32_t chosen_capacity;
-    uint8_t *codes; /* quantized: codes of up to VZ_SCRATCH_CODES queries at a time */
+    uint32_t *group; /* filter.c: the groups in the pool; group_key[slot] == 0 is an empty slot */
+    uint64_t *group_key;
+    uint32_t group_slots; /* a power of two */
+    uint8_t *codes;       /* quantized: codes of up to VZ_SCRATCH_CODES queries at a time */
     size_t codes_bytes;
 };
 /* The calling thread's scratch, ready for rows below `limit`, pools of `ef` and lists of this
@@ -210,6 +214,8 @@ struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch
 /* Forgets what was visited. */
 void vz_scratch_fresh(struct vz_scratch *scratch);
 bool vz_scratch_heap_room(struct vz_scratch *scratch, size_t count);
+/* Room for the groups of a pool of `ef`. */
+bool vz_scratch_group_room(struct vz_scratch *scratch, uint32_t ef);
 
 /* ---- walks ---- */
 
@@ -217,16 +223,50 @@ struct vz_walk {
     const struct vz_hnsw *graph;
     const struct vz_scorer *scorer;
     struct vz_scratch *scratch;
-    const struct vz_hnsw_search *search; /* for cancelled and accept; NULL while building */
+    const struct vz_hnsw_search *search; /* for cancelled, accept, group; NULL while building */
     uint32_t limit;                      /* rows at or past it are not followed */
     uint64_t visited, hops, asked;
+    uint64_t links; /* filter.c: links read */
+    double allowed; /* filter.c: distances after which a scan is cheaper */
+    bool stopped, gave_up, scanned;
+    bool exact; /* the pool holds similarities of floats already */
 };
 /* Expects scratch->pool to hold the seeds (visited, open) and leaves there the up to ef nearest
  * rows reachable on `level`, best first. */
 void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef);
-/* Level 0, with search->accept: the pool holds one seed at the start, and accepted rows only at the
- * end. False when memory is refused. */
-bool vz_walk_accept(struct vz_walk *walk, uint32_t ef);
+/* With search->accept or search->group, from `entry` on: leaves in the pool the accepted rows found
+ * by a walk with ef or a scan that keeps `keep`, both at least k. The scratch has room for keep
+ * groups. Errors: VZ_BUDGET. */
+enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t ef, uint32_t keep,
+                                struct vz_error *err);
+#define VZ_WIDEST 12 /* times ef: how wide a filtered walk may get; the pool has room for it */
+/* All accepted rows below the limit, about `matches`, the best `keep` of them into the pool. */
+bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches);
+/* Parts of walks. */
+bool vz_walk_cancelled(struct vz_walk *walk);
+/* Collects the rows linked from `row` that were not visited yet into scratch->batch. */
+uint32_t vz_walk_gather(struct vz_walk *walk, uint32_t row, unsigned level);
+/* Rows of one and the same similarity are copies of one row, or nearly always so. Only so many may
+ * stay in a pool: the k best never need more than k of them, and a pool full of copies would end
+ * the walk before it saw anything else. */
+uint32_t vz_walk_ties(const struct vz_walk *walk, uint32_t ef);
+/* Ask for the memory of a row to score soon, of a list to read soon. */
+static inline void vz_walk_fetch(const struct vz_walk *walk, uint32_t row)
+{
+    const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
+                                         : (const char *)vz_row(walk->graph, row);
+    for (int line = 0; line < 8; line++)
+        __builtin_prefetch(at + 64 * line);
+}
+static inline void vz_walk_fetch_links(const struct vz_walk *walk, uint32_t row, unsigned level)
+{
+    if (level)
+        return;
+    const char *at = (const char *)walk->graph->level0.base +
+                     (size_t)row * walk->graph->record * sizeof(vz_link);
+    __builtin_prefetch(at);
+    __builtin_prefetch(at + 64);
+}
 /* From the entry point down to `level`, greedily; the pool then holds the one seed for `level`,
  * open, and nothing else is marked visited. */
 void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level);

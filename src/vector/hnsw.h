@@ -44,19 +44,31 @@ struct vz_hnsw_search {
     const float *query; /* dims floats; unit length for VZ_COSINE */
     uint32_t k;         /* >= 1 */
     uint32_t ef;        /* candidates kept; raised to k when smaller */
-    /* NULL: every row counts. Otherwise only rows for which it answers true are returned; others
-     * still lead the walk. Called from the searching thread. */
+    /* NULL: every row counts. Otherwise only rows for which it answers true are returned. Called
+     * from the searching thread, for a row several times perhaps, always with the same answer. */
     bool (*accept)(void *context, uint32_t row);
     void *accept_context;
     /* Stop and return what was found so far when it answers true; asked every few hundred
      * distances. NULL: never. */
     bool (*cancelled)(void *context);
     void *cancelled_context;
+    /* How many rows `accept` answers true for, about: it decides between walking and scanning. 0:
+     * not known, then a few hundred rows are asked. A wrong number costs time, never results. */
+    uint32_t accept_estimate;
+    /* With `accept`: the same rows as a list. Up to `max` accepted rows at or after `from`,
+     * ascending, into rows[]; answers how many, 0 when there are no more. accept_context is passed.
+     * NULL: a scan asks `accept` about every row. */
+    uint32_t (*accepted)(void *context, uint32_t from, uint32_t *rows, uint32_t max);
+    /* NULL: rows are what is searched. Otherwise k distinct groups are, each by its best row: the
+     * group of a row, such as the document that it belongs to. */
+    uint32_t (*group)(void *context, uint32_t row);
+    void *group_context;
 };
 
 struct vz_hnsw_stats {
     uint64_t visited; /* distances computed */
     uint64_t hops;    /* nodes expanded */
+    bool scanned;     /* all accepted rows were scored: by a scan instead of a walk, or after it */
 };
 
 /* Errors: VZ_BAD_ARGUMENT, VZ_BUDGET. */
@@ -75,9 +87,10 @@ uint32_t vz_hnsw_count(const struct vz_hnsw *graph);
 
 /* Up to k accepted rows, nearest first, ties by smaller row, into out[k]; *found says how many. May
  * find rows past vz_hnsw_count() whose inserts are done or nearly so. A cancelled search is VZ_OK.
- * With a filter that accepts (almost) nothing the walk sees the whole graph: callers with few
- * matches scan those with vz_exact_rows. stats may be NULL. Errors: VZ_BAD_ARGUMENT, VZ_BUDGET.
- * Scratch memory is per thread, kept between calls. */
+ * With a filter (or groups), k accepted rows (groups) are found whenever so many are in: a walk
+ * that finds fewer, or would cost more than a scan of the accepted rows, gives way to that scan;
+ * give accept_estimate and accepted with a filter that few rows pass. stats may be NULL. Errors:
+ * VZ_BAD_ARGUMENT, VZ_BUDGET. Scratch memory is per thread, kept between calls. */
 enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_search *search,
                               struct vz_near *out, uint32_t *found, struct vz_hnsw_stats *stats,
                               struct vz_error *err);

@@ -8,12 +8,11 @@
  *
  * Memory is what a walk waits for: a row of 512 floats is 32 cache lines. All unvisited links of a
  * node are collected first; then four rows are scored at a time while the next four are fetched. */
-#include "vector/graph.h"
+#include "vector/pool.h"
 
 #include <stdlib.h>
 
 #define CANCEL_EVERY 256 /* distances between two questions whether to stop */
-#define EAGER_LINES 8    /* lines of the first rows of a batch fetched while links are read */
 
 /* ---- scratch ---- */
 
@@ -34,6 +33,8 @@ static void scratch_free(void *memory)
     free(scratch->batch_key);
     free(scratch->chosen);
     free(scratch->chosen_similarity);
+    free(scratch->group);
+    free(scratch->group_key);
     free(scratch->codes);
     free(scratch);
 }
@@ -121,9 +122,10 @@ struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch
 
 void vz_scratch_fresh(struct vz_scratch *scratch)
 {
-    if (++scratch->epoch == 0) {
+    scratch->epoch += 2; /* epoch + 1 is filter.c's: known to be rejected */
+    if (scratch->epoch == 0) {
         memset(scratch->visited, 0, scratch->visited_rows);
-        scratch->epoch = 1;
+        scratch->epoch = 2;
     }
 }
 
@@ -140,6 +142,23 @@ bool vz_scratch_heap_room(struct vz_scratch *scratch, size_t count)
     free(scratch->heap);
     scratch->heap = bigger;
     scratch->heap_capacity = capacity;
+    return true;
+}
+
+bool vz_scratch_group_room(struct vz_scratch *scratch, uint32_t ef)
+{
+    uint64_t slots = 64;
+    while (slots < 4 * (uint64_t)ef)
+        slots *= 2;
+    if (slots <= scratch->group_slots)
+        return true;
+    if (slots > (uint64_t)1 << 31 ||
+        !room((void **)&scratch->group, 0, (size_t)slots, sizeof *scratch->group) ||
+        !room((void **)&scratch->group_key, 0, (size_t)slots, sizeof *scratch->group_key)) {
+        scratch->group_slots = 0; /* one of the two may be larger than the other */
+        return false;
+    }
+    scratch->group_slots = (uint32_t)slots;
     return true;
 }
 
@@ -178,16 +197,7 @@ void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t cou
 
 /* ---- walking ---- */
 
-static inline void fetch_start(const struct vz_walk *walk, uint32_t row)
-{
-    const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
-                                         : (const char *)vz_row(walk->graph, row);
-    for (int line = 0; line < EAGER_LINES; line++)
-        __builtin_prefetch(at + 64 * line);
-}
-
-/* Collects the rows linked from `row` that were not visited yet into scratch->batch. */
-static uint32_t gather(struct vz_walk *walk, uint32_t row, unsigned level)
+uint32_t vz_walk_gather(struct vz_walk *walk, uint32_t row, unsigned level)
 {
     struct vz_scratch *scratch = walk->scratch;
     uint32_t width, count = 0;
@@ -204,105 +214,51 @@ static uint32_t gather(struct vz_walk *walk, uint32_t row, unsigned level)
             continue;
         scratch->visited[to] = scratch->epoch;
         if (count < 4)
-            fetch_start(walk, to);
+            vz_walk_fetch(walk, to);
         scratch->batch[count++] = to;
     }
     return count;
 }
 
-static bool cancelled(struct vz_walk *walk)
+bool vz_walk_cancelled(struct vz_walk *walk)
 {
     if (!walk->search || !walk->search->cancelled || walk->visited < walk->asked)
-        return false;
+        return walk->stopped;
     walk->asked = walk->visited + CANCEL_EVERY;
-    return walk->search->cancelled(walk->search->cancelled_context);
+    if (walk->search->cancelled(walk->search->cancelled_context))
+        walk->stopped = true;
+    return walk->stopped;
 }
 
-/* Rows of one and the same similarity are copies of one row, or nearly always so. Only so many may
- * stay in a pool: the k best never need more than k of them, and a pool full of copies would end
- * the walk before it saw anything else. */
-static uint32_t tie_limit(const struct vz_walk *walk, uint32_t ef)
+uint32_t vz_walk_ties(const struct vz_walk *walk, uint32_t ef)
 {
     uint32_t k = walk->search ? walk->search->k : 1;
     return VZ_MAX(k, (ef + 1) / 2);
 }
 
-/* A pool holds enough copies already: the key pushes out the last of them, or nothing. `low` is
- * where it would go. */
-static uint32_t pool_insert_copy(uint64_t *pool, uint32_t count, uint32_t low, uint32_t last,
-                                 uint64_t key)
-{
-    if (low > last)
-        return count;
-    memmove(pool + low + 1, pool + low, (last - low) * sizeof *pool);
-    pool[low] = key;
-    return low;
-}
-
-/* Puts a key into a pool sorted best first, dropping the worst when there are more than ef.
- * Returns where it went; `count` when it was not taken. */
-static inline uint32_t pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint32_t ties,
-                                   uint64_t key)
-{
-    uint32_t low = 0, high = *count;
-    if (high == ef && key <= pool[high - 1])
-        return high;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (pool[middle] > key)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    uint32_t order = vz_key_order(key);
-    if ((low && vz_key_order(pool[low - 1]) == order) ||
-        (low < *count && vz_key_order(pool[low]) == order)) {
-        uint32_t from = low, to = low;
-        while (from && vz_key_order(pool[from - 1]) == order)
-            from--;
-        while (to < *count && vz_key_order(pool[to]) == order)
-            to++;
-        if (to - from >= ties)
-            return pool_insert_copy(pool, *count, low, to - 1, key);
-    }
-    uint32_t keep = *count < ef ? (*count)++ : ef - 1;
-    memmove(pool + low + 1, pool + low, (keep - low) * sizeof *pool);
-    pool[low] = key;
-    return low;
-}
-
-static void fetch_links(const struct vz_walk *walk, uint32_t row, unsigned level)
-{
-    if (level)
-        return;
-    const char *at = (const char *)walk->graph->level0.base +
-                     (size_t)row * walk->graph->record * sizeof(vz_link);
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-}
-
 void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
-    uint32_t at = 0, ties = tie_limit(walk, ef);
+    uint32_t at = 0, ties = vz_walk_ties(walk, ef);
     while (at < s->pool_count) {
         if (!(s->pool[at] & VZ_KEY_OPEN)) {
             at++;
             continue;
         }
-        if (cancelled(walk))
+        if (vz_walk_cancelled(walk))
             return;
         s->pool[at] &= ~(uint64_t)VZ_KEY_OPEN;
         uint32_t row = vz_key_row(s->pool[at]);
         if (at + 1 < s->pool_count)
-            fetch_links(walk, vz_key_row(s->pool[at + 1]), level);
-        uint32_t count = gather(walk, row, level);
+            vz_walk_fetch_links(walk, vz_key_row(s->pool[at + 1]), level);
+        uint32_t count = vz_walk_gather(walk, row, level);
         vz_score(walk->scorer, s->batch, count, s->batch_similarity);
         walk->visited += count;
         walk->hops++;
         for (uint32_t i = 0; i < count; i++) {
             uint64_t key = vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN;
-            uint32_t went = pool_insert(s->pool, &s->pool_count, ef, ties, key);
+            uint64_t evicted;
+            uint32_t went = vz_pool_insert(s->pool, &s->pool_count, ef, ties, key, &evicted);
             at = VZ_MIN(at, went);
         }
     }
@@ -339,68 +295,4 @@ void vz_walk_rescore(struct vz_walk *walk)
             s->pool[from + i] = vz_key(s->batch_similarity[i], s->batch[i]);
     }
     vz_keys_sort(s->pool, s->pool_count);
-}
-
-/* ---- the filtered walk ---- */
-
-static void heap_push(struct vz_scratch *s, uint64_t key)
-{
-    size_t i = s->heap_count++;
-    while (i && s->heap[(i - 1) / 2] < key) {
-        s->heap[i] = s->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
-    }
-    s->heap[i] = key;
-}
-
-static uint64_t heap_pop(struct vz_scratch *s)
-{
-    uint64_t top = s->heap[0], last = s->heap[--s->heap_count];
-    size_t i = 0, child;
-    while ((child = 2 * i + 1) < s->heap_count) {
-        if (child + 1 < s->heap_count && s->heap[child + 1] > s->heap[child])
-            child++;
-        if (s->heap[child] <= last)
-            break;
-        s->heap[i] = s->heap[child];
-        i = child;
-    }
-    s->heap[i] = last;
-    return top;
-}
-
-static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef)
-{
-    struct vz_scratch *s = walk->scratch;
-    const struct vz_hnsw_search *search = walk->search;
-    if (s->pool_count == ef && key <= s->pool[ef - 1])
-        return;
-    heap_push(s, key);
-    if (search->accept(search->accept_context, vz_key_row(key)))
-        pool_insert(s->pool, &s->pool_count, ef, tie_limit(walk, ef), key);
-}
-
-bool vz_walk_accept(struct vz_walk *walk, uint32_t ef)
-{
-    struct vz_scratch *s = walk->scratch;
-    uint64_t seed = s->pool[0];
-    s->pool_count = 0;
-    s->heap_count = 0;
-    if (!vz_scratch_heap_room(s, 1))
-        return false;
-    consider(walk, seed, ef);
-    while (s->heap_count && !cancelled(walk)) {
-        uint64_t best = heap_pop(s);
-        if (s->pool_count == ef && best < s->pool[ef - 1])
-            break;
-        uint32_t count = gather(walk, vz_key_row(best), 0);
-        if (!vz_scratch_heap_room(s, s->heap_count + count))
-            return false;
-        vz_score(walk->scorer, s->batch, count, s->batch_similarity);
-        walk->visited += count;
-        walk->hops++;
-        for (uint32_t i = 0; i < count; i++)
-            consider(walk, vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN, ef);
-    }
-    return true;
 }

@@ -1,0 +1,60 @@
+/* vector/pool.h - internal to src/vector: the nearest so far, an array of keys sorted best first.
+ *
+ * A pool may hold one row a group (a document with several rows): the best of each. It then knows
+ * the key of every group it holds from a hash table beside it, open addressing with linear probing,
+ * at most a quarter full. */
+#ifndef VZ_VECTOR_POOL_H
+#define VZ_VECTOR_POOL_H
+
+#include "vector/graph.h"
+
+/* A pool holds enough copies already: the key pushes out the last of them, or nothing. `low` is
+ * where it would go. */
+static inline uint32_t vz_pool_insert_copy(uint64_t *pool, uint32_t count, uint32_t low,
+                                           uint32_t last, uint64_t key, uint64_t *evicted)
+{
+    *evicted = key;
+    if (low > last)
+        return count;
+    *evicted = pool[last];
+    memmove(pool + low + 1, pool + low, (last - low) * sizeof *pool);
+    pool[low] = key;
+    return low;
+}
+
+/* Puts a key into a pool sorted best first, dropping the worst when there are more than ef, and the
+ * last of its equals when there are more than `ties`. Returns where it went; `count` when it was
+ * not taken. *evicted is what was dropped (the key itself when it was not taken) or 0. */
+static inline uint32_t vz_pool_insert(uint64_t *pool, uint32_t *count, uint32_t ef, uint32_t ties,
+                                      uint64_t key, uint64_t *evicted)
+{
+    uint32_t low = 0, high = *count;
+    *evicted = key;
+    if (high == ef && key <= pool[high - 1])
+        return high;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (pool[middle] > key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    uint32_t order = vz_key_order(key);
+    if ((low && vz_key_order(pool[low - 1]) == order) ||
+        (low < *count && vz_key_order(pool[low]) == order)) {
+        uint32_t from = low, to = low;
+        while (from && vz_key_order(pool[from - 1]) == order)
+            from--;
+        while (to < *count && vz_key_order(pool[to]) == order)
+            to++;
+        if (to - from >= ties)
+            return vz_pool_insert_copy(pool, *count, low, to - 1, key, evicted);
+    }
+    *evicted = *count < ef ? 0 : pool[ef - 1];
+    uint32_t keep = *count < ef ? (*count)++ : ef - 1;
+    memmove(pool + low + 1, pool + low, (keep - low) * sizeof *pool);
+    pool[low] = key;
+    return low;
+}
+
+#endif
