@@ -21,6 +21,7 @@
 #define SAVE_ROWS 10000
 #define QUIET_NS (10ull * 1000000000)
 #define COMPACT_DEAD 10000
+#define COMPACT_RETRY_NS (300ull * 1000000000)
 #define GRAPH_NICE 10
 
 /* ---- refresh ------------------------------------------------------------------------------- */
@@ -120,11 +121,12 @@ static bool save_grown(struct vz_index *index, bool all)
         uint32_t count = vz_hnsw_count(graph);
         pthread_mutex_lock(&rows->graph_lock);
         uint32_t saved = rows->graph_saved;
+        uint32_t since = VZ_MAX(saved, rows->graph_tried); /* a full disk is not tried every time */
         pthread_mutex_unlock(&rows->graph_lock);
         struct vz_error err = {0};
         if (count == saved)
             continue;
-        if (!all && count - saved < VZ_MAX((uint32_t)SAVE_ROWS, saved / 4))
+        if (!all && count - VZ_MIN(count, since) < VZ_MAX((uint32_t)SAVE_ROWS, saved / 4))
             unsaved = true;
         else if (vz_graph_save(gen->dir, rows, &err) != VZ_OK)
             vz_log(VZ_LOG_WARN, "store", "[%s]: a graph is not saved: %s", index->name, err.text);
@@ -141,7 +143,10 @@ static void compact_if_dead(struct vz_index *index)
     pthread_mutex_unlock(&index->view_lock);
     if (dead <= COMPACT_DEAD || dead < docs / 10 * 3 || atomic_load(&index->deleted))
         return;
-    if (vz_index_compact(index, &err) != VZ_OK && err.status != VZ_CANCELLED)
+    if (vz_now_ns() < index->compact_after_ns || vz_index_compact(index, &err) == VZ_OK)
+        return;
+    index->compact_after_ns = vz_now_ns() + COMPACT_RETRY_NS;
+    if (err.status != VZ_CANCELLED)
         vz_log(VZ_LOG_WARN, "store", "[%s]: compaction failed: %s", index->name, err.text);
 }
 

@@ -95,10 +95,11 @@ struct vz_rows {
     pthread_mutex_t graph_lock;
     _Atomic(struct vz_hnsw *) graph;
     uint32_t graph_saved;
+    uint32_t graph_tried;      /* rows it had when it was last tried to be saved */
     _Atomic bool graph_failed; /* refused by the budget: the tail is scanned instead */
 };
 
-/* rows.c. `create` makes absent files; counts are cut to `count` and `docno_count`. */
+/* rows.c. Absent files are made; vectors past `count` are cut off. */
 enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint32_t dims,
                             uint32_t count, struct vz_rows **out, struct vz_error *err);
 void vz_rows_close(struct vz_rows *rows);

@@ -165,6 +165,7 @@ enum vz_status vz_graph_save(const char *dir, struct vz_rows *rows, struct vz_er
     enum vz_status status = VZ_OK;
     uint32_t count = vz_hnsw_count(graph);
     if (count != rows->graph_saved) {
+        rows->graph_tried = count;
         status = vz_hnsw_save(graph, path.data, err);
         if (status == VZ_OK)
             rows->graph_saved = count;

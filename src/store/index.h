@@ -112,6 +112,7 @@ struct vz_index {
 
     pthread_mutex_t compact_lock; /* one compaction at a time */
     _Atomic bool compact_cancel;
+    uint64_t compact_after_ns; /* the graph thread's: not by itself before this */
     /* the writer's: documents that died while a compaction copies */
     bool log_deaths;
     uint32_t *death_log;

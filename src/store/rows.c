@@ -205,6 +205,15 @@ uint32_t vz_rows_first(const struct vz_rows *rows, uint32_t count, uint32_t docn
     return at < count && docnos[at] == docno ? (uint32_t)at : count;
 }
 
+/* Elasticsearch's quantized kinds. All walk on an int8 copy here, which is at least as fine as what
+ * was asked for; what comes out is scored with the float rows. */
+static bool walks_on_codes(const struct vz_field *field)
+{
+    return vz_slice_is(field->index_type, "int8_hnsw") ||
+           vz_slice_is(field->index_type, "int4_hnsw") ||
+           vz_slice_is(field->index_type, "bbq_hnsw");
+}
+
 void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
                    struct vz_hnsw_options *out)
 {
@@ -215,6 +224,7 @@ void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
         .rows = (const float *)(const void *)rows->vectors.base,
         .m = field ? field->m : 0,
         .ef_construction = field ? field->ef_construction : 0,
+        .quantize = field && walks_on_codes(field),
         .max_rows =
             (uint32_t)VZ_MIN(rows->vectors.reserved_bytes / rows->stride, (size_t)VZ_MAX_ROWS),
     };
