@@ -25,6 +25,7 @@ int vz_cli_main(int argc, char **argv);
 int vz_cli_serve(int argc, char **argv);
 int vz_cli_register(int argc, char **argv);
 int vz_cli_find(int argc, char **argv);
+int vz_cli_models(int argc, char **argv);
 int vz_cli_version(int argc, char **argv);
 
 /* ---- shared: args.c ------------------------------------------------------------------------ */
@@ -84,11 +85,16 @@ int vz_complain(const struct vz_error *err);
 struct vz_progress {
     const char *label;
     size_t total, done;
+    size_t first; /* done before the start: no part of the rate */
     uint64_t start_ns, drawn_ns;
-    bool on;
+    bool on, bytes; /* bytes: shown as megabytes */
 };
 void vz_progress_start(struct vz_progress *progress, const char *label, size_t total);
 void vz_progress_step(struct vz_progress *progress, size_t done);
+/* The same in bytes, from `done` on; vz_progress_at says how far it is and of how much. */
+void vz_progress_start_bytes(struct vz_progress *progress, const char *label, size_t done,
+                             size_t total);
+void vz_progress_at(struct vz_progress *progress, size_t done, size_t total);
 void vz_progress_end(struct vz_progress *progress);
 
 /* Columns of the terminal on stdout, 80 when unknown. */

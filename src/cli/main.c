@@ -10,6 +10,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"register", "add dogs and their pictures", vz_cli_register},
     {"find", "find the dog on a picture", vz_cli_find},
+    {"models", "get, list, check and remove models", vz_cli_models},
     {"serve", "answer the Elasticsearch REST API over HTTP", vz_cli_serve},
     {"version", "print versions and what this machine can do", vz_cli_version},
 };

@@ -35,9 +35,11 @@ void vz_progress_start(struct vz_progress *progress, const char *label, size_t t
 static void draw(const struct vz_progress *progress, uint64_t now)
 {
     double seconds = (double)(now - progress->start_ns) / 1e9;
-    double rate = seconds > 0 ? (double)progress->done / seconds : 0;
-    double left = rate > 0 ? (double)(progress->total - progress->done) / rate : 0;
-    int filled = (int)(progress->done * BAR_CELLS / progress->total);
+    size_t done = VZ_MIN(progress->done, progress->total);
+    size_t fresh = done - VZ_MIN(done, progress->first);
+    double rate = seconds > 0 ? (double)fresh / seconds : 0;
+    double left = rate > 0 ? VZ_MIN((double)(progress->total - done) / rate, 359999.0) : 0;
+    int filled = (int)((double)done / (double)progress->total * BAR_CELLS);
     char bar[BAR_CELLS * 3 + 1];
     size_t at = 0;
     for (int i = 0; i < BAR_CELLS; i++) {
@@ -45,9 +47,30 @@ static void draw(const struct vz_progress *progress, uint64_t now)
         at += 3;
     }
     bar[at] = '\0';
-    fprintf(stderr, "\r%s %s %zu/%zu  %.1f/s  %d:%02d left \033[K", progress->label, bar,
-            progress->done, progress->total, rate, (int)left / 60, (int)left % 60);
+    if (progress->bytes)
+        fprintf(stderr, "\r%s %s %.1f/%.1f MB  %.1f MB/s  %d:%02d left \033[K", progress->label,
+                bar, (double)done / 1e6, (double)progress->total / 1e6, rate / 1e6, (int)left / 60,
+                (int)left % 60);
+    else
+        fprintf(stderr, "\r%s %s %zu/%zu  %.1f/s  %d:%02d left \033[K", progress->label, bar, done,
+                progress->total, rate, (int)left / 60, (int)left % 60);
     fflush(stderr);
+}
+
+void vz_progress_start_bytes(struct vz_progress *progress, const char *label, size_t done,
+                             size_t total)
+{
+    vz_progress_start(progress, label, total);
+    progress->done = progress->first = done;
+    progress->bytes = true;
+}
+
+void vz_progress_at(struct vz_progress *progress, size_t done, size_t total)
+{
+    progress->total = VZ_MAX(total, (size_t)1);
+    progress->done = 0;
+    progress->first = VZ_MIN(progress->first, done);
+    vz_progress_step(progress, done);
 }
 
 void vz_progress_step(struct vz_progress *progress, size_t done)
