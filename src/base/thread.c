@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct job {
     void (*run)(void *);
@@ -126,6 +127,19 @@ unsigned vz_cpu_count(void)
     if (limit && limit < count)
         count = limit;
     return count ? count : 1;
+}
+
+uint64_t vz_memory_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    uint64_t bytes = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : (uint64_t)2 << 30;
+    FILE *file = fopen("/sys/fs/cgroup/memory.max", "re");
+    unsigned long long limit; /* or the word "max" */
+    if (file && fscanf(file, "%llu", &limit) == 1 && limit > 0 && limit < bytes)
+        bytes = limit;
+    if (file)
+        fclose(file);
+    return bytes;
 }
 
 void vz_thread_name(const char *name)

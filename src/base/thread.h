@@ -13,6 +13,7 @@
 #include "base/status.h"
 
 #include <pthread.h>
+#include <stdint.h>
 
 struct vz_pool;
 
@@ -26,6 +27,9 @@ void vz_pool_free(struct vz_pool *pool);
 
 /* Cores this process may use (sched_getaffinity, cgroup v2 cpu.max), at least 1. */
 unsigned vz_cpu_count(void);
+
+/* Bytes of memory this process may use (the machine's, cgroup v2 memory.max). */
+uint64_t vz_memory_bytes(void);
 
 /* Names the calling thread for ps, gdb and perf (15 bytes kept). */
 void vz_thread_name(const char *name);

@@ -55,7 +55,9 @@ void vz_image_stop(void);
  * half a picture. An SVG reaches no other file or host: what it refers to is left out, and one
  * with pictures embedded as data: addresses is refused; so is one of more than 10 MB, 25 megapixels
  * or endless filters, and a JPEG of more than 50 scans.
- * NULL limits: the defaults. Blocks; allocates up to 3 bytes a pixel. Bytes are not kept.
+ * NULL limits: the defaults. Blocks, also while others decode so much that a quarter of the machine's
+ * memory could be gone; allocates 3 bytes a pixel for the picture, up to 7 on the way, or little more
+ * than rows where the format can be shrunk while it streams. Bytes are not kept.
  * Errors: VZ_BAD_IMAGE (text says what is wrong), VZ_LIMIT (text names limit and size), VZ_BUDGET
  * (no memory); *out is empty then. */
 enum vz_status vz_image_decode(struct vz_slice bytes, const struct vz_image_limits *limits,

@@ -1,12 +1,15 @@
 /* image/parts.h - what the files of this room share; not for other rooms.
  *
  * decode.c opens, checks, decodes; sniff.c names the format and judges SVG text; exif.c reads EXIF;
- * resample.c turns and resizes packed RGB; encode.c and terminal.c write.
+ * resample.c turns and resizes packed RGB; encode.c and terminal.c write; gate.c bounds the memory
+ * of decoding on all cores at once.
  */
 #ifndef VZ_IMAGE_PARTS_H
 #define VZ_IMAGE_PARTS_H
 
 #include "image/image.h"
+
+#include <pthread.h>
 
 enum vz_image_format {
     VZ_FORMAT_NONE,
@@ -19,6 +22,23 @@ enum vz_image_format {
     VZ_FORMAT_AVIF,
     VZ_FORMAT_SVG
 };
+
+/* Lets threads in while their weights together are at most `most`; one that is heavier than that
+ * goes in alone. Thread-safe; enter blocks. */
+struct vz_gate {
+    pthread_mutex_t entry, mutex;
+    pthread_cond_t left;
+    double most;     /* set before use */
+    unsigned inside; /* guarded by mutex, as is weight */
+    double weight;
+};
+#define VZ_GATE_INIT(most_weight)                                                                  \
+    {                                                                                              \
+        .entry = PTHREAD_MUTEX_INITIALIZER, .mutex = PTHREAD_MUTEX_INITIALIZER,                    \
+        .left = PTHREAD_COND_INITIALIZER, .most = (most_weight)                                    \
+    }
+void vz_gate_enter(struct vz_gate *gate, double weight);
+void vz_gate_leave(struct vz_gate *gate, double weight);
 
 /* The format by its first bytes, never by a name or a client's word. */
 enum vz_image_format vz_image_sniff(struct vz_slice bytes);

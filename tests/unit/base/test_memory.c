@@ -134,6 +134,9 @@ static void pool_runs_everything_it_took(void **state)
     assert_true(taken >= 64);
     assert_int_equal(atomic_load(&count), taken);
     assert_true(vz_cpu_count() >= 1);
+    assert_true(vz_memory_bytes() >= 1 << 20);
+    assert_true(vz_memory_bytes() <=
+                (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 static void errors_are_cut_at_whole_characters(void **state)

@@ -1,7 +1,10 @@
 /* Decoding the shared photos: upright, of the wanted size, within limits. */
+#include "image/parts.h"
 #include "support.h"
 
 #include <limits.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 static void check_orientations(const char *kind, int width, int height)
 {
@@ -94,6 +97,42 @@ static void the_shorter_side_is_the_target(void **state)
     }
 }
 
+static struct vz_gate test_gate = VZ_GATE_INIT(10);
+static atomic_int inside_weight, inside_count, heavy_done;
+
+static void *pass_the_gate(void *context)
+{
+    int weight = (int)(intptr_t)context;
+    for (int i = 0; i < (weight > 10 ? 3 : 300); i++) {
+        vz_gate_enter(&test_gate, weight);
+        int together = atomic_fetch_add(&inside_weight, weight) + weight;
+        int count = atomic_fetch_add(&inside_count, 1) + 1;
+        if (together > 10 && count > 1)
+            heavy_done = -1000000;
+        usleep(100);
+        atomic_fetch_sub(&inside_count, 1);
+        atomic_fetch_sub(&inside_weight, weight);
+        vz_gate_leave(&test_gate, weight);
+    }
+    atomic_fetch_add(&heavy_done, weight > 10);
+    return NULL;
+}
+
+/* What is too heavy goes in alone, and is not passed by the light ones for ever. */
+static void the_gate_lets_in_what_fits(void **state)
+{
+    static const int weights[] = {1, 2, 3, 5, 7, 10, 25};
+    pthread_t threads[VZ_COUNT_OF(weights)];
+    for (size_t i = 0; i < VZ_COUNT_OF(weights); i++)
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, pass_the_gate, (void *)(intptr_t)weights[i]), 0);
+    for (size_t i = 0; i < VZ_COUNT_OF(weights); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(atomic_load(&heavy_done), 1);
+    assert_int_equal(test_gate.inside, 0);
+    assert_true(test_gate.weight == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,6 +141,7 @@ int main(void)
         cmocka_unit_test(limits_are_on_the_header),
         cmocka_unit_test(bytes_of_no_picture_are_named),
         cmocka_unit_test(the_shorter_side_is_the_target),
+        cmocka_unit_test(the_gate_lets_in_what_fits),
     };
     return cmocka_run_group_tests(tests, start_images, stop_images);
 }
