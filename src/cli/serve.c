@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct serve_options {
     const char *host, *data, *log_format, *log_level, *allow_host;
@@ -106,12 +105,6 @@ static void announce(const char *url, const char *folder, size_t memory, struct 
     vz_arena_deinit(&arena);
 }
 
-static size_t default_memory(void)
-{
-    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page / 2 : (size_t)1 << 30;
-}
-
 static enum vz_status start(const struct serve_options *options, struct vz_rest *rest,
                             struct vz_http_server **server, struct vz_error *err)
 {
@@ -151,7 +144,7 @@ static int serve(const struct serve_options *options)
     struct vz_buf folder = {0}, url = {0};
     sigset_t signals;
     int code = VZ_EXIT_FAILED;
-    size_t memory = options->max_memory ? options->max_memory : default_memory();
+    size_t memory = options->max_memory ? options->max_memory : (size_t)vz_memory_bytes() / 2;
     block_signals(&signals);
     vz_data_folder(options->data, &folder);
     const struct vz_store_options store_options = {.create = true, .max_memory_bytes = memory};
@@ -202,7 +195,7 @@ int vz_cli_serve(int argc, char **argv)
         {"--threads", VZ_ARG_NUMBER, &options.threads, "N", "worker threads (default: cores)", 1,
          1024},
         {"--max-memory", VZ_ARG_BYTES, &options.max_memory, "SIZE",
-         "memory budget, such as 2g (default: half of the machine's)", 0, 0},
+         "memory budget, such as 2g (default: half of what there is)", 0, 0},
         {"--max-body", VZ_ARG_BYTES, &options.max_body, "SIZE",
          "largest request body (default 100m)", 0, 0},
         {"--max-connections", VZ_ARG_NUMBER, &options.max_connections, "N",
