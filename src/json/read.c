@@ -2,6 +2,7 @@
 #include "base/strmap.h"
 #include "json/doc.h"
 
+#include <errno.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -212,9 +213,10 @@ bool vz_json_as_bool(struct vz_json value, bool *out)
     return true;
 }
 
-/* A number held in a string, in JSON's own grammar and nothing else ("0x10", "inf", " 1" are none):
- * strtod is only asked about what can be such a number. */
-static bool string_as_number(struct vz_json value, double *number, bool *whole, int64_t *integer)
+/* A decimal number held in a string and nothing else ("0x10", "inf", " 1" are none; "+1" and ".5",
+ * which JSON has not, are, as for Java): strtod is only asked about what can be such a number. */
+static bool string_as_number(struct vz_json value, double *number, bool *whole, int64_t *integer,
+                             bool *fits)
 {
     struct vz_slice text = vz_json_string(value);
     char copy[64];
@@ -235,8 +237,10 @@ static bool string_as_number(struct vz_json value, double *number, bool *whole, 
     if (*end || !isfinite(*number))
         return false;
     *integer = clamp_to_int(*number);
+    errno = 0;
     if (*whole)
-        *integer = strtoll(copy, NULL, 10); /* exact where the double is not; clamps */
+        *integer = strtoll(copy, NULL, 10); /* exact where the double is not */
+    *fits = errno == 0 && *number >= -0x1p63 && (*whole || *number < 0x1p63);
     return true;
 }
 
@@ -249,19 +253,18 @@ bool vz_json_as_int(struct vz_json value, int64_t *out)
     }
     double number = 0;
     int64_t integer = 0;
-    bool whole = false;
+    bool whole = false, fits;
     if (type == VZ_JSON_STRING) {
-        if (!string_as_number(value, &number, &whole, &integer))
+        if (!string_as_number(value, &number, &whole, &integer, &fits))
             return false;
     } else if (type == VZ_JSON_DOUBLE) {
         number = vz_json_double(value);
         integer = clamp_to_int(number);
+        fits = number >= -0x1p63 && number < 0x1p63;
     } else {
         return false;
     }
-    if (!whole && number != trunc(number))
-        return false;
-    if (number > 0x1p63 || number < -0x1p63 || (number == 0x1p63 && integer == INT64_MAX && !whole))
+    if (!fits || (!whole && number != trunc(number)))
         return false;
     *out = integer;
     return true;
@@ -273,9 +276,10 @@ bool vz_json_as_double(struct vz_json value, double *out)
         *out = vz_json_double(value);
         return true;
     }
-    bool whole;
+    bool whole, fits;
     int64_t integer;
-    return vz_json_type(value) == VZ_JSON_STRING && string_as_number(value, out, &whole, &integer);
+    return vz_json_type(value) == VZ_JSON_STRING &&
+           string_as_number(value, out, &whole, &integer, &fits);
 }
 
 /* Says which element of an array that failed the fast loop is to blame. */

@@ -149,7 +149,9 @@ static void test_lenient(void **state)
         "{\"t\":[true,\"true\"],\"f\":[false,\"false\",\"\"],\"nb\":[1,\"yes\",null,\"TRUE\"],"
         "\"i\":[12,\"12\",12.0,\"12.0\",\"1.2e1\"],"
         "\"ni\":[1.5,\"1.5\",\"\",\"x\",\"0x10\",\"inf\",\"nan\",\" 1\",\"1 \",true,null,[],"
-        "1e300,18446744073709551615,\"1e19\"],"
+        "1e300,18446744073709551615,\"1e19\",\"9223372036854775808\","
+        "\"-9223372036854775809\",\"18446744073709551616\"],"
+        "\"edge\":[\"9223372036854775807\",\"-9223372036854775808\",9223372036854775807],"
         "\"nd\":[\"\",\"x\",\"inf\",\"nan\",\"0x1\",\"1e999\",true,[1]]}",
         &doc);
     struct vz_json list, value;
@@ -174,6 +176,9 @@ static void test_lenient(void **state)
     assert_true(vz_json_get(root, "ni", &list));
     for (it = vz_json_iterate(list); vz_json_next(&it, NULL, &value);)
         assert_false(vz_json_as_int(value, &n));
+    assert_true(vz_json_get(root, "edge", &list));
+    for (it = vz_json_iterate(list); vz_json_next(&it, NULL, &value);)
+        assert_true(vz_json_as_int(value, &n) && (n == INT64_MAX || n == INT64_MIN));
     assert_true(vz_json_get(root, "nd", &list));
     for (it = vz_json_iterate(list); vz_json_next(&it, NULL, &value);)
         assert_false(vz_json_as_double(value, &d));
