@@ -315,8 +315,9 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context)
     if (!write_out(call, bytes, len))
         return 0;
     sink->received += len;
+    uint64_t whole = sink->expected != VZ_HUB_UNKNOWN ? sink->expected : sink->have;
     if (!vz_watch_tell(sink->watch, "downloading", sink->done_before + sink->have,
-                       VZ_MAX(sink->total, sink->done_before + sink->have))) {
+                       VZ_MAX(sink->total, sink->done_before + whole))) {
         stop(call, vz_fail(call->err, VZ_CANCELLED, "stopped while downloading"));
         return 0;
     }
