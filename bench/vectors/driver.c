@@ -11,7 +11,7 @@
  * truth filtered EF K QUANTIZE             {"seconds":..,"recall":..,"visited":..,"scans":..} scan
  * {"scan_gb_s":..,"read_gb_s":..} save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
  *
- * QUANTIZE is 0 or 1; both graphs stay side by side. Seconds are processor time.
+ * QUANTIZE is an enum vz_quantize, + 4 for flat; all stay side by side. Seconds are processor time.
  */
 #include "base/cpu.h"
 #include "base/file.h"
@@ -32,7 +32,7 @@ struct bench {
     float *rows, *queries;
     uint32_t row_count, query_count, dims;
     struct vz_hnsw_options options;
-    struct vz_hnsw *graphs[2]; /* float, int8 */
+    struct vz_hnsw *graphs[8]; /* by QUANTIZE */
     struct vz_near *truth;     /* truth_k per query */
     uint32_t truth_k;
     /* filtered: of the first FILTERS queries. */
@@ -95,7 +95,9 @@ static void build(struct bench *b, uint32_t m, uint32_t ef_construction, uint32_
                                           .rows = b->rows,
                                           .m = m,
                                           .ef_construction = ef_construction,
-                                          .quantize = quantize,
+                                          .quantize = quantize % 4,
+                                          .flat = quantize >= 4,
+                                          .sample_rows = b->row_count,
                                           .max_rows = b->row_count};
     uint64_t start = now_ns();
     if (vz_hnsw_new(&b->options, &b->graphs[quantize], &err) != VZ_OK)
@@ -322,7 +324,9 @@ static void reopen(struct bench *b, const char *path, uint32_t m, uint32_t quant
                                           .dims = b->dims,
                                           .rows = b->rows,
                                           .m = m,
-                                          .quantize = quantize,
+                                          .quantize = quantize % 4,
+                                          .flat = quantize >= 4,
+                                          .sample_rows = b->row_count,
                                           .max_rows = b->row_count};
     uint64_t start = now_ns();
     if (vz_hnsw_open(path, &b->options, &b->graphs[quantize], &err) != VZ_OK)
@@ -346,21 +350,21 @@ int main(int argc, char **argv)
     unsigned x, y, z;
     double percent;
     while (fgets(line, sizeof line, stdin)) {
-        if (sscanf(line, "build %u %u %u", &x, &y, &z) == 3 && z < 2)
+        if (sscanf(line, "build %u %u %u", &x, &y, &z) == 3 && z < 8)
             build(&b, x, y, z);
         else if (sscanf(line, "truth %u", &x) == 1)
             truth(&b, x);
-        else if (sscanf(line, "search %u %u %u", &x, &y, &z) == 3 && z < 2)
+        else if (sscanf(line, "search %u %u %u", &x, &y, &z) == 3 && z < 8)
             search(&b, x, y, z);
-        else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 2)
+        else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 8)
             filtered(&b, x, y, z);
         else if (sscanf(line, "filter %15s %lf", path, &percent) == 2)
             filter(&b, path, percent);
         else if (strncmp(line, "scan", 4) == 0)
             scan(&b);
-        else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 2)
+        else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 8)
             save(&b, path, x);
-        else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3 && y < 2)
+        else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3 && y < 8)
             reopen(&b, path, x, y);
         else if (strncmp(line, "cpu", 3) == 0)
             printf("{\"kernels\":\"%s\"}\n", vz_cpu_describe());
@@ -368,8 +372,8 @@ int main(int argc, char **argv)
             die("unknown command");
         fflush(stdout);
     }
-    vz_hnsw_free(b.graphs[0]);
-    vz_hnsw_free(b.graphs[1]);
+    for (size_t i = 0; i < VZ_COUNT_OF(b.graphs); i++)
+        vz_hnsw_free(b.graphs[i]);
     free(b.truth);
     return 0;
 }

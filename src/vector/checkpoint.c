@@ -23,7 +23,7 @@
 #define SECTION_ALIGN ((uint64_t)65536) /* the largest page of any system we run on */
 #define VERIFY_BYTES ((uint64_t)64 << 20)
 
-enum { LEVEL0, PLACE, UPPER, CODES, SECTIONS };
+enum { LEVEL0, PLACE, UPPER, CODES, MEAN, SECTIONS };
 
 struct section {
     uint64_t offset, bytes, hash;
@@ -44,6 +44,7 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == 4096, "the header is a page");
 
+#define FLAT 0x100u /* in header.quantized */
 #define ORDER_MARK 0x01020304u
 
 static uint64_t align_up(uint64_t bytes)
@@ -53,22 +54,30 @@ static uint64_t align_up(uint64_t bytes)
 
 static struct vz_grow *section_array(struct vz_hnsw *graph, int section)
 {
-    struct vz_grow *arrays[SECTIONS] = {&graph->level0, &graph->place, &graph->upper,
-                                        &graph->codes};
+    struct vz_grow *arrays[SECTIONS] = {&graph->level0, &graph->place, &graph->upper, &graph->codes,
+                                        &graph->mean};
     return arrays[section];
+}
+
+static uint32_t quantized_of(const struct vz_hnsw *graph)
+{
+    return (uint32_t)graph->quantize | (graph->flat ? FLAT : 0);
 }
 
 /* Where the sections of a graph of `count` rows lie; returns the file's size. */
 static uint64_t lay_out(const struct vz_hnsw *graph, uint32_t count, uint32_t upper_lists,
                         struct section sections[SECTIONS])
 {
-    uint64_t bytes[SECTIONS] = {(uint64_t)count * graph->record * sizeof(vz_link),
-                                (uint64_t)count * sizeof(vz_link),
-                                (uint64_t)upper_lists * graph->m * sizeof(vz_link),
-                                graph->quantized ? (uint64_t)count * graph->code_stride : 0};
+    uint64_t bytes[SECTIONS] = {
+        [LEVEL0] = graph->flat ? 0 : (uint64_t)count * graph->record * sizeof(vz_link),
+        [PLACE] = (uint64_t)count * sizeof(vz_link),
+        [UPPER] = (uint64_t)upper_lists * graph->m * sizeof(vz_link),
+        [CODES] = graph->quantized ? (uint64_t)count * graph->code_stride : 0,
+        [MEAN] = vz_is_coarse(graph) ? graph->options.dims * sizeof(float) : 0,
+    };
     uint64_t offset = SECTION_ALIGN;
     for (int i = 0; i < SECTIONS; i++) {
-        sections[i].offset = offset;
+        sections[i].offset = i < MEAN || bytes[i] ? offset : 0; /* older files have no MEAN */
         sections[i].bytes = bytes[i];
         offset += align_up(bytes[i]);
     }
@@ -107,13 +116,13 @@ static enum vz_status write_file(const struct vz_hnsw *graph, int fd, const char
     header->ef_construction = graph->options.ef_construction;
     header->seed = graph->options.seed;
     header->count = vz_hnsw_count(graph);
-    header->quantized = graph->quantized;
+    header->quantized = quantized_of(graph);
     header->entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     header->upper_lists = atomic_load_explicit(&graph->upper_lists, memory_order_relaxed);
     header->code_stride = graph->code_stride;
     uint64_t size = lay_out(graph, header->count, header->upper_lists, header->sections);
     const char *bases[SECTIONS] = {graph->level0.base, graph->place.base, graph->upper.base,
-                                   graph->codes.base};
+                                   graph->codes.base, graph->mean.base};
     enum vz_status status = VZ_OK;
     for (int i = 0; i < SECTIONS && status == VZ_OK; i++) {
         struct section *section = &header->sections[i];
@@ -194,13 +203,13 @@ static enum vz_status check_header(const struct vz_hnsw *graph, const struct hea
 {
     const struct vz_hnsw_options *o = &graph->options;
     if (header->similarity != (uint32_t)o->similarity || header->dims != o->dims ||
-        header->m != graph->m || header->quantized != graph->quantized ||
+        header->m != graph->m || header->quantized != quantized_of(graph) ||
         header->code_stride != graph->code_stride)
         return vz_fail(err, VZ_CORRUPT,
                        "graph %s is of similarity %u, dims %u, m %u, quantize %u; expected %u, %u, "
                        "%u, %u",
                        path, header->similarity, header->dims, header->m, header->quantized,
-                       (unsigned)o->similarity, o->dims, graph->m, (unsigned)graph->quantized);
+                       (unsigned)o->similarity, o->dims, graph->m, quantized_of(graph));
     if (header->count > graph->max_rows)
         return vz_fail(err, VZ_CORRUPT, "graph %s holds %u rows, the limit is %u", path,
                        header->count, graph->max_rows);
@@ -214,7 +223,7 @@ static enum vz_status check_header(const struct vz_hnsw *graph, const struct hea
         return vz_fail(err, VZ_CORRUPT, "graph %s is %llu bytes, expected %llu", path,
                        (unsigned long long)file_bytes, (unsigned long long)size);
     uint32_t entry_row = (uint32_t)header->entry - 1;
-    if (header->count == 0
+    if (header->count == 0 || graph->flat
             ? header->entry != 0
             : entry_row >= header->count || vz_entry_level(header->entry) > VZ_LEVEL_MAX)
         return vz_fail(err, VZ_CORRUPT, "graph %s: the entry point is not in the graph", path);

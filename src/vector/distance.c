@@ -54,13 +54,37 @@ static void l2sq4_scalar(const float *query, const float *const rows[4], const f
         out[i] = vz_l2sq_f32_scalar(query, rows[i], dims);
 }
 
-static void codes4_scalar(const uint8_t *query, const int8_t *const rows[4],
-                          const int8_t *const next[4], size_t bytes, int32_t out[4])
+static void codes4_scalar(const uint8_t *query, const uint8_t *const rows[4],
+                          const uint8_t *const next[4], size_t bytes, int32_t out[4])
 {
     for (int i = 0; i < 4; i++) {
         int32_t sum = 0;
         for (size_t d = 0; d < bytes; d++)
-            sum += (int32_t)query[d] * rows[i][d];
+            sum += (int32_t)query[d] * (int8_t)rows[i][d];
+        out[i] = sum;
+    }
+}
+
+static void nibbles4_scalar(const uint8_t *query, const uint8_t *const rows[4],
+                            const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    for (int i = 0; i < 4; i++) {
+        int32_t sum = 0;
+        for (size_t d = 0; d < bytes; d++)
+            sum +=
+                (int8_t)query[d] * (rows[i][d] & 15) + (int8_t)query[bytes + d] * (rows[i][d] >> 4);
+        out[i] = sum;
+    }
+}
+
+static void bits4_scalar(const uint8_t *query, const uint8_t *const rows[4],
+                         const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    for (int i = 0; i < 4; i++) {
+        int32_t sum = 0;
+        for (size_t d = 0; d < bytes; d++)
+            for (int j = 0; j < VZ_BIT_PLANES; j++)
+                sum += __builtin_popcount(query[(size_t)j * bytes + d] & rows[i][d]) << j;
         out[i] = sum;
     }
 }
@@ -72,12 +96,16 @@ const struct vz_kernels vz_kernels_scalar = {
     .dot4 = dot4_scalar,
     .l2sq4 = l2sq4_scalar,
     .codes4 = codes4_scalar,
+    .nibbles4 = nibbles4_scalar,
+    .bits4 = bits4_scalar,
 };
 
 static const struct vz_kernels *resolve(void)
 {
 #if defined(__x86_64__)
     const struct vz_cpu *cpu = vz_cpu();
+    if (cpu->avx512_vnni && cpu->avx512_vpopcnt)
+        return &vz_kernels_avx512_vpopcnt;
     if (cpu->avx512_vnni)
         return &vz_kernels_avx512_vnni;
     if (cpu->avx512)

@@ -76,8 +76,8 @@ static void l2sq4_128(const float *query, const float *const rows[4], const floa
     rows_128(query, rows, next, dims, out, 4, true);
 }
 
-static void codes4_128(const uint8_t *query, const int8_t *const rows[4],
-                       const int8_t *const next[4], size_t bytes, int32_t out[4])
+static void codes4_128(const uint8_t *query, const uint8_t *const rows[4],
+                       const uint8_t *const next[4], size_t bytes, int32_t out[4])
 {
     int32x4_t sum[4];
 #pragma GCC unroll 8
@@ -89,7 +89,7 @@ static void codes4_128(const uint8_t *query, const int8_t *const rows[4],
         for (int i = 0; i < 4; i++) {
             if (d % 64 == 0)
                 __builtin_prefetch(next[i] + d);
-            int16x8_t row = vmovl_s8(vld1_s8(rows[i] + d));
+            int16x8_t row = vmovl_s8(vreinterpret_s8_u8(vld1_u8(rows[i] + d)));
             sum[i] = vmlal_s16(sum[i], vget_low_s16(part), vget_low_s16(row));
             sum[i] = vmlal_s16(sum[i], vget_high_s16(part), vget_high_s16(row));
         }
@@ -99,6 +99,60 @@ static void codes4_128(const uint8_t *query, const int8_t *const rows[4],
         out[i] = vaddvq_s32(sum[i]);
 }
 
+/* Nibbles fit signed bytes; two products of at most 15 * 128 fit 16 bits. */
+static void nibbles4_128(const uint8_t *query, const uint8_t *const rows[4],
+                         const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    int32x4_t sum[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        sum[i] = vdupq_n_s32(0);
+    for (size_t d = 0; d < bytes; d += 16) {
+        int8x16_t first = vreinterpretq_s8_u8(vld1q_u8(query + d));
+        int8x16_t second = vreinterpretq_s8_u8(vld1q_u8(query + bytes + d));
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            if (d % 64 == 0)
+                __builtin_prefetch(next[i] + d);
+            uint8x16_t row = vld1q_u8(rows[i] + d);
+            int8x16_t low = vreinterpretq_s8_u8(vandq_u8(row, vdupq_n_u8(15)));
+            int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(row, 4));
+            int16x8_t products = vmull_s8(vget_low_s8(low), vget_low_s8(first));
+            products = vmlal_s8(products, vget_low_s8(high), vget_low_s8(second));
+            sum[i] = vpadalq_s16(sum[i], products);
+            products = vmull_s8(vget_high_s8(low), vget_high_s8(first));
+            products = vmlal_s8(products, vget_high_s8(high), vget_high_s8(second));
+            sum[i] = vpadalq_s16(sum[i], products);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = vaddvq_s32(sum[i]);
+}
+
+static void bits4_128(const uint8_t *query, const uint8_t *const rows[4],
+                      const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    for (int i = 0; i < 4; i++) {
+        uint32x4_t sum[VZ_BIT_PLANES];
+        for (int j = 0; j < VZ_BIT_PLANES; j++)
+            sum[j] = vdupq_n_u32(0);
+        __builtin_prefetch(next[i]);
+        for (size_t d = 0; d < bytes; d += 16) {
+            uint8x16_t row = vld1q_u8(rows[i] + d);
+#pragma GCC unroll 8
+            for (int j = 0; j < VZ_BIT_PLANES; j++) {
+                uint8x16_t both = vandq_u8(row, vld1q_u8(query + (size_t)j * bytes + d));
+                sum[j] = vpadalq_u16(sum[j], vpaddlq_u8(vcntq_u8(both)));
+            }
+        }
+        uint32_t total = 0;
+        for (int j = 0; j < VZ_BIT_PLANES; j++)
+            total += vaddvq_u32(sum[j]) << j;
+        out[i] = (int32_t)total;
+    }
+}
+
 const struct vz_kernels vz_kernels_neon = {
     .name = "neon",
     .dot = dot_128,
@@ -106,6 +160,8 @@ const struct vz_kernels vz_kernels_neon = {
     .dot4 = dot4_128,
     .l2sq4 = l2sq4_128,
     .codes4 = codes4_128,
+    .nibbles4 = nibbles4_128,
+    .bits4 = bits4_128,
 };
 
 #else

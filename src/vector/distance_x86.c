@@ -11,10 +11,13 @@
 
 #include <immintrin.h>
 #include <stdbool.h>
+#include <string.h>
 
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define VPOPCNT __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq")))
+#define POPCNT __attribute__((target("avx2,fma,popcnt")))
 #define INLINED static inline __attribute__((always_inline))
 
 /* ---- AVX-512: four accumulators a row, chunks of 16 floats ---- */
@@ -181,8 +184,16 @@ AVX2 static void l2sq4_256(const float *query, const float *const rows[4],
 
 /* ---- int8 codes ---- */
 
-VNNI static void codes4_vnni(const uint8_t *query, const int8_t *const rows[4],
-                             const int8_t *const next[4], size_t bytes, int32_t out[4])
+INLINED AVX2 int32_t sum_256(__m256i sum)
+{
+    __m128i half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+    half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
+    return _mm_cvtsi128_si32(half);
+}
+
+VNNI static void codes4_vnni(const uint8_t *query, const uint8_t *const rows[4],
+                             const uint8_t *const next[4], size_t bytes, int32_t out[4])
 {
     __m512i sum[4];
 #pragma GCC unroll 8
@@ -202,8 +213,8 @@ VNNI static void codes4_vnni(const uint8_t *query, const int8_t *const rows[4],
 }
 
 /* Without VNNI: bytes are widened to 16 bits, because maddubs would saturate. */
-AVX2 static void codes4_256(const uint8_t *query, const int8_t *const rows[4],
-                            const int8_t *const next[4], size_t bytes, int32_t out[4])
+AVX2 static void codes4_256(const uint8_t *query, const uint8_t *const rows[4],
+                            const uint8_t *const next[4], size_t bytes, int32_t out[4])
 {
     __m256i sum[4];
 #pragma GCC unroll 8
@@ -220,12 +231,125 @@ AVX2 static void codes4_256(const uint8_t *query, const int8_t *const rows[4],
         }
     }
 #pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = sum_256(sum[i]);
+}
+
+/* ---- int4 codes ---- */
+
+INLINED VNNI __mmask64 bytes_mask(size_t left)
+{
+    return left >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
+}
+
+VNNI static void nibbles4_vnni(const uint8_t *query, const uint8_t *const rows[4],
+                               const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    const __m512i low = _mm512_set1_epi8(15);
+    __m512i sum[4];
+#pragma GCC unroll 8
     for (int i = 0; i < 4; i++) {
-        __m128i half =
-            _mm_add_epi32(_mm256_castsi256_si128(sum[i]), _mm256_extracti128_si256(sum[i], 1));
-        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
-        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1));
-        out[i] = _mm_cvtsi128_si32(half);
+        sum[i] = _mm512_setzero_si512();
+        _mm_prefetch((const char *)next[i] + bytes, _MM_HINT_T1);
+    }
+    for (size_t d = 0; d < bytes; d += 64) {
+        __mmask64 mask = bytes_mask(bytes - d);
+        __m512i first = _mm512_maskz_loadu_epi8(mask, query + d);
+        __m512i second = _mm512_maskz_loadu_epi8(mask, query + bytes + d);
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
+            __m512i row = _mm512_maskz_loadu_epi8(mask, rows[i] + d);
+            sum[i] = _mm512_dpbusd_epi32(sum[i], _mm512_and_si512(row, low), first);
+            row = _mm512_and_si512(_mm512_srli_epi16(row, 4), low);
+            sum[i] = _mm512_dpbusd_epi32(sum[i], row, second);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = _mm512_reduce_add_epi32(sum[i]);
+}
+
+/* Two products of at most 15 * 128 do not saturate 16 bits. */
+AVX2 static void nibbles4_256(const uint8_t *query, const uint8_t *const rows[4],
+                              const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    const __m128i low = _mm_set1_epi8(15);
+    const __m256i ones = _mm256_set1_epi16(1);
+    __m256i sum[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        sum[i] = _mm256_setzero_si256();
+    for (size_t d = 0; d < bytes; d += 16) {
+        __m256i part =
+            _mm256_loadu2_m128i((const __m128i *)(query + bytes + d), (const __m128i *)(query + d));
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            if (d % 64 == 0)
+                _mm_prefetch((const char *)next[i] + d, _MM_HINT_T1);
+            __m128i row = _mm_loadu_si128((const __m128i *)(rows[i] + d));
+            __m256i both = _mm256_set_m128i(_mm_and_si128(_mm_srli_epi16(row, 4), low),
+                                            _mm_and_si128(row, low));
+            __m256i pairs = _mm256_maddubs_epi16(both, part);
+            sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(pairs, ones));
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = sum_256(sum[i]);
+}
+
+/* ---- bits ---- */
+
+VPOPCNT static void bits4_512(const uint8_t *query, const uint8_t *const rows[4],
+                              const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    __m512i sum[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++) {
+        sum[i] = _mm512_setzero_si512();
+        _mm_prefetch((const char *)next[i] + bytes, _MM_HINT_T0);
+    }
+    for (size_t d = 0; d < bytes; d += 64) {
+        __mmask64 mask = bytes - d >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (bytes - d)) - 1;
+        __m512i row[4];
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            _mm_prefetch((const char *)next[i] + d, _MM_HINT_T0);
+            row[i] = _mm512_maskz_loadu_epi8(mask, rows[i] + d);
+        }
+#pragma GCC unroll 8
+        for (int j = 0; j < VZ_BIT_PLANES; j++) {
+            __m512i plane = _mm512_maskz_loadu_epi8(mask, query + (size_t)j * bytes + d);
+#pragma GCC unroll 8
+            for (int i = 0; i < 4; i++) {
+                __m512i both = _mm512_popcnt_epi64(_mm512_and_si512(row[i], plane));
+                sum[i] = _mm512_add_epi64(sum[i], _mm512_slli_epi64(both, (unsigned)j));
+            }
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = (int32_t)_mm512_reduce_add_epi64(sum[i]);
+}
+
+POPCNT static void bits4_64(const uint8_t *query, const uint8_t *const rows[4],
+                            const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t sum = 0;
+        for (size_t d = 0; d < bytes; d += 8) {
+            uint64_t row, plane;
+            memcpy(&row, rows[i] + d, sizeof row);
+            if (d % 64 == 0)
+                _mm_prefetch((const char *)next[i] + d, _MM_HINT_T0);
+#pragma GCC unroll 8
+            for (int j = 0; j < VZ_BIT_PLANES; j++) {
+                memcpy(&plane, query + (size_t)j * bytes + d, sizeof plane);
+                sum += (uint64_t)__builtin_popcountll(row & plane) << j;
+            }
+        }
+        out[i] = (int32_t)sum;
     }
 }
 
@@ -236,6 +360,8 @@ const struct vz_kernels vz_kernels_avx2 = {
     .dot4 = dot4_256,
     .l2sq4 = l2sq4_256,
     .codes4 = codes4_256,
+    .nibbles4 = nibbles4_256,
+    .bits4 = bits4_64,
 };
 
 const struct vz_kernels vz_kernels_avx512 = {
@@ -245,6 +371,8 @@ const struct vz_kernels vz_kernels_avx512 = {
     .dot4 = dot4_512,
     .l2sq4 = l2sq4_512,
     .codes4 = codes4_256,
+    .nibbles4 = nibbles4_256,
+    .bits4 = bits4_64,
 };
 
 const struct vz_kernels vz_kernels_avx512_vnni = {
@@ -254,6 +382,19 @@ const struct vz_kernels vz_kernels_avx512_vnni = {
     .dot4 = dot4_512,
     .l2sq4 = l2sq4_512,
     .codes4 = codes4_vnni,
+    .nibbles4 = nibbles4_vnni,
+    .bits4 = bits4_64,
+};
+
+const struct vz_kernels vz_kernels_avx512_vpopcnt = {
+    .name = "avx512+vnni+vpopcnt",
+    .dot = dot_512,
+    .l2sq = l2sq_512,
+    .dot4 = dot4_512,
+    .l2sq4 = l2sq4_512,
+    .codes4 = codes4_vnni,
+    .nibbles4 = nibbles4_vnni,
+    .bits4 = bits4_512,
 };
 
 #else

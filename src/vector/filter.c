@@ -295,7 +295,8 @@ static bool add_seeds(struct bridged *b)
 {
     struct vz_walk *walk = b->walk;
     struct vz_scratch *s = walk->scratch;
-    uint32_t rows[BLOCK];
+    /* Rows past the count may be in the middle of their insert; links lead to no such row. */
+    uint32_t rows[BLOCK], whole = vz_hnsw_count(walk->graph);
     uint64_t chance = 0x5eed;
     for (uint32_t i = 0, taken = 0; i < 8 * SEEDS && taken < SEEDS; i++) {
         uint32_t from = (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32);
@@ -307,7 +308,7 @@ static bool add_seeds(struct bridged *b)
             continue;
         step = VZ_MAX(count / 3, 1u);
         for (uint32_t j = step / 2; j < count; j += step, taken++)
-            if (s->visited[rows[j]] != s->epoch && !take(b, rows[j]))
+            if (rows[j] < whole && s->visited[rows[j]] != s->epoch && !take(b, rows[j]))
                 return false;
     }
     return flush(b);
@@ -351,6 +352,8 @@ bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches)
     uint32_t rows[BLOCK], from = 0, count, ties = keep;
     float similarities[BLOCK];
     pool_clear(walk);
+    /* Rows past the count may be in the middle of their insert. */
+    walk->limit = VZ_MIN(walk->limit, vz_hnsw_count(walk->graph));
     while (!vz_walk_cancelled(walk) && (count = next_accepted(walk, &from, rows, BLOCK))) {
         vz_score(walk->scorer, rows, count, similarities);
         walk->visited += count;

@@ -52,9 +52,12 @@ struct vz_hnsw {
     uint32_t max_rows;
     double level_scale; /* 1 / ln(m) */
     struct vz_space space;
-    bool quantized;
-    uint32_t code_bytes;  /* of one code, a multiple of 64 */
+    enum vz_quantize quantize;
+    bool quantized, flat;
+    uint32_t code_bytes;  /* of one code, what kernels multiply */
+    uint32_t query_bytes; /* of a query's code */
     uint32_t code_stride; /* bytes from one code to the next: code and its correction */
+    struct vz_grow mean;  /* INT4 and BIT: float[dims]; written before the first insert */
 
     /* Grown under grow_lock; bases never move. Contents: links are atomics, published by release
      * stores and read by acquire loads; place[row] and the code of a row are written before the
@@ -124,9 +127,18 @@ static inline vz_link *vz_place(const struct vz_hnsw *graph, uint32_t row)
 {
     return (vz_link *)graph->place.base + row;
 }
-static inline int8_t *vz_code(const struct vz_hnsw *graph, uint32_t row)
+static inline uint8_t *vz_code(const struct vz_hnsw *graph, uint32_t row)
 {
-    return (int8_t *)graph->codes.base + (size_t)row * graph->code_stride;
+    return (uint8_t *)graph->codes.base + (size_t)row * graph->code_stride;
+}
+static inline float *vz_mean(const struct vz_hnsw *graph)
+{
+    return (float *)(void *)graph->mean.base;
+}
+/* Codes of a few bits lead a walk well and select neighbours badly: floats do that. */
+static inline bool vz_is_coarse(const struct vz_hnsw *graph)
+{
+    return graph->quantize >= VZ_QUANTIZE_INT4;
 }
 /* The list of `row` on `level` and its width; NULL when the row has none there (or a damaged
  * checkpoint says so). */
@@ -166,8 +178,8 @@ struct vz_scorer {
     const struct vz_space *space;
     const float *query;
     const struct vz_hnsw *coded; /* NULL: float rows. Otherwise whose codes to score instead */
-    const uint8_t *codes;        /* the query's code, code_bytes long */
-    float scale, norm;           /* of the query's code, see codes.c */
+    const uint8_t *codes;        /* the query's code, query_bytes long */
+    float scale, norm, sum, low, offset; /* of the query's code, see codes.c */
 };
 /* similarities[i] of rows[i]; asks for the memory of later rows while it scores earlier ones. */
 void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
@@ -207,8 +219,8 @@ struct vz_scratch {
 /* The calling thread's scratch, ready for rows below `limit`, pools of `ef` and lists of this
  * graph. NULL when memory is refused. Kept until the thread ends. */
 struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, uint32_t ef);
-/* A scorer of one of the graph's own rows, by codes when the graph has them (held in the scratch's
- * place `use` until that is used again). */
+/* A scorer of one of the graph's own rows, by codes when the graph has them and they are good
+ * enough for that use (held in the scratch's place `use` until that is used again). */
 struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch *scratch, int use,
                                   uint32_t row);
 /* Forgets what was visited. */
@@ -255,7 +267,10 @@ static inline void vz_walk_fetch(const struct vz_walk *walk, uint32_t row)
 {
     const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
                                          : (const char *)vz_row(walk->graph, row);
-    for (int line = 0; line < 8; line++)
+    int lines = walk->scorer->coded && walk->graph->code_stride < 512
+                    ? (int)walk->graph->code_stride / 64 + 1
+                    : 8;
+    for (int line = 0; line < lines; line++)
         __builtin_prefetch(at + 64 * line);
 }
 static inline void vz_walk_fetch_links(const struct vz_walk *walk, uint32_t row, unsigned level)
@@ -277,7 +292,9 @@ void vz_walk_rescore(struct vz_walk *walk);
 
 void vz_codes_layout(struct vz_hnsw *graph);
 void vz_codes_write(struct vz_hnsw *graph, uint32_t row);
-/* Makes the scorer score the graph's codes; `code` has code_bytes and lives as long. */
+/* The mean of the first `rows` rows, which codes leave out. */
+void vz_codes_mean(struct vz_hnsw *graph, uint32_t rows);
+/* Makes the scorer score the graph's codes; `code` has query_bytes and lives as long. */
 void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8_t *code);
 /* The same for a row whose code is there already. */
 void vz_codes_query_row(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint32_t row,

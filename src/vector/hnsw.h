@@ -18,6 +18,8 @@
 #include "base/status.h"
 #include "vector/distance.h"
 
+#include <stdbool.h>
+
 struct vz_hnsw;
 
 struct vz_hnsw_options {
@@ -29,9 +31,22 @@ struct vz_hnsw_options {
     uint32_t ef_construction; /* 0 means 100; 1..3200 */
     uint64_t seed;            /* level generator; 0 means 42 */
     uint32_t max_rows;        /* address space is reserved for so many; 0 means 2^31 - 1 */
-    /* 1: the graph keeps an int8 copy of the rows (dims + 12 bytes a row, rounded up to 64), walks
-     * on it and scores the final ef candidates again with the float rows. 0: floats throughout. */
+    /* enum vz_quantize. Otherwise than NONE the graph keeps a small copy of the rows, walks on it
+     * and scores the final candidates again with the float rows. */
     uint32_t quantize;
+    /* INT4 and BIT code what rows have beside their mean. Rows 0 .. sample_rows-1 are written when
+     * vz_hnsw_new is called: the mean is taken over them (up to 4,096 of them). 0: no mean; recall
+     * is then poor for rows that all point the same way, as CLIP's do. Ignored by vz_hnsw_open. */
+    uint32_t sample_rows;
+    /* No links: searches scan the codes (the rows themselves for NONE) and score the best again. */
+    bool flat;
+};
+
+enum vz_quantize {
+    VZ_QUANTIZE_NONE,
+    VZ_QUANTIZE_INT8, /* dims + 12 bytes a row, rounded up to 64 */
+    VZ_QUANTIZE_INT4, /* dims / 2, rounded up to 16, + 16 */
+    VZ_QUANTIZE_BIT,  /* dims / 8, rounded up to 16, + 16 */
 };
 
 /* A found row; larger similarity is nearer (see distance.h). */
@@ -43,7 +58,9 @@ struct vz_near {
 struct vz_hnsw_search {
     const float *query; /* dims floats; unit length for VZ_COSINE */
     uint32_t k;         /* >= 1 */
-    uint32_t ef;        /* candidates kept; raised to k when smaller */
+    /* Candidates kept, all of them scored again when the graph is quantized (oversampling by x is
+     * an ef of k times x). Raised to k; to 2 k for INT4, to 4 k for BIT; to 64 with a filter. */
+    uint32_t ef;
     /* NULL: every row counts. Otherwise only rows for which it answers true are returned. Called
      * from the searching thread, for a row several times perhaps, always with the same answer. */
     bool (*accept)(void *context, uint32_t row);

@@ -18,10 +18,9 @@ static enum vz_status make_room_locked(struct vz_hnsw *graph, uint32_t row, unsi
 {
     size_t rows = (size_t)row + 1, list_bytes = graph->m * sizeof(vz_link);
     uint32_t limit = atomic_load_explicit(&graph->limit, memory_order_relaxed);
-    enum vz_status status =
-        vz_grow_ensure(&graph->level0, rows * graph->record * sizeof(vz_link), err);
-    if (status == VZ_OK)
-        status = vz_grow_ensure(&graph->place, rows * sizeof(vz_link), err);
+    enum vz_status status = vz_grow_ensure(&graph->place, rows * sizeof(vz_link), err);
+    if (status == VZ_OK && !graph->flat)
+        status = vz_grow_ensure(&graph->level0, rows * graph->record * sizeof(vz_link), err);
     if (status == VZ_OK && graph->quantized)
         status = vz_grow_ensure(&graph->codes, rows * graph->code_stride, err);
     if (status != VZ_OK)
@@ -58,8 +57,8 @@ static enum vz_status make_room(struct vz_hnsw *graph, uint32_t row, unsigned le
 
 static void fetch_row(const struct vz_hnsw *graph, uint32_t row)
 {
-    const char *at =
-        graph->quantized ? (const char *)vz_code(graph, row) : (const char *)vz_row(graph, row);
+    const char *at = graph->quantized && !vz_is_coarse(graph) ? (const char *)vz_code(graph, row)
+                                                              : (const char *)vz_row(graph, row);
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }
@@ -345,6 +344,8 @@ static void choose_links(struct vz_walk *walk, uint32_t row, struct choice *choi
     struct vz_scratch *s = walk->scratch;
     for (unsigned level = choice->top + 1; level-- > 0;) {
         vz_walk_level(walk, level, graph->options.ef_construction);
+        if (vz_is_coarse(graph))
+            vz_walk_rescore(walk);
         uint32_t *chosen = s->chosen + choice->base + level * graph->m;
         uint32_t taken = select_links(graph, s, s->pool, s->pool_count, graph->m, 0);
         memcpy(chosen, s->chosen, taken * sizeof *chosen);
@@ -412,6 +413,10 @@ enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_err
         return status;
     if (graph->quantized)
         vz_codes_write(graph, row);
+    if (graph->flat) {
+        mark_done(graph, row);
+        return VZ_OK;
+    }
     uint64_t entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     bool rises = !entry || level > vz_entry_level(entry);
     if (rises) {

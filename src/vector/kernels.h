@@ -15,23 +15,29 @@ typedef float vz_kernel_one(const float *a, const float *b, size_t dims);
  * `rows` again when nothing follows. */
 typedef void vz_kernel_four(const float *query, const float *const rows[4],
                             const float *const next[4], size_t dims, float out[4]);
-/* out[i] = sum over d of (query[d] as unsigned) * (rows[i][d] as signed); bytes a multiple of 64.
- */
-typedef void vz_kernel_codes(const uint8_t *query, const int8_t *const rows[4],
-                             const int8_t *const next[4], size_t bytes, int32_t out[4]);
+/* Sums over codes (codes.c), of which a row has `bytes`. The lines of next[i] are prefetched.
+ *   codes4    query[d] as unsigned times rows[i][d] as signed; bytes a multiple of 64
+ *   nibbles4  the low nibbles of rows[i] times query[0 .. bytes-1], the high ones times
+ *             query[bytes .. 2 * bytes-1], both as signed; bytes a multiple of 16
+ *   bits4     2^j for every bit set both in rows[i] and in plane j, which starts at
+ *             query + j * bytes; bytes a multiple of 16 */
+typedef void vz_kernel_codes(const uint8_t *query, const uint8_t *const rows[4],
+                             const uint8_t *const next[4], size_t bytes, int32_t out[4]);
+#define VZ_BIT_PLANES 4
 
 struct vz_kernels {
     const char *name;
     vz_kernel_one *dot, *l2sq;
     vz_kernel_four *dot4, *l2sq4;
-    vz_kernel_codes *codes4;
+    vz_kernel_codes *codes4, *nibbles4, *bits4;
 };
 
 extern const struct vz_kernels vz_kernels_scalar;
 #if defined(__x86_64__)
 extern const struct vz_kernels vz_kernels_avx2;
-extern const struct vz_kernels vz_kernels_avx512;      /* F, BW, DQ, VL */
-extern const struct vz_kernels vz_kernels_avx512_vnni; /* and VNNI for codes */
+extern const struct vz_kernels vz_kernels_avx512;         /* F, BW, DQ, VL */
+extern const struct vz_kernels vz_kernels_avx512_vnni;    /* and VNNI for codes */
+extern const struct vz_kernels vz_kernels_avx512_vpopcnt; /* and VPOPCNTDQ for bits */
 #elif defined(__aarch64__)
 extern const struct vz_kernels vz_kernels_neon;
 #endif

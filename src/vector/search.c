@@ -28,6 +28,34 @@ static enum vz_status walk_for(struct vz_walk *walk, uint64_t entry, uint32_t ef
     return VZ_OK;
 }
 
+/* How many candidates are scored again: what the codes lose must be among them. */
+static uint32_t candidates_for(const struct vz_hnsw *graph, const struct vz_hnsw_search *search)
+{
+    static const uint32_t oversample[] = {1, 1, 2, 4}; /* by enum vz_quantize */
+    uint64_t ef = VZ_MAX(search->ef, (uint64_t)search->k * oversample[graph->quantize]);
+    if (search->accept || search->group)
+        ef = VZ_MAX(ef, FILTER_EF);
+    return (uint32_t)VZ_MIN(ef, UINT32_MAX);
+}
+
+/* Without links: floats at the speed of memory, or codes and the best again. */
+static enum vz_status search_flat(struct vz_walk *walk, uint32_t ef, struct vz_near *out,
+                                  uint32_t *found, struct vz_error *err)
+{
+    const struct vz_hnsw_search *search = walk->search;
+    if (!walk->graph->quantized && !search->accepted && !search->group) {
+        walk->visited = walk->limit;
+        walk->scanned = true;
+        return vz_exact_range(&walk->graph->options, search, 0, walk->limit, out, found, err);
+    }
+    if (search->group && !vz_scratch_group_room(walk->scratch, ef))
+        return vz_fail(err, VZ_BUDGET, "no memory for the groups of %u rows", ef);
+    double matches =
+        search->accept && search->accept_estimate ? search->accept_estimate : walk->limit;
+    vz_walk_scan(walk, ef, matches);
+    return VZ_OK;
+}
+
 enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_search *search,
                               struct vz_near *out, uint32_t *found, struct vz_hnsw_stats *stats,
                               struct vz_error *err)
@@ -40,13 +68,11 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
         return status;
     /* The entry first: its row is below any limit read later. */
     uint64_t entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
-    if (!entry)
+    uint32_t limit = graph->flat ? vz_hnsw_count(graph)
+                                 : atomic_load_explicit(&graph->limit, memory_order_acquire);
+    if (limit == 0 || (!entry && !graph->flat))
         return VZ_OK;
-    uint32_t limit = atomic_load_explicit(&graph->limit, memory_order_acquire);
-    uint32_t k = VZ_MIN(search->k, limit), ef = VZ_MAX(search->ef, k);
-    if (search->accept || search->group)
-        ef = VZ_MAX(ef, FILTER_EF);
-    ef = VZ_MIN(ef, limit);
+    uint32_t k = VZ_MIN(search->k, limit), ef = VZ_MIN(candidates_for(graph, search), limit);
     bool filtered = search->accept || search->group;
     uint64_t room = filtered ? (uint64_t)ef * VZ_WIDEST : ef;
     struct vz_scratch *s = vz_scratch_get(graph, limit, (uint32_t)VZ_MIN(room, limit));
@@ -57,15 +83,16 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
         vz_codes_query(&scorer, graph, s->codes);
     struct vz_walk walk = {
         .graph = graph, .scorer = &scorer, .scratch = s, .search = search, .limit = limit};
-    status = walk_for(&walk, entry, ef, ef, err);
-    if (status != VZ_OK)
-        return status;
-    if (graph->quantized && !walk.exact)
+    status =
+        graph->flat ? search_flat(&walk, ef, out, found, err) : walk_for(&walk, entry, ef, ef, err);
+    if (status == VZ_OK && graph->quantized && !walk.exact)
         vz_walk_rescore(&walk);
+    if (stats)
+        *stats = (struct vz_hnsw_stats){walk.visited, walk.hops, walk.scanned};
+    if (status != VZ_OK || *found)
+        return status;
     *found = VZ_MIN(k, s->pool_count);
     for (uint32_t i = 0; i < *found; i++)
         out[i] = (struct vz_near){vz_key_row(s->pool[i]), vz_key_similarity(s->pool[i])};
-    if (stats)
-        *stats = (struct vz_hnsw_stats){walk.visited, walk.hops, walk.scanned};
     return VZ_OK;
 }

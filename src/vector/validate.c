@@ -65,6 +65,8 @@ static enum vz_status check_place(const struct vz_hnsw *graph, uint32_t row, uin
 static enum vz_status check_entry(const struct vz_hnsw *graph, uint32_t limit, struct vz_error *err)
 {
     uint64_t entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
+    if (graph->flat)
+        return entry ? vz_fail(err, VZ_CORRUPT, "a flat index has an entry point") : VZ_OK;
     if (!entry)
         return limit ? vz_fail(err, VZ_CORRUPT, "%u rows and no entry point", limit) : VZ_OK;
     if (vz_entry_row(entry) >= limit)
@@ -127,7 +129,7 @@ enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *er
         status = check_place(graph, row, count, &owned, err);
         uint32_t place = atomic_load_explicit(vz_place(graph, row), memory_order_acquire);
         unsigned top = place & ~VZ_PLACE_DONE ? vz_level(graph, row) : 0;
-        for (unsigned level = 0; level <= top && status == VZ_OK; level++)
+        for (unsigned level = 0; !graph->flat && level <= top && status == VZ_OK; level++)
             status = check_list(graph, row, level, limit, err);
     }
     vz_bitset_deinit(&owned);

@@ -85,7 +85,7 @@ static bool scratch_room(struct vz_scratch *s, const struct vz_hnsw *graph, uint
             return false;
         s->chosen_capacity = chosen;
     }
-    size_t codes = (size_t)graph->code_bytes * VZ_SCRATCH_CODES;
+    size_t codes = (size_t)graph->query_bytes * VZ_SCRATCH_CODES;
     if (!room((void **)&s->codes, s->codes_bytes, codes, 1))
         return false;
     s->codes_bytes = VZ_MAX(s->codes_bytes, codes);
@@ -115,8 +115,8 @@ struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch
                                   uint32_t row)
 {
     struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
-    if (graph->quantized)
-        vz_codes_query_row(&scorer, graph, row, scratch->codes + (size_t)use * graph->code_bytes);
+    if (graph->quantized && (use == VZ_CODE_WALK || !vz_is_coarse(graph)))
+        vz_codes_query_row(&scorer, graph, row, scratch->codes + (size_t)use * graph->query_bytes);
     return scorer;
 }
 

@@ -57,9 +57,12 @@ static void insert_and_search_at_once(void **state)
 {
     struct vectors v = vectors_new(ROWS, DIMS, true, SEED);
     struct vectors q = vectors_new(100, DIMS, true, SEED + 1);
-    for (uint32_t quantize = 0; quantize < 2; quantize++) {
+    for (uint32_t which = 0; which < 6; which++) { /* float, int8, int4, bit; two of them flat */
+        uint32_t quantize = which < 4 ? which : which - 3;
         struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
         o.quantize = quantize;
+        o.flat = which >= 4;
+        o.sample_rows = ROWS;
         struct job job = {.graph = graph_of(&o, 0), .rows = &v};
         pthread_t inserters[2], searchers[2];
         for (int i = 0; i < 2; i++)
@@ -74,13 +77,14 @@ static void insert_and_search_at_once(void **state)
         uint32_t misses = job.wrong >> 16, wrong = job.wrong & 0xffff;
         print_message("%u searches meanwhile, %u misses\n", job.searches, misses);
         assert_int_equal(wrong, 0);
-        assert_true(misses <= job.searches / 50);
+        assert_true(misses <= job.searches / (quantize == VZ_QUANTIZE_BIT ? 5 : 50));
         assert_int_equal(vz_hnsw_count(job.graph), ROWS);
         assert_valid(job.graph);
         double recall =
             recall_of(job.graph, &o, ROWS, &q, (struct vz_hnsw_search){.k = 10, .ef = 100});
         print_message("recall@10 %.4f\n", recall);
-        assert_true(recall >= 0.97);
+        /* 24 bits tell little: of 4,000 rows one in 40 is scored as floats. */
+        assert_true(recall >= (quantize == VZ_QUANTIZE_BIT ? 0.85 : 0.97));
         vz_hnsw_free(job.graph);
     }
     free(v.rows);

@@ -15,7 +15,7 @@ static float *at_offset(char *memory, size_t floats)
     return (float *)(void *)(memory + floats * sizeof(float));
 }
 
-static size_t tables(const struct vz_kernels *out[4])
+static size_t tables(const struct vz_kernels *out[5])
 {
     size_t n = 0;
     const struct vz_cpu *cpu = vz_cpu();
@@ -28,6 +28,8 @@ static size_t tables(const struct vz_kernels *out[4])
         out[n++] = &vz_kernels_avx512;
     if (cpu->avx512_vnni)
         out[n++] = &vz_kernels_avx512_vnni;
+    if (cpu->avx512_vnni && cpu->avx512_vpopcnt)
+        out[n++] = &vz_kernels_avx512_vpopcnt;
 #elif defined(__aarch64__)
     out[n++] = &vz_kernels_neon;
 #endif
@@ -73,7 +75,7 @@ static void every_dims_on_every_level(void **state)
         for (size_t d = 0; d < DIMS_MAX + 32; d++)
             floats[i][d] = (float)vz_rng_normal(&rng);
     }
-    const struct vz_kernels *list[4];
+    const struct vz_kernels *list[5];
     size_t count = tables(list);
     for (size_t t = 0; t < count; t++) {
         print_message("kernels: %s\n", list[t]->name);
@@ -88,7 +90,7 @@ static void every_dims_on_every_level(void **state)
 /* An allocation of exactly dims floats: AddressSanitizer sees a read past the end. */
 static void nothing_is_read_past_the_end(void **state)
 {
-    const struct vz_kernels *list[4];
+    const struct vz_kernels *list[5];
     size_t count = tables(list);
     for (size_t dims = 1; dims <= 200; dims++) {
         float *a = vz_try_alloc(dims, sizeof *a), *b = vz_try_alloc(dims, sizeof *b), out[4];
@@ -108,36 +110,57 @@ static void nothing_is_read_past_the_end(void **state)
     }
 }
 
+static void same_sums(const char *table, const char *what, vz_kernel_codes *scalar,
+                      vz_kernel_codes *kernel, const uint8_t *query, const uint8_t *const rows[4],
+                      size_t bytes)
+{
+    int32_t got[4], want[4];
+    scalar(query, rows, rows, bytes, want);
+    kernel(query, rows, rows, bytes, got);
+    for (int i = 0; i < 4; i++)
+        if (got[i] != want[i])
+            fail_msg("%s %s bytes %zu row %d: %d, expected %d", table, what, bytes, i, got[i],
+                     want[i]);
+}
+
 static void codes_are_exact_on_every_level(void **state)
 {
     print_message("seed %u\n", SEED);
     uint64_t rng = SEED;
     enum { BYTES = 4096 };
     uint8_t *query = vz_try_alloc(BYTES, 1);
-    int8_t *rows[4];
+    uint8_t *rows[4];
     for (size_t d = 0; d < BYTES; d++)
         query[d] = (uint8_t)vz_rng_next(&rng);
     for (int i = 0; i < 4; i++) {
         rows[i] = vz_try_alloc(BYTES, 1);
         for (size_t d = 0; d < BYTES; d++)
-            rows[i][d] = (int8_t)vz_rng_next(&rng);
+            rows[i][d] = (uint8_t)vz_rng_next(&rng);
     }
     memset(query, 255, 128); /* where a saturating multiply would show */
     memset(rows[0], 127, 128);
-    memset(rows[1], -128, 128);
-    const int8_t *borrowed[4] = {rows[0], rows[1], rows[2], rows[3]};
-    const struct vz_kernels *list[4];
+    memset(rows[1], 0x80, 128);
+    const uint8_t *borrowed[4] = {rows[0], rows[1], rows[2], rows[3]};
+    const struct vz_kernels *list[5];
     size_t count = tables(list);
     for (size_t t = 1; t < count; t++)
-        for (size_t bytes = 64; bytes <= BYTES; bytes += 64) {
-            int32_t got[4], want[4];
-            list[0]->codes4(query, borrowed, borrowed, bytes, want);
-            list[t]->codes4(query, borrowed, borrowed, bytes, got);
-            for (int i = 0; i < 4; i++)
-                if (got[i] != want[i])
-                    fail_msg("%s bytes %zu row %d: %d, expected %d", list[t]->name, bytes, i,
-                             got[i], want[i]);
+        for (size_t bytes = 16; bytes <= BYTES / VZ_BIT_PLANES; bytes += 16) {
+            if (bytes % 64 == 0)
+                same_sums(list[t]->name, "codes4", list[0]->codes4, list[t]->codes4, query,
+                          borrowed, bytes);
+            same_sums(list[t]->name, "nibbles4", list[0]->nibbles4, list[t]->nibbles4, query,
+                      borrowed, bytes);
+            same_sums(list[t]->name, "bits4", list[0]->bits4, list[t]->bits4, query, borrowed,
+                      bytes);
         }
+    int32_t sums[4]; /* and what scalar says is right */
+    memset(query, 0, BYTES);
+    query[0] = 3, query[16] = 0xff; /* times 127's low nibble, -1 times its high one */
+    list[0]->nibbles4(query, borrowed, borrowed, 16, sums);
+    assert_int_equal(sums[0], 3 * 15 - 7);
+    query[16] = 0, query[32] = 1;
+    list[0]->bits4(query, borrowed, borrowed, 16, sums); /* planes 0 and 2: 0b11, 0b1 */
+    assert_int_equal(sums[0], 2 * 1 + 1 * 4);
     free(query);
     for (int i = 0; i < 4; i++)
         free(rows[i]);
