@@ -249,7 +249,10 @@ void vz_json_append_floats(struct vz_buf *out, const float *values, size_t count
         char *p = out->data + out->len;
         if (i > 0)
             *p++ = ',';
-        if (isfinite(values[i])) {
+        if (values[i] == 0 && signbit(values[i])) {
+            memcpy(p, "-0.0", 4); /* -0 would be read back as the integer 0 */
+            p += 4;
+        } else if (isfinite(values[i])) {
             p += vz_json_shortest_float(values[i], false, p);
         } else {
             memcpy(p, "null", 4);

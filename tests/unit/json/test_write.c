@@ -100,8 +100,9 @@ static void test_append_floats(void **state)
     assert_int_equal(vz_json_parse(vz_buf_slice(&out), &doc, &root, NULL), VZ_OK);
     struct vz_json_iter it = vz_json_iterate(root);
     for (size_t i = 0; vz_json_next(&it, NULL, &value); i++) {
+        float back = (float)vz_json_double(value);
         if (isfinite(values[i]))
-            assert_true((float)vz_json_double(value) == values[i]);
+            assert_true(back == values[i] && !signbit(back) == !signbit(values[i]));
         else
             assert_int_equal(vz_json_type(value), VZ_JSON_NULL);
     }
