@@ -226,11 +226,12 @@ enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_ent
                                size_t alias_count, bool create, struct vz_error *err);
 enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
                                   struct vz_error *err);
-/* Calls each for every index, in order of name. */
-void vz_registry_each(struct vz_store *store,
-                      void (*each)(void *context, struct vz_slice name, const char *uuid,
-                                   uint64_t generation),
-                      void *context);
+/* Calls each for every index, in order of name. An entry that cannot be read is left out and its
+ * error returned after the others: whoever acts on what is not in the list must not act then. */
+enum vz_status vz_registry_each(struct vz_store *store,
+                                void (*each)(void *context, struct vz_slice name, const char *uuid,
+                                             uint64_t generation),
+                                void *context, struct vz_error *err);
 bool vz_registry_is_alias(struct vz_store *store, struct vz_slice name);
 enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice index,
                                         struct vz_arena *arena, struct vz_alias **aliases,

@@ -387,26 +387,32 @@ enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
     return finish(store, txn, remove_index(store, txn, name, err), err);
 }
 
-void vz_registry_each(struct vz_store *store,
-                      void (*each)(void *context, struct vz_slice name, const char *uuid,
-                                   uint64_t generation),
-                      void *context)
+enum vz_status vz_registry_each(struct vz_store *store,
+                                void (*each)(void *context, struct vz_slice name, const char *uuid,
+                                             uint64_t generation),
+                                void *context, struct vz_error *err)
 {
     MDB_txn *txn;
     MDB_cursor *cursor;
     MDB_val key, value;
-    if (begin(store, MDB_RDONLY, &txn, NULL) != VZ_OK)
-        return;
-    if (mdb_cursor_open(txn, store->indices_db, &cursor) == 0) {
-        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+    enum vz_status status = begin(store, MDB_RDONLY, &txn, err);
+    if (status != VZ_OK)
+        return status;
+    int code = mdb_cursor_open(txn, store->indices_db, &cursor);
+    if (code == 0) {
+        while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
             struct vz_index_entry entry = {0};
-            if (parse_entry(slice_of(&value), &entry, NULL) == VZ_OK)
+            enum vz_status one = parse_entry(slice_of(&value), &entry, err);
+            if (one == VZ_OK)
                 each(context, slice_of(&key), entry.uuid, entry.generation);
+            else
+                status = one;
             vz_settings_deinit(&entry.settings);
         }
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
+    return code == MDB_NOTFOUND ? status : vz_fail_lmdb(err, code, "reading the registry");
 }
 
 /* ---- aliases ------------------------------------------------------------------------------- */

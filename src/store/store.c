@@ -107,12 +107,18 @@ static void note_uuid(void *map, struct vz_slice name, const char *uuid, uint64_
     vz_strmap_put(map, vz_slice_from(uuid), generation);
 }
 
-/* Folders of indices that were deleted, or never finished, when the process died. */
+/* Folders of indices that were deleted, or never finished, when the process died. While any entry
+ * of the registry cannot be read nobody knows whose a folder is, and all of them stay. */
 static void remove_orphans(struct vz_store *store)
 {
     struct vz_strmap known = {0};
     struct vz_buf path = {0};
-    vz_registry_each(store, note_uuid, &known);
+    struct vz_error err = {0};
+    if (vz_registry_each(store, note_uuid, &known, &err) != VZ_OK) {
+        vz_log(VZ_LOG_ERROR, "store", "%s: left-over folders stay: %s", store->path, err.text);
+        vz_strmap_deinit(&known);
+        return;
+    }
     vz_buf_printf(&path, "%s/indices", store->path);
     DIR *dir = opendir(path.data);
     for (struct dirent *entry; dir && (entry = readdir(dir));) {
@@ -498,7 +504,7 @@ static void add_name(void *list_void, struct vz_slice name, const char *uuid, ui
 size_t vz_store_names(struct vz_store *store, struct vz_arena *arena, struct vz_slice **names)
 {
     struct name_list list = {.arena = arena};
-    vz_registry_each(store, add_name, &list);
+    vz_registry_each(store, add_name, &list, NULL); /* what it cannot read was said on open */
     *names = list.names;
     return list.count;
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <lmdb.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -303,6 +304,46 @@ static void test_what_a_crash_left_is_mended(void **state)
 }
 
 /* Derived files may vanish or be damaged without a loss. */
+/* Puts `text` for `name` into the registry, behind the store's back. */
+static void register_text(const char *path, const char *name, const char *text)
+{
+    char file[600], key_text[64], value_text[64];
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi dbi;
+    snprintf(file, sizeof file, "%s/meta.mdb", path);
+    snprintf(key_text, sizeof key_text, "%s", name);
+    snprintf(value_text, sizeof value_text, "%s", text);
+    MDB_val key = {strlen(key_text), key_text}, value = {strlen(value_text), value_text};
+    assert_int_equal(mdb_env_create(&env), 0);
+    assert_int_equal(mdb_env_set_maxdbs(env, 8), 0);
+    assert_int_equal(mdb_env_open(env, file, MDB_NOSUBDIR, 0644), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "indices", 0, &dbi), 0);
+    assert_int_equal(mdb_put(txn, dbi, &key, &value, 0), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+/* An index whose entry cannot be read keeps its folder: to sweep it would be to delete documents
+ * because of one damaged page, or of a setting that a newer program wrote. */
+static void test_an_unreadable_entry_loses_no_folder(void **state)
+{
+    char *path = temp_folder(), dir[512];
+    struct stat info;
+    write_and_die(path, 100);
+    generation_of(path, dir);
+    register_text(path, "dogs", "{\"uuid\":");
+    struct vz_store *store = open_store(path);
+    assert_null(vz_store_index(store, VZ_SLICE("dogs")));
+    struct vz_error err = {0};
+    assert_int_not_equal(
+        vz_store_create_index(store, VZ_SLICE("dogs"), (struct vz_json){0}, &err), VZ_OK);
+    vz_store_close(store);
+    assert_int_equal(stat(dir, &info), 0);
+    drop_folder(path);
+}
+
 static void test_derived_files_are_made_anew(void **state)
 {
     static const char *const files[] = {"col.0.docs", "col.0.vals", "col.1.docs", "col.1.vals",
@@ -402,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_a_read_only_folder_says_so),
         cmocka_unit_test(test_an_absent_folder_is_not_made),
         cmocka_unit_test(test_what_a_crash_left_is_mended),
+        cmocka_unit_test(test_an_unreadable_entry_loses_no_folder),
         cmocka_unit_test(test_derived_files_are_made_anew),
         cmocka_unit_test(test_missing_rows_are_an_error),
         cmocka_unit_test(test_validation_notices),
