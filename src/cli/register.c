@@ -20,9 +20,9 @@
 
 struct item {
     struct vz_slice name, breed, owner;
-    char *file;  /* absolute when it could be resolved; owned */
-    struct vz_dog dog;
-    struct vz_dog_report report;
+    char *file; /* absolute when it could be resolved; owned */
+    enum vz_dog_outcome outcome;
+    char *reason; /* when it failed; owned */
 };
 
 struct items {
@@ -32,6 +32,7 @@ struct items {
 
 struct batch {
     struct item *items;
+    struct vz_dog dogs[BATCH]; /* of the items; vectors are large, so only for one batch */
     const struct vz_image_limits *limits;
     pthread_mutex_t mutex; /* guards done */
     pthread_cond_t changed;
@@ -40,7 +41,7 @@ struct batch {
 
 struct look_job {
     struct batch *batch;
-    struct item *item;
+    size_t at;
 };
 
 static void add_item(struct items *items, struct vz_slice name, struct vz_slice breed,
@@ -58,8 +59,10 @@ static void add_item(struct items *items, struct vz_slice name, struct vz_slice 
 
 static void free_items(struct items *items)
 {
-    for (size_t i = 0; i < items->count; i++)
+    for (size_t i = 0; i < items->count; i++) {
         free(items->list[i].file);
+        free(items->list[i].reason);
+    }
     free(items->list);
 }
 
@@ -94,8 +97,8 @@ static enum vz_status read_list(struct vz_json root, const char *folder, struct 
     return VZ_OK;
 }
 
-static enum vz_status load_list(const char *list_file, const char *folder,
-                                struct vz_json_doc **doc, struct items *items, struct vz_error *err)
+static enum vz_status load_list(const char *list_file, const char *folder, struct vz_json_doc **doc,
+                                struct items *items, struct vz_error *err)
 {
     struct vz_buf text = {0}, beside = {0};
     struct vz_json root;
@@ -121,22 +124,30 @@ static enum vz_status load_list(const char *list_file, const char *folder,
     return status;
 }
 
+static void set_failed(struct item *item, const struct vz_error *err)
+{
+    item->outcome = VZ_DOG_FAILED;
+    item->reason = vz_strdup(err->text);
+}
+
 static void look(void *context)
 {
     struct look_job *job = context;
-    struct item *item = job->item;
+    struct item *item = &job->batch->items[job->at];
+    struct vz_dog *dog = &job->batch->dogs[job->at];
     struct vz_buf bytes = {0};
-    struct vz_error *err = &item->report.error;
+    struct vz_error err = {0};
     size_t max_bytes = job->batch->limits->max_bytes;
     enum vz_status status =
-        vz_file_read(item->file, max_bytes ? max_bytes : (size_t)100 << 20, &bytes, err);
-    item->dog.dog_id = item->name;
-    item->dog.breed = item->breed;
-    item->dog.owner_name = item->owner;
-    item->dog.image_path = vz_slice_from(item->file);
+        vz_file_read(item->file, max_bytes ? max_bytes : (size_t)100 << 20, &bytes, &err);
+    *dog = (struct vz_dog){.dog_id = item->name,
+                           .breed = item->breed,
+                           .owner_name = item->owner,
+                           .image_path = vz_slice_from(item->file)};
     if (status == VZ_OK)
-        status = vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, &item->dog, NULL, err);
-    item->report.outcome = status == VZ_OK ? VZ_DOG_REGISTERED : VZ_DOG_FAILED;
+        status = vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, dog, NULL, &err);
+    if (status != VZ_OK)
+        set_failed(item, &err);
     vz_buf_deinit(&bytes);
     pthread_mutex_lock(&job->batch->mutex);
     job->batch->done++;
@@ -151,7 +162,7 @@ static void look_at_all(struct vz_pool *pool, struct batch *batch, size_t count,
     struct look_job jobs[BATCH];
     batch->done = 0;
     for (size_t i = 0; i < count; i++) {
-        jobs[i] = (struct look_job){batch, &batch->items[i]};
+        jobs[i] = (struct look_job){batch, i};
         vz_pool_push(pool, look, &jobs[i]); /* the queue holds a whole batch */
     }
     size_t seen = 0;
@@ -168,22 +179,26 @@ static void look_at_all(struct vz_pool *pool, struct batch *batch, size_t count,
     vz_progress_step(progress, count - seen);
 }
 
-static enum vz_status insert_looked_at(const struct vz_transport *transport, struct item *items,
+static enum vz_status insert_looked_at(const struct vz_transport *transport, struct batch *batch,
                                        size_t count, struct vz_error *err)
 {
-    struct vz_dog *dogs = vz_alloc(count * sizeof *dogs);
+    struct item *items = batch->items;
     struct vz_dog_report *reports = vz_alloc(count * sizeof *reports);
     size_t good = 0;
     for (size_t i = 0; i < count; i++)
-        if (items[i].report.outcome != VZ_DOG_FAILED)
-            dogs[good++] = items[i].dog;
+        if (items[i].outcome != VZ_DOG_FAILED)
+            batch->dogs[good++] = batch->dogs[i];
     enum vz_status status = VZ_OK;
     if (good)
-        status = vz_dog_repository_bulk_insert(transport, dogs, good, reports, err);
-    for (size_t i = 0, next = 0; i < count && status == VZ_OK; i++)
-        if (items[i].report.outcome != VZ_DOG_FAILED)
-            items[i].report = reports[next++];
-    free(dogs);
+        status = vz_dog_repository_bulk_insert(transport, batch->dogs, good, reports, err);
+    for (size_t i = 0, next = 0; i < count && status == VZ_OK; i++) {
+        if (items[i].outcome == VZ_DOG_FAILED)
+            continue;
+        const struct vz_dog_report *report = &reports[next++];
+        items[i].outcome = report->outcome;
+        if (report->outcome == VZ_DOG_FAILED)
+            set_failed(&items[i], &report->error);
+    }
     free(reports);
     return status;
 }
@@ -195,21 +210,23 @@ static enum vz_status register_all(const struct vz_transport *transport, struct 
     if (status != VZ_OK)
         return status;
     struct vz_pool *pool = vz_pool_new("look", vz_cpu_count(), BATCH);
-    struct batch batch = {.limits = limits};
+    struct batch *batch = vz_calloc(1, sizeof *batch);
     struct vz_progress progress;
-    pthread_mutex_init(&batch.mutex, NULL);
-    pthread_cond_init(&batch.changed, NULL);
+    batch->limits = limits;
+    pthread_mutex_init(&batch->mutex, NULL);
+    pthread_cond_init(&batch->changed, NULL);
     vz_progress_start(&progress, "registering", items->count);
     for (size_t from = 0; from < items->count && status == VZ_OK; from += BATCH) {
         size_t count = VZ_MIN(items->count - from, (size_t)BATCH);
-        batch.items = items->list + from;
-        look_at_all(pool, &batch, count, &progress);
-        status = insert_looked_at(transport, batch.items, count, err);
+        batch->items = items->list + from;
+        look_at_all(pool, batch, count, &progress);
+        status = insert_looked_at(transport, batch, count, err);
     }
     vz_progress_end(&progress);
     vz_pool_free(pool);
-    pthread_cond_destroy(&batch.changed);
-    pthread_mutex_destroy(&batch.mutex);
+    pthread_cond_destroy(&batch->changed);
+    pthread_mutex_destroy(&batch->mutex);
+    free(batch);
     return status;
 }
 
@@ -217,7 +234,7 @@ static size_t count_outcomes(const struct items *items, enum vz_dog_outcome outc
 {
     size_t count = 0;
     for (size_t i = 0; i < items->count; i++)
-        count += items->list[i].report.outcome == outcome;
+        count += items->list[i].outcome == outcome;
     return count;
 }
 
@@ -233,12 +250,12 @@ static void print_json(const struct items *items, const char *where)
     vz_json_begin_array(&w);
     for (size_t i = 0; i < items->count; i++) {
         const struct item *item = &items->list[i];
-        if (item->report.outcome != VZ_DOG_FAILED)
+        if (item->outcome != VZ_DOG_FAILED)
             continue;
         vz_json_begin_object(&w);
         vz_json_field_string(&w, "dog_id", item->name);
         vz_json_field_str(&w, "file", item->file);
-        vz_json_field_str(&w, "reason", item->report.error.text);
+        vz_json_field_str(&w, "reason", item->reason);
         vz_json_end_object(&w);
     }
     vz_json_end_array(&w);
@@ -254,7 +271,7 @@ static void print_failure(const struct item *item)
     vz_buf_append_str(&line, " not registered: ");
     vz_term_text(&line, vz_slice_from(item->file), INT_MAX);
     vz_buf_append_str(&line, ": ");
-    vz_term_text(&line, vz_slice_from(item->report.error.text), INT_MAX);
+    vz_term_text(&line, vz_slice_from(item->reason), INT_MAX);
     fprintf(stderr, "vizsla: %s\n", line.data);
     vz_buf_deinit(&line);
 }
@@ -263,7 +280,7 @@ static void print_text(const struct items *items, const char *where)
 {
     for (size_t i = 0; i < items->count; i++) {
         const struct item *item = &items->list[i];
-        if (item->report.outcome == VZ_DOG_FAILED)
+        if (item->outcome == VZ_DOG_FAILED)
             print_failure(item);
     }
     size_t updated = count_outcomes(items, VZ_DOG_UPDATED);
@@ -303,8 +320,8 @@ int vz_cli_register(int argc, char **argv)
         {"--breed", VZ_ARG_TEXT, &breed, "BREED", "its breed", 0, 0},
         {"--owner", VZ_ARG_TEXT, &owner, "OWNER", "whom to call", 0, 0},
         {"--from", VZ_ARG_TEXT, &from, "FILE",
-         "many dogs: a JSON file {\"dogs\": [{\"dog_id\", \"file\", \"breed\", \"owner_name\"}]}", 0,
-         0},
+         "many dogs: a JSON file {\"dogs\": [{\"dog_id\", \"file\", \"breed\", \"owner_name\"}]}",
+         0, 0},
         {"--data", VZ_ARG_TEXT, &data, "DIR",
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--url", VZ_ARG_TEXT, &url, "URL", "a server, here or on another machine", 0, 0},
@@ -320,21 +337,24 @@ int vz_cli_register(int argc, char **argv)
         .summary = "Adds dogs and their pictures, so that `vizsla find` can find them.",
         .details =
             "Several pictures of one dog make it easier to find. The date and place a camera\n"
-            "wrote into a picture are kept. It is safe to repeat: the same picture of the same dog\n"
+            "wrote into a picture are kept. It is safe to repeat: the same picture of the same "
+            "dog\n"
             "is not added twice, its other fields are brought up to date.\n"
             "With --from, files are looked for in FOLDER (default: where FILE is).\n"
             "When a server holds the data folder, the dogs go through it.\n"
             "Exit code: 0 all registered, 1 some pictures failed, 2 nothing could be done.",
-        .examples = "  vizsla register --name Luigi --breed \"Jack Russel\" --owner Ully luigi.png\n"
-                    "  vizsla register --from samples/register.json samples",
+        .examples =
+            "  vizsla register --name Luigi --breed \"Jack Russel\" --owner Ully luigi.png\n"
+            "  vizsla register --from samples/register.json samples",
         .args = args,
     };
     int rest, leave = vz_args_parse(&command, argc, argv, &rest);
     if (leave >= 0)
         return leave;
     if ((!from && (!name || !*name || !rest)) || (from && (name || rest > 1))) {
-        fprintf(stderr, "vizsla register: expected --name NAME PICTURE..., or --from FILE [FOLDER]; "
-                        "see `vizsla register --help`\n");
+        fprintf(stderr,
+                "vizsla register: expected --name NAME PICTURE..., or --from FILE [FOLDER]; "
+                "see `vizsla register --help`\n");
         return VZ_EXIT_FAILED;
     }
     struct items items = {0};
