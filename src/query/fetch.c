@@ -64,19 +64,22 @@ static enum vz_status write_fields(const struct vz_search *search, struct vz_eva
     return status;
 }
 
-enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetch_plan *plan,
+enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err)
 {
     struct vz_stored_doc doc = {0};
-    enum vz_status status = vz_snapshot_doc(eval->snap, docno, plan->parts, eval->arena, &doc, err);
+    bool whole = search->with_source && !plan->filter;
+    vz_arena_reset(&plan->scratch);
+    enum vz_status status = vz_snapshot_doc(eval->snap, docno, plan->parts,
+                                            whole ? eval->arena : &plan->scratch, &doc, err);
     if (status != VZ_OK)
         return status;
     hit->index = vz_arena_copy(eval->arena, vz_index_name(vz_snapshot_index(eval->snap)));
-    hit->id = doc.id;
+    hit->id = whole ? doc.id : vz_arena_copy(eval->arena, doc.id);
     hit->version = doc.version;
     hit->seq_no = doc.seq_no;
-    if (search->with_source && !plan->filter)
+    if (whole)
         hit->source = doc.source;
     bool want_fields = search->fields.count || search->docvalue_fields.count;
     if (!plan->filter && !want_fields)

@@ -59,10 +59,9 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_ARRAY)
         return unknown_key(value, VZ_SLICE("knn"), err);
     size_t count = type == VZ_JSON_ARRAY ? vz_json_count(value) : 1;
-    if (count > VZ_MAX_CLAUSES)
-        return vz_fail(err, VZ_BAD_QUERY,
-                       "Query contains too many nested clauses; maxClauseCount is set to %d",
-                       VZ_MAX_CLAUSES);
+    if (count > VZ_MAX_KNN)
+        return vz_fail(err, VZ_BAD_QUERY, "[knn] has [%zu] clauses, at most [%d] are allowed",
+                       count, VZ_MAX_KNN);
     search->knn = vz_arena_alloc(body->parser.arena, (count + 1) * sizeof(*search->knn));
     if (type == VZ_JSON_OBJECT) {
         enum vz_status status = vz_knn_parse(&body->parser, value, true, &search->knn[0], err);
@@ -548,6 +547,7 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->track_total = true;
     search->track_limit = VZ_DEFAULT_TRACK_TOTAL;
     search->with_source = true;
+    search->max_bytes = params && params->max_bytes ? params->max_bytes : VZ_DEFAULT_MAX_BYTES;
     enum vz_json_type type = vz_json_type(value);
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",

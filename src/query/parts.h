@@ -25,6 +25,9 @@
 #define VZ_MAX_CLAUSES 4096   /* indices.query.bool.max_clause_count */
 #define VZ_MAX_TERMS 65536    /* index.max_terms_count */
 #define VZ_MAX_CANDIDATES 10000
+#define VZ_MAX_KNN 256      /* top-level knn clauses: each may leave 10,000 hits */
+#define VZ_MAX_SORT_KEYS 64 /* each costs a value for every hit of the window */
+#define VZ_DEFAULT_MAX_BYTES ((size_t)512 << 20)
 #define VZ_DEFAULT_SIZE 10
 #define VZ_DEFAULT_TRACK_TOTAL 10000
 
@@ -210,6 +213,7 @@ struct vz_search {
     bool with_version, with_seq_no;
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
+    size_t max_bytes;         /* of the hits' documents */
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
@@ -350,11 +354,12 @@ struct vz_fetch_plan {
     enum vz_doc_parts parts;
     bool filter; /* _source is filtered, so it has to be parsed */
     struct vz_json_patterns includes, excludes;
+    struct vz_arena scratch; /* the whole document while a part of it is kept */
 };
 void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
                       struct vz_fetch_plan *plan);
 /* Fills id, version, seq_no, source and fields of a hit; texts in the arena. */
-enum vz_status vz_fetch_hit(const struct vz_search *search, const struct vz_fetch_plan *plan,
+enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err);
 /* Appends the members of "fields" (writer inside an object). `source` is the document. */

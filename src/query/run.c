@@ -37,7 +37,7 @@ struct run {
     size_t target_count;
     uint64_t started_ns, deadline_ns;
     struct vz_scored *nearest; /* of all knn clauses: ascending by target, docno; summed scores */
-    size_t nearest_count;
+    size_t nearest_count, nearest_capacity;
     struct vz_collector collector;
     bool need_scores;
     uint64_t total;
@@ -79,6 +79,7 @@ static void close_target(struct target *target)
 {
     for (size_t i = 0; i < target->reader_count; i++)
         vz_sort_unbind(&target->readers[i]);
+    vz_arena_deinit(&target->plan.scratch);
     vz_docset_deinit(&target->alias);
     if (target->alias_doc)
         vz_json_free(target->alias_doc);
@@ -164,18 +165,23 @@ static enum vz_status run_clause(struct run *run, const struct vz_knn_clause *cl
         sum += counts[t];
     }
     size_t before = run->nearest_count;
-    struct vz_scored *all = vz_arena_alloc(run->arena, (before + sum + 1) * sizeof(*all));
-    if (before)
-        memcpy(all, run->nearest, before * sizeof(*all));
+    if (before + sum > run->nearest_capacity) {
+        run->nearest_capacity = VZ_MAX(run->nearest_capacity * 2, before + sum);
+        struct vz_scored *grown =
+            vz_arena_alloc(run->arena, run->nearest_capacity * sizeof(*grown));
+        if (before)
+            memcpy(grown, run->nearest, before * sizeof(*grown));
+        run->nearest = grown;
+    }
+    struct vz_scored *all = run->nearest;
     size_t count = before;
     for (size_t t = 0; t < run->target_count; t++) {
         if (counts[t])
             memcpy(all + count, found[t], counts[t] * sizeof(*all));
         count += counts[t];
     }
-    if (run->target_count > 1)
+    if (run->target_count > 1 && sum)
         qsort(all + before, sum, sizeof(*all), by_score);
-    run->nearest = all;
     run->nearest_count = before + VZ_MIN(sum, (size_t)clause->k);
     return VZ_OK;
 }
@@ -468,6 +474,7 @@ static enum vz_status fetch_hits(struct run *run, struct vz_search_result *resul
     size_t first = VZ_MIN((size_t)search->from, collector->count);
     size_t count = VZ_MIN((size_t)search->size, collector->count - first);
     bool has_score = search->sort_count == 0 || search->track_scores;
+    size_t bytes = 0;
     for (size_t i = 0; i < search->sort_count; i++)
         has_score |= search->sort[i].kind == VZ_SORT_SCORE;
     result->hits = vz_arena_zalloc(run->arena, (count + 1) * sizeof(*result->hits));
@@ -482,6 +489,12 @@ static enum vz_status fetch_hits(struct run *run, struct vz_search_result *resul
             vz_fetch_hit(search, &target->plan, &target->eval, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
+        bytes += hit->source.len + hit->fields.len;
+        if (bytes > search->max_bytes)
+            return vz_fail(err, VZ_BUDGET,
+                           "[request] Data too large, the documents of the first [%zu] of [%zu] "
+                           "hits are [%zu] bytes, which is larger than the limit of [%zu]",
+                           i + 1, count, bytes, search->max_bytes);
         hit->has_score = has_score;
         hit->score = found->score;
         if (search->sort_count)

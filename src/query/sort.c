@@ -201,12 +201,17 @@ static enum vz_status parse_one(struct key_list *list, struct vz_json value, str
     return status;
 }
 
-static void give(struct key_list *list, struct vz_sort_key **keys, size_t *count)
+static enum vz_status give(struct key_list *list, struct vz_sort_key **keys, size_t *count,
+                           struct vz_error *err)
 {
+    if (list->count > VZ_MAX_SORT_KEYS)
+        return vz_fail(err, VZ_BAD_QUERY, "[sort] has [%zu] keys, at most [%d] are allowed",
+                       list->count, VZ_MAX_SORT_KEYS);
     bool plain =
         list->count == 1 && list->keys[0].kind == VZ_SORT_SCORE && list->keys[0].descending;
     *keys = list->keys;
     *count = plain ? 0 : list->count;
+    return VZ_OK;
 }
 
 enum vz_status vz_sort_parse(struct vz_json value, struct vz_arena *arena,
@@ -221,8 +226,7 @@ enum vz_status vz_sort_parse(struct vz_json value, struct vz_arena *arena,
             status = parse_one(&list, element, err);
     } else
         status = parse_one(&list, value, err);
-    give(&list, keys, count);
-    return status;
+    return status == VZ_OK ? give(&list, keys, count, err) : status;
 }
 
 enum vz_status vz_sort_parse_param(struct vz_slice text, struct vz_arena *arena,
@@ -249,6 +253,5 @@ enum vz_status vz_sort_parse_param(struct vz_slice text, struct vz_arena *arena,
             return vz_fail(err, VZ_BAD_QUERY, "Unknown SortOrder [%.*s]", VZ_ARG(order));
         key->descending = vz_slice_is(order, "desc");
     }
-    give(&list, keys, count);
-    return VZ_OK;
+    return give(&list, keys, count, err);
 }

@@ -226,6 +226,19 @@ unsigned vz_call_took_ms(const struct vz_call *call)
     return (unsigned)((vz_now_ns() - call->start_ns) / 1000000u);
 }
 
+bool vz_call_fits(struct vz_call *call, size_t bytes)
+{
+    size_t limit = call->rest->max_answer_bytes;
+    if (bytes <= limit)
+        return true;
+    vz_call_fail(call, 429, "circuit_breaking_exception",
+                 "[request] Data too large, the answer would be [%zu] bytes, which is larger than "
+                 "the limit of [%zu]",
+                 bytes, limit);
+    call->problem.is_circuit = true;
+    return false;
+}
+
 void vz_call_acknowledge(struct vz_call *call)
 {
     vz_buf_append_str(&call->response->body, "{\"acknowledged\":true}");

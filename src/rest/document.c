@@ -280,16 +280,16 @@ static bool check_read_version(struct vz_call *call, struct vz_index *index,
 
 /* By id: real-time, or (realtime=false) as searches see it. */
 static enum vz_status get_doc(struct vz_call *call, struct vz_index *index, struct vz_slice id,
-                              enum vz_doc_parts parts, struct vz_stored_doc *doc,
-                              struct vz_error *err)
+                              enum vz_doc_parts parts, struct vz_arena *arena,
+                              struct vz_stored_doc *doc, struct vz_error *err)
 {
     if (vz_call_bool(call, "realtime", true))
-        return vz_index_get(index, id, parts, call->arena, doc, err);
+        return vz_index_get(index, id, parts, arena, doc, err);
     uint32_t docno;
     struct vz_snapshot *snap = vz_index_snapshot(index);
     enum vz_status status = vz_snapshot_find(snap, id, &docno, err);
     if (status == VZ_OK)
-        status = vz_snapshot_doc(snap, docno, parts, call->arena, doc, err);
+        status = vz_snapshot_doc(snap, docno, parts, arena, doc, err);
     vz_snapshot_release(snap);
     return status;
 }
@@ -304,7 +304,7 @@ static bool read_doc(struct vz_call *call, struct vz_index *index, enum vz_doc_p
         return false;
     if (refresh != VZ_REFRESH_NONE && vz_index_refresh(index, &err) != VZ_OK)
         return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
-    enum vz_status status = get_doc(call, index, call->args[1], parts, doc, &err);
+    enum vz_status status = get_doc(call, index, call->args[1], parts, call->arena, doc, &err);
     if (status != VZ_OK && status != VZ_NOT_FOUND)
         return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
     *found = status == VZ_OK;
@@ -387,21 +387,23 @@ static void print_mget_problem(struct vz_call *call, const struct wanted_doc *wa
     vz_json_end_object(w);
 }
 
-static void print_mget_doc(struct vz_call *call, const struct wanted_doc *want)
+/* The arena is for this document alone. */
+static void print_mget_doc(struct vz_call *call, const struct wanted_doc *want,
+                           struct vz_arena *arena)
 {
     struct vz_problem problem = {0};
     struct vz_error err = {0};
     struct vz_stored_doc doc;
     struct vz_json_writer *w = &call->w;
-    struct vz_index *index = vz_resolve_one(call->store, call->arena, want->index, &problem);
+    struct vz_index *index = vz_resolve_one(call->store, arena, want->index, &problem);
     if (!index) {
         print_mget_problem(call, want, &problem);
         return;
     }
-    enum vz_status status =
-        get_doc(call, index, want->id, want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE, &doc, &err);
+    enum vz_doc_parts parts = want->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE;
+    enum vz_status status = get_doc(call, index, want->id, parts, arena, &doc, &err);
     if (status != VZ_OK && status != VZ_NOT_FOUND) {
-        vz_problem_from(call->arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0},
+        vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0},
                         vz_index_name(index), vz_index_uuid(index), &problem);
         print_mget_problem(call, want, &problem);
     } else {
@@ -552,8 +554,16 @@ void vz_rest_doc_mget(struct vz_call *call)
     vz_json_begin_object(&call->w);
     vz_json_key(&call->w, "docs");
     vz_json_begin_array(&call->w);
-    for (size_t i = 0; i < count; i++)
-        print_mget_doc(call, &wants[i]);
+    struct vz_arena arena = {0};
+    bool fits = true;
+    for (size_t i = 0; i < count && fits; i++) {
+        print_mget_doc(call, &wants[i], &arena);
+        vz_arena_reset(&arena);
+        fits = vz_call_fits(call, call->response->body.len);
+    }
+    vz_arena_deinit(&arena);
+    if (!fits)
+        return;
     vz_json_end_array(&call->w);
     vz_json_end_object(&call->w);
 }

@@ -166,6 +166,9 @@ bool vz_call_body(struct vz_call *call, enum vz_place place, bool required, stru
 unsigned vz_call_took_ms(const struct vz_call *call);
 /* {"acknowledged":true} */
 void vz_call_acknowledge(struct vz_call *call);
+/* Whether an answer of `bytes` may be given; otherwise 429 circuit_breaking_exception. A client
+ * chooses how many documents it asks for, and how often for the same one. */
+bool vz_call_fits(struct vz_call *call, size_t bytes);
 /* "_shards":{"total":n,"successful":n,"failed":0}; skipped when with_skipped. */
 void vz_call_shards(struct vz_json_writer *w, unsigned total, unsigned successful,
                     bool with_skipped);
@@ -258,6 +261,7 @@ struct vz_rest {
     _Atomic(const struct vz_http_server *) server; /* release/acquire: publish_address first */
     char *publish_address;
     struct vz_scrolls *scrolls; /* locks itself */
+    size_t max_answer_bytes;    /* more is 429; immutable, tests make it small */
     /* Relaxed counters: nothing is ordered by them. */
     _Atomic uint64_t requests_by_class[6];
     _Atomic uint64_t latency[VZ_LATENCY_BUCKETS + 1];

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MAX_ANSWER_BYTES ((size_t)512 << 20)
+
 const char *const vz_rest_headers[] = {"X-Elastic-Product: Elasticsearch", NULL};
 
 const double vz_latency_bounds_s[VZ_LATENCY_BUCKETS] = {
@@ -46,6 +48,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->started_ms = vz_wall_ms();
     rest->route_requests = vz_calloc(vz_route_count + 1, sizeof *rest->route_requests);
     rest->scrolls = vz_scrolls_new();
+    rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
     return rest;
 }

@@ -17,6 +17,7 @@
 #define MAX_OPEN 500
 #define MAX_KEEP_ALIVE_MS (24 * 3600 * 1000LL)
 #define MAX_MATERIALIZED 10000
+#define MAX_KEPT_BYTES ((size_t)1 << 30)
 
 struct scroll_part {
     struct vz_index *index;
@@ -45,12 +46,14 @@ struct scroll {
     struct vz_source_choice choice;
     size_t page;
     uint64_t total;
+    size_t kept_bytes; /* docnos and hits: what it holds beside the snapshots */
 };
 
 struct vz_scrolls {
     pthread_mutex_t lock;
     struct scroll *list;
     unsigned count;
+    size_t kept_bytes; /* of all in the list */
     _Atomic uint64_t next_expiry_ns; /* relaxed: a late look only delays */
 };
 
@@ -113,6 +116,7 @@ static struct scroll *take_locked(struct vz_scrolls *scrolls,
             scroll->next = taken;
             taken = scroll;
             scrolls->count--;
+            scrolls->kept_bytes -= scroll->kept_bytes;
             continue;
         }
         next = VZ_MIN(next, scroll->expires_ns);
@@ -167,6 +171,7 @@ static void let_go(struct vz_scrolls *scrolls, struct scroll *scroll)
             link = &(*link)->next;
         *link = scroll->next;
         scrolls->count--;
+        scrolls->kept_bytes -= scroll->kept_bytes;
     }
     pthread_mutex_unlock(&scrolls->lock);
     if (doomed)
@@ -292,6 +297,7 @@ static bool collect_parts(struct vz_call *call, struct scroll *scroll, struct vz
         }
         if (!collect_part(call, part, &targets[i], search))
             return false;
+        scroll->kept_bytes += part->capacity * sizeof *part->docnos;
         scroll->total += part->count;
     }
     return true;
@@ -306,6 +312,8 @@ static void keep_hit(struct scroll *scroll, const struct vz_search_hit *from,
     to->fields = vz_arena_copy(&scroll->arena, from->fields);
     to->sort = vz_arena_copy(&scroll->arena, from->sort);
     to->source = (struct vz_slice){NULL, 0};
+    scroll->kept_bytes +=
+        sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len;
 }
 
 /* One search for everything, without sources. */
@@ -433,23 +441,27 @@ static bool load_hit(struct vz_call *call, struct scroll *scroll, struct scroll_
     struct vz_stored_doc doc;
     struct vz_error err = {0};
     enum vz_doc_parts parts = scroll->choice.off ? VZ_DOC_META : VZ_DOC_SOURCE;
-    if (vz_snapshot_doc(part->snap, docno, parts, call->arena, &doc, &err) != VZ_OK)
+    bool whole = scroll->choice.includes.count == 0 && scroll->choice.excludes.count == 0;
+    struct vz_arena scratch = {0}; /* for the whole document while a part of it is kept */
+    if (vz_snapshot_doc(part->snap, docno, parts, whole ? call->arena : &scratch, &doc, &err) !=
+        VZ_OK) {
+        vz_arena_deinit(&scratch);
         return vz_call_fail_index(call, &err, VZ_AT_REQUEST, part->index);
+    }
     hit->index = vz_index_name(part->index);
-    hit->id = doc.id;
+    hit->id = whole ? doc.id : vz_arena_copy(call->arena, doc.id);
     hit->version = doc.version;
     hit->seq_no = doc.seq_no;
-    if (scroll->choice.off)
-        return true;
-    if (scroll->choice.includes.count == 0 && scroll->choice.excludes.count == 0) {
+    if (!scroll->choice.off && whole)
         hit->source = doc.source;
-        return true;
+    if (!scroll->choice.off && !whole) {
+        struct vz_buf text = {0};
+        struct vz_json_writer w = vz_json_writer_on(&text);
+        vz_source_print(&scroll->choice, doc.source, &w);
+        hit->source = vz_arena_copy(call->arena, vz_buf_slice(&text));
+        vz_buf_deinit(&text);
     }
-    struct vz_buf text = {0};
-    struct vz_json_writer w = vz_json_writer_on(&text);
-    vz_source_print(&scroll->choice, doc.source, &w);
-    hit->source = vz_arena_copy(call->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
+    vz_arena_deinit(&scratch);
     return true;
 }
 
@@ -474,10 +486,12 @@ static bool page_in_doc_order(struct vz_call *call, struct scroll *scroll,
 {
     struct scroll_part *part;
     uint32_t docno;
+    size_t bytes = 0;
     while (page->hit_count < scroll->page && next_doc(scroll, &part, &docno)) {
         struct vz_search_hit *hit = &page->hits[page->hit_count++];
         *hit = (struct vz_search_hit){.has_score = !scroll->sorts_by_doc, .score = 1.0f};
-        if (!load_hit(call, scroll, part, docno, hit))
+        if (!load_hit(call, scroll, part, docno, hit) ||
+            !vz_call_fits(call, bytes += hit->source.len))
             return false;
         if (scroll->sorts_by_doc)
             hit->sort = vz_call_format(call, "[%u]", docno);
@@ -487,6 +501,7 @@ static bool page_in_doc_order(struct vz_call *call, struct scroll *scroll,
 
 static bool page_of_hits(struct vz_call *call, struct scroll *scroll, struct vz_search_result *page)
 {
+    size_t bytes = 0;
     while (page->hit_count < scroll->page && scroll->at < scroll->hit_count) {
         struct vz_search_hit *hit = &page->hits[page->hit_count++];
         *hit = scroll->hits[scroll->at++];
@@ -497,7 +512,8 @@ static bool page_of_hits(struct vz_call *call, struct scroll *scroll, struct vz_
             if (!vz_slice_eq(vz_index_name(part->index), hit->index) ||
                 vz_snapshot_find(part->snap, hit->id, &docno, NULL) != VZ_OK)
                 continue;
-            if (!load_hit(call, scroll, part, docno, &loaded))
+            if (!load_hit(call, scroll, part, docno, &loaded) ||
+                !vz_call_fits(call, bytes += loaded.source.len))
                 return false;
             hit->source = loaded.source;
         }
@@ -514,10 +530,14 @@ static void answer_page(struct vz_call *call, struct scroll *scroll)
                                     .with_version = scroll->with_version,
                                     .with_seq_no = scroll->with_seq_no};
     page.hits = vz_arena_alloc(call->arena, scroll->page * sizeof *page.hits);
+    size_t at_part = scroll->at_part, at = scroll->at;
     bool ok = scroll->is_ordered ? page_of_hits(call, scroll, &page)
                                  : page_in_doc_order(call, scroll, &page);
-    if (!ok)
+    if (!ok) { /* the page was not given: it is still to come */
+        scroll->at_part = at_part;
+        scroll->at = at;
         return;
+    }
     struct vz_search_answer_options options = {
         .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
         .shards = (unsigned)scroll->part_count,
@@ -545,13 +565,23 @@ void vz_scroll_start(struct vz_call *call, struct vz_json body,
     }
     pthread_mutex_lock(&scrolls->lock);
     bool full = scrolls->count >= MAX_OPEN;
-    if (!full) {
+    bool fat = scroll->kept_bytes > MAX_KEPT_BYTES - VZ_MIN(scrolls->kept_bytes, MAX_KEPT_BYTES);
+    if (!full && !fat) {
         touch(scrolls, scroll, keep_ms);
         scroll->next = scrolls->list;
         scrolls->list = scroll;
         scrolls->count++;
+        scrolls->kept_bytes += scroll->kept_bytes;
     }
     pthread_mutex_unlock(&scrolls->lock);
+    if (fat && !full) {
+        free_scroll(scroll);
+        vz_call_fail(call, 429, "circuit_breaking_exception",
+                     "[request] Data too large: open scrolls may hold [%zu] bytes, clear some",
+                     MAX_KEPT_BYTES);
+        call->problem.is_circuit = true;
+        return;
+    }
     if (full) {
         free_scroll(scroll);
         vz_call_fail(call, 429, "too_many_scroll_contexts_exception",
@@ -562,6 +592,11 @@ void vz_scroll_start(struct vz_call *call, struct vz_json body,
         return;
     }
     answer_page(call, scroll);
+    if (call->problem.status) { /* its id was not given: nobody could go on */
+        pthread_mutex_lock(&scrolls->lock);
+        scroll->doomed = true;
+        pthread_mutex_unlock(&scrolls->lock);
+    }
     let_go(scrolls, scroll);
 }
 

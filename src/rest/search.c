@@ -101,6 +101,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->version = vz_call_bool(call, "version", false);
     params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
     params->explain = vz_call_bool(call, "explain", false);
+    params->max_bytes = call->rest->max_answer_bytes;
 }
 
 struct vz_search_target *vz_search_targets(struct vz_arena *arena,
@@ -326,26 +327,27 @@ static void print_msearch_problem(struct vz_call *call, const struct vz_problem 
 }
 
 /* One search of several; its failure is its own. False only when the request as a whole is wrong.
- */
+ * What it finds is printed and let go: there may be many of them. */
 static bool msearch_one(struct vz_call *call, const struct msearch_header *header,
                         struct vz_slice line)
 {
+    struct vz_arena arena = {0};
     struct vz_json_doc *doc;
     struct vz_json body;
     struct vz_error err = {0};
     struct vz_problem problem = {0};
     struct vz_resolved resolved;
     struct vz_search_result result;
-    struct vz_search_params params = {0};
+    struct vz_search_params params = {.max_bytes = call->rest->max_answer_bytes};
     uint64_t start = vz_now_ns();
     if (vz_json_parse_padded(line, &doc, &body, &err) != VZ_OK) {
         vz_problem_from(call->arena, &err, VZ_AT_SEARCH, line, (struct vz_slice){NULL, 0}, NULL,
                         &call->problem);
         return false;
     }
-    bool ok = vz_resolve_with(call->store, call->arena, header->expression, &header->options,
-                              &resolved, &problem);
-    if (ok && run_search(call->arena, body, line, &params, &resolved, &result, &problem)) {
+    bool ok = vz_resolve_with(call->store, &arena, header->expression, &header->options, &resolved,
+                              &problem);
+    if (ok && run_search(&arena, body, line, &params, &resolved, &result, &problem)) {
         struct vz_search_answer_options options = {
             .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
             .shards = (unsigned)resolved.count,
@@ -359,7 +361,8 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
     }
     vz_resolved_release(&resolved);
     vz_json_free(doc);
-    return true;
+    vz_arena_deinit(&arena);
+    return vz_call_fits(call, call->response->body.len);
 }
 
 void vz_rest_msearch(struct vz_call *call)

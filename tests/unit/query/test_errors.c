@@ -280,6 +280,19 @@ static void test_limits(void **state)
         vz_buf_append_str(&body, "}}");
     vz_buf_append_str(&body, "}");
     expect_refusal(body.data, VZ_BAD_QUERY, "The nested depth of the query exceeds the maximum");
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"sort\":[");
+    for (int i = 0; i < 65; i++)
+        vz_buf_printf(&body, "%s\"age\"", i ? "," : "");
+    vz_buf_append_str(&body, "]}");
+    expect_refusal(body.data, VZ_BAD_QUERY, "[sort] has [65] keys, at most [64] are allowed");
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"knn\":[");
+    for (int i = 0; i < 257; i++)
+        vz_buf_printf(&body, "%s{\"field\":\"v\",\"query_vector\":[1,0],\"k\":1}",
+                      i ? "," : "");
+    vz_buf_append_str(&body, "]}");
+    expect_refusal(body.data, VZ_BAD_QUERY, "[knn] has [257] clauses, at most [256] are allowed");
     vz_buf_deinit(&body);
 }
 

@@ -149,6 +149,39 @@ static void ended_while_read(void **state)
     assert_int_equal(vz_scrolls_open(w->rest->scrolls), 0);
 }
 
+/* A client chooses how much it asks for; what is too much is 429, and a scroll's page that was not
+ * given is given later. */
+static void answers_are_bounded(void **state)
+{
+    struct world *w = *state;
+    const char *const too_large = "circuit_breaking_exception";
+    struct vz_buf body = {0};
+    char id[64] = "";
+    start(w, "/s/_search?scroll=1m&size=10", id);
+    w->rest->max_answer_bytes = 60;
+    assert_int_equal(next(w, id), -429);
+    expect(w, "POST", "/s/_search?size=100", "{}", 429, too_large);
+    expect(w, "POST", "/s/_search?size=2&_source=n", "{}", 200, "\"n\":0");
+    expect(w, "POST", "/s/_search?size=100&scroll=1m", "{}", 429, too_large);
+    expect(w, "POST", "/s/_search?size=100&scroll=1m", "{\"sort\":\"n\"}", 429, too_large);
+    assert_int_equal(vz_scrolls_open(w->rest->scrolls), 1);
+    for (int i = 0; i < 100; i++)
+        vz_buf_append_str(&body, "{\"index\":\"s\"}\n{\"size\":1}\n");
+    expect(w, "POST", "/_msearch", body.data, 429, too_large);
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"ids\":[\"0\"");
+    for (int i = 0; i < 100; i++)
+        vz_buf_append_str(&body, ",\"1\"");
+    vz_buf_append_str(&body, "]}");
+    expect(w, "POST", "/s/_mget", body.data, 429, too_large);
+    w->rest->max_answer_bytes = 100000;
+    expect(w, "POST", "/s/_mget", body.data, 200, "\"n\":1");
+    for (int page = 1; page < 10; page++)
+        assert_int_equal(next(w, id), 10);
+    assert_int_equal(next(w, id), 0);
+    vz_buf_deinit(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +190,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_view_stays, open_hundred, world_close),
         cmocka_unit_test_setup_teardown(shared, open_hundred, world_close),
         cmocka_unit_test_setup_teardown(ended_while_read, open_hundred, world_close),
+        cmocka_unit_test_setup_teardown(answers_are_bounded, open_hundred, world_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
