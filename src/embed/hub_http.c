@@ -34,6 +34,7 @@ struct call {
     CURL *curl;
     struct vz_hub_sink *sink;
     bool started, discard;
+    bool again;            /* what failed may go better from the start */
     enum vz_status failed; /* why a callback stopped the transfer */
     struct vz_error *err;
 };
@@ -262,9 +263,11 @@ static bool start_body(struct call *call)
         return true;
     if (code == 206) {
         if (!read_range(header(call->curl, "Content-Range", text, sizeof text), &start, &whole) ||
-            start != sink->have)
+            start != sink->have) {
+            call->again = from_the_start(call);
             return stop(call, vz_fail(call->err, VZ_CORRUPT,
                                       "the hub sends another part than the one asked for"));
+        }
     } else {
         /* Whoever does not know ranges sends the whole again. */
         if (sink->have && !from_the_start(call))
@@ -504,9 +507,11 @@ enum vz_status vz_hub_get(struct vz_hub_client *client, const char *url, const c
         CURLcode code = ask(client, place, is_endpoint, &call, reason);
         long number = 0;
         curl_easy_getinfo(client->curl, CURLINFO_RESPONSE_CODE, &number);
-        if (call.failed)
-            return call.failed;
         client->reached = client->reached || number > 0;
+        if (call.failed) {
+            *again = call.again;
+            return call.failed;
+        }
         if (code != CURLE_OK)
             return fail_transfer(client, code, reason, place, what, again, err);
         note(client->curl, is_endpoint, number, reply);

@@ -27,7 +27,7 @@ import traceback
 import zipfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from server import (Body, Cut, DECOYS, Hub, Redirect, Repo, Slow, Stall, Status, TOKENIZER, config,  # noqa: E402
+from server import (Body, Cut, DECOYS, Hub, OtherPart, Redirect, Repo, Slow, Stall, Status, TOKENIZER, config,  # noqa: E402
                     digest_of, modules, safetensors)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -430,6 +430,34 @@ def a_spoilt_partial_file_is_fetched_anew(bench):
         bench.pulled("org/name", hub)
         equal(bench.run("verify", "org/name").returncode, 0)
         equal(hub.asked("model.safetensors")[-1]["range"], None)
+        equal(bench.run("rm", "org/name").returncode, 0)
+
+
+def a_partial_file_beyond_the_end_is_fetched_anew(bench):
+    hub = bench.hub({"org/name": flat_repo()}, blobs=False, etags=False)
+    size = len(hub.repos["org/name"].files["model.safetensors"])
+    for length in (size, size + 5):
+        hub.faults["model.safetensors"] = [Cut(100000), Cut(0)]
+        equal(bench.pull("org/name", hub, "--retries", "1").returncode, 2)
+        bench.partials()[0].write_bytes(b"\0" * length)
+        hub.faults.clear()
+        bench.pulled("org/name", hub)
+        equal([r["range"] for r in hub.asked("model.safetensors")[-2:]], [f"bytes={length}-", None])
+        path = bench.store / "org--name/model.safetensors"
+        equal(path.read_bytes(), hub.repos["org/name"].files["model.safetensors"])
+        equal(bench.run("rm", "org/name").returncode, 0)
+
+
+def another_part_than_asked_for_is_not_taken(bench):
+    for blobs in (True, False):
+        hub = bench.hub({"org/name": flat_repo()}, blobs=blobs)
+        hub.faults["model.safetensors"] = [Cut(100000), OtherPart(8)]
+        bench.pulled("org/name", hub)
+        equal([r["range"] for r in hub.asked("model.safetensors")], [None, "bytes=100000-", None])
+        equal(bench.run("rm", "org/name").returncode, 0)
+        hub.faults["model.safetensors"] = [Cut(100000), OtherPart(-8)]
+        bench.pulled("org/name", hub)
+        equal(bench.run("verify", "org/name").returncode, 0)
         equal(bench.run("rm", "org/name").returncode, 0)
 
 

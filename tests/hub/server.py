@@ -104,6 +104,12 @@ class Body:
         self.data, self.length = data, len(data) if length == -1 else length
 
 
+class OtherPart:
+    """Answers a range with one that begins so many bytes later."""
+    def __init__(self, later):
+        self.later = later
+
+
 class Redirect:
     def __init__(self, location, code=302):
         self.location, self.code = location, code
@@ -261,6 +267,7 @@ class Hub:
         wanted = re.fullmatch(r"bytes=(\d+)-", h.headers.get("Range") or "")
         if wanted and self.ranges and not isinstance(fault, Body):
             start, code = int(wanted.group(1)), 206
+            start += fault.later if isinstance(fault, OtherPart) else 0
             if start >= length:
                 return self.send_code(h, 416, {"Content-Range": f"bytes */{length}"})
             headers = {**headers, "Content-Range": f"bytes {start}-{length - 1}/{length}"}
