@@ -15,7 +15,6 @@
  */
 #include "base/cpu.h"
 #include "base/file.h"
-#include "base/text.h"
 #include "vector/hnsw.h"
 
 #include <fcntl.h>
@@ -26,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FILTERS = 100, FILTER_K = 10 };
+enum { FILTERS = 50, FILTER_K = 10 };
 
 struct bench {
     float *rows, *queries;
@@ -176,57 +175,24 @@ static uint32_t list_accepted(void *context, uint32_t from, uint32_t *rows, uint
     return count;
 }
 
-static int by_similarity(const void *left, const void *right)
+/* FILTERS bitmaps of a bit a row, one after the other, of which each accepts the same number. */
+static void read_filters(struct bench *b, const char *path)
 {
-    const struct vz_near *a = left, *b = right;
-    return a->similarity > b->similarity ? -1 : a->similarity < b->similarity;
-}
-
-/* The `matches` rows nearest to `centre`. */
-static void accept_around(struct bench *b, struct vz_bitset *set, const float *centre,
-                          struct vz_near *order)
-{
-    for (uint32_t row = 0; row < b->row_count; row++)
-        order[row] = (struct vz_near){
-            row, vz_similarity_f32(VZ_COSINE, centre, b->rows + (size_t)row * b->dims, b->dims)};
-    qsort(order, b->row_count, sizeof *order, by_similarity);
-    for (uint32_t i = 0; i < b->matches; i++)
-        vz_bitset_set(set, order[i].row);
-}
-
-/* KIND: `random` rows; `near`: the rows around the query's nearest row (correlated); `far`: those
- * around the row farthest from the query (anti-correlated), so that all of them are far away. */
-static void filter(struct bench *b, const char *kind, double percent)
-{
-    struct vz_near *order = vz_try_alloc(b->row_count, sizeof *order);
+    size_t bytes = ((size_t)b->row_count + 7) / 8;
     uint32_t *rows = vz_try_alloc(b->row_count, sizeof *rows);
-    uint64_t chance = 1;
+    FILE *file = fopen(path, "rb");
     double seconds = 0;
-    b->matches = (uint32_t)(b->row_count * percent / 100);
+    if (!file)
+        die(path);
     for (uint32_t q = 0; q < FILTERS; q++) {
         struct vz_bitset *set = &b->accepted[q];
-        const float *query = b->queries + (size_t)q * b->dims;
-        uint32_t found;
         vz_bitset_deinit(set);
         vz_bitset_init(set, b->row_count);
-        if (strcmp(kind, "random") == 0) {
-            for (uint32_t left = b->matches; left;) {
-                uint32_t row = (uint32_t)(vz_rng_next(&chance) % b->row_count);
-                left -= !vz_bitset_has(set, row);
-                vz_bitset_set(set, row);
-            }
-        } else {
-            uint32_t pivot = 0;
-            float worst = 2;
-            for (uint32_t row = 0; row < b->row_count; row += 17) {
-                float value = vz_dot_f32(query, b->rows + (size_t)row * b->dims, b->dims);
-                if (strcmp(kind, "far") == 0 ? value < worst : -value < worst)
-                    worst = strcmp(kind, "far") == 0 ? value : -value, pivot = row;
-            }
-            accept_around(b, set, b->rows + (size_t)pivot * b->dims, order);
-        }
-        uint32_t count = list_accepted(set, 0, rows, b->row_count);
-        struct vz_hnsw_search search = {.query = query, .k = FILTER_K};
+        if (fread(set->words, 1, bytes, file) != bytes)
+            die("short filters");
+        uint32_t found, count = list_accepted(set, 0, rows, b->row_count);
+        b->matches = count;
+        struct vz_hnsw_search search = {.query = b->queries + (size_t)q * b->dims, .k = FILTER_K};
         uint64_t start = now_ns();
         if (vz_exact_rows(&b->options, &search, rows, count, b->filter_truth[q], &found, NULL) !=
                 VZ_OK ||
@@ -235,7 +201,7 @@ static void filter(struct bench *b, const char *kind, double percent)
         seconds += seconds_since(start);
     }
     printf("{\"scan_seconds\":%.6f}\n", seconds / FILTERS);
-    free(order);
+    fclose(file);
     free(rows);
 }
 
@@ -348,7 +314,6 @@ int main(int argc, char **argv)
     b.query_count = (uint32_t)(floats / b.dims);
     char line[512], path[400];
     unsigned x, y, z;
-    double percent;
     while (fgets(line, sizeof line, stdin)) {
         if (sscanf(line, "build %u %u %u", &x, &y, &z) == 3 && z < 8)
             build(&b, x, y, z);
@@ -358,8 +323,8 @@ int main(int argc, char **argv)
             search(&b, x, y, z);
         else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 8)
             filtered(&b, x, y, z);
-        else if (sscanf(line, "filter %15s %lf", path, &percent) == 2)
-            filter(&b, path, percent);
+        else if (sscanf(line, "filters %399s", path) == 1)
+            read_filters(&b, path);
         else if (strncmp(line, "scan", 4) == 0)
             scan(&b);
         else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 8)

@@ -20,7 +20,7 @@
  *     tree links (three quarters of a list), otherwise in the middle of an existing tree link. All
  *     rows can be reached from all rows, always, by construction rather than by luck.
  *  4. Ties. A candidate as near to a chosen neighbour as to the node itself is a copy, or nearly:
- * it is kept only when places are left at the end (the paper's keepPrunedConnections, for ties
+ *     it is kept only when places are left at the end (the paper's keepPrunedConnections, for ties
  *     alone). And a pool keeps at most max(k, ef / 2) rows of one exact similarity. Without the two
  *     rules a crowd of copies links to itself only, fills every pool and hides what lies behind it.
  *  5. A row's own lists are written on all levels before anything links to it, and it is linked
@@ -28,9 +28,9 @@
  *  6. A row selects m neighbours on every level; level 0 lists have 2m places, the others m.
  *     Candidates are not extended by their neighbours.
  *  7. With `quantize`, insert and walk score a small copy of the rows (codes.c); a search scores
- * its final candidates again with the float rows, so that what it returns has true similarities. An
- *     insert does so too for copies of less than 8 bits, and selects neighbours by floats then: a
- *     graph is built once and searched often.
+ *     its final candidates again with the float rows, so that what it returns has true
+ *     similarities. For copies of less than 8 bits an insert does so too, and selects neighbours
+ *     by floats: a graph is built once and searched often.
  *  8. Filters and groups: filter.c, with an essay of its own.
  *
  * INVARIANTS (vz_hnsw_validate, in validate.c, while no insert runs)

@@ -42,7 +42,7 @@ if [ $failed -ne 0 ]; then
 fi
 for test in distance quantize; do
     # shellcheck disable=SC2086
-    if ! $compiler $flags -DVZ_TEST_NO_CHECKPOINT "$root/tests/unit/vector/test_$test.c" \
+    if ! $compiler $flags -DVZ_TEST_SMALL "$root/tests/unit/vector/test_$test.c" \
         "${objects[@]}" -o "$out/test_$test" -lm -lpthread; then
         echo "FAIL test_$test does not compile for Arm"
         failed=$((failed + 1))

@@ -6,9 +6,14 @@
 
 #include <unistd.h>
 
-#define ROWS 5000
+#ifdef VZ_TEST_SMALL /* neon.sh: every instruction is emulated */
+#define ROWS 800
+#define QUERIES 20
+#else
+#define ROWS 3000
+#define QUERIES 50
+#endif
 #define DIMS 96
-#define QUERIES 100
 #define KINDS 4
 
 static const char *kind_names[KINDS] = {"float", "int8", "int4", "bit"};
@@ -80,7 +85,7 @@ static void the_mean_is_left_out(void **state)
 static void odd_dims(void **state)
 {
     for (uint32_t dims = 1; dims <= 131; dims = dims < 20 ? dims + 1 : dims + 37) {
-        struct vectors v = vectors_new(300, dims, false, SEED + dims);
+        struct vectors v = vectors_new(200, dims, false, SEED + dims), q = {v.rows, 20, dims};
         for (uint32_t quantize = 1; quantize < KINDS; quantize++)
             for (int flat = 0; flat < 2; flat++) {
                 struct vz_hnsw_options o = options_of(&v, VZ_L2);
@@ -90,7 +95,7 @@ static void odd_dims(void **state)
                 struct vz_hnsw *graph = graph_of(&o, v.count);
                 assert_valid(graph);
                 double recall =
-                    recall_of(graph, &o, v.count, &v, (struct vz_hnsw_search){.k = 1, .ef = 300});
+                    recall_of(graph, &o, v.count, &q, (struct vz_hnsw_search){.k = 1, .ef = 200});
                 if (recall < 1)
                     fail_msg("dims %u quantize %u flat %d: %.4f", dims, quantize, flat, recall);
                 vz_hnsw_free(graph);
@@ -138,7 +143,7 @@ static void filters_and_groups(void **state)
     free(q.rows);
 }
 
-#ifndef VZ_TEST_NO_CHECKPOINT /* neon.sh */
+#ifndef VZ_TEST_SMALL
 static void checkpoints(void **state)
 {
     char folder[] = "/tmp/vizsla-quantize-XXXXXX", path[64];
@@ -247,7 +252,7 @@ int main(void)
         cmocka_unit_test(filters_and_groups),
         cmocka_unit_test(memory),
         cmocka_unit_test(odd_rows),
-#ifndef VZ_TEST_NO_CHECKPOINT
+#ifndef VZ_TEST_SMALL
         cmocka_unit_test(checkpoints),
 #endif
     };
