@@ -36,7 +36,6 @@
 #define SAMPLE 256
 #define PROBE 512 /* rows around the query that are asked */
 #define SEEDS 24
-#define FEW 5 /* times what is kept: so many rows are scanned as floats at once */
 #define BLOCK 64
 
 /* ---- the heap of candidates ---- */
@@ -345,7 +344,7 @@ bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches)
 {
     struct vz_scorer exact = {.space = walk->scorer->space, .query = walk->scorer->query};
     /* Codes first and floats for the best pay off for many rows only. */
-    if (walk->scorer->coded && matches < FEW * (double)keep) {
+    if (walk->scorer->coded && matches < VZ_FEW * (double)keep) {
         walk->scorer = &exact;
         walk->exact = true;
     }

@@ -251,6 +251,7 @@ void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef);
  * groups. Errors: VZ_BUDGET. */
 enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t ef, uint32_t keep,
                                 struct vz_error *err);
+#define VZ_FEW 5ull  /* times what is kept: so many rows are scanned as floats, not codes */
 #define VZ_WIDEST 12 /* times ef: how wide a filtered walk may get; the pool has room for it */
 /* All accepted rows below the limit, about `matches`, the best `keep` of them into the pool. */
 bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches);

@@ -79,10 +79,16 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
     if (!s)
         return vz_fail(err, VZ_BUDGET, "no memory for a search with ef %u", ef);
     struct vz_scorer scorer = {.space = &graph->space, .query = search->query};
-    if (graph->quantized)
+    /* So few rows are scanned, as floats: the query's code would cost more than they. */
+    bool few = search->accept && search->accept_estimate && search->accept_estimate < VZ_FEW * ef;
+    if (graph->quantized && !few)
         vz_codes_query(&scorer, graph, s->codes);
-    struct vz_walk walk = {
-        .graph = graph, .scorer = &scorer, .scratch = s, .search = search, .limit = limit};
+    struct vz_walk walk = {.graph = graph,
+                           .scorer = &scorer,
+                           .scratch = s,
+                           .search = search,
+                           .limit = limit,
+                           .exact = few};
     status =
         graph->flat ? search_flat(&walk, ef, out, found, err) : walk_for(&walk, entry, ef, ef, err);
     if (status == VZ_OK && graph->quantized && !walk.exact)
