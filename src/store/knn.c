@@ -2,15 +2,16 @@
  *
  * Three ways, one answer:
  *   walk   graph rows below the snapshot's limit by HNSW, the rest ("the tail") by exact scan,
- *          merged;
- *   list   when a filter leaves few documents, their rows by exact scan: a walk that may return
- *          only one row in fifty visits fifty times as many, so it costs about
- *          WALK_FACTOR * ef * rows / matches distances; the list costs `matches` of them;
+ *          merged. Whether a filter makes the graph's part a walk or a scan of the accepted rows is
+ *          the graph's to decide (vector/filter.c): it gets their number and their list;
+ *   list   when a filter leaves so few documents that an exact scan of their rows costs no more
+ *          than the walk would: it is as fast then and misses nothing;
  *   scan   all rows exactly (exact: ground truth, flat fields, and the last resort).
  *
- * A document may have several rows, and k distinct documents are wanted: rows are collected, the
- * best of each document kept, and the search is widened until k documents came back or there are
- * no more rows. The walk is followed by a scan when it found fewer documents than exist.
+ * A document may have several rows, and k distinct documents are wanted. The graph knows a row's
+ * document as its group and gives k of them. Of exact scans rows are collected, the best of each
+ * document kept, and the scan is widened until k documents came back or there are no more rows. The
+ * walk is followed by a scan when it found fewer documents than exist.
  *
  * Invariants:
  *  1. Every hit is visible in the snapshot and passes the filter.
@@ -22,8 +23,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define WALK_FACTOR 20
 #define LIST_ALWAYS 1000
+/* A row of an exact list costs ROW_NS + DIM_NS * dims; a filtered walk, which is mostly waiting,
+ * about WALK_NS for each of ef candidates whatever the dims, and never fewer than FILTER_EF. */
+#define ROW_NS 20.0
+#define DIM_NS 0.15
+#define WALK_NS 2500.0
+#define FILTER_EF 64
+#define SHORT_STEP 8
 
 struct searcher {
     const struct vz_snapshot *snap;
@@ -37,6 +44,7 @@ struct searcher {
     const struct vz_hnsw *graph;
     uint32_t below;    /* accept_row refuses rows from here on */
     bool all_accepted; /* nothing dead, no filter: rows need not be asked about */
+    uint32_t estimate; /* of the graph's rows that are accepted; at least 1 */
     uint64_t visited;
     bool scanned;
 };
@@ -49,6 +57,43 @@ static bool accept_row(void *context, uint32_t row)
     uint32_t docno = s->docnos[row];
     return vz_snapshot_live(s->snap, docno) &&
            (!s->knn->filter || vz_bitset_has(s->knn->filter, docno));
+}
+
+static uint32_t docno_of(void *context, uint32_t row)
+{
+    const struct searcher *s = context;
+    return s->docnos[row];
+}
+
+/* The first row from `row` on whose document is `docno` or a later one: mostly a few rows on. */
+static uint32_t row_from(const struct searcher *s, uint32_t row, size_t docno)
+{
+    for (int i = 0; i < SHORT_STEP && row < s->below; i++, row++)
+        if (s->docnos[row] >= docno)
+            return row;
+    if (row >= s->below || docno > UINT32_MAX)
+        return s->below;
+    return row + (uint32_t)vz_docnos_lower(s->docnos + row, s->below - row, (uint32_t)docno);
+}
+
+/* What accept_row answers true for, as a list. */
+static uint32_t accepted_rows(void *context, uint32_t row, uint32_t *rows, uint32_t max)
+{
+    const struct searcher *s = context;
+    const struct vz_bitset *filter = s->knn->filter;
+    uint32_t count = 0;
+    while (row < s->below && count < max) {
+        uint32_t docno = s->docnos[row];
+        if (filter && !vz_bitset_has(filter, docno)) {
+            size_t next = vz_bitset_next(filter, docno);
+            row = next < filter->bits ? row_from(s, row + 1, next) : s->below;
+        } else {
+            if (vz_snapshot_live(s->snap, docno))
+                rows[count++] = row;
+            row++;
+        }
+    }
+    return count;
 }
 
 static struct vz_hnsw_search search_for(struct searcher *s, uint32_t k)
@@ -71,8 +116,16 @@ static enum vz_status walk_graph(struct searcher *s, uint32_t k, struct vz_near 
 {
     struct vz_hnsw_stats stats = {0};
     for (;;) {
-        struct vz_hnsw_search search = search_for(s, k);
+        struct vz_hnsw_search search = search_for(s, VZ_MIN(k, s->knn->k));
         s->below = s->walkable;
+        if (!s->all_accepted) {
+            search.accept_estimate = s->estimate;
+            search.accepted = accepted_rows;
+        }
+        if (atomic_load_explicit(&s->rows->multi, memory_order_relaxed)) {
+            search.group = docno_of;
+            search.group_context = s;
+        }
         enum vz_status status = vz_hnsw_search(s->graph, &search, near, found, &stats, err);
         s->visited += stats.visited;
         if (status != VZ_OK || !s->all_accepted)
@@ -209,11 +262,12 @@ static enum way choose(struct searcher *s, size_t *matches)
     *matches = knn->filter ? vz_bitset_count(knn->filter) : s->snap->live;
     if (knn->exact || !s->graph || s->walkable == 0)
         return knn->filter && *matches < s->limit / 4 ? LIST : SCAN;
-    if (!knn->filter)
-        return WALK;
-    double ef = VZ_MAX(VZ_MAX(knn->num_candidates, knn->k), 1u);
-    double walk_cost = WALK_FACTOR * ef * s->limit / (double)VZ_MAX(*matches, (size_t)1);
-    return *matches <= LIST_ALWAYS || (double)*matches <= walk_cost ? LIST : WALK;
+    double share = (double)*matches / VZ_MAX(s->snap->watermark, 1u);
+    s->estimate = VZ_MAX((uint32_t)(share * s->walkable), 1u);
+    double ef = VZ_MAX(VZ_MAX(knn->num_candidates, knn->k), FILTER_EF);
+    bool list = *matches <= LIST_ALWAYS ||
+                share * s->limit * (ROW_NS + DIM_NS * s->rows->dims) <= ef * WALK_NS;
+    return knn->filter && list ? LIST : WALK;
 }
 
 static int by_rank(const void *a_void, const void *b_void)
