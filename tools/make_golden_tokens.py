@@ -3,7 +3,8 @@
 of them.
 
     pip install tokenizers sentencepiece
-    tools/make_golden_tokens.py [--data ../shared/data]          the committed files
+    tools/make_golden_tokens.py [--data ../shared/data]          the committed files; --keep leaves
+                                          the trained tokenizers as they are
     tools/make_golden_tokens.py --random SEED COUNT --out FOLDER  many more, for one comparison:
                                           VIZSLA_GOLDEN_TOKENS=FOLDER test_embed_tokenizer
 
@@ -134,6 +135,7 @@ ODD = [
     "word solo wordy sword word. WORD  word\tword", "tok  tok\ttok tokx  x tok ", "a photo of a cat", "A photo of a CAT.", "a black-and-white terrier on a beach at sunset, 35mm",
     "“He said: \u201cnaïve café\u201d”, résumé; coöperate", "Ａ\u030a ｶ\uff9e \u3099が か\u3099", "x" * 2000, "word " * 400, "été " * 100, "\u0300" * 40, "a" + "\u0300" * 40, "a\u0323" * 50,
     "\u0f71\u0f72\u0f74 \u0fb2\u0f80 \u0344 \u0340\u0341 \u2126 \u2adc \u0958\u0959", "\ufb1d \ufb2a \ufb2c \ufb4f שׁ", "…‥․ ⁈ ‼ ⁇ ︵ ﹏ ＿", "ﾞ ﾟ ゛ ゜", "½¼¾ 1⁄2 ℃ ℉ Å K",
+    "\x01abc", "\u200b\x02 word one", "\u00adx \u0301y", "\x7f\x7f", "\u0301a word",
 ]
 
 MALFORMED = [
@@ -364,6 +366,7 @@ def expect(t, raw):
 def main():
     args = argparse.ArgumentParser()
     args.add_argument("--data", default=str(HERE / ".." / "shared" / "data"))
+    args.add_argument("--keep", action="store_true")
     args.add_argument("--random", nargs=2, type=int)
     args.add_argument("--out", default=str(HERE / "tests" / "golden" / "tokenizers"))
     args = args.parse_args()
@@ -375,7 +378,7 @@ def main():
         raw = texts() + random_texts(*args.random) + every_character()
     else:
         raw = texts()
-        for name, make in trained.items():
+        for name, make in () if args.keep else trained.items():
             (golden / name).mkdir(exist_ok=True)
             # As published files are: no white space, which halves them.
             spec = json.loads(make().to_str())

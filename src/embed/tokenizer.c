@@ -157,7 +157,8 @@ static void split_plain(struct tok_run *run, struct vz_slice part, bool is_first
 
 static void normalize_plain(struct tok_run *run, struct vz_slice part, bool is_first)
 {
-    added_split(run, &run->tokenizer->added_normalized, tok_normalize(run, part), is_first,
+    part = tok_normalize(run, part);
+    added_split(run, &run->tokenizer->added_normalized, part, is_first && !run->starts_late,
                 split_plain);
 }
 

@@ -143,6 +143,7 @@ void tok_charsmap_apply(struct tok_run *run, const struct tok_charsmap *map, str
         struct vz_slice grapheme = {text.ptr + start, end - start};
         if (grapheme.len < SHORT_GRAPHEME && transform(map, grapheme, &with)) {
             tok_run_append(run, out, with.ptr, with.len);
+            run->starts_late |= !out->len;
             continue;
         }
         for (size_t at = 0; at < grapheme.len;) {
@@ -152,6 +153,7 @@ void tok_charsmap_apply(struct tok_run *run, const struct tok_charsmap *map, str
             if (!transform(map, part, &with))
                 with = part;
             tok_run_append(run, out, with.ptr, with.len);
+            run->starts_late |= !out->len;
             at = next;
         }
     }

@@ -107,13 +107,15 @@ static void lower_apply(struct vz_slice text, struct vz_buf *out)
     out->len = (size_t)(to - out->data);
 }
 
-static void without(unsigned classes, struct vz_slice text, struct vz_buf *out)
+static void without(struct tok_run *run, unsigned classes, struct vz_slice text, struct vz_buf *out)
 {
     char *to = room(out, text);
     for (size_t at = 0; at < text.len;) {
         uint32_t c = tok_next(text.ptr, &at);
         if (!(tok_class_of(c) & classes))
             to += tok_put(c, to);
+        else
+            run->starts_late |= to == out->data;
     }
     out->len = (size_t)(to - out->data);
 }
@@ -127,15 +129,18 @@ static bool is_chinese(uint32_t c)
            (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
-static void clean_apply(const struct tok_normalizer *n, struct vz_slice text, struct vz_buf *out)
+static void clean_apply(struct tok_run *run, const struct tok_normalizer *n, struct vz_slice text,
+                        struct vz_buf *out)
 {
     char *to = room(out, text);
     for (size_t at = 0; at < text.len;) {
         uint32_t c = tok_next(text.ptr, &at);
         unsigned classes = n->clean ? tok_class_of(c) : 0;
         bool apart = n->chinese && c >= 0x3400 && is_chinese(c);
-        if (classes & TOK_DROP)
+        if (classes & TOK_DROP) {
+            run->starts_late |= to == out->data;
             continue;
+        }
         if (apart)
             *to++ = ' ';
         to += tok_put(classes & TOK_SPACE ? ' ' : c, to);
@@ -145,14 +150,16 @@ static void clean_apply(const struct tok_normalizer *n, struct vz_slice text, st
     out->len = (size_t)(to - out->data);
 }
 
-static void nmt_apply(struct vz_slice text, struct vz_buf *out)
+static void nmt_apply(struct tok_run *run, struct vz_slice text, struct vz_buf *out)
 {
     char *to = room(out, text);
     for (size_t at = 0; at < text.len;) {
         uint32_t c = tok_next(text.ptr, &at);
         if ((c >= 1 && c <= 8) || c == 0xB || (c >= 0xE && c <= 0x1F) || c == 0x7F || c == 0x8F ||
-            c == 0x9F)
+            c == 0x9F) {
+            run->starts_late |= to == out->data;
             continue;
+        }
         bool is_blank = c == 9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
                         (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
                         c == 0xFEFF || c == 0xFFFD;
@@ -179,12 +186,14 @@ static void replace_apply(struct tok_run *run, const struct tok_normalizer *n, s
     while (tok_match(&n->find, text, done, &start, &end)) {
         tok_run_append(run, out, text.ptr + done, start - done);
         tok_run_append(run, out, n->text.ptr, n->text.len);
+        run->starts_late |= !out->len;
         done = end;
     }
     tok_run_append(run, out, text.ptr + done, text.len - done);
 }
 
-static struct vz_slice strip(const struct tok_normalizer *n, struct vz_slice text)
+static struct vz_slice strip(struct tok_run *run, const struct tok_normalizer *n,
+                             struct vz_slice text)
 {
     size_t start = 0, end = text.len;
     while (n->left && start < end) {
@@ -198,6 +207,7 @@ static struct vz_slice strip(const struct tok_normalizer *n, struct vz_slice tex
         while (((unsigned char)text.ptr[end] & 0xC0) == 0x80)
             end--;
     }
+    run->starts_late |= start > 0;
     return (struct vz_slice){text.ptr + start, end - start};
 }
 
@@ -207,7 +217,7 @@ static struct vz_slice step(struct tok_run *run, const struct tok_normalizer *n,
 {
     switch (n->kind) {
     case TOK_NORM_CLEAN:
-        clean_apply(n, text, out);
+        clean_apply(run, n, text, out);
         break;
     case TOK_NORM_LOWER:
         lower_apply(text, out);
@@ -218,7 +228,7 @@ static struct vz_slice step(struct tok_run *run, const struct tok_normalizer *n,
         form_apply(run, n->form, text, out);
         break;
     case TOK_NORM_WITHOUT:
-        without(n->classes, text, out);
+        without(run, n->classes, text, out);
         break;
     case TOK_NORM_REPLACE:
         replace_apply(run, n, text, out);
@@ -229,9 +239,9 @@ static struct vz_slice step(struct tok_run *run, const struct tok_normalizer *n,
         vz_buf_append_slice(out, text);
         break;
     case TOK_NORM_STRIP:
-        return strip(n, text);
+        return strip(run, n, text);
     case TOK_NORM_NMT:
-        nmt_apply(text, out);
+        nmt_apply(run, text, out);
         break;
     case TOK_NORM_BYTES:
         bytes_apply(text, out);
@@ -246,6 +256,7 @@ static struct vz_slice step(struct tok_run *run, const struct tok_normalizer *n,
 struct vz_slice tok_normalize(struct tok_run *run, struct vz_slice text)
 {
     const struct vz_tokenizer *tokenizer = run->tokenizer;
+    run->starts_late = false;
     unsigned free_one = 0; /* the work buffer that `text` does not lie in */
     for (size_t i = 0; i < tokenizer->normalizer_count; i++) {
         struct vz_buf *out = &run->work[free_one];

@@ -75,10 +75,14 @@ void tok_utf8_mend(struct vz_slice text, struct vz_buf *out);
 
 /* ---- texts to numbers (tokenizer_trie.c) ----------------------------------------------------- */
 
+struct tok_edge {
+    uint32_t key;  /* node << 8 | byte, TOK_NONE when free */
+    uint32_t next; /* the node behind it */
+};
+
 struct tok_trie {
-    uint32_t *keys;   /* node << 8 | byte, TOK_NONE when free; power of two slots */
-    uint32_t *nexts;  /* node behind it */
-    uint32_t *values; /* of each node, TOK_NONE: no text ends here */
+    struct tok_edge *edges; /* open addressing, a power of two */
+    uint32_t *values;       /* of each node, TOK_NONE: no text ends here */
     size_t slots, nodes, node_capacity;
 };
 
@@ -95,12 +99,12 @@ static inline uint32_t tok_trie_step(const struct tok_trie *trie, uint32_t node,
 {
     uint32_t key = node << 8 | byte;
     size_t at = tok_trie_slot(trie, key);
-    while (trie->keys[at] != key) {
-        if (trie->keys[at] == TOK_NONE)
+    while (trie->edges[at].key != key) {
+        if (trie->edges[at].key == TOK_NONE)
             return TOK_NONE;
         at = (at + 1) & (trie->slots - 1);
     }
-    return trie->nexts[at];
+    return trie->edges[at].next;
 }
 /* The node reached from `node` by all of text. */
 uint32_t tok_trie_walk(const struct tok_trie *trie, uint32_t node, struct vz_slice text);
@@ -258,8 +262,10 @@ struct tok_run {
     const struct vz_tokenizer *tokenizer;
     uint32_t *ids; /* malloc */
     size_t count, capacity;
-    size_t enough;                           /* stop here: more would be cut anyway */
-    bool is_cut;                             /* some text was left out */
+    size_t enough; /* stop here: more would be cut anyway */
+    bool is_cut;   /* some text was left out */
+    /* Normalizers took the text's first character away: Metaspace's "first" asks for it. */
+    bool starts_late;
     bool is_broke;                           /* out of memory */
     struct vz_buf work[2];                   /* normalisers' */
     struct vz_buf rewritten[TOK_MAX_STAGES]; /* splitters' */

@@ -151,11 +151,14 @@ static void split_metaspace(struct tok_run *run, size_t stage, const struct tok_
                     (piece.len >= mark.len && memcmp(piece.ptr, mark.ptr, mark.len) == 0);
     if (splitter->prefix && !has_mark && (is_first || !splitter->first))
         vz_buf_append_slice(out, mark);
+    vz_buf_reserve(out, piece.len * mark.len + 8);
     for (size_t i = 0; i < piece.len; i++) {
-        if (piece.ptr[i] == ' ')
-            vz_buf_append_slice(out, mark);
-        else
-            vz_buf_append_char(out, piece.ptr[i]);
+        if (piece.ptr[i] == ' ') {
+            memcpy(out->data + out->len, mark.ptr, mark.len);
+            out->len += mark.len;
+        } else {
+            out->data[out->len++] = piece.ptr[i];
+        }
     }
     if (splitter->split)
         hand_on(run, stage, splitter, vz_buf_slice(out), is_first);

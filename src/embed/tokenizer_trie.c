@@ -11,27 +11,24 @@
 
 #define MAX_NODES (1u << 24)
 
-static void slot_put(struct tok_trie *trie, uint32_t key, uint32_t next)
+static void edge_put(struct tok_trie *trie, struct tok_edge edge)
 {
-    size_t at = tok_trie_slot(trie, key);
-    while (trie->keys[at] != TOK_NONE)
+    size_t at = tok_trie_slot(trie, edge.key);
+    while (trie->edges[at].key != TOK_NONE)
         at = (at + 1) & (trie->slots - 1);
-    trie->keys[at] = key;
-    trie->nexts[at] = next;
+    trie->edges[at] = edge;
 }
 
-static void slots_grow(struct tok_trie *trie)
+static void edges_grow(struct tok_trie *trie)
 {
     struct tok_trie old = *trie;
-    trie->slots = old.slots ? old.slots * 2 : 1024;
-    trie->keys = vz_alloc(trie->slots * sizeof *trie->keys);
-    trie->nexts = vz_alloc(trie->slots * sizeof *trie->nexts);
-    memset(trie->keys, 0xFF, trie->slots * sizeof *trie->keys);
+    trie->slots = old.slots ? old.slots * 4 : 1024;
+    trie->edges = vz_alloc(trie->slots * sizeof *trie->edges);
+    memset(trie->edges, 0xFF, trie->slots * sizeof *trie->edges);
     for (size_t i = 0; i < old.slots; i++)
-        if (old.keys[i] != TOK_NONE)
-            slot_put(trie, old.keys[i], old.nexts[i]);
-    free(old.keys);
-    free(old.nexts);
+        if (old.edges[i].key != TOK_NONE)
+            edge_put(trie, old.edges[i]);
+    free(old.edges);
 }
 
 static uint32_t node_new(struct tok_trie *trie)
@@ -51,13 +48,13 @@ bool tok_trie_add(struct tok_trie *trie, struct vz_slice text, uint32_t value)
     uint32_t node = TOK_TRIE_ROOT;
     for (size_t i = 0; i < text.len; i++) {
         if (trie->nodes * 2 >= trie->slots)
-            slots_grow(trie);
+            edges_grow(trie);
         uint32_t next = tok_trie_step(trie, node, (unsigned char)text.ptr[i]);
         if (next == TOK_NONE) {
             if (trie->nodes >= MAX_NODES - 1)
                 return false;
             next = node_new(trie);
-            slot_put(trie, node << 8 | (unsigned char)text.ptr[i], next);
+            edge_put(trie, (struct tok_edge){node << 8 | (unsigned char)text.ptr[i], next});
         }
         node = next;
     }
@@ -67,8 +64,7 @@ bool tok_trie_add(struct tok_trie *trie, struct vz_slice text, uint32_t value)
 
 void tok_trie_deinit(struct tok_trie *trie)
 {
-    free(trie->keys);
-    free(trie->nexts);
+    free(trie->edges);
     free(trie->values);
     *trie = (struct tok_trie){0};
 }

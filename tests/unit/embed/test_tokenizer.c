@@ -1,6 +1,6 @@
 /* Texts in seventy languages, odd and malformed ones, against Hugging Face `tokenizers`, token for
  * token (tools/make_golden_tokens.py). VIZSLA_GOLDEN_TOKENS names another folder of expectations,
- * made with --random. */
+ * made with --random; VIZSLA_GOLDEN_TOKENIZERS another folder of tokenizers. */
 #include "embed/tokenizer.h"
 
 #include <stdio.h>
@@ -23,6 +23,13 @@
 static const char *expectations(void)
 {
     const char *folder = getenv("VIZSLA_GOLDEN_TOKENS");
+    return folder ? folder : OURS;
+}
+
+/* Where the trained ones lie. */
+static const char *tokenizers(void)
+{
+    const char *folder = getenv("VIZSLA_GOLDEN_TOKENIZERS");
     return folder ? folder : OURS;
 }
 
@@ -78,7 +85,7 @@ static struct vz_tokenizer *open_tokenizer(const char *name, size_t max_tokens)
     struct vz_tokenizer *tokenizer;
     struct vz_error err = {0};
     const char *data = getenv("VIZSLA_TEST_DATA");
-    snprintf(folder, sizeof folder, "%s/%s", OURS, name);
+    snprintf(folder, sizeof folder, "%s/%s", tokenizers(), name);
     if (strcmp(name, "clip") == 0 || strcmp(name, "minilm") == 0) {
         snprintf(folder, sizeof folder, "%s/%s", data ? data : "",
                  strcmp(name, "clip") == 0 ? "clip-tokenizer/hf" : "minilm-tokenizer");
