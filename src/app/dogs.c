@@ -112,14 +112,17 @@ enum vz_status vz_dog_repository_create_index(const struct vz_transport *transpo
     return status;
 }
 
+/* What is not known is left out, so that an update leaves it as it is. */
 static void put_dog(struct vz_json_writer *w, const struct vz_dog *dog)
 {
     vz_json_begin_object(w);
     vz_json_field_string(w, "dog_id", dog->dog_id);
     vz_json_field_string(w, "image_path", dog->image_path);
     vz_json_field_str(w, "image_hash", dog->image_hash);
-    vz_json_field_string(w, "breed", dog->breed);
-    vz_json_field_string(w, "owner_name", dog->owner_name);
+    if (dog->breed.len)
+        vz_json_field_string(w, "breed", dog->breed);
+    if (dog->owner_name.len)
+        vz_json_field_string(w, "owner_name", dog->owner_name);
     if (dog->exif.has_date || dog->exif.has_location) {
         vz_json_key(w, "exif");
         vz_json_begin_object(w);
@@ -157,7 +160,7 @@ static void report_item(struct vz_json item, struct vz_dog_report *report)
 {
     struct vz_json value;
     *report = (struct vz_dog_report){.outcome = VZ_DOG_FAILED};
-    if (vz_json_get(item, "index", &item) && vz_json_get(item, "result", &value)) {
+    if (vz_json_get(item, "update", &item) && vz_json_get(item, "result", &value)) {
         report->outcome = vz_slice_is(vz_json_string(value), "created") ? VZ_DOG_REGISTERED
                                                                          : VZ_DOG_UPDATED;
         return;
@@ -193,10 +196,10 @@ enum vz_status vz_dog_repository_bulk_insert(const struct vz_transport *transpor
     for (size_t i = 0; i < count; i++) {
         char id[33];
         document_id(&dogs[i], id);
-        vz_buf_printf(&body, "{\"index\":{\"_id\":\"%s\"}}\n", id);
+        vz_buf_printf(&body, "{\"update\":{\"_id\":\"%s\"}}\n{\"doc\":", id);
         struct vz_json_writer w = vz_json_writer_on(&body);
         put_dog(&w, &dogs[i]);
-        vz_buf_append_char(&body, '\n');
+        vz_buf_append_str(&body, ",\"doc_as_upsert\":true}\n");
     }
     enum vz_status status = ask(transport, "POST", "/" VZ_DOG_INDEX "/_bulk?refresh=true",
                                 vz_buf_slice(&body), "registering", &doc, &root, err);

@@ -8,8 +8,8 @@
  * Index `dog-image-index`, one document a picture: dog_id, image_path, image_hash, breed,
  * owner_name (keyword), exif.date (date), exif.location (geo_point), image_embedding (dense_vector,
  * 512, cosine; meta.model says which model made it). A document's _id is made from dog_id and the
- * picture's bytes, so registering the same picture of the same dog again brings its fields up to
- * date instead of adding a second one.
+ * picture's bytes, so registering the same picture of the same dog again brings the fields that are
+ * given up to date instead of adding a second one.
  *
  * Threads: a transport and what is called with it belong to one thread at a time.
  *

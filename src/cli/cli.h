@@ -26,6 +26,7 @@ int vz_cli_serve(int argc, char **argv);
 int vz_cli_register(int argc, char **argv);
 int vz_cli_find(int argc, char **argv);
 int vz_cli_models(int argc, char **argv);
+int vz_cli_embed(int argc, char **argv);
 int vz_cli_version(int argc, char **argv);
 
 /* ---- shared: args.c ------------------------------------------------------------------------ */
@@ -106,5 +107,7 @@ bool vz_term_is_terminal(void); /* stdout */
 int vz_term_text(struct vz_buf *out, struct vz_slice text, int most);
 /* The same in exactly `cells` cells, padded with spaces. */
 void vz_term_cell(struct vz_buf *out, struct vz_slice text, int cells);
+/* Cells the whole text takes, shown so. */
+int vz_term_width(struct vz_slice text);
 
 #endif

@@ -62,20 +62,37 @@ static void print_json(const struct answer *answer)
     vz_buf_deinit(&out);
 }
 
+/* Cells of the widest of a column, at most `most`. */
+static int widest(const struct vz_dog_matches *matches, size_t offset, int least, int most)
+{
+    int cells = least;
+    for (size_t i = 0; i < matches->count; i++) {
+        const struct vz_slice *text =
+            (const struct vz_slice *)((const char *)&matches->items[i] + offset);
+        cells = VZ_MAX(cells, vz_term_width(*text));
+    }
+    return VZ_MIN(cells, most);
+}
+
+/* The owner stands last and is never cut: it may hold a telephone number. */
 static void print_table(const struct vz_dog_matches *matches)
 {
     struct vz_buf out = {0};
-    vz_buf_append_str(&out, "    name              breed                     owner             "
-                            "score   how sure\n");
+    int name = widest(matches, offsetof(struct vz_dog_match, dog_id), 4, 24);
+    int breed = widest(matches, offsetof(struct vz_dog_match, breed), 5, 24);
+    vz_buf_append_str(&out, "    ");
+    vz_term_cell(&out, VZ_SLICE("name"), name + 2);
+    vz_term_cell(&out, VZ_SLICE("breed"), breed + 2);
+    vz_buf_append_str(&out, "score   how sure        owner\n");
     for (size_t i = 0; i < matches->count; i++) {
         const struct vz_dog_match *match = &matches->items[i];
         vz_buf_printf(&out, "%2zu  ", i + 1);
-        vz_term_cell(&out, match->dog_id, 16);
+        vz_term_cell(&out, match->dog_id, name);
         vz_buf_append_str(&out, "  ");
-        vz_term_cell(&out, match->breed, 24);
-        vz_buf_append_str(&out, "  ");
-        vz_term_cell(&out, match->owner_name, 16);
-        vz_buf_printf(&out, "  %.4f  %s\n", (double)match->score, vz_match_word(match->match));
+        vz_term_cell(&out, match->breed, breed);
+        vz_buf_printf(&out, "  %.4f  %-14s  ", (double)match->score, vz_match_word(match->match));
+        vz_term_cell(&out, match->owner_name, vz_term_width(match->owner_name));
+        vz_buf_append_char(&out, '\n');
     }
     fputs(out.data, stdout);
     vz_buf_deinit(&out);
@@ -130,14 +147,15 @@ static void draw_best(const struct vz_dog_matches *matches)
     free(path);
 }
 
-static enum vz_status find(const char *picture, struct vz_reach *reach, size_t top,
-                           struct vz_arena *arena, struct answer *answer, struct vz_error *err)
+static enum vz_status find(const char *picture, const struct vz_image_limits *limits,
+                           struct vz_reach *reach, size_t top, struct vz_arena *arena,
+                           struct answer *answer, struct vz_error *err)
 {
     struct vz_buf bytes = {0};
     struct vz_dog lost = {0};
     enum vz_status status = vz_file_read(picture, (size_t)100 << 20, &bytes, err);
     if (status == VZ_OK) {
-        status = vz_dog_look(vz_buf_slice(&bytes), &(struct vz_image_limits){0}, &lost, NULL, err);
+        status = vz_dog_look(vz_buf_slice(&bytes), limits, &lost, NULL, err);
         if (status != VZ_OK) {
             char reason[sizeof err->text];
             memcpy(reason, err->text, sizeof reason);
@@ -153,8 +171,8 @@ static enum vz_status find(const char *picture, struct vz_reach *reach, size_t t
     return status;
 }
 
-static int do_find(const char *picture, const char *url, const char *data, size_t top, bool json,
-                   bool draw)
+static int do_find(const char *picture, const struct vz_image_limits *limits, const char *url,
+                   const char *data, size_t top, bool json, bool draw)
 {
     struct vz_error err = {0};
     struct vz_reach *reach = NULL;
@@ -162,7 +180,7 @@ static int do_find(const char *picture, const char *url, const char *data, size_
     struct answer answer = {0};
     int code = VZ_EXIT_FAILED;
     if (vz_image_start(&err) != VZ_OK || vz_reach_new(url, data, false, &reach, &err) != VZ_OK ||
-        find(picture, reach, top, &arena, &answer, &err) != VZ_OK) {
+        find(picture, limits, reach, top, &arena, &answer, &err) != VZ_OK) {
         vz_complain(&err);
         goto out;
     }
@@ -187,12 +205,14 @@ int vz_cli_find(int argc, char **argv)
 {
     const char *url = NULL, *data = NULL;
     bool json = false, picture = false, no_picture = false;
-    long top = 5;
+    long top = 5, megapixels = 0;
     const struct vz_arg args[] = {
         {"--top", VZ_ARG_NUMBER, &top, "N", "how many dogs to show (default 5)", 1, 1000},
         {"--data", VZ_ARG_TEXT, &data, "DIR",
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--url", VZ_ARG_TEXT, &url, "URL", "a server, here or on another machine", 0, 0},
+        {"--max-megapixels", VZ_ARG_NUMBER, &megapixels, "N",
+         "refuse larger pictures (default 100)", 1, 10000},
         {"--json", VZ_ARG_FLAG, &json, NULL, "print JSON", 0, 0},
         {"--picture", VZ_ARG_FLAG, &picture, NULL, "draw the found dog even when not on a terminal",
          0, 0},
@@ -221,5 +241,6 @@ int vz_cli_find(int argc, char **argv)
         return VZ_EXIT_FAILED;
     }
     bool draw = !no_picture && (picture || vz_term_is_terminal());
-    return do_find(argv[1], url, data, (size_t)top, json, draw);
+    const struct vz_image_limits limits = {.max_megapixels = (double)megapixels};
+    return do_find(argv[1], &limits, url, data, (size_t)top, json, draw);
 }

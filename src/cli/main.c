@@ -11,6 +11,7 @@ static const struct subcommand subcommands[] = {
     {"register", "add dogs and their pictures", vz_cli_register},
     {"find", "find the dog on a picture", vz_cli_find},
     {"models", "get, list, check and remove models", vz_cli_models},
+    {"embed", "print the vector of a picture or a text", vz_cli_embed},
     {"serve", "answer the Elasticsearch REST API over HTTP", vz_cli_serve},
     {"version", "print versions and what this machine can do", vz_cli_version},
 };
@@ -38,6 +39,11 @@ int vz_cli_main(int argc, char **argv)
     if (argc < 2) {
         print_help(stderr);
         return VZ_EXIT_FAILED;
+    }
+    if (argc == 3 && strcmp(argv[1], "help") == 0) { /* `vizsla help find` is `vizsla find --help` */
+        static char help[] = "--help";
+        argv[1] = argv[2];
+        argv[2] = help;
     }
     if (is_one_of(argv[1], "--help", "-h", "help")) {
         print_help(stdout);

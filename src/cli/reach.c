@@ -1,11 +1,13 @@
 #include "cli/cli.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "http/http.h"
 #include "rest/rest.h"
 #include "store/store.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 struct vz_reach {
     struct vz_transport transport;
@@ -56,16 +58,40 @@ static void go_over_http(struct vz_reach *reach, const char *url)
     reach->transport.call = call_there;
 }
 
+/* Another command (not a server) that works on the folder is done soon; wait for it. */
+#define WAIT_FOR_FOLDER_NS 10000000000ull
+
+static enum vz_status open_when_free(const char *folder, bool create, struct vz_store **store,
+                                     struct vz_buf *url, struct vz_error *err)
+{
+    const struct vz_store_options options = {.create = create};
+    const struct timespec pause = {.tv_nsec = 50000000};
+    uint64_t until = vz_now_ns() + WAIT_FOR_FOLDER_NS;
+    for (;;) {
+        vz_buf_clear(url);
+        if (vz_store_holder(folder, url) && url->len)
+            return VZ_OK; /* a server: go through it */
+        enum vz_status status = vz_store_open(folder, &options, store, err);
+        if (status != VZ_BUSY || vz_now_ns() >= until)
+            return status;
+        nanosleep(&pause, NULL);
+    }
+}
+
 static enum vz_status open_folder(struct vz_reach *reach, const char *folder, bool create,
                                   struct vz_error *err)
 {
     struct vz_buf url = {0};
-    enum vz_status status = VZ_OK;
-    if (vz_store_holder(folder, &url) && url.len) {
+    enum vz_status status = open_when_free(folder, create, &reach->store, &url, err);
+    if (status == VZ_OK && url.len) {
         go_over_http(reach, url.data);
         goto out;
     }
-    status = vz_store_open(folder, &(struct vz_store_options){.create = create}, &reach->store, err);
+    if (status == VZ_BUSY)
+        vz_fail(err, status,
+                "another command has been working on %s for more than 10 seconds; run `vizsla serve "
+                "--data %s`, and all commands share the folder through it",
+                folder, folder);
     if (status == VZ_NOT_FOUND && !create)
         vz_fail(err, status,
                 "there is no data folder %s yet; register a dog first: vizsla register --name "

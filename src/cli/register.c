@@ -14,6 +14,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define BATCH 64
@@ -66,6 +67,22 @@ static void free_items(struct items *items)
     free(items->list);
 }
 
+/* A misspelt key would silently lose what it holds, a telephone number perhaps. */
+static enum vz_status check_keys(struct vz_json dog, size_t i, struct vz_error *err)
+{
+    struct vz_slice key;
+    struct vz_json value;
+    struct vz_json_iter it = vz_json_iterate(dog);
+    while (vz_json_next(&it, &key, &value))
+        if (!vz_slice_is(key, "dog_id") && !vz_slice_is(key, "file") &&
+            !vz_slice_is(key, "breed") && !vz_slice_is(key, "owner_name"))
+            return vz_fail(err, VZ_BAD_ARGUMENT,
+                           "dogs[%zu] has \"%.*s\"; known are \"dog_id\", \"file\", \"breed\" and "
+                           "\"owner_name\"",
+                           i, (int)VZ_MIN(key.len, (size_t)60), key.ptr);
+    return VZ_OK;
+}
+
 /* {"dogs": [{"dog_id", "file", "breed", "owner_name"}]}. Texts stay in `doc`. */
 static enum vz_status read_list(struct vz_json root, const char *folder, struct items *items,
                                 struct vz_error *err)
@@ -76,6 +93,9 @@ static enum vz_status read_list(struct vz_json root, const char *folder, struct 
     struct vz_json_iter it = vz_json_iterate(dogs);
     for (size_t i = 0; vz_json_next(&it, NULL, &dog); i++) {
         struct vz_slice name = {0}, file = {0}, breed = {0}, owner = {0};
+        enum vz_status status = check_keys(dog, i, err);
+        if (status != VZ_OK)
+            return status;
         if (vz_json_get(dog, "dog_id", &value))
             name = vz_json_string(value);
         if (vz_json_get(dog, "file", &value))
@@ -130,6 +150,16 @@ static void set_failed(struct item *item, const struct vz_error *err)
     item->reason = vz_strdup(err->text);
 }
 
+/* A pipe would hang the whole batch, a device never end. */
+static enum vz_status read_picture(const char *path, size_t max_bytes, struct vz_buf *bytes,
+                                   struct vz_error *err)
+{
+    struct stat info;
+    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
+        return vz_fail(err, VZ_BAD_ARGUMENT, "%s is not a file", path);
+    return vz_file_read(path, max_bytes ? max_bytes : (size_t)100 << 20, bytes, err);
+}
+
 static void look(void *context)
 {
     struct look_job *job = context;
@@ -137,9 +167,8 @@ static void look(void *context)
     struct vz_dog *dog = &job->batch->dogs[job->at];
     struct vz_buf bytes = {0};
     struct vz_error err = {0};
-    size_t max_bytes = job->batch->limits->max_bytes;
     enum vz_status status =
-        vz_file_read(item->file, max_bytes ? max_bytes : (size_t)100 << 20, &bytes, &err);
+        read_picture(item->file, job->batch->limits->max_bytes, &bytes, &err);
     *dog = (struct vz_dog){.dog_id = item->name,
                            .breed = item->breed,
                            .owner_name = item->owner,
@@ -342,7 +371,7 @@ int vz_cli_register(int argc, char **argv)
             "is not added twice, its other fields are brought up to date.\n"
             "With --from, files are looked for in FOLDER (default: where FILE is).\n"
             "When a server holds the data folder, the dogs go through it.\n"
-            "Exit code: 0 all registered, 1 some pictures failed, 2 nothing could be done.",
+            "Exit code: 0 all registered, 1 pictures failed, 2 the work could not be done at all.",
         .examples =
             "  vizsla register --name Luigi --breed \"Jack Russel\" --owner Ully luigi.png\n"
             "  vizsla register --from samples/register.json samples",

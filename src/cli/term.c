@@ -148,3 +148,11 @@ void vz_term_cell(struct vz_buf *out, struct vz_slice text, int cells)
     for (int used = vz_term_text(out, text, cells); used < cells; used++)
         vz_buf_append_char(out, ' ');
 }
+
+int vz_term_width(struct vz_slice text)
+{
+    struct vz_buf shown = {0};
+    int cells = vz_term_text(&shown, text, INT_MAX);
+    vz_buf_deinit(&shown);
+    return cells;
+}

@@ -92,6 +92,7 @@ def help_is_there_for_every_command(bench):
     for command in ("serve", "register", "find", "version"):
         contains(top.stdout, command)
         page = bench.run(command, "--help")
+        equal(bench.run("help", command).stdout, page.stdout)
         equal(page.returncode, 0)
         contains(page.stdout, "Usage: vizsla " + command, "--help")
     for command in ("serve", "register", "find"):
@@ -146,6 +147,49 @@ def a_changed_owner_is_brought_up_to_date(bench):
     equal((found["registered"], found["dogs"][0]["owner_name"]), (1, "Ben"))
 
 
+def what_is_not_given_stays(bench):
+    picture = SAMPLES / json.loads((SAMPLES / "register.json").read_text())["dogs"][0]["file"]
+    equal(bench.run("register", "--name", "Rex", "--owner", "Anna 555", picture).returncode, 0)
+    equal(bench.run("register", "--name", "Rex", "--breed", "mix", picture).returncode, 0)
+    dog = json.loads(bench.run("find", picture, "--json").stdout)["dogs"][0]
+    equal((dog["owner_name"], dog["breed"]), ("Anna 555", "mix"))
+
+
+def a_long_owner_is_shown_whole(bench):
+    picture = SAMPLES / json.loads((SAMPLES / "register.json").read_text())["dogs"][0]["file"]
+    owner = "Shelter Berlin-Mitte, Jürgen Müller, +49 30 555 0101"
+    equal(bench.run("register", "--name", "Rex", "--owner", owner, picture).returncode, 0)
+    contains(bench.run("find", picture).stdout.splitlines()[-1], owner)
+
+
+def commands_wait_for_each_other(bench):
+    register_samples(bench)
+    several = [subprocess.Popen([bench.binary, "find", SAMPLES / "lost.svg", "--data", bench.data],
+                                stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for one in several:
+        contains(one.communicate(timeout=60)[0], "Luigi")
+        equal(one.returncode, 0)
+
+
+def a_pipe_is_no_picture(bench):
+    os.mkfifo(bench.folder / "pipe.jpg")
+    done = bench.run("register", "--name", "Pipe", bench.folder / "pipe.jpg", timeout=20)
+    equal(done.returncode, 1)
+    contains(done.stderr, "is not a file")
+
+
+def a_vector_is_printed(bench):
+    seen = json.loads(bench.run("embed", SAMPLES / "luigi.svg", "--json").stdout)
+    equal((seen["kind"], seen["dims"], len(seen["embedding"])), ("image", 512, 512))
+    assert abs(sum(x * x for x in seen["embedding"]) - 1) < 1e-4
+    done = bench.run("embed", "a black and white terrier")
+    equal(done.returncode, 2)
+    contains(done.stderr, "vizsla models pull")
+    done = bench.run("embed", "a dog", "--model", "clip-ViT-B-32")
+    equal(done.returncode, 2)
+    contains(done.stderr, "models pull")
+
+
 def several_pictures_of_one_dog_are_one_match(bench):
     files = [SAMPLES / d["file"] for d in json.loads((SAMPLES / "register.json").read_text())["dogs"]]
     equal(bench.run("register", "--name", "Many", *files[:3]).returncode, 0)
@@ -176,7 +220,8 @@ def a_bad_picture_is_told_and_the_rest_registered(bench):
 def bad_lists_are_told(bench):
     path = bench.folder / "list.json"
     for text, part in [("{", "list.json"), ('{"cats": []}', '"dogs"'), ('{"dogs": [{"file": "x"}]}', "dogs[0]"),
-                       ('{"dogs": [{"dog_id": 7, "file": "x"}]}', "dogs[0]")]:
+                       ('{"dogs": [{"dog_id": 7, "file": "x"}]}', "dogs[0]"),
+                       ('{"dogs": [{"dog_id": "A", "file": "x", "owner": "Anna"}]}', "owner_name")]:
         path.write_text(text)
         done = bench.run("register", "--from", path)
         equal(done.returncode, 2)
