@@ -100,6 +100,7 @@ struct vz_index {
     struct vz_snapshot *view;
     struct vz_settings settings;
     uint64_t commit_number;
+    uint64_t lost_commit; /* the newest number whose operations async lost; 0: none */
     bool deaths_pending;
     uint64_t dirty_since_ns; /* 0: nothing to refresh */
 

@@ -145,6 +145,21 @@ static void await_refresh(struct vz_index *index, uint64_t commit_number)
         vz_index_refresh_now(index);
 }
 
+/* With durability async the commit may have failed after the answer; who waited can be told. */
+static enum vz_status check_kept(struct vz_index *index, uint64_t commit_number,
+                                 struct vz_error *err)
+{
+    pthread_mutex_lock(&index->view_lock);
+    bool lost = index->lost_commit == commit_number;
+    pthread_mutex_unlock(&index->view_lock);
+    if (!lost)
+        return VZ_OK;
+    return vz_fail(err, VZ_IO,
+                   "[%s]: the operations are lost, the transaction that durability async left open "
+                   "could not be committed",
+                   index->name);
+}
+
 enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size_t count,
                               const struct vz_write_options *options, struct vz_error *err)
 {
@@ -174,7 +189,9 @@ enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size
         vz_index_refresh_now(index);
     else if (options->refresh == VZ_REFRESH_WAIT_FOR)
         await_refresh(index, task.commit_number);
+    if (options->refresh != VZ_REFRESH_NONE)
+        status = check_kept(index, task.commit_number, err);
     atomic_fetch_add_explicit(&index->counters.index_time_ns, vz_now_ns() - start,
                               memory_order_relaxed);
-    return VZ_OK;
+    return status;
 }

@@ -270,12 +270,18 @@ static void forget_open(struct vz_index *index)
     atomic_store(&index->uncommitted, false);
 }
 
+/* Who waits for a refresh to show them waits for this commit's number: it is used up, so that the
+ * next refresh ends the wait. */
 static void lose_open_ops(struct vz_index *index, const struct vz_error *err)
 {
-    if (index->open_ops)
+    if (index->open_ops) {
         vz_log(VZ_LOG_ERROR, "store",
                "[%s]: %zu operations acknowledged with durability async are lost: %s", index->name,
                index->open_ops, err->text);
+        pthread_mutex_lock(&index->view_lock);
+        index->lost_commit = ++index->commit_number;
+        pthread_mutex_unlock(&index->view_lock);
+    }
     forget_open(index);
 }
 

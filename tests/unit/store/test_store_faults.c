@@ -47,6 +47,8 @@ static enum vz_status put_range(struct vz_index *index, int first, int last, str
     return status;
 }
 
+static void reopen_and_check(const char *path, int count);
+
 static void check_range(struct vz_index *index, int count)
 {
     struct vz_error err = {0};
@@ -174,6 +176,69 @@ static void test_a_full_disk_fails_a_compaction_only(void **state)
     empty_disk(path);
     OK(vz_index_compact(index, &err));
     check_range(index, 1000);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_disk(path);
+}
+
+/* A graph that cannot be saved is no loss: answers stay right, the checkpoint there is stays. */
+static void test_a_full_disk_spares_the_graph(void **state)
+{
+    char *path = small_disk(24);
+    if (!path)
+        skip();
+    struct vz_error err = {0};
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(store, "dogs", body);
+    OK(put_range(index, 0, 200, &err));
+    OK(vz_index_settle(index, &err));
+    for (int i = 200; i < 1000; i += 200)
+        OK(put_range(index, i, i + 200, &err));
+    fill_disk(path, 8 << 10);
+    assert_int_equal(vz_index_settle(index, &err), VZ_DISK_FULL);
+    check_range(index, 1000);
+    empty_disk(path);
+    vz_index_release(index);
+    vz_store_close(store);
+    reopen_and_check(path, 1000);
+    drop_disk(path);
+}
+
+/* Durability async: the commit comes after the answer. When it fails, who waits for the refresh is
+ * told so and does not wait for ever. */
+static void test_async_losses_end_the_wait(void **state)
+{
+    char *path = small_disk(24);
+    if (!path)
+        skip();
+    struct vz_error err = {0};
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(
+        store, "dogs",
+        "{\"settings\":{\"index\":{\"translog\":{\"durability\":\"async\"}}},\"mappings\":{"
+        "\"properties\":{\"o\":{\"type\":\"object\",\"enabled\":false}}}}");
+    struct vz_buf text = {0};
+    uint64_t rng = 5;
+    vz_buf_append_str(&text, "{\"o\":{\"t\":\"");
+    for (int i = 0; i < 300000; i++)
+        vz_buf_append_char(&text, (char)('a' + vz_rng_next(&rng) % 26));
+    vz_buf_append_str(&text, "\"}}");
+    static const enum vz_refresh ways[] = {VZ_REFRESH_WAIT_FOR, VZ_REFRESH_TRUE};
+    for (size_t i = 0; i < VZ_COUNT_OF(ways); i++) {
+        struct vz_write op = {
+            .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = vz_buf_slice(&text)};
+        struct vz_write_options options = {.refresh = ways[i]};
+        fill_disk(path, 0);
+        alarm(30);
+        assert_int_not_equal(vz_index_write(index, &op, 1, &options, &err), VZ_OK);
+        alarm(0);
+        check_range(index, 0);
+        empty_disk(path);
+        OK(vz_index_write(index, &op, 1, &options, &err));
+        op.verb = VZ_WRITE_DELETE;
+        OK(vz_index_write(index, &op, 1, &options, &err));
+    }
+    vz_buf_deinit(&text);
     vz_index_release(index);
     vz_store_close(store);
     drop_disk(path);
@@ -337,8 +402,8 @@ static void test_an_unreadable_entry_loses_no_folder(void **state)
     struct vz_store *store = open_store(path);
     assert_null(vz_store_index(store, VZ_SLICE("dogs")));
     struct vz_error err = {0};
-    assert_int_not_equal(
-        vz_store_create_index(store, VZ_SLICE("dogs"), (struct vz_json){0}, &err), VZ_OK);
+    assert_int_not_equal(vz_store_create_index(store, VZ_SLICE("dogs"), (struct vz_json){0}, &err),
+                         VZ_OK);
     vz_store_close(store);
     assert_int_equal(stat(dir, &info), 0);
     drop_folder(path);
@@ -440,6 +505,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_full_disk_loses_nothing),
         cmocka_unit_test(test_a_full_disk_fails_a_compaction_only),
+        cmocka_unit_test(test_a_full_disk_spares_the_graph),
+        cmocka_unit_test(test_async_losses_end_the_wait),
         cmocka_unit_test(test_a_read_only_folder_says_so),
         cmocka_unit_test(test_an_absent_folder_is_not_made),
         cmocka_unit_test(test_what_a_crash_left_is_mended),
