@@ -25,6 +25,7 @@ int vz_complain(const struct vz_error *err)
 
 #define DRAW_EVERY_NS 100000000ull
 #define BAR_CELLS 30
+#define BESIDE_BAR_CELLS 52 /* a line that wraps leaves a trail */
 
 void vz_progress_start(struct vz_progress *progress, const char *label, size_t total)
 {
@@ -39,10 +40,11 @@ static void draw(const struct vz_progress *progress, uint64_t now)
     size_t fresh = done - VZ_MIN(done, progress->first);
     double rate = seconds > 0 ? (double)fresh / seconds : 0;
     double left = rate > 0 ? VZ_MIN((double)(progress->total - done) / rate, 359999.0) : 0;
-    int filled = (int)((double)done / (double)progress->total * BAR_CELLS);
+    int cells = VZ_MAX(0, VZ_MIN(BAR_CELLS, vz_term_columns() - BESIDE_BAR_CELLS));
+    int filled = (int)((double)done / (double)progress->total * cells);
     char bar[BAR_CELLS * 3 + 1];
     size_t at = 0;
-    for (int i = 0; i < BAR_CELLS; i++) {
+    for (int i = 0; i < cells; i++) {
         memcpy(bar + at, i < filled ? "█" : "░", 3);
         at += 3;
     }

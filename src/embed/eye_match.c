@@ -11,9 +11,9 @@
  *
  * The words are thresholds for the best of a search. POSSIBLE is where most strangers still get
  * "no good match" when a hundred others are registered (59 of 100; 94 of 100 when eleven are);
- * LIKELY is where no stranger among pets passes, not even among the tutorial's eleven portraits, which share a
- * style and reach 0.72; SAME is where no two photos of different pets come, and 95 of 100 copies of
- * a photo do.
+ * LIKELY is where no stranger among pets passes, nor among the tutorial's eleven portraits, which
+ * share a style and reach 0.72; SAME is where no two photos of different pets come, and 95 of 100
+ * copies of a photo do.
  *
  * A logistic curve was fitted first and dropped: the two kinds of same-subject pairs make the
  * measured curve steeper at its top than at its foot.
