@@ -1,14 +1,11 @@
 /* Contexts, cores and scratch memory.
  *
- * Cores. oneDNN (Debian's) computes with OpenMP: each calling thread has an OpenMP team of its own,
- * so eight threads that ask at once on a machine of two cores would run sixteen spinning threads.
- * Therefore one counter for the process says how many cores are computing (`cores_busy`); a call
- * takes what is left, at least one, and tells OpenMP that number for the calling thread only
- * (omp_set_num_threads is per thread) until it returns. A call of several pieces runs whole pieces
- * on single cores, which has no barriers inside; a call of one piece splits every multiplication.
- *
- * Rejected: oneDNN on an own thread pool (Debian builds it for OpenMP only); splitting each layer
- * for large batches too (a barrier for each of 75 multiplications an image).
+ * Cores. One counter for the process says how many cores are computing (`cores_busy`); a call takes
+ * what is left, at least one. A call of several pieces runs whole pieces on single cores, which
+ * has nothing to wait for inside; a call of one piece splits every multiplication (linear.c).
+ * oneDNN (Debian's) computes with OpenMP and is told one thread wherever it is called: a team of
+ * OpenMP's whose thread the kernel has set aside stands still at each of 75 barriers a picture. On
+ * two cores with twenty other threads ready to run, a picture of batch 1 took 930 ms that way.
  *
  * Scratch. A list of blocks; a piece that needed several gets one block of the whole size next
  * time, so a steady load allocates nothing.
@@ -23,6 +20,7 @@
 
 #include "base/cpu.h"
 #include "base/thread.h"
+#include "nn/team.h"
 
 #define FIRST_BLOCK (1u << 20)
 #define HUGE_PAGE ((size_t)2 << 20)
@@ -370,6 +368,18 @@ static unsigned cores_take(unsigned wish)
     return take;
 }
 
+int nn_alone_begin(void)
+{
+    int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    return before;
+}
+
+void nn_alone_end(int before)
+{
+    omp_set_num_threads(before);
+}
+
 struct run {
     struct vz_nn *nn;
     const size_t *bounds;
@@ -384,11 +394,11 @@ struct run {
     struct vz_error error;
 };
 
-static void run_pieces(struct run *run)
+static void run_pieces(void *arg, unsigned part)
 {
+    struct run *run = arg;
     struct vz_error error = {0};
     enum vz_status status = VZ_OK;
-    omp_set_num_threads((int)run->inner);
     struct vz_scratch *scratch = scratch_acquire(run->nn, run->inner, &error);
     if (!scratch)
         status = error.status;
@@ -422,14 +432,9 @@ enum vz_status vz_nn_run(struct vz_nn *nn, const size_t *bounds, size_t chunks, 
     struct run run = {.nn = nn, .bounds = bounds, .chunks = chunks, .body = body, .arg = arg};
     run.inner = team > 1 ? 1 : cores;
     pthread_mutex_init(&run.lock, NULL);
-    int before = omp_get_max_threads();
-    if (team > 1) {
-#pragma omp parallel num_threads(team)
-        run_pieces(&run);
-    } else {
-        run_pieces(&run);
-    }
-    omp_set_num_threads(before);
+    int before = nn_alone_begin();
+    nn_team_run(team, team - 1, run_pieces, &run);
+    nn_alone_end(before);
     pthread_mutex_destroy(&run.lock);
     atomic_fetch_sub_explicit(&cores_busy, cores, memory_order_relaxed);
     if (run.status != VZ_OK && err)
@@ -484,18 +489,24 @@ unsigned vz_scratch_cores(const struct vz_scratch *scratch)
     return scratch->threads;
 }
 
+struct split {
+    void (*range)(void *arg, size_t first, size_t last, unsigned part);
+    void *arg;
+    size_t count, grain, grains;
+    unsigned parts;
+};
+
+static void split_part(void *arg, unsigned i)
+{
+    const struct split *s = arg;
+    s->range(s->arg, VZ_MIN(s->grains * i / s->parts * s->grain, s->count),
+             VZ_MIN(s->grains * (i + 1) / s->parts * s->grain, s->count), i);
+}
+
 void vz_nn_split(struct vz_scratch *scratch, size_t count, size_t grain,
                  void (*range)(void *arg, size_t first, size_t last, unsigned part), void *arg)
 {
-    size_t grains = (count + grain - 1) / grain;
-    unsigned parts = (unsigned)VZ_MIN(grains, (size_t)scratch->threads);
-    if (parts <= 1) {
-        if (count)
-            range(arg, 0, count, 0);
-        return;
-    }
-#pragma omp parallel for num_threads(parts) schedule(static, 1)
-    for (unsigned i = 0; i < parts; i++)
-        range(arg, VZ_MIN(grains * i / parts * grain, count),
-              VZ_MIN(grains * (i + 1) / parts * grain, count), i);
+    struct split s = {range, arg, count, grain, (count + grain - 1) / grain, 0};
+    s.parts = (unsigned)VZ_MIN(s.grains, (size_t)scratch->threads);
+    nn_team_run(s.parts, scratch->threads - 1, split_part, &s);
 }

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 
 #include "nn/parts.h"
+#include "nn/team.h"
 
 struct vz_linear {
     struct vz_nn *nn; /* borrowed */
     enum vz_precision precision;
     size_t in, out;
     dnnl_memory_desc_t layout;
-    dnnl_memory_t weights; /* over `packed`; read only, so threads share it */
-    void *packed;          /* the context's */
+    void *packed; /* the context's */
     size_t packed_bytes;
     float *bias;         /* [out] */
     float *weight_scale; /* [out], INT8 only */
@@ -60,13 +60,15 @@ static void quantize(struct vz_linear *l, const float *from, int8_t *to)
 }
 
 static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_desc, void *from,
-                             dnnl_memory_t to, const dnnl_memory_desc_t *to_desc)
+                             const dnnl_memory_desc_t *to_desc, void *to)
 {
-    dnnl_memory_t src = NULL;
+    dnnl_memory_t src = NULL, dst = NULL;
     dnnl_primitive_desc_t desc = NULL;
     dnnl_primitive_t primitive = NULL;
     dnnl_stream_t stream = NULL;
     dnnl_status_t status = dnnl_memory_create(&src, from_desc, nn->engine, from);
+    if (status == dnnl_success)
+        status = dnnl_memory_create(&dst, to_desc, nn->engine, to);
     if (status == dnnl_success)
         status = dnnl_reorder_primitive_desc_create(&desc, from_desc, nn->engine, to_desc,
                                                     nn->engine, NULL);
@@ -75,7 +77,7 @@ static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_de
     if (status == dnnl_success)
         status = dnnl_stream_create(&stream, nn->engine, dnnl_stream_default_flags);
     if (status == dnnl_success) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, src}, {DNNL_ARG_TO, to}};
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_FROM, src}, {DNNL_ARG_TO, dst}};
         status = dnnl_primitive_execute(primitive, stream, 2, args);
         dnnl_stream_wait(stream);
     }
@@ -87,6 +89,8 @@ static dnnl_status_t reorder(struct vz_nn *nn, const dnnl_memory_desc_t *from_de
         dnnl_primitive_desc_destroy(desc);
     if (src)
         dnnl_memory_destroy(src);
+    if (dst)
+        dnnl_memory_destroy(dst);
     return status;
 }
 
@@ -106,10 +110,8 @@ static enum vz_status pack(struct vz_linear *l, float *floats, int8_t *bytes, st
     if (int8)
         quantize(l, floats, bytes);
     dnnl_memory_desc_init_by_tag(&plain, 2, dims, int8 ? dnnl_s8 : dnnl_f32, dnnl_ba);
-    dnnl_status_t made = dnnl_memory_create(&l->weights, &l->layout, l->nn->engine, l->packed);
-    if (made == dnnl_success)
-        made =
-            reorder(l->nn, &plain, int8 ? (void *)bytes : (void *)floats, l->weights, &l->layout);
+    dnnl_status_t made = reorder(l->nn, &plain, int8 ? (void *)bytes : (void *)floats, &l->layout,
+                                 l->packed);
     return made == dnnl_success ? VZ_OK : nn_fail_dnnl(err, made, "pack weights");
 }
 
@@ -166,7 +168,9 @@ enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size
     l->precision = precision;
     l->in = (in + 15) & ~(size_t)15;
     l->out = width;
+    int before = nn_alone_begin();
     status = linear_init(l, in, parts, count, err);
+    nn_alone_end(before);
     if (status == VZ_OK)
         *out = l;
     else
@@ -178,8 +182,6 @@ void vz_linear_free(struct vz_linear *l)
 {
     if (!l)
         return;
-    if (l->weights)
-        dnnl_memory_destroy(l->weights);
     free(l->bias);
     free(l);
 }
@@ -230,47 +232,186 @@ bool vz_act_take(struct vz_scratch *scratch, enum vz_precision precision, size_t
     return act->data && (act->scales || precision != VZ_PRECISION_INT8);
 }
 
+/* One multiplication, maybe of a slice of the outputs. */
+struct product {
+    struct nn_plan *plan;
+    void *src, *weights, *bias, *dst, *pad;
+};
+
+static dnnl_status_t product_run(const struct vz_linear *l, dnnl_stream_t stream,
+                                 const struct product *p)
+{
+    dnnl_memory_t src = NULL, weights = NULL, bias = NULL, dst = NULL, room = NULL;
+    dnnl_engine_t engine = l->nn->engine;
+    dnnl_status_t done = dnnl_memory_create(&src, &p->plan->src, engine, p->src);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&weights, &p->plan->weights, engine, p->weights);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&dst, &p->plan->dst, engine, p->dst);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&bias, &p->plan->bias, engine, p->bias);
+    if (done == dnnl_success)
+        done = dnnl_memory_create(&room, &p->plan->scratchpad, engine, p->pad);
+    if (done == dnnl_success) {
+        dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, src},
+                                  {DNNL_ARG_WEIGHTS, weights},
+                                  {DNNL_ARG_DST, dst},
+                                  {DNNL_ARG_SCRATCHPAD, room},
+                                  {DNNL_ARG_BIAS, bias}};
+        int count = l->precision == VZ_PRECISION_INT8 ? 4 : 5;
+        done = dnnl_primitive_execute(p->plan->primitive, stream, count, args);
+    }
+    dnnl_memory_t all[] = {src, weights, bias, dst, room};
+    for (size_t i = 0; i < VZ_COUNT_OF(all); i++)
+        if (all[i])
+            dnnl_memory_destroy(all[i]);
+    return done;
+}
+
+static enum vz_status multiply_whole(const struct vz_linear *l, struct vz_scratch *scratch,
+                                     struct nn_act x, size_t rows, void *y, bool add,
+                                     struct vz_error *err)
+{
+    struct nn_plan_key key = {.rows = vz_linear_rows(rows),
+                              .in = l->in,
+                              .out = l->out,
+                              .whole_out = l->out,
+                              .precision = l->precision,
+                              .add_to_output = add};
+    struct product p = {.src = x.data, .weights = l->packed, .bias = l->bias, .dst = y};
+    enum vz_status status = nn_plan_get(l->nn, &key, &l->layout, &p.plan, err);
+    if (status != VZ_OK)
+        return status;
+    size_t mark = vz_scratch_mark(scratch);
+    size_t bytes = dnnl_memory_desc_get_size(&p.plan->scratchpad);
+    p.pad = bytes ? vz_scratch_take(scratch, bytes, 1) : NULL;
+    dnnl_status_t done = bytes && !p.pad ? dnnl_out_of_memory : product_run(l, scratch->stream, &p);
+    vz_scratch_release(scratch, mark);
+    nn_plan_release(l->nn, p.plan);
+    return done == dnnl_success ? VZ_OK : nn_fail_dnnl(err, done, "multiply");
+}
+
+/* ---- on several cores ----
+ *
+ * Outputs are cut at the layout's own blocks, so that each slice's weights are one piece of memory.
+ * oneDNN writes a slice of rows only densely; it is copied into place, or added there, by the core
+ * that has it in its cache. */
+
+#define MAX_SLICES 64
+/* Below this many products a slice is not worth handing out (about 5 us). */
+#define SLICE_PRODUCTS ((size_t)200000)
+
+struct slices {
+    const struct vz_linear *l;
+    struct nn_act x;
+    size_t rows;
+    float *y;
+    bool add;
+    dnnl_stream_t stream;
+    unsigned count;
+    struct slice {
+        struct product p;
+        size_t first, width;
+        dnnl_status_t done;
+    } all[MAX_SLICES];
+};
+
+/* Outputs in one block of the layout. */
+static size_t block_of(const dnnl_memory_desc_t *layout)
+{
+    const dnnl_blocking_desc_t *b = &layout->format_desc.blocking;
+    size_t block = 1;
+    for (int i = 0; i < b->inner_nblks; i++)
+        if (b->inner_idxs[i] == 1)
+            block *= (size_t)b->inner_blks[i];
+    return block;
+}
+
+static void slice_run(void *arg, unsigned i)
+{
+    struct slices *s = arg;
+    struct slice *slice = &s->all[i];
+    slice->done = product_run(s->l, s->stream, &slice->p);
+    const float *from = slice->p.dst; /* or s32: copying does not look */
+    for (size_t r = 0; r < s->rows; r++, from += slice->width) {
+        float *to = s->y + r * s->l->out + slice->first;
+        if (s->add)
+            for (size_t n = 0; n < slice->width; n++)
+                to[n] += from[n];
+        else
+            memcpy(to, from, slice->width * sizeof *to);
+    }
+}
+
+static enum vz_status slice_init(struct slices *s, struct slice *slice, struct vz_scratch *scratch,
+                                 struct vz_error *err)
+{
+    const struct vz_linear *l = s->l;
+    size_t padded = vz_linear_rows(s->rows), block = block_of(&l->layout), width = slice->width;
+    dnnl_memory_desc_t layout = l->layout;
+    layout.dims[1] = (dnnl_dim_t)width;
+    layout.padded_dims[1] = (dnnl_dim_t)((width + block - 1) / block * block);
+    struct nn_plan_key key = {
+        .rows = padded, .in = l->in, .out = width, .whole_out = l->out, .precision = l->precision};
+    enum vz_status status = nn_plan_get(l->nn, &key, &layout, &slice->p.plan, err);
+    if (status != VZ_OK)
+        return status;
+    size_t element = element_bytes(l->precision);
+    size_t stride = (size_t)layout.format_desc.blocking.strides[1];
+    size_t bytes = dnnl_memory_desc_get_size(&slice->p.plan->scratchpad);
+    slice->p.src = s->x.data;
+    slice->p.weights = (char *)l->packed + slice->first / block * stride * element;
+    slice->p.bias = l->bias + slice->first;
+    slice->p.dst = vz_scratch_take(scratch, padded, width * sizeof(float)); /* [P, width] */
+    slice->p.pad = bytes ? vz_scratch_take(scratch, bytes, 1) : NULL;
+    if (!slice->p.dst || (bytes && !slice->p.pad))
+        return vz_fail(err, VZ_BUDGET, "no memory for %zu rows of %zu", s->rows, width);
+    return VZ_OK;
+}
+
+static enum vz_status multiply_sliced(struct slices *s, size_t unit, struct vz_scratch *scratch,
+                                      struct vz_error *err)
+{
+    size_t mark = vz_scratch_mark(scratch), units = (s->l->out + unit - 1) / unit;
+    enum vz_status status = VZ_OK;
+    for (unsigned i = 0; i < s->count && status == VZ_OK; i++) {
+        struct slice *slice = &s->all[i];
+        slice->first = units * i / s->count * unit;
+        slice->width = VZ_MIN(units * (i + 1) / s->count * unit, s->l->out) - slice->first;
+        status = slice_init(s, slice, scratch, err);
+    }
+    if (status == VZ_OK)
+        nn_team_run(s->count, scratch->threads - 1, slice_run, s);
+    for (unsigned i = 0; i < s->count; i++) {
+        if (status == VZ_OK && s->all[i].done != dnnl_success)
+            status = nn_fail_dnnl(err, s->all[i].done, "multiply");
+        if (s->all[i].p.plan)
+            nn_plan_release(s->l->nn, s->all[i].p.plan);
+    }
+    vz_scratch_release(scratch, mark);
+    return status;
+}
+
+/* f32: y (+)= x W^T + b; INT8: y = sums, s32. */
 static enum vz_status multiply(const struct vz_linear *l, struct vz_scratch *scratch,
                                struct nn_act x, size_t rows, void *y, bool add,
                                struct vz_error *err)
 {
     size_t padded = vz_linear_rows(rows), row_bytes = l->in * element_bytes(l->precision);
     memset((char *)x.data + rows * row_bytes, 0, (padded - rows) * row_bytes);
-    struct nn_plan_key key = {padded, l->in, l->out, l->precision, scratch->threads, add};
-    struct nn_plan *plan;
-    enum vz_status status = nn_plan_get(l->nn, &key, &l->layout, &plan, err);
-    if (status != VZ_OK)
-        return status;
-    size_t mark = vz_scratch_mark(scratch);
-    size_t pad_bytes = dnnl_memory_desc_get_size(&plan->scratchpad);
-    void *pad = pad_bytes ? vz_scratch_take(scratch, pad_bytes, 1) : NULL;
-    dnnl_memory_t src = NULL, bias = NULL, dst = NULL, room = NULL;
-    dnnl_engine_t engine = l->nn->engine;
-    dnnl_status_t done = pad_bytes && !pad ? dnnl_out_of_memory : dnnl_success;
-    if (done == dnnl_success)
-        done = dnnl_memory_create(&src, &plan->src, engine, x.data);
-    if (done == dnnl_success)
-        done = dnnl_memory_create(&dst, &plan->dst, engine, y);
-    if (done == dnnl_success)
-        done = dnnl_memory_create(&bias, &plan->bias, engine, l->bias);
-    if (done == dnnl_success)
-        done = dnnl_memory_create(&room, &plan->scratchpad, engine, pad);
-    if (done == dnnl_success) {
-        dnnl_exec_arg_t args[] = {{DNNL_ARG_SRC, src},
-                                  {DNNL_ARG_WEIGHTS, l->weights},
-                                  {DNNL_ARG_DST, dst},
-                                  {DNNL_ARG_SCRATCHPAD, room},
-                                  {DNNL_ARG_BIAS, bias}};
-        int count = l->precision == VZ_PRECISION_INT8 ? 4 : 5;
-        done = dnnl_primitive_execute(plan->primitive, scratch->stream, count, args);
-    }
-    dnnl_memory_t all[] = {src, dst, bias, room};
-    for (size_t i = 0; i < VZ_COUNT_OF(all); i++)
-        if (all[i])
-            dnnl_memory_destroy(all[i]);
-    vz_scratch_release(scratch, mark);
-    nn_plan_release(l->nn, plan);
-    return done == dnnl_success ? VZ_OK : nn_fail_dnnl(err, done, "multiply");
+    size_t unit = VZ_MAX(block_of(&l->layout), 32), units = (l->out + unit - 1) / unit;
+    size_t slices = VZ_MIN(units, padded * l->in * l->out / SLICE_PRODUCTS);
+    slices = VZ_MIN(slices, VZ_MIN((size_t)scratch->threads * 2, MAX_SLICES));
+    if (scratch->threads < 2 || slices < 2 || l->out % 16)
+        return multiply_whole(l, scratch, x, rows, y, add, err);
+    struct slices s = {.l = l,
+                       .x = x,
+                       .rows = rows,
+                       .y = y,
+                       .add = add,
+                       .stream = scratch->stream,
+                       .count = (unsigned)slices};
+    return multiply_sliced(&s, unit, scratch, err);
 }
 
 struct row_job {

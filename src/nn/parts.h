@@ -8,13 +8,13 @@
 #include "nn/context.h"
 #include "nn/kernels.h"
 
-/* A compiled multiplication [rows, in] x [in, out] for one shape, precision and number of threads.
+/* A compiled multiplication [rows, in] x [in, out] for one shape and precision, on one thread.
  * Immutable after it is made; `used` and `refs` are guarded by the context's lock. */
 struct nn_plan {
     struct nn_plan_key {
         size_t rows, in, out;
+        size_t whole_out; /* of the layer, when this is a slice of it; a layout's strides */
         enum vz_precision precision;
-        unsigned threads;
         bool add_to_output;
     } key;
     dnnl_primitive_t primitive;
@@ -61,6 +61,10 @@ struct nn_room *nn_room_take(struct vz_nn *nn, size_t bytes);
 void nn_room_give_back(struct vz_nn *nn, struct nn_room *room);
 /* Frees those not in use. */
 void nn_rooms_trim(struct vz_nn *nn);
+
+/* oneDNN on one thread between these two, for the calling thread only. */
+int nn_alone_begin(void);
+void nn_alone_end(int before);
 
 /* "oneDNN: WHAT: out of memory" and so on; VZ_BUDGET when memory is gone, else VZ_INTERNAL. */
 enum vz_status nn_fail_dnnl(struct vz_error *err, dnnl_status_t status, const char *what);

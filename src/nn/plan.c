@@ -98,7 +98,7 @@ void nn_plan_free(struct nn_plan *plan)
 static bool same_key(const struct nn_plan_key *a, const struct nn_plan_key *b)
 {
     return a->rows == b->rows && a->in == b->in && a->out == b->out &&
-           a->precision == b->precision && a->threads == b->threads &&
+           a->precision == b->precision && a->whole_out == b->whole_out &&
            a->add_to_output == b->add_to_output;
 }
 

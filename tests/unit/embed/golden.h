@@ -22,14 +22,6 @@
 
 #define MAX_TENSORS 512
 
-/* Threads inside a call. ThreadSanitizer does not know OpenMP's barriers and would see races in
- * every team: there, calls are single and only callers are many. */
-#if defined(__SANITIZE_THREAD__)
-#define GOLDEN_THREADS(n) 1
-#else
-#define GOLDEN_THREADS(n) (n)
-#endif
-
 struct golden {
     struct vz_buf text;
     struct vz_json_doc *doc;

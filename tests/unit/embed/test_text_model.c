@@ -135,9 +135,8 @@ static void check_text(const char *name, const char *prefix, size_t labels)
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         struct vz_text_model *model;
         struct vz_error err = {0};
-        enum vz_status status =
-            vz_text_model_new(&config, labels ? NULL : &modules, &source,
-                              &(struct vz_nn_options){p, GOLDEN_THREADS(2)}, &model, &err);
+        enum vz_status status = vz_text_model_new(&config, labels ? NULL : &modules, &source,
+                                                  &(struct vz_nn_options){p, 2}, &model, &err);
         if (status == VZ_UNSUPPORTED && p != VZ_PRECISION_F32) {
             print_message("SKIP %s: %s\n", name, err.text);
             continue;
@@ -191,8 +190,7 @@ static void batches_equal_singles(void **state)
     struct vz_error err = {0};
     enum { COUNT = 150 };
     assert_int_equal(vz_text_model_new(&config, &modules, &source,
-                                       &(struct vz_nn_options){VZ_PRECISION_F32, GOLDEN_THREADS(2)},
-                                       &model, &err),
+                                       &(struct vz_nn_options){VZ_PRECISION_F32, 2}, &model, &err),
                      VZ_OK);
     size_t dims = vz_text_model_dims(model);
     struct vz_text_ids texts[COUNT];
@@ -371,8 +369,8 @@ static void real_minilm_says_what_is_published(void **state)
     float first[384];
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         struct vz_text_model *model;
-        status = vz_text_model_open(folder, VZ_TEXT_EMBED,
-                                    &(struct vz_nn_options){p, GOLDEN_THREADS(2)}, &model, &err);
+        status =
+            vz_text_model_open(folder, VZ_TEXT_EMBED, &(struct vz_nn_options){p, 2}, &model, &err);
         if (status == VZ_UNSUPPORTED) {
             print_message("SKIP: %s\n", err.text);
             continue;
