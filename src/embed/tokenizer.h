@@ -3,7 +3,10 @@
  * Families: CLIP byte-level BPE (clean-up, lower case, </w>), GPT-2/RoBERTa byte-level BPE,
  * WordPiece (BERT normaliser: CJK, accents, lower case), Unigram (SentencePiece: XLM-R, e5).
  * Read from tokenizer.json; from vocab.json + merges.txt or vocab.txt where there is none.
- * Malformed UTF-8 is replaced by U+FFFD, never refused. Long texts are cut, never refused.
+ * Malformed UTF-8 is replaced by U+FFFD, never refused. Long texts are cut, never refused (at 1 MiB,
+ * or 64 bytes a token wanted, before anything is done).
+ * The reference for CLIP is the fast tokenizer (tokenizer.json). OpenAI's own code first repairs the
+ * text with ftfy and undoes HTML entities twice; neither transformers' fast tokenizer nor this does.
  *
  * Threads: an opened tokenizer may be used from any thread.
  */

@@ -89,6 +89,8 @@ struct tok_trie {
 #define TOK_TRIE_ROOT 0
 /* False when there are more than 2^24 nodes. A text that is there already gets the new value. */
 bool tok_trie_add(struct tok_trie *trie, struct vz_slice text, uint32_t value);
+/* Makes room for about so many nodes. */
+void tok_trie_expect(struct tok_trie *trie, size_t nodes);
 void tok_trie_deinit(struct tok_trie *trie);
 /* TOK_NONE: nothing goes on this way. An empty trie is allowed. */
 static inline size_t tok_trie_slot(const struct tok_trie *trie, uint32_t key)

@@ -19,16 +19,25 @@ static void edge_put(struct tok_trie *trie, struct tok_edge edge)
     trie->edges[at] = edge;
 }
 
-static void edges_grow(struct tok_trie *trie)
+static void edges_resize(struct tok_trie *trie, size_t slots)
 {
     struct tok_trie old = *trie;
-    trie->slots = old.slots ? old.slots * 4 : 1024;
+    trie->slots = slots;
     trie->edges = vz_alloc(trie->slots * sizeof *trie->edges);
     memset(trie->edges, 0xFF, trie->slots * sizeof *trie->edges);
     for (size_t i = 0; i < old.slots; i++)
         if (old.edges[i].key != TOK_NONE)
             edge_put(trie, old.edges[i]);
     free(old.edges);
+}
+
+void tok_trie_expect(struct tok_trie *trie, size_t nodes)
+{
+    size_t slots = 1024;
+    while (slots < VZ_MIN(nodes, MAX_NODES) * 2)
+        slots *= 2;
+    if (slots > trie->slots)
+        edges_resize(trie, slots);
 }
 
 static uint32_t node_new(struct tok_trie *trie)
@@ -48,7 +57,7 @@ bool tok_trie_add(struct tok_trie *trie, struct vz_slice text, uint32_t value)
     uint32_t node = TOK_TRIE_ROOT;
     for (size_t i = 0; i < text.len; i++) {
         if (trie->nodes * 2 >= trie->slots)
-            edges_grow(trie);
+            edges_resize(trie, trie->slots ? trie->slots * 2 : 1024);
         uint32_t next = tok_trie_step(trie, node, (unsigned char)text.ptr[i]);
         if (next == TOK_NONE) {
             if (trie->nodes >= MAX_NODES - 1)

@@ -64,6 +64,9 @@ static enum vz_status token_add(struct vz_tokenizer *t, struct vz_slice token, u
                : vz_fail(err, VZ_LIMIT, "the vocabulary is larger than 2^24 nodes");
 }
 
+/* Published vocabularies have three to four nodes a token. */
+#define NODES_A_TOKEN 3
+
 /* {"token": id, ..} */
 static enum vz_status vocab_object_read(struct vz_tokenizer *t, struct vz_json vocab,
                                         struct vz_error *err)
@@ -80,6 +83,7 @@ static enum vz_status vocab_object_read(struct vz_tokenizer *t, struct vz_json v
     }
     if (status == VZ_OK && texts_grow(t, most + 1) != VZ_OK)
         status = vz_fail(err, VZ_BUDGET, "out of memory");
+    tok_trie_expect(&t->model.trie, vz_json_count(vocab) * NODES_A_TOKEN);
     it = vz_json_iterate(vocab);
     while (status == VZ_OK && vz_json_next(&it, &token, &value))
         status = token_add(t, token, (uint32_t)vz_json_int(value), err);
@@ -127,6 +131,7 @@ static enum vz_status vocab_scores_read(struct vz_tokenizer *t, struct vz_json v
     t->model.scores = vz_try_alloc(count, sizeof *t->model.scores);
     if (!t->model.scores || texts_grow(t, (uint32_t)count) != VZ_OK)
         return vz_fail(err, VZ_BUDGET, "out of memory");
+    tok_trie_expect(&t->model.trie, count * NODES_A_TOKEN);
     struct vz_json entry, token, score;
     struct vz_json_iter it = vz_json_iterate(vocab);
     for (uint32_t id = 0; vz_json_next(&it, NULL, &entry); id++) {
@@ -319,7 +324,7 @@ enum vz_status tok_model_read(struct vz_tokenizer *t, struct vz_json entry, stru
         status = unk_read(t, entry, err);
     if (status != VZ_OK)
         return status;
-    if (!model->trie.slots)
+    if (model->trie.nodes < 2)
         return vz_fail(err, VZ_CORRUPT, "the model's vocabulary is empty");
     model->byte_fallback = flag_of(entry, "byte_fallback");
     bytes_find(model);

@@ -1,8 +1,10 @@
-/* nn/weights.h - named tensors from model files, mapped and never copied.
+/* nn/weights.h - named tensors from model files, mapped and not copied.
  *
  * Formats: safetensors (one file, or a folder with model.safetensors.index.json and its shards) and
  * PyTorch's zip (pytorch_model.bin), whose pickle is read by a machine that can build tensors and
  * dictionaries and nothing else: every other opcode or global is refused by name.
+ * torch.save's older stream (before torch 1.6) is read as well; sharded .bin folders too. A tensor
+ * that torch saved transposed is put in order once, in memory of the set's own.
  * Not for: what the tensors mean (src/embed), computing with them (the rest of src/nn).
  *
  * Files are untrusted: every offset, size and shape is checked against the file before a view is
@@ -39,7 +41,8 @@ struct vz_tensor_view {
 struct vz_weights;
 
 /* `path`: a file (*.safetensors, *.bin, *.pt), or a folder in Hugging Face layout: model.safetensors,
- * model.safetensors.index.json, pytorch_model.bin, in this order. Errors: VZ_NOT_FOUND, VZ_CORRUPT,
+ * model.safetensors.index.json, pytorch_model.bin, pytorch_model.bin.index.json, in this order. The
+ * format is told by the first bytes. A member "state_dict" of a checkpoint is taken. Errors: VZ_NOT_FOUND, VZ_CORRUPT,
  * VZ_UNSUPPORTED (a pickle that wants to run something; the text names it), VZ_IO. */
 enum vz_status vz_weights_open(const char *path, struct vz_weights **out, struct vz_error *err);
 void vz_weights_close(struct vz_weights *weights);
