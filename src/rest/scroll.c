@@ -53,7 +53,7 @@ struct vz_scrolls {
     pthread_mutex_t lock;
     struct scroll *list;
     unsigned count;
-    size_t kept_bytes; /* of all in the list */
+    size_t kept_bytes;               /* of all in the list */
     _Atomic uint64_t next_expiry_ns; /* relaxed: a late look only delays */
 };
 
@@ -312,8 +312,7 @@ static void keep_hit(struct scroll *scroll, const struct vz_search_hit *from,
     to->fields = vz_arena_copy(&scroll->arena, from->fields);
     to->sort = vz_arena_copy(&scroll->arena, from->sort);
     to->source = (struct vz_slice){NULL, 0};
-    scroll->kept_bytes +=
-        sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len;
+    scroll->kept_bytes += sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len;
 }
 
 /* One search for everything, without sources. */
