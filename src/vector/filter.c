@@ -340,14 +340,17 @@ static bool walk_bridged(struct vz_walk *walk, uint32_t ef)
 
 /* ---- scan ---- */
 
-bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches)
+bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, uint32_t keep_codes, double matches)
 {
-    struct vz_scorer exact = {.space = walk->scorer->space, .query = walk->scorer->query};
+    const struct vz_scorer *given = walk->scorer;
+    struct vz_scorer exact = {.space = given->space, .query = given->query};
     /* Codes first and floats for the best pay off for many rows only. */
     if (walk->scorer->coded && matches < VZ_FEW * (double)keep) {
         walk->scorer = &exact;
         walk->exact = true;
     }
+    if (walk->scorer->coded)
+        keep = VZ_MIN(keep_codes, walk->limit);
     uint32_t rows[BLOCK], from = 0, count, ties = keep;
     float similarities[BLOCK];
     pool_clear(walk);
@@ -359,6 +362,7 @@ bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches)
         for (uint32_t i = 0; i < count; i++)
             offer(walk, keep, ties, vz_key(similarities[i], rows[i]));
     }
+    walk->scorer = given;
     walk->scanned = true;
     return true;
 }
@@ -429,12 +433,14 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
     const struct vz_hnsw_search *search = walk->search;
     double matches = estimate(walk), share = VZ_MAX(matches, 1.0) / walk->limit;
     bool done = false, ok = true;
+    uint32_t wide = 2 * keep; /* how many a scan of codes keeps */
     /* Without a list every row is asked. */
     double scan_cost = matches * SCAN_COST + (search->accepted ? 0 : walk->limit * LINK_COST);
     if (bridged_cost(walk, share, ef) < scan_cost) {
         vz_walk_descend(walk, entry, 0);
-        bool dense = share >= DENSE_SHARE;
-        uint32_t wide = dense ? ef : ef * widening(walk, share);
+        wide = ef * widening(walk, share);
+        /* In a hole of the filter a dense walk would see all of the hole first. */
+        bool dense = share >= DENSE_SHARE && wide == ef;
         walk->allowed = scan_cost;
         if (dense)
             ok = walk_dense(walk, wide);
@@ -445,6 +451,6 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
         done = walk->stopped || (!walk->gave_up && walk->scratch->pool_count >= search->k);
     }
     if (ok && !done)
-        ok = vz_walk_scan(walk, keep, matches);
+        ok = vz_walk_scan(walk, keep, VZ_MAX(wide, 2 * keep), matches);
     return ok ? VZ_OK : vz_fail(err, VZ_BUDGET, "no memory for a filtered search");
 }

@@ -253,8 +253,10 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
                                 struct vz_error *err);
 #define VZ_FEW 5ull  /* times what is kept: so many rows are scanned as floats, not codes */
 #define VZ_WIDEST 12 /* times ef: how wide a filtered walk may get; the pool has room for it */
-/* All accepted rows below the limit, about `matches`, the best `keep` of them into the pool. */
-bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, double matches);
+/* All accepted rows below the limit, about `matches`; the best `keep` of them into the pool, or
+ * `keep_codes` (up to VZ_WIDEST times as many) when codes are scanned: where many rows are about as
+ * near, codes tell them apart badly. */
+bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, uint32_t keep_codes, double matches);
 /* Parts of walks. */
 bool vz_walk_cancelled(struct vz_walk *walk);
 /* Collects the rows linked from `row` that were not visited yet into scratch->batch. */

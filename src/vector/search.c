@@ -52,7 +52,7 @@ static enum vz_status search_flat(struct vz_walk *walk, uint32_t ef, struct vz_n
         return vz_fail(err, VZ_BUDGET, "no memory for the groups of %u rows", ef);
     double matches =
         search->accept && search->accept_estimate ? search->accept_estimate : walk->limit;
-    vz_walk_scan(walk, ef, matches);
+    vz_walk_scan(walk, ef, ef, matches);
     return VZ_OK;
 }
 

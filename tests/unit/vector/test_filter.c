@@ -10,8 +10,8 @@
 #define K 10
 #define DEFAULT_EF 15 /* what Elasticsearch makes of k 10 */
 
-enum filter_kind { RANDOM, NEAR, FAR, FILTER_KINDS };
-static const char *kind_names[] = {"random", "near", "far"};
+enum filter_kind { RANDOM, NEAR, FAR, OUTER, FILTER_KINDS };
+static const char *kind_names[] = {"random", "near", "far", "outer"};
 static const double percents[] = {90, 50, 20, 10, 5, 1, 0.1};
 
 static struct vectors rows, queries;
@@ -54,7 +54,8 @@ static uint32_t list_accepted(void *context, uint32_t from, uint32_t *out, uint3
     return count;
 }
 
-/* The `matches` rows nearest to the query's nearest row, to the row farthest from it, or any. */
+/* The `matches` rows nearest to the query's nearest row, to the row farthest from it, any, or all
+ * but the nearest to the query: a hole around it. */
 static void make_filter(struct vz_bitset *set, enum filter_kind kind, uint32_t matches,
                         const float *query, uint64_t *chance)
 {
@@ -69,12 +70,13 @@ static void make_filter(struct vz_bitset *set, enum filter_kind kind, uint32_t m
     }
     float *minus = vz_try_alloc(DIMS, sizeof *minus);
     for (uint32_t d = 0; d < DIMS; d++)
-        minus[d] = kind == FAR ? -query[d] : query[d];
+        minus[d] = kind == FAR || kind == OUTER ? -query[d] : query[d];
     struct vz_near pivot, *all = vz_try_alloc(ROWS, sizeof *all);
     uint32_t found;
     struct vz_hnsw_search search = {.query = minus, .k = 1};
     assert_int_equal(vz_exact_range(&options[0], &search, 0, ROWS, &pivot, &found, NULL), VZ_OK);
-    search.query = rows.rows + (size_t)pivot.row * DIMS;
+    if (kind != OUTER)
+        search.query = rows.rows + (size_t)pivot.row * DIMS;
     search.k = matches;
     assert_int_equal(vz_exact_range(&options[0], &search, 0, ROWS, all, &found, NULL), VZ_OK);
     for (uint32_t i = 0; i < found; i++)
