@@ -60,6 +60,7 @@ def main():
             before = flags
     print("/* Made by tools/make_tokenizer_classes.py from tokenizers %s: do not edit. */"
           % tokenizers.__version__)
+    print("/* clang-format off */")
     print("/* (first << 11 | flags) of each run of characters alike, ascending. */")
     print("static const uint32_t runs[] = {")
     for i in range(0, len(runs), 8):

@@ -1,4 +1,5 @@
 /* Made by tools/make_tokenizer_classes.py from tokenizers 0.23.3: do not edit. */
+/* clang-format off */
 /* (first << 11 | flags) of each run of characters alike, ascending. */
 static const uint32_t runs[] = {
     0x1, 0x4820, 0x5821, 0x6820, 0x7001, 0x10020, 0x10808, 0x18190,
