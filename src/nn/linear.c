@@ -110,8 +110,8 @@ static enum vz_status pack(struct vz_linear *l, float *floats, int8_t *bytes, st
     if (int8)
         quantize(l, floats, bytes);
     dnnl_memory_desc_init_by_tag(&plain, 2, dims, int8 ? dnnl_s8 : dnnl_f32, dnnl_ba);
-    dnnl_status_t made = reorder(l->nn, &plain, int8 ? (void *)bytes : (void *)floats, &l->layout,
-                                 l->packed);
+    dnnl_status_t made =
+        reorder(l->nn, &plain, int8 ? (void *)bytes : (void *)floats, &l->layout, l->packed);
     return made == dnnl_success ? VZ_OK : nn_fail_dnnl(err, made, "pack weights");
 }
 
