@@ -19,11 +19,11 @@
 #define GET_DOC                                                                                    \
     SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
            "!_source_exclude_vectors:bool !force_synthetic_source:bool"
-#define QUERY_STRING "q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
+#define QUERY_STRING "!q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
 #define SEARCH                                                                                     \
     INDICES SOURCE QUERY_STRING                                                                    \
         "ignore_throttled:bool allow_partial_search_results:bool batched_reduce_size:int "         \
-        "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
+        "ccs_minimize_roundtrips:bool !docvalue_fields !explain:bool from:int size:int sort "       \
         "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
         "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
         "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "             \

@@ -420,6 +420,8 @@ enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice nam
         status = create_locked(store, &creation, err);
         pthread_mutex_unlock(&store->lock);
     }
+    if (status == VZ_OK)
+        vz_log(VZ_LOG_INFO, "store", "[%.*s] created, %s", (int)name.len, name.ptr, uuid);
     vz_mapping_release(creation.mapping);
     vz_settings_deinit(&creation.entry.settings);
     vz_arena_deinit(&creation.arena);
@@ -476,8 +478,10 @@ enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice nam
             index = vz_store_detach_locked(store, name);
     }
     pthread_mutex_unlock(&store->lock);
-    if (status == VZ_OK)
+    if (status == VZ_OK) {
+        vz_log(VZ_LOG_INFO, "store", "[%.*s] deleted, %s", (int)name.len, name.ptr, entry.uuid);
         vz_store_dispose(store, index, entry.uuid);
+    }
     return status;
 }
 
