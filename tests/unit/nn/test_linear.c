@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "nn/linear.h"
 #include "nn/parts.h"
+#include "nn/team.h"
 
 static void fill(float *x, size_t count, float amplitude, uint64_t seed)
 {
@@ -258,6 +259,46 @@ static void every_item_runs_once(void **state)
     }
 }
 
+/* ---- the team ---- */
+
+struct claims {
+    atomic_uint seen[40];
+    unsigned plain[40]; /* written by parts, read behind nn_team_run: published */
+};
+
+static void claim_part(void *arg, unsigned i)
+{
+    struct claims *claims = arg;
+    atomic_fetch_add(&claims->seen[i], 1);
+    claims->plain[i]++;
+}
+
+static void *call_the_team(void *arg)
+{
+    int *wrong = arg;
+    for (unsigned round = 0; round < 2000; round++) {
+        struct claims claims = {0};
+        unsigned count = round % 40;
+        nn_team_run(count, round % 5, claim_part, &claims);
+        for (unsigned i = 0; i < 40; i++)
+            *wrong += atomic_load(&claims.seen[i]) != (i < count) || claims.plain[i] != (i < count);
+    }
+    return NULL;
+}
+
+static void parts_run_once(void **state)
+{
+    enum { CALLERS = 4 };
+    pthread_t threads[CALLERS];
+    int wrong[CALLERS] = {0};
+    for (int i = 0; i < CALLERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, call_the_team, &wrong[i]), 0);
+    for (int i = 0; i < CALLERS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(wrong[i], 0);
+    }
+}
+
 static void precision_words(void **state)
 {
     enum vz_precision p;
@@ -272,7 +313,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_are_right),   cmocka_unit_test(rows_round_up),
         cmocka_unit_test(plans_are_bounded),    cmocka_unit_test(bad_weights_are_refused),
-        cmocka_unit_test(every_item_runs_once), cmocka_unit_test(precision_words),
+        cmocka_unit_test(every_item_runs_once), cmocka_unit_test(parts_run_once),
+        cmocka_unit_test(precision_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
