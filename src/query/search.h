@@ -67,7 +67,8 @@ struct vz_search_result {
 
 /* Runs it. Errors: VZ_BAD_QUERY (dims, field types: "failed to create query: [knn] queries are
  * only supported on [dense_vector] fields", "[price] is not ..."), VZ_LIMIT ("Result window is too
- * large, from + size must be less than or equal to: [10000] but was [...]"), VZ_BUDGET (the hits' documents are more than max_bytes), VZ_CANCELLED. */
+ * large, from + size must be less than or equal to: [10000] but was [...]"), VZ_BUDGET (the hits'
+ * documents are more than max_bytes), VZ_CANCELLED. */
 enum vz_status vz_search_run(const struct vz_search_target *targets, size_t target_count,
                              const struct vz_search *search, struct vz_arena *arena,
                              struct vz_search_result *result, struct vz_error *err);
