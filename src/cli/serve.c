@@ -120,6 +120,8 @@ static enum vz_status start(const struct serve_options *options, struct vz_rest 
         .guard_host = is_loopback(options->host),
         .known_hosts = options->allow_host,
         .all_headers = vz_rest_headers,
+        .network_threads = vz_cpu_count(), /* quick searches run on them */
+        .quick = vz_rest_quick,
         .handle = vz_rest_handle,
         .reject = vz_rest_reject,
         .context = rest,

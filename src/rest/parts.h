@@ -262,6 +262,8 @@ struct vz_rest {
     char *publish_address;
     struct vz_scrolls *scrolls; /* locks itself */
     size_t max_answer_bytes;    /* more is 429; immutable, tests make it small */
+    /* Until when searches go to workers, see vz_rest_quick. Relaxed: a hint. */
+    _Atomic uint64_t searches_slow_until_ns;
     /* Relaxed counters: nothing is ordered by them. */
     _Atomic uint64_t requests_by_class[6];
     _Atomic uint64_t latency[VZ_LATENCY_BUCKETS + 1];

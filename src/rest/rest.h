@@ -32,6 +32,8 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
 /* The http room's rejecter: Elasticsearch-shaped bodies for 413, 429, 400. */
 void vz_rest_reject(void *context, int status, const char *reason,
                     struct vz_http_response *response);
+/* The http room's `quick`: searches that are likely cheaper than handing them to a worker. */
+bool vz_rest_quick(void *context, const struct vz_http_request *request);
 /* Headers that every answer carries (X-Elastic-Product); for vz_http_options.all_headers. */
 extern const char *const vz_rest_headers[];
 
