@@ -10,7 +10,7 @@
  * the words are for.
  *
  * The words are thresholds for the best of a search. POSSIBLE is where most strangers still get
- * "no good match" when a hundred others are registered (59 of 100; 94 of 100 when eleven are);
+ * "no good match" when a hundred others are registered (59 of 100; 92 of 100 when eleven are);
  * LIKELY is where no stranger among pets passes, nor among the tutorial's eleven portraits, which
  * share a style and reach 0.72; SAME is where no two photos of different pets come, and 95 of 100
  * copies of a photo do.

@@ -1,11 +1,12 @@
 /* http/http.h - an HTTP/1.1 server: sockets, requests, responses, limits. Knows no search.
  *
- * libmicrohttpd reads and writes on network threads that never block; each complete request is
- * handed to a worker pool, where the one handler may take its time and block. Bodies arrive whole
+ * libmicrohttpd reads and writes on network threads; each complete request is handed to a worker
+ * pool, where the one handler may take its time and block. Only what the caller's `quick` calls
+ * cheap runs on the network thread that read it. Bodies arrive whole
  * (bounded) and already decompressed (Content-Encoding: gzip, deflate); answers are compressed when
  * the client accepts gzip and they are worth it.
  *
- * Threads: start/stop from one thread; the handler runs on any worker, several at once.
+ * Threads: start/stop from one thread; the handler runs on any of these threads, several at once.
  *
  *     static void hello(void *ctx, const struct vz_http_request *rq, struct vz_http_response *rs)
  *     { rs->status = 200; vz_buf_append_str(&rs->body, "{}"); }
@@ -73,8 +74,8 @@ struct vz_http_options {
     void (*handle)(void *context, const struct vz_http_request *request,
                    struct vz_http_response *response);
     /* Makes the body of an answer that the server gives without the handler: 400 malformed escape
-     * or damaged compression, 403 foreign page, 413 body too large, 415 unknown Content-Encoding, 429 queue full or
-     * bodies over their limit, 503 stopping. On a network thread or a worker; must not block. NULL:
+     * or damaged compression, 403 foreign page, 413 body too large, 415 unknown Content-Encoding,
+     * 429 queue full or bodies over their limit, 503 stopping. On a network thread or a worker; must not block. NULL:
      * plain text. What libmicrohttpd itself cannot parse it answers by itself, without this and
      * without all_headers. */
     void (*reject)(void *context, int status, const char *reason,

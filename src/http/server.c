@@ -33,7 +33,8 @@
  * network thread). So:
  *
  *   - a request that the caller's `quick` calls cheap runs where it was read; the rest, which take
- *     longer than the hand-off, go to workers, and network threads never block;
+ *     longer than the hand-off, go to workers. A network thread is held up only by what `quick`
+ *     misjudges, so whoever gives one must bound that (src/rest/rest.c does, for searches);
  *   - rejected: handlers on several network threads (MHD_OPTION_THREAD_POOL_SIZE) for all requests:
  *     fastest, but one slow commit stalls every connection that shares its thread;
  *   - rejected: workers that spin before they sleep: they take the core the client needs (20,000).

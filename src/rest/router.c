@@ -2,9 +2,8 @@
  *
  * docs/compatibility.md is made from this table by tools/compat.py. A parameter that is not listed
  * is refused as Elasticsearch refuses it; one marked '!' is known to Elasticsearch and refused
- * aloud
- * ("!x:bool" only when it is not false), so nothing that would change an answer is ignored. A route
- * without a handler is known to Elasticsearch and refused aloud. */
+ * aloud ("!x:bool" only when it is not false), so nothing that would change an answer is ignored. A
+ * route without a handler is known to Elasticsearch and refused aloud. */
 #include "rest/parts.h"
 
 #include <stdlib.h>
