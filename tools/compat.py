@@ -32,6 +32,8 @@ Differences worth knowing:
 - An index is one shard, whatever `number_of_shards` says. Replicas have nowhere to go: an index that
   asks for some is yellow, as on any cluster of one node.
 - Routing is accepted everywhere and leads to the one shard. `_routing` is not kept.
+- `int8_hnsw` (the default), `int4_hnsw` and `bbq_hnsw` all walk the graph on int8 codes and score the
+  candidates with the float vectors; the `flat` kinds scan floats. Scores are exact for all of them.
 - Text fields are kept and not analysed yet: full-text queries are refused.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
