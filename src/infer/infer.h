@@ -1,0 +1,137 @@
+/* infer/infer.h - models being run for a server: a model's name and inputs in, answers out.
+ *
+ * Installed models (embed/registry.h) become deployments: opened once, shared by all requests, with
+ * a number of allocations (requests that compute at a time), a bounded queue before them and a
+ * place in the memory budget. A model that is installed and not started is started by the first
+ * request that names it, and given back when memory is needed for another; one that was started by
+ * name stays. The built-in eye is always there as "eye".
+ * Not for: HTTP, JSON shapes of answers (src/rest), pipelines (src/ingest), what models compute
+ * (src/embed).
+ *
+ * Threads: everything may be called from any thread; vz_infer_run blocks while it waits and
+ * computes.
+ *
+ *     vz_infer_new(&(struct vz_infer_options){.models = "data/models"}, &infer, &err);
+ *     vz_infer_run(infer, &(struct vz_infer_request){.model = VZ_SLICE("clip-ViT-B-32"),
+ *                  .task = VZ_TASK_EMBED, .inputs = inputs, .count = 2}, &arena, &answer, &err);
+ */
+#ifndef VZ_INFER_INFER_H
+#define VZ_INFER_INFER_H
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "nn/context.h"
+
+struct vz_infer;
+
+struct vz_infer_options {
+    const char *models;          /* the folder of installed models */
+    size_t max_memory_bytes;     /* of all deployments together; 0: half of the machine's */
+    const char *image_folder;    /* pictures may be named as files below it; NULL: never */
+    size_t max_image_bytes;      /* of one encoded picture; 0: 32 MiB */
+    enum vz_precision precision; /* of deployments that do not say */
+};
+
+/* Opens no model yet. Errors: VZ_IO. */
+enum vz_status vz_infer_new(const struct vz_infer_options *options, struct vz_infer **out,
+                            struct vz_error *err);
+/* Waits for running requests. NULL is allowed. */
+void vz_infer_free(struct vz_infer *infer);
+
+/* ---- inputs --------------------------------------------------------------------------------- */
+
+/* A text, or a picture as its file's bytes (JPEG, PNG, ...). Borrowed. */
+struct vz_infer_input {
+    bool is_image;
+    struct vz_slice text;  /* UTF-8 */
+    struct vz_slice bytes; /* the encoded picture */
+    float weight;          /* in a composed question; 0 means 1; negative: away from this */
+};
+
+/* Whether `text` is "data:image/...;base64,...". */
+bool vz_infer_is_data_uri(struct vz_slice text);
+/* The bytes of a data URI, in the arena. Errors: VZ_BAD_ARGUMENT (no base64, another media type),
+ * VZ_LIMIT. */
+enum vz_status vz_infer_data_uri(const struct vz_infer *infer, struct vz_slice text,
+                                 struct vz_arena *arena, struct vz_slice *bytes,
+                                 struct vz_error *err);
+/* Plain base64 (with or without padding and line ends) of a picture. */
+enum vz_status vz_infer_base64(const struct vz_infer *infer, struct vz_slice text,
+                               struct vz_arena *arena, struct vz_slice *bytes,
+                               struct vz_error *err);
+/* A file below image_folder, by its relative name ("dogs/luigi.png"); no "..", no links that lead
+ * out. Errors: VZ_UNSUPPORTED (no folder is allowed; the text says how to allow one), VZ_BAD_NAME,
+ * VZ_NOT_FOUND, VZ_LIMIT, VZ_IO. */
+enum vz_status vz_infer_file(const struct vz_infer *infer, struct vz_slice name,
+                             struct vz_arena *arena, struct vz_slice *bytes, struct vz_error *err);
+
+/* ---- running -------------------------------------------------------------------------------- */
+
+enum vz_task {
+    VZ_TASK_AUTO,      /* what the model is made for */
+    VZ_TASK_EMBED,     /* a vector for each input: text_embedding, embedding */
+    VZ_TASK_COMPOSE,   /* one unit vector for all inputs: the weighted sum of their unit vectors */
+    VZ_TASK_CLASSIFY,  /* text_classification: labels with probabilities */
+    VZ_TASK_ZERO_SHOT, /* `labels` for each input, pictures (CLIP) or texts */
+    VZ_TASK_SIMILARITY /* text_similarity, rerank: one number an input against `query` */
+};
+/* "text_embedding" and so on, as Elasticsearch names the task; static. */
+const char *vz_task_name(enum vz_task task);
+
+struct vz_infer_request {
+    struct vz_slice model; /* a model, a deployment or an alias */
+    enum vz_task task;
+    const struct vz_infer_input *inputs;
+    size_t count;
+    struct vz_slice query;         /* SIMILARITY */
+    const struct vz_slice *labels; /* ZERO_SHOT */
+    size_t label_count;
+    bool multi_label;          /* ZERO_SHOT: each label on its own instead of softmax over them */
+    struct vz_slice template;  /* ZERO_SHOT: "This is a photo of {}."; empty: the model's own */
+    uint32_t top_classes;      /* of CLASSIFY and ZERO_SHOT; 0: all */
+    uint64_t deadline_ns;      /* vz_clock_ns; 0: none */
+    bool is_query;             /* the model's prefix for questions instead of that for documents */
+    bool refuse_long;          /* VZ_LIMIT instead of cutting texts */
+};
+
+struct vz_infer_class {
+    struct vz_slice label;
+    double probability;
+};
+struct vz_infer_one {
+    const float *vector; /* [dims]; EMBED, COMPOSE */
+    struct vz_infer_class *classes; /* most likely first */
+    size_t class_count;
+    double score; /* SIMILARITY: the cross-encoder's number */
+    bool is_truncated;
+    uint32_t tokens;
+};
+struct vz_infer_answer {
+    enum vz_task task; /* never AUTO */
+    uint32_t dims;
+    struct vz_infer_one *ones; /* one an input; COMPOSE: one */
+    size_t count;
+    struct vz_slice model; /* its whole name */
+    char digest[65];       /* embed/registry.h: which weights; "eye-1" and so on for the eye */
+};
+
+/* Everything in *answer is the arena's. Errors: VZ_NOT_FOUND (no such model; says how to get it),
+ * VZ_BUSY (the queue is full: 429), VZ_BUDGET (the model does not fit in the budget), VZ_CANCELLED
+ * (the deadline passed), VZ_UNSUPPORTED (not this model's task, or it does not see pictures),
+ * VZ_BAD_IMAGE and VZ_LIMIT (name the input's number), what opening a model gives. */
+enum vz_status vz_infer_run(struct vz_infer *infer, const struct vz_infer_request *request,
+                            struct vz_arena *arena, struct vz_infer_answer *answer,
+                            struct vz_error *err);
+
+/* What a model is, without opening its weights where that can be helped. */
+struct vz_infer_about {
+    struct vz_slice name;
+    char digest[65];
+    enum vz_task task; /* what it is made for */
+    uint32_t dims;     /* 0 for classifiers */
+    bool sees, reads;
+};
+enum vz_status vz_infer_about(struct vz_infer *infer, struct vz_slice model, struct vz_arena *arena,
+                              struct vz_infer_about *about, struct vz_error *err);
+
+#endif
