@@ -79,6 +79,11 @@ struct vz_value *vz_value_take(struct vz_value *array, size_t at);
 /* Deep; 1 and 1.0 are equal. */
 bool vz_value_equal(const struct vz_value *a, const struct vz_value *b);
 
+/* Whether a tree is at most so many levels deep and has at most so many values, each counted as
+ * often as it is met: false for one that holds itself. For what a script has made, before it is
+ * printed, copied or compared. A walk of at most max_nodes; max_depth is a few hundred at most. */
+bool vz_value_within(const struct vz_value *value, unsigned max_depth, size_t max_nodes);
+
 /* ---- paths: "a.b.0.c" as ingest pipelines write them --------------------------------------- */
 
 /* Keys and array indices between dots. NULL when there is no such place. */
@@ -90,7 +95,7 @@ enum vz_status vz_value_put_at(struct vz_value *root, struct vz_slice path, stru
 /* What was there, or NULL. */
 struct vz_value *vz_value_remove_at(struct vz_value *root, struct vz_slice path);
 
-/* Compact JSON. Numbers as vz_json_put_*. */
+/* Compact JSON. Numbers as vz_json_put_*. Containers deeper than VZ_JSON_MAX_DEPTH are null. */
 void vz_value_print(const struct vz_value *value, struct vz_buf *out);
 void vz_value_write(const struct vz_value *value, struct vz_json_writer *w);
 
