@@ -53,6 +53,41 @@ static enum vz_status parse_rescore(struct vz_json value, struct vz_error *err)
     return VZ_OK;
 }
 
+/* {"text_embedding": {...}}: one member, whose name is the kind. */
+static enum vz_status parse_builder(struct vz_json value, struct vz_knn_clause *clause,
+                                    struct vz_error *err)
+{
+    if (vz_json_type(value) == VZ_JSON_NULL)
+        return VZ_OK;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[knn] query_vector_builder doesn't support values of type: %s",
+                       vz_query_token(value));
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice extra;
+    struct vz_json member;
+    if (!vz_json_next(&it, &clause->builder_kind, &clause->builder) ||
+        vz_json_next(&it, &extra, &member) || clause->builder_kind.len == 0)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[query_vector_builder] must be an object with one field, the kind of the "
+                       "builder");
+    return VZ_OK;
+}
+
+/* A search knows its clauses with builders wherever they stand in its query. */
+static void note_built(struct vz_parser *parser, struct vz_knn_clause *clause)
+{
+    if (parser->built_count == parser->built_capacity) {
+        parser->built_capacity = VZ_MAX(parser->built_capacity * 2, (size_t)4);
+        struct vz_knn_clause **grown =
+            vz_arena_alloc(parser->arena, parser->built_capacity * sizeof(*grown));
+        if (parser->built_count)
+            memcpy(grown, parser->built, parser->built_count * sizeof(*grown));
+        parser->built = grown;
+    }
+    parser->built[parser->built_count++] = clause;
+}
+
 struct knn_counts {
     bool has_k, has_candidates;
     int64_t k, candidates;
@@ -106,9 +141,14 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
     if (vz_slice_is(key, "rescore_vector"))
         return parse_rescore(value, err);
     if (vz_slice_is(key, "query_vector_builder"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[knn] [query_vector_builder] is not supported yet by "
-                       "vizsla, send a [query_vector]");
+        return parse_builder(value, clause, err);
+    if (vz_slice_is(key, "model")) {
+        if (vz_json_type(value) != VZ_JSON_STRING)
+            return vz_fail(err, VZ_BAD_QUERY, "[knn] model doesn't support values of type: %s",
+                           vz_query_token(value));
+        clause->model = clause->model_digest = vz_json_string(value);
+        return VZ_OK;
+    }
     if (vz_slice_is(key, "inner_hits"))
         return vz_fail(err, VZ_UNSUPPORTED, "[knn] [inner_hits] is not supported yet by vizsla");
     return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%.*s]", VZ_ARG(key));
@@ -158,9 +198,14 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
     }
     if (clause->field.len == 0)
         return vz_fail(err, VZ_BAD_QUERY, "[knn] Required [field]");
-    if (!clause->vector)
+    if (!clause->vector && clause->builder_kind.len == 0)
         return vz_fail(err, VZ_BAD_QUERY,
                        "either [query_vector_builder] or [query_vector] must be provided");
+    if (clause->vector && clause->builder_kind.len)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "cannot provide both [query_vector_builder] and [query_vector]");
+    if (clause->builder_kind.len)
+        note_built(parser, clause);
     *out = clause;
     return settle_counts(parser, top, &counts, clause, err);
 }
@@ -202,6 +247,67 @@ static const char *preview(const struct vz_knn_clause *clause, char out[200])
     return out;
 }
 
+enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
+                            const struct vz_mapping *mapping, struct vz_knn_clause *clause,
+                            struct vz_error *err)
+{
+    const struct vz_field *field = vz_mapping_find(mapping, clause->field);
+    if (clause->vector || !field || field->type != VZ_FIELD_DENSE_VECTOR)
+        return VZ_OK;
+    if (!search->embedder)
+        return vz_fail(err, VZ_UNSUPPORTED, "[query_vector_builder] is not supported here");
+    struct vz_query_embedder_field of = {.index = index,
+                                         .path = field->path,
+                                         .dims = field->dims,
+                                         .model = field->model,
+                                         .model_digest = field->model_digest};
+    struct vz_slice model = {0}, digest = {0};
+    const float *vector = NULL;
+    size_t dims = 0;
+    enum vz_status status = search->embedder->embed(
+        search->embedder->context, clause->builder_kind, clause->builder, &of, search->arena,
+        &vector, &dims, &model, &digest, err);
+    if (status != VZ_OK)
+        return status;
+    if (!vector || dims == 0)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[query_vector_builder] with name [%.*s] returned null query_vector",
+                       VZ_ARG(clause->builder_kind));
+    clause->vector = vector;
+    clause->dims = dims;
+    if (model.len || digest.len) { /* else what the clause says itself stays */
+        clause->model = model;
+        clause->model_digest = digest;
+    }
+    return VZ_OK;
+}
+
+/* Vectors of two models have nothing to say to each other. Whoever says nothing is believed. */
+static enum vz_status check_model(const struct vz_knn_clause *clause, const struct vz_field *field,
+                                  struct vz_error *err)
+{
+    struct vz_slice theirs = field->model.len ? field->model : field->model_digest;
+    struct vz_slice ours = clause->model.len ? clause->model : clause->model_digest;
+    if (theirs.len == 0 || ours.len == 0)
+        return VZ_OK;
+    if (field->model_digest.len && vz_slice_eq(field->model_digest, clause->model_digest))
+        return VZ_OK;
+    /* One weight file more or less makes another digest: then the name does not help. A clause's
+     * own [model] is both, a name or a digest. */
+    bool digests = field->model_digest.len && clause->model_digest.len &&
+                   !vz_slice_eq(clause->model, clause->model_digest);
+    if (!digests && field->model.len && vz_slice_eq(field->model, clause->model))
+        return VZ_OK;
+    return vz_query_fail(err, VZ_BAD_QUERY,
+                         "the query vector was made by model [%.*s]%s%.*s%s but the vectors of "
+                         "field [%.*s] were made by model [%.*s]%s%.*s%s",
+                         VZ_ARG(ours), digests ? " (digest " : "",
+                         digests ? (int)clause->model_digest.len : 0, clause->model_digest.ptr,
+                         digests ? ")" : "", VZ_ARG(field->path), VZ_ARG(theirs),
+                         digests ? " (digest " : "", digests ? (int)field->model_digest.len : 0,
+                         field->model_digest.ptr, digests ? ")" : "");
+}
+
 /* Whether this field can be asked for this vector. */
 static enum vz_status check_clause(const struct vz_knn_clause *clause, const struct vz_field *field,
                                    struct vz_error *err)
@@ -215,6 +321,9 @@ static enum vz_status check_clause(const struct vz_knn_clause *clause, const str
                              "to perform knn search on field [%.*s], its mapping "
                              "must have [index] set to [true]",
                              VZ_ARG(field->path));
+    enum vz_status status = check_model(clause, field, err);
+    if (status != VZ_OK)
+        return status;
     if (field->dims && field->dims != clause->dims)
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "the query vector has a different dimension [%zu] "
@@ -286,6 +395,11 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     const struct vz_field *field = vz_mapping_find(eval->mapping, clause->field);
     if (!field)
         return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
+    if (!clause->vector)
+        return field->type == VZ_FIELD_DENSE_VECTOR
+                   ? vz_fail(err, VZ_UNSUPPORTED, "[query_vector_builder] is not supported here")
+                   : vz_query_fail(err, VZ_BAD_QUERY,
+                                   "[knn] queries are only supported on [dense_vector] fields");
     enum vz_status status = check_clause(clause, field, err);
     if (status != VZ_OK)
         return status;

@@ -548,6 +548,8 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->track_limit = VZ_DEFAULT_TRACK_TOTAL;
     search->with_source = true;
     search->max_bytes = params && params->max_bytes ? params->max_bytes : VZ_DEFAULT_MAX_BYTES;
+    search->arena = arena;
+    search->embedder = params ? params->embedder : NULL;
     enum vz_json_type type = vz_json_type(value);
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",
@@ -569,6 +571,8 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         return status;
     if (body.stored_fields_given && !body.source_given)
         search->with_source = body.stored_source;
+    search->built = body.parser.built;
+    search->built_count = body.parser.built_count;
     status = check_together(search, err);
     if (status == VZ_OK)
         *out = search;

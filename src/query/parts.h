@@ -62,11 +62,15 @@ struct vz_bound {
     struct vz_json value;
 };
 
-/* A knn clause, at the top of a body or as a query. The vector is as given. */
+/* A knn clause, at the top of a body or as a query. The vector is as given, or made by a builder
+ * when the search runs (vz_knn_embed). */
 struct vz_knn_clause {
     struct vz_slice field;
-    const float *vector;
+    const float *vector; /* NULL until the builder made it */
     size_t dims;
+    struct vz_slice builder_kind; /* "text_embedding"; empty: the vector was given */
+    struct vz_json builder;
+    struct vz_slice model, model_digest; /* what made the vector; empty: nobody says */
     uint32_t k, num_candidates;
     float boost;
     struct vz_node_list filters; /* all must match */
@@ -115,6 +119,8 @@ struct vz_parser {
     struct vz_arena *arena;
     unsigned depth, clauses;
     int64_t size; /* of the request: k's default */
+    struct vz_knn_clause **built; /* the clauses with a builder */
+    size_t built_count, built_capacity;
 };
 
 /* A query object. Fills *out (in the arena). */
@@ -214,6 +220,10 @@ struct vz_search {
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
+    struct vz_arena *arena;   /* of the request: vectors that builders make go here */
+    const struct vz_query_embedder *embedder;
+    struct vz_knn_clause **built;
+    size_t built_count;
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
@@ -273,6 +283,10 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
 
 /* ---- knn ----------------------------------------------------------------------------------- */
 
+/* Has the builder of a clause make its vector, unless it did or the field is not mapped here. */
+enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
+                            const struct vz_mapping *mapping, struct vz_knn_clause *clause,
+                            struct vz_error *err);
 /* Elasticsearch's score of a similarity as vz_knn_hit gives it. */
 float vz_knn_score(enum vz_similarity kind, float similarity);
 struct vz_scored {

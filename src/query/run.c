@@ -186,6 +186,19 @@ static enum vz_status run_clause(struct run *run, const struct vz_knn_clause *cl
     return VZ_OK;
 }
 
+/* Vectors that are to be made from texts, pictures or other documents. */
+static enum vz_status embed(const struct vz_search *search, const struct target *target,
+                            struct vz_error *err)
+{
+    for (size_t i = 0; i < search->built_count; i++) {
+        enum vz_status status = vz_knn_embed(search, vz_index_name(target->index),
+                                             target->eval.mapping, search->built[i], err);
+        if (status != VZ_OK)
+            return status;
+    }
+    return VZ_OK;
+}
+
 static enum vz_status run_knn(struct run *run, struct vz_error *err)
 {
     for (size_t i = 0; i < run->search->knn_count; i++) {
@@ -526,7 +539,11 @@ static void put_totals(struct run *run, struct vz_search_result *result)
 
 static enum vz_status find_all(struct run *run, struct vz_error *err)
 {
-    enum vz_status status = run_knn(run, err);
+    enum vz_status status = VZ_OK;
+    for (size_t t = 0; t < run->target_count && status == VZ_OK; t++)
+        status = embed(run->search, &run->targets[t], err);
+    if (status == VZ_OK)
+        status = run_knn(run, err);
     for (uint32_t t = 0; t < run->target_count && status == VZ_OK; t++)
         status = collect_target(run, t, err);
     if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
@@ -580,7 +597,9 @@ static enum vz_status match_target(struct target *target, const struct vz_search
 {
     *set = (struct vz_docset){.kind = VZ_SET_ALL};
     if (search->query) {
-        enum vz_status status = vz_node_eval(&target->eval, search->query, false, set, err);
+        enum vz_status status = embed(search, target, err);
+        if (status == VZ_OK)
+            status = vz_node_eval(&target->eval, search->query, false, set, err);
         if (status != VZ_OK)
             return status;
     }

@@ -19,6 +19,27 @@ struct vz_search_target {
     struct vz_slice alias_filter; /* JSON query that every hit must also match; empty: none */
 };
 
+/* What a `query_vector_builder` is asked for: a vector of this field. */
+struct vz_query_embedder_field {
+    struct vz_slice index, path;         /* for messages and for what an index names */
+    uint32_t dims;                       /* 0: no vector was ever written, any length will do */
+    struct vz_slice model, model_digest; /* what the mapping's meta remembers; empty: unknown */
+};
+
+/* Turns {"text_embedding": {...}} into a vector. `kind` is the builder's one member's name, builder
+ * its value. Called on the searching thread, once for a clause and search, after the mapping is
+ * known and before anything is searched; it may block for as long as a model takes. The vector goes
+ * to the arena. *model and *digest say what made it, empty when nobody knows (a `lookup` of a field
+ * without a model): a field that remembers another model refuses the vector. Errors are the
+ * caller's of the search as they are; an unknown kind is VZ_BAD_QUERY, "unknown field [kind]". */
+struct vz_query_embedder {
+    enum vz_status (*embed)(void *context, struct vz_slice kind, struct vz_json builder,
+                            const struct vz_query_embedder_field *field, struct vz_arena *arena,
+                            const float **vector, size_t *dims, struct vz_slice *model,
+                            struct vz_slice *digest, struct vz_error *err);
+    void *context;
+};
+
 /* What URL parameters may override or add; zeroed means absent. */
 struct vz_search_params {
     bool has_size, has_from, has_track_total_hits, has_source;
@@ -30,6 +51,8 @@ struct vz_search_params {
     struct vz_slice query_string; /* ?q= : refused aloud until it is served */
     bool version, seq_no_primary_term, explain;
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */
+    /* NULL: a query_vector_builder is refused. Must live as long as the parsed search. */
+    const struct vz_query_embedder *embedder;
 };
 
 struct vz_search; /* opaque: a parsed request, valid as long as its arena and body */

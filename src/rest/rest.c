@@ -388,11 +388,19 @@ static bool is_search(struct vz_slice path)
            memcmp(path.ptr + path.len - tail.len, tail.ptr, tail.len) == 0;
 }
 
+/* A query vector that a model makes takes milliseconds at least, and may wait in a queue. */
+static bool asks_a_model(struct vz_slice body)
+{
+    static const char key[] = "query_vector_builder";
+    return body.len && memmem(body.ptr, body.len, key, sizeof key - 1);
+}
+
 bool vz_rest_quick(void *context, const struct vz_http_request *request)
 {
     struct vz_rest *rest = context;
     struct vz_slice scroll;
     return is_search(request->path) && !vz_http_param(request, "scroll", &scroll) &&
+           !asks_a_model(request->body) &&
            vz_now_ns() >=
                atomic_load_explicit(&rest->searches_slow_until_ns, memory_order_relaxed);
 }

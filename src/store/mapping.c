@@ -66,6 +66,7 @@ static void copy_node(struct vz_mapping *to, const struct vz_mapping_node *node)
     copy->field.null_value = vz_arena_copy(arena, node->field.null_value);
     copy->field.format = vz_arena_copy(arena, node->field.format);
     copy->field.model = vz_arena_copy(arena, node->field.model);
+    copy->field.model_digest = vz_arena_copy(arena, node->field.model_digest);
     copy->rescore = vz_arena_copy(arena, node->rescore);
     copy->confidence = vz_arena_copy(arena, node->confidence);
     copy->alias_path = vz_arena_copy(arena, node->alias_path);

@@ -72,6 +72,7 @@ struct vz_field {
     bool flat;                   /* index_options.type flat kinds: no graph */
     struct vz_slice index_type;  /* as asked: "hnsw", "int8_hnsw", ... ; kept for GET _mapping */
     struct vz_slice model;       /* meta.model: which model made the vectors, empty when unknown */
+    struct vz_slice model_digest; /* meta.model_digest: of that model's weights, likewise */
 };
 
 #define VZ_NO_FIELD ((uint16_t)0xFFFF)

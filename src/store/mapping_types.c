@@ -283,6 +283,8 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
         struct vz_json model;
         if (vz_json_get(value, "model", &model))
             field->model = copy_string(mapping, model);
+        if (vz_json_get(value, "model_digest", &model))
+            field->model_digest = copy_string(mapping, model);
     }
     return VZ_OK;
 }
