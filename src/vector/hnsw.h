@@ -1,4 +1,4 @@
-/* vector/hnsw.h - an HNSW graph over the rows of a growable f32 array; exact scans beside it.
+/* vector/hnsw.h - an HNSW graph over the rows of a growable array; exact scans beside it.
  *
  * Knows no disk layout but its own checkpoint, no documents, no HTTP. Rows live elsewhere (the
  * store's mapped row file); the graph keeps their base address, which must stay valid and whose
@@ -7,9 +7,20 @@
  * Model: rows 0 .. n-1 are inserted in order by row number. vz_hnsw_count() rows are reachable by
  * search; rows past it are "the tail" that the caller scans with vz_exact_range().
  *
- * Threads: inserts may run from several threads at once (rows claimed by the caller, each once);
- * searches run at any time from any number of threads without locks and see a graph that is always
- * valid. vz_hnsw_save needs inserts paused, searches may run.
+ * Removing is in two steps, a cheap one and a thorough one:
+ *
+ *     vz_hnsw_remove(graph, row, &err);    per dead row: searches return it no more
+ *     ..                                   they still walk through it, as through a filtered row
+ *     vz_hnsw_repair(graph, NULL, NULL);   now and then: unlinks all dead rows and links those
+ *                                          around them anew, so that recall does not decay
+ *
+ * Searches cost what filtered ones do while removed rows wait for repair; after it they are plain
+ * again. Repair when vz_hnsw_removed_count() passes some hundredths of the rows and when idle.
+ *
+ * Threads: inserts may run from several threads at once (rows claimed by the caller, each once), so
+ * may removals; one repair runs beside them (a second one waits). Searches run at any time from
+ * any number of threads without locks and see a graph that is always valid. vz_hnsw_save needs
+ * inserts, removals and repair paused, searches may run.
  */
 #ifndef VZ_VECTOR_HNSW_H
 #define VZ_VECTOR_HNSW_H
@@ -23,10 +34,17 @@
 struct vz_hnsw;
 
 struct vz_hnsw_options {
-    enum vz_similarity similarity;
-    uint32_t dims;            /* 1..4096 */
-    size_t stride;            /* floats from one row to the next, >= dims; 0 means dims */
-    const float *rows;        /* row r at rows + r * stride */
+    enum vz_similarity similarity; /* any of a float, bfloat16, byte row; VZ_L2 for bits */
+    uint32_t dims;                 /* 1..4096; bits: 1..32768 */
+    /* Elements from one row to the next, >= dims; for bits BYTES, >= dims / 8 rounded up. 0 means
+     * that least. */
+    size_t stride;
+    union { /* row r at rows + r * stride; by `element` */
+        const float *rows;
+        const uint16_t *bfloats;
+        const int8_t *bytes;
+        const uint8_t *bits;
+    };
     uint32_t m;               /* links a node above level 0; level 0 has 2m; 0 means 16; 2..512 */
     uint32_t ef_construction; /* 0 means 100; 1..3200 */
     uint64_t seed;            /* level generator; 0 means 42 */
@@ -40,6 +58,9 @@ struct vz_hnsw_options {
     uint32_t sample_rows;
     /* No links: searches scan the codes (the rows themselves for NONE) and score the best again. */
     bool flat;
+    /* enum vz_element: what rows are made of; 0 is float. Bytes and bits are small already:
+     * quantize must be NONE for them. */
+    uint32_t element;
 };
 
 enum vz_quantize {
@@ -56,8 +77,12 @@ struct vz_near {
 };
 
 struct vz_hnsw_search {
-    const float *query; /* dims floats; unit length for VZ_COSINE */
-    uint32_t k;         /* >= 1 */
+    union {
+        const float *query; /* dims floats; unit length for VZ_COSINE. Float and bfloat16 rows */
+        const int8_t *query_bytes;
+        const uint8_t *query_bits;
+    };
+    uint32_t k; /* >= 1 */
     /* Candidates kept, all of them scored again when the graph is quantized (oversampling by x is
      * an ef of k times x). Raised to k; to 2 k for INT4, to 4 k for BIT; to 64 with a filter. */
     uint32_t ef;
@@ -99,7 +124,25 @@ void vz_hnsw_free(struct vz_hnsw *graph);
  */
 enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_error *err);
 
-/* Rows 0 .. count-1 are findable. */
+/* Removes a row that is in: searches that begin after this returned do not return it, new rows do
+ * not link to it. Nothing is computed and no memory moves; a second removal does nothing. The row's
+ * memory must stay readable, and its contents as they are, until a repair that began later is over
+ * and every search and insert that began before the end of that repair is too. From then on the row
+ * may be inserted again, with other contents. vz_hnsw_count() does not change. Flat indexes too.
+ * Errors: VZ_NOT_FOUND (never inserted, or its insert is not over). */
+enum vz_status vz_hnsw_remove(struct vz_hnsw *graph, uint32_t row, struct vz_error *err);
+/* Rows removed that no repair has unlinked yet: since the last repair, or ever. */
+uint32_t vz_hnsw_removed_count(const struct vz_hnsw *graph);
+bool vz_hnsw_is_removed(const struct vz_hnsw *graph, uint32_t row);
+/* Unlinks all rows that were removed before the call and gives each row that linked to one as good
+ * links as an insert would. Runs in the caller's thread beside searches, inserts and removals;
+ * about a fifth of an insert for each row around. `cancelled` (NULL: never) is asked often; a
+ * cancelled repair is VZ_OK, leaves a valid graph, and the next one does the rest. Errors:
+ * VZ_BUDGET, the graph is as after a cancelled one. */
+enum vz_status vz_hnsw_repair(struct vz_hnsw *graph, bool (*cancelled)(void *context),
+                              void *context, struct vz_error *err);
+
+/* Rows 0 .. count-1 are findable, except removed ones. */
 uint32_t vz_hnsw_count(const struct vz_hnsw *graph);
 
 /* Up to k accepted rows, nearest first, ties by smaller row, into out[k]; *found says how many. May
@@ -132,7 +175,8 @@ uint32_t vz_near_merge(const struct vz_near *a, uint32_t a_count, const struct v
  * then. */
 enum vz_status vz_hnsw_save(const struct vz_hnsw *graph, const char *path, struct vz_error *err);
 /* Opens a checkpoint: mapped privately, so that opening costs the same for any size and pages come
- * in on demand. `options` must agree with what was saved (similarity, dims, m); VZ_CORRUPT when
+ * in on demand. `options` must agree with what was saved (similarity, element, dims, m, quantize);
+ * removed rows are removed in it. VZ_CORRUPT when
  * the file is not a whole checkpoint of that shape, VZ_NOT_FOUND when there is none. The caller
  * then builds anew: a graph is always derived data. The file knows nothing of the rows themselves:
  * the caller checks that it has at least vz_hnsw_count() of them before it searches. */
@@ -140,11 +184,20 @@ enum vz_status vz_hnsw_open(const char *path, const struct vz_hnsw_options *opti
                             struct vz_hnsw **out, struct vz_error *err);
 
 /* Checks every invariant named in hnsw.c's essay (ids in range, no self links, no duplicates,
- * degrees, levels, every row reachable on level 0 from the entry point). For tests and
- * crash checks; inserts paused. VZ_CORRUPT names the first violation. */
+ * degrees, levels, every row that is not removed reachable on level 0 from the entry point, no way
+ * to removed rows that a repair unlinked). For tests and crash checks; inserts and repair paused.
+ * VZ_CORRUPT names the first violation. */
 enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *err);
 
-/* Bytes of memory by part: links (touched), other. */
+/* Bytes of memory in use, all parts; and by part. The rows themselves are the caller's. */
+struct vz_hnsw_memory {
+    size_t links;  /* level 0 */
+    size_t upper;  /* the levels above */
+    size_t places; /* where each row's upper lists begin */
+    size_t codes;  /* the small copy of the rows; 0 without `quantize` */
+    size_t fixed;  /* locks, mean; the same for any number of rows */
+};
 size_t vz_hnsw_memory_bytes(const struct vz_hnsw *graph);
+void vz_hnsw_memory_parts(const struct vz_hnsw *graph, struct vz_hnsw_memory *out);
 
 #endif
