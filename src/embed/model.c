@@ -6,7 +6,9 @@
 #include "embed/text_model.h"
 #include "embed/tokenizer.h"
 #include "json/json.h"
+#include "nn/weights.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@ struct vz_opened_model {
     struct vz_clip *clip;
     struct vz_text_model *text;
     struct vz_tokenizer *tokenizer; /* of either */
+    float logit_scale;              /* CLIP's, as e raised to it; 0: unknown */
 };
 
 #define CLIP_SUBFOLDER "0_CLIPModel"
@@ -47,6 +50,20 @@ out:
     return is_clip;
 }
 
+/* One number of the weights; files without it are as good, so no error. */
+static float read_logit_scale(const char *folder)
+{
+    struct vz_weights *weights = NULL;
+    float scale = 0;
+    if (vz_weights_open(folder, &weights, NULL) != VZ_OK)
+        return 0;
+    const struct vz_tensor_view *view = vz_weights_find(weights, "logit_scale");
+    if (view && view->count == 1)
+        vz_tensor_read_f32(view, 0, 1, &scale);
+    vz_weights_close(weights);
+    return scale > 0 && scale < 10 ? expf(scale) : 0;
+}
+
 enum vz_status vz_model_open(const char *folder, const struct vz_nn_options *options,
                              struct vz_opened_model **out, struct vz_error *err)
 {
@@ -58,6 +75,8 @@ enum vz_status vz_model_open(const char *folder, const struct vz_nn_options *opt
         status = vz_clip_open(folder, options, &model->clip, err);
         if (status == VZ_OK)
             status = vz_tokenizer_open(inner.data, 0, &model->tokenizer, err);
+        if (status == VZ_OK)
+            model->logit_scale = read_logit_scale(inner.data);
     } else if (folder) {
         status = vz_text_model_open(folder, VZ_TEXT_EMBED, options, &model->text, err);
         if (status == VZ_OK)
@@ -138,6 +157,154 @@ enum vz_status vz_model_embed_text(const struct vz_opened_model *model, struct v
     }
     if (truncated)
         *truncated = tokens.is_truncated;
+    vz_arena_deinit(&arena);
+    return status;
+}
+
+static enum vz_status tokenize_all(const struct vz_tokenizer *tokenizer, struct vz_slice prefix,
+                                   const struct vz_slice *texts, size_t count,
+                                   struct vz_arena *arena, struct vz_text_ids *ids,
+                                   struct vz_text_note *notes, struct vz_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct vz_tokens tokens = {0};
+        struct vz_slice text = texts[i];
+        if (prefix.len) {
+            char *joined = vz_arena_alloc(arena, prefix.len + text.len);
+            memcpy(joined, prefix.ptr, prefix.len);
+            if (text.len)
+                memcpy(joined + prefix.len, text.ptr, text.len);
+            text = (struct vz_slice){joined, prefix.len + text.len};
+        }
+        enum vz_status status = vz_tokenize(tokenizer, text, arena, &tokens, err);
+        if (status != VZ_OK)
+            return status;
+        ids[i] = (struct vz_text_ids){.ids = tokens.ids, .count = tokens.count};
+        if (notes)
+            notes[i] = (struct vz_text_note){tokens.is_truncated, (uint32_t)tokens.count};
+    }
+    return VZ_OK;
+}
+
+enum vz_status vz_model_embed_texts(const struct vz_opened_model *model, struct vz_slice prefix,
+                                    const struct vz_slice *texts, size_t count, float *out,
+                                    struct vz_text_note *notes, struct vz_error *err)
+{
+    struct vz_arena arena = {0};
+    if (!vz_model_reads(model))
+        return vz_model_embed_text(model, (struct vz_slice){0}, out, NULL, err); /* says why */
+    struct vz_text_ids *ids = vz_arena_zalloc(&arena, count * sizeof *ids);
+    enum vz_status status =
+        tokenize_all(model->tokenizer, prefix, texts, count, &arena, ids, notes, err);
+    if (status == VZ_OK && count)
+        status = model->clip ? vz_clip_embed_texts(model->clip, ids, count, true, out, err)
+                             : vz_text_model_run(model->text, ids, count, out, err);
+    vz_arena_deinit(&arena);
+    return status;
+}
+
+size_t vz_model_pixel_count(const struct vz_opened_model *model)
+{
+    return model->clip ? vz_clip_pixel_count(model->clip) : 0;
+}
+
+enum vz_status vz_model_prepare_image(const struct vz_opened_model *model,
+                                      const struct vz_image *image, float *pixels,
+                                      struct vz_error *err)
+{
+    return vz_clip_preprocess(model->clip, image, pixels, err);
+}
+
+enum vz_status vz_model_embed_pixels(const struct vz_opened_model *model, const float *pixels,
+                                     size_t count, float *out, struct vz_error *err)
+{
+    return vz_clip_embed_images(model->clip, pixels, count, true, out, err);
+}
+
+float vz_model_logit_scale(const struct vz_opened_model *model)
+{
+    return model->logit_scale > 0 ? model->logit_scale : 100;
+}
+
+size_t vz_model_bytes(const struct vz_opened_model *model)
+{
+    if (model->clip)
+        return vz_clip_bytes(model->clip);
+    return model->text ? vz_text_model_bytes(model->text) : 0;
+}
+
+/* ---- classifiers ---- */
+
+struct vz_classifier {
+    struct vz_text_model *text;
+    struct vz_tokenizer *tokenizer;
+};
+
+enum vz_status vz_classifier_open(const char *folder, const struct vz_nn_options *options,
+                                  struct vz_classifier **out, struct vz_error *err)
+{
+    struct vz_classifier *c = vz_calloc(1, sizeof *c);
+    *out = NULL;
+    enum vz_status status = vz_text_model_open(folder, VZ_TEXT_CLASSIFY, options, &c->text, err);
+    if (status == VZ_OK)
+        status = vz_tokenizer_open(folder, vz_text_model_max_tokens(c->text), &c->tokenizer, err);
+    if (status == VZ_OK)
+        *out = c;
+    else
+        vz_classifier_close(c);
+    return status;
+}
+
+void vz_classifier_close(struct vz_classifier *c)
+{
+    if (!c)
+        return;
+    vz_text_model_free(c->text);
+    vz_tokenizer_free(c->tokenizer);
+    free(c);
+}
+
+size_t vz_classifier_label_count(const struct vz_classifier *c)
+{
+    return vz_text_model_dims(c->text);
+}
+
+size_t vz_classifier_bytes(const struct vz_classifier *c)
+{
+    return vz_text_model_bytes(c->text);
+}
+
+static enum vz_status tokenize_pairs(const struct vz_classifier *c, const struct vz_slice *texts,
+                                     const struct vz_slice *pairs, size_t count,
+                                     struct vz_arena *arena, struct vz_text_ids *ids,
+                                     struct vz_text_note *notes, struct vz_error *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct vz_tokens tokens = {0};
+        uint8_t *types = NULL;
+        enum vz_status status =
+            vz_tokenize_pair(c->tokenizer, texts[i], pairs[i], arena, &tokens, &types, err);
+        if (status != VZ_OK)
+            return status;
+        ids[i] = (struct vz_text_ids){tokens.ids, types, tokens.count};
+        if (notes)
+            notes[i] = (struct vz_text_note){tokens.is_truncated, (uint32_t)tokens.count};
+    }
+    return VZ_OK;
+}
+
+enum vz_status vz_classifier_run(const struct vz_classifier *c, const struct vz_slice *texts,
+                                 const struct vz_slice *pairs, size_t count, float *logits,
+                                 struct vz_text_note *notes, struct vz_error *err)
+{
+    struct vz_arena arena = {0};
+    struct vz_text_ids *ids = vz_arena_zalloc(&arena, count * sizeof *ids);
+    enum vz_status status =
+        pairs ? tokenize_pairs(c, texts, pairs, count, &arena, ids, notes, err)
+              : tokenize_all(c->tokenizer, (struct vz_slice){0}, texts, count, &arena, ids, notes,
+                             err);
+    if (status == VZ_OK && count)
+        status = vz_text_model_run(c->text, ids, count, logits, err);
     vz_arena_deinit(&arena);
     return status;
 }
