@@ -91,6 +91,7 @@ static void bits4_scalar(const uint8_t *query, const uint8_t *const rows[4],
 
 const struct vz_kernels vz_kernels_scalar = {
     .name = "scalar",
+    .elements = &vz_elements_scalar,
     .dot = vz_dot_f32_scalar,
     .l2sq = vz_l2sq_f32_scalar,
     .dot4 = dot4_scalar,
@@ -113,6 +114,8 @@ static const struct vz_kernels *resolve(void)
     if (cpu->avx2_fma)
         return &vz_kernels_avx2;
 #elif defined(__aarch64__)
+    if (vz_cpu()->neon_dot)
+        return &vz_kernels_neon_dot;
     if (vz_cpu()->neon)
         return &vz_kernels_neon;
 #endif

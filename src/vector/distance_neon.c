@@ -153,14 +153,82 @@ static void bits4_128(const uint8_t *query, const uint8_t *const rows[4],
     }
 }
 
+/* ---- with the dot product instructions ---- */
+
+#define DOT __attribute__((target("arch=armv8.2-a+dotprod")))
+
+/* Queries are unsigned, rows signed: the query less 128 is signed, and what that takes away is 128
+ * times the sum of the row. */
+DOT static void codes4_dot(const uint8_t *query, const uint8_t *const rows[4],
+                           const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    int32x4_t sum[4], row_sum[4];
+    const int8x16_t ones = vdupq_n_s8(1);
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        sum[i] = row_sum[i] = vdupq_n_s32(0);
+    for (size_t d = 0; d < bytes; d += 16) {
+        int8x16_t part = vreinterpretq_s8_u8(veorq_u8(vld1q_u8(query + d), vdupq_n_u8(0x80)));
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            if (d % 64 == 0)
+                __builtin_prefetch(next[i] + d);
+            int8x16_t row = vreinterpretq_s8_u8(vld1q_u8(rows[i] + d));
+            sum[i] = vdotq_s32(sum[i], row, part);
+            row_sum[i] = vdotq_s32(row_sum[i], row, ones);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = vaddvq_s32(sum[i]) + 128 * vaddvq_s32(row_sum[i]);
+}
+
+DOT static void nibbles4_dot(const uint8_t *query, const uint8_t *const rows[4],
+                             const uint8_t *const next[4], size_t bytes, int32_t out[4])
+{
+    int32x4_t sum[4];
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        sum[i] = vdupq_n_s32(0);
+    for (size_t d = 0; d < bytes; d += 16) {
+        int8x16_t first = vreinterpretq_s8_u8(vld1q_u8(query + d));
+        int8x16_t second = vreinterpretq_s8_u8(vld1q_u8(query + bytes + d));
+#pragma GCC unroll 8
+        for (int i = 0; i < 4; i++) {
+            if (d % 64 == 0)
+                __builtin_prefetch(next[i] + d);
+            uint8x16_t row = vld1q_u8(rows[i] + d);
+            int8x16_t low = vreinterpretq_s8_u8(vandq_u8(row, vdupq_n_u8(15)));
+            int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(row, 4));
+            sum[i] = vdotq_s32(vdotq_s32(sum[i], low, first), high, second);
+        }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < 4; i++)
+        out[i] = vaddvq_s32(sum[i]);
+}
+
 const struct vz_kernels vz_kernels_neon = {
     .name = "neon",
+    .elements = &vz_elements_neon,
     .dot = dot_128,
     .l2sq = l2sq_128,
     .dot4 = dot4_128,
     .l2sq4 = l2sq4_128,
     .codes4 = codes4_128,
     .nibbles4 = nibbles4_128,
+    .bits4 = bits4_128,
+};
+
+const struct vz_kernels vz_kernels_neon_dot = {
+    .name = "neon+dot",
+    .elements = &vz_elements_neon_dot,
+    .dot = dot_128,
+    .l2sq = l2sq_128,
+    .dot4 = dot4_128,
+    .l2sq4 = l2sq4_128,
+    .codes4 = codes4_dot,
+    .nibbles4 = nibbles4_dot,
     .bits4 = bits4_128,
 };
 

@@ -355,6 +355,7 @@ POPCNT static void bits4_64(const uint8_t *query, const uint8_t *const rows[4],
 
 const struct vz_kernels vz_kernels_avx2 = {
     .name = "avx2",
+    .elements = &vz_elements_avx2,
     .dot = dot_256,
     .l2sq = l2sq_256,
     .dot4 = dot4_256,
@@ -366,6 +367,7 @@ const struct vz_kernels vz_kernels_avx2 = {
 
 const struct vz_kernels vz_kernels_avx512 = {
     .name = "avx512",
+    .elements = &vz_elements_avx512,
     .dot = dot_512,
     .l2sq = l2sq_512,
     .dot4 = dot4_512,
@@ -377,6 +379,7 @@ const struct vz_kernels vz_kernels_avx512 = {
 
 const struct vz_kernels vz_kernels_avx512_vnni = {
     .name = "avx512+vnni",
+    .elements = &vz_elements_avx512_vnni,
     .dot = dot_512,
     .l2sq = l2sq_512,
     .dot4 = dot4_512,
@@ -388,6 +391,7 @@ const struct vz_kernels vz_kernels_avx512_vnni = {
 
 const struct vz_kernels vz_kernels_avx512_vpopcnt = {
     .name = "avx512+vnni+vpopcnt",
+    .elements = &vz_elements_avx512_vpopcnt,
     .dot = dot_512,
     .l2sq = l2sq_512,
     .dot4 = dot4_512,

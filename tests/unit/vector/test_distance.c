@@ -32,6 +32,8 @@ static size_t tables(const struct vz_kernels *out[5])
         out[n++] = &vz_kernels_avx512_vpopcnt;
 #elif defined(__aarch64__)
     out[n++] = &vz_kernels_neon;
+    if (cpu->neon_dot)
+        out[n++] = &vz_kernels_neon_dot;
 #endif
     return n;
 }
@@ -166,6 +168,157 @@ static void codes_are_exact_on_every_level(void **state)
         free(rows[i]);
 }
 
+/* Rows of `bytes` bytes each at an odd address, every row in memory of its own size, so that
+ * AddressSanitizer sees a read past the end. */
+struct raw {
+    uint8_t *memory[5];
+};
+
+static void raw_init(struct raw *raw, size_t bytes, size_t offset, uint64_t *rng)
+{
+    for (int i = 0; i < 5; i++) {
+        raw->memory[i] = malloc(bytes + offset);
+        assert_non_null(raw->memory[i]);
+        for (size_t d = 0; d < bytes + offset; d++)
+            raw->memory[i][d] = (uint8_t)vz_rng_next(rng);
+    }
+}
+
+static void raw_deinit(struct raw *raw)
+{
+    for (int i = 0; i < 5; i++)
+        free(raw->memory[i]);
+}
+
+static void check_bytes(const struct vz_kernels *table, size_t dims, uint64_t *rng)
+{
+    struct raw raw;
+    size_t offset = dims % 3;
+    raw_init(&raw, dims, offset, rng);
+    if (dims % 5 == 0) /* where 16 bits would overflow */
+        memset(raw.memory[4] + offset, 0x80, dims), memset(raw.memory[0] + offset, 0x80, dims);
+    const int8_t *rows[4], *query = (const int8_t *)raw.memory[4] + offset;
+    int32_t dots[4], norms[4], dot, norm, want_dot, want_norm;
+    for (int i = 0; i < 4; i++)
+        rows[i] = (const int8_t *)raw.memory[i] + offset;
+    table->elements->bytes4(query, rows, rows, dims, dots, norms);
+    for (int i = 0; i < 4; i++) {
+        vz_elements_scalar.bytes(query, rows + i, rows, dims, &want_dot, &want_norm);
+        table->elements->bytes(query, rows + i, rows, dims, &dot, &norm);
+        if (dot != want_dot || norm != want_norm || dots[i] != dot || norms[i] != norm)
+            fail_msg("%s bytes dims %zu row %d: %d %d, four %d %d, expected %d %d", table->name,
+                     dims, i, dot, norm, dots[i], norms[i], want_dot, want_norm);
+    }
+    raw_deinit(&raw);
+}
+
+static void check_hamming(const struct vz_kernels *table, size_t bytes, uint64_t *rng)
+{
+    struct raw raw;
+    size_t offset = bytes % 7;
+    raw_init(&raw, bytes, offset, rng);
+    const uint8_t *rows[4], *query = raw.memory[4] + offset;
+    uint32_t four[4], one, want;
+    for (int i = 0; i < 4; i++)
+        rows[i] = raw.memory[i] + offset;
+    table->elements->hamming4(query, rows, rows, bytes, four);
+    for (int i = 0; i < 4; i++) {
+        vz_elements_scalar.hamming(query, rows + i, rows, bytes, &want);
+        table->elements->hamming(query, rows + i, rows, bytes, &one);
+        if (one != want || four[i] != want)
+            fail_msg("%s hamming bytes %zu row %d: %u, four %u, expected %u", table->name, bytes, i,
+                     one, four[i], want);
+    }
+    raw_deinit(&raw);
+}
+
+static void check_bf16(const struct vz_kernels *table, size_t dims, uint64_t *rng)
+{
+    const struct vz_element_kernels *e = table->elements;
+    uint16_t *rows[4];
+    float *query = malloc(dims * sizeof *query), four[4], one;
+    for (size_t d = 0; d < dims; d++)
+        query[d] = (float)vz_rng_normal(rng);
+    for (int i = 0; i < 4; i++) {
+        rows[i] = malloc(dims * sizeof *rows[i]);
+        for (size_t d = 0; d < dims; d++)
+            rows[i][d] = vz_bf16_of((float)vz_rng_normal(rng));
+    }
+    const uint16_t *borrowed[4] = {rows[0], rows[1], rows[2], rows[3]};
+    for (int l2 = 0; l2 < 2; l2++) {
+        (l2 ? e->l2sq4_bf16 : e->dot4_bf16)(query, borrowed, borrowed, dims, four);
+        for (int i = 0; i < 4; i++) {
+            double want = 0, size = 0;
+            for (size_t d = 0; d < dims; d++) {
+                double value = vz_bf16_to(rows[i][d]), gap = query[d] - value;
+                want += l2 ? gap * gap : query[d] * value;
+                size += fabs(l2 ? gap * gap : query[d] * value);
+            }
+            (l2 ? e->l2sq_bf16 : e->dot_bf16)(query, borrowed + i, borrowed, dims, &one);
+            if (!(fabs(one - want) <= 1e-6 * size + 1e-12) || one != four[i])
+                fail_msg("%s bfloat16 l2=%d dims %zu: %.9g, four %.9g, expected %.9g", table->name,
+                         l2, dims, (double)one, (double)four[i], want);
+        }
+    }
+    for (int i = 0; i < 4; i++)
+        free(rows[i]);
+    free(query);
+}
+
+static void other_elements_on_every_level(void **state)
+{
+    print_message("seed %u\n", SEED);
+    uint64_t rng = SEED;
+    const struct vz_kernels *list[5];
+    size_t count = tables(list);
+    for (size_t t = 0; t < count; t++)
+        for (size_t dims = 1; dims <= DIMS_MAX; dims++) {
+            check_bytes(list[t], dims, &rng);
+            check_hamming(list[t], dims, &rng);
+            check_bf16(list[t], dims, &rng);
+        }
+    check_bytes(list[count - 1], 4096, &rng);
+    check_hamming(list[count - 1], 4096, &rng);
+}
+
+static void pairs_of_other_elements(void **state)
+{
+    int8_t a[3] = {-128, 127, 3}, b[3] = {-128, -128, 5};
+    assert_int_equal(vz_dot_i8(a, b, 3), 128 * 128 - 127 * 128 + 15);
+    assert_int_equal(vz_l2sq_i8(a, b, 3), 255 * 255 + 4);
+    uint8_t one[2] = {0xff, 0x01}, two[2] = {0x0f, 0x03};
+    assert_int_equal(vz_hamming(one, two, 2), 5);
+    float query[2] = {2, 3};
+    uint16_t row[2] = {vz_bf16_of(1.5f), vz_bf16_of(-4)};
+    assert_true(vz_dot_bf16(query, row, 2) == -9);
+    assert_true(vz_l2sq_bf16(query, row, 2) == 49.25f);
+}
+
+static void bfloat16_rounds_to_nearest_even(void **state)
+{
+    assert_int_equal(vz_bf16_of(1.0f), 0x3f80);
+    assert_int_equal(vz_bf16_of(1.00390625f), 0x3f80); /* half way: to even */
+    assert_int_equal(vz_bf16_of(1.01171875f), 0x3f82); /* half way: to even */
+    assert_int_equal(vz_bf16_of(1.003907f), 0x3f81);
+    assert_int_equal(vz_bf16_of(-0.0f), 0x8000);
+    assert_int_equal(vz_bf16_of(3.4e38f), 0x7f80); /* past the largest: infinity */
+    assert_true(isnan(vz_bf16_to(vz_bf16_of(NAN))));
+    for (uint32_t bits = 0; bits < 0x7f80; bits++)
+        assert_int_equal(vz_bf16_of(vz_bf16_to((uint16_t)bits)), bits);
+}
+
+static void scores_as_elasticsearch_makes_them(void **state)
+{
+    assert_true(vz_similarity_score(VZ_ELEMENT_FLOAT, VZ_COSINE, 4, 0.5f) == 0.75f);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BFLOAT16, VZ_DOT, 4, -1) == 0);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BYTE, VZ_DOT, 4, 32768) == 0.75f);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BYTE, VZ_COSINE, 4, -0.5f) == 0.25f);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BYTE, VZ_L2, 4, -3) == 0.25f);
+    assert_true(vz_similarity_score(VZ_ELEMENT_FLOAT, VZ_MAX_INNER, 4, -1) == 0.5f);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BYTE, VZ_MAX_INNER, 4, 7) == 8);
+    assert_true(vz_similarity_score(VZ_ELEMENT_BIT, VZ_L2, 64, -16) == 0.75f);
+}
+
 /* The environment chooses the table. Each level in a child, before anything was resolved. */
 static void environment_lowers_the_level(void **state)
 {
@@ -200,6 +353,10 @@ int main(void)
         cmocka_unit_test(every_dims_on_every_level),
         cmocka_unit_test(nothing_is_read_past_the_end),
         cmocka_unit_test(codes_are_exact_on_every_level),
+        cmocka_unit_test(other_elements_on_every_level),
+        cmocka_unit_test(pairs_of_other_elements),
+        cmocka_unit_test(bfloat16_rounds_to_nearest_even),
+        cmocka_unit_test(scores_as_elasticsearch_makes_them),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
