@@ -44,7 +44,7 @@ struct header {
 };
 _Static_assert(sizeof(struct header) == 4096, "the header is a page");
 
-#define FLAT 0x100u /* in header.quantized */
+#define FLAT 0x100u /* in header.quantized; the element is in its bits 16 and up */
 #define ORDER_MARK 0x01020304u
 
 static uint64_t align_up(uint64_t bytes)
@@ -61,7 +61,7 @@ static struct vz_grow *section_array(struct vz_hnsw *graph, int section)
 
 static uint32_t quantized_of(const struct vz_hnsw *graph)
 {
-    return (uint32_t)graph->quantize | (graph->flat ? FLAT : 0);
+    return (uint32_t)graph->quantize | (graph->flat ? FLAT : 0) | graph->options.element << 16;
 }
 
 /* Where the sections of a graph of `count` rows lie; returns the file's size. */

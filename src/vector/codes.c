@@ -67,11 +67,11 @@ void vz_codes_layout(struct vz_hnsw *graph)
 void vz_codes_mean(struct vz_hnsw *graph, uint32_t rows)
 {
     uint32_t dims = graph->options.dims, taken = VZ_MIN(rows, MEAN_ROWS);
-    float *mean = vz_mean(graph);
+    float *mean = vz_mean(graph), room[4096];
     for (uint32_t d = 0; d < dims; d++)
         mean[d] = 0;
     for (uint32_t i = 0; i < taken; i++) {
-        const float *row = vz_row(graph, (uint32_t)((uint64_t)i * rows / taken));
+        const float *row = vz_row_floats(graph, (uint32_t)((uint64_t)i * rows / taken), room);
         for (uint32_t d = 0; d < dims; d++)
             mean[d] += row[d] / (float)taken;
     }
@@ -242,7 +242,8 @@ static void query_bits(struct vz_scorer *scorer, const struct vz_hnsw *graph, ui
 
 void vz_codes_write(struct vz_hnsw *graph, uint32_t row)
 {
-    const float *from = vz_row(graph, row);
+    float room[4096];
+    const float *from = vz_row_floats(graph, row, room);
     uint8_t *code = vz_code(graph, row);
     if (graph->quantize == VZ_QUANTIZE_INT8)
         write_int8(graph, from, (int8_t *)code);

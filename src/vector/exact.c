@@ -77,11 +77,13 @@ static enum vz_status scan_init(struct scan *scan, const struct vz_hnsw_options 
 {
     if (!search->query || search->k < 1)
         return vz_fail(err, VZ_BAD_ARGUMENT, "a scan needs a query vector and k of at least 1");
-    if (space->dims < 1 || space->dims > 4096 || (rows && !space->rows))
-        return vz_fail(err, VZ_BAD_ARGUMENT, "a scan needs rows of 1 to 4096 dims, got %u",
-                       space->dims);
+    if (rows && !space->rows)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "a scan needs the address of its rows");
+    enum vz_status status = vz_space_check(space, err);
+    if (status != VZ_OK)
+        return status;
     vz_space_init(&scan->space, space);
-    scan->scorer = (struct vz_scorer){.space = &scan->space, .query = search->query};
+    scan->scorer = vz_scorer_of_query(&scan->space, search->query);
     scan->best.k = (uint32_t)VZ_MIN((size_t)search->k, rows);
     scan->best.heap = vz_try_alloc(VZ_MAX(scan->best.k, 1u), sizeof(uint64_t));
     if (!scan->best.heap)
@@ -89,21 +91,10 @@ static enum vz_status scan_init(struct scan *scan, const struct vz_hnsw_options 
     return VZ_OK;
 }
 
-/* Adjacent rows one by one: a single stream is what the hardware reads ahead best. */
-static void score_adjacent(struct scan *scan)
-{
-    const struct vz_space *space = &scan->space;
-    vz_kernel_one *one = space->l2 ? space->kernels->l2sq : space->kernels->dot;
-    for (uint32_t i = 0; i < scan->held; i++) {
-        float value = one(scan->scorer.query, vz_space_row(space, scan->rows[i]), space->dims);
-        scan->similarities[i] = space->l2 ? -value : value;
-    }
-}
-
 static void scan_flush(struct scan *scan)
 {
     if (scan->held && scan->rows[scan->held - 1] - scan->rows[0] == scan->held - 1)
-        score_adjacent(scan);
+        vz_score_adjacent(&scan->scorer, scan->rows[0], scan->held, scan->similarities);
     else
         vz_score(&scan->scorer, scan->rows, scan->held, scan->similarities);
     for (uint32_t i = 0; i < scan->held; i++)

@@ -343,7 +343,7 @@ static bool walk_bridged(struct vz_walk *walk, uint32_t ef)
 bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, uint32_t keep_codes, double matches)
 {
     const struct vz_scorer *given = walk->scorer;
-    struct vz_scorer exact = {.space = given->space, .query = given->query};
+    struct vz_scorer exact = vz_scorer_of_query(given->space, given->any);
     /* Codes first and floats for the best pay off for many rows only. */
     if (walk->scorer->coded && matches < VZ_FEW * (double)keep) {
         walk->scorer = &exact;

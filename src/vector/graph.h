@@ -1,9 +1,9 @@
 /* vector/graph.h - internal to src/vector: the graph's memory and what its verbs share.
  *
  * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
- * hnsw.c (new, free, room for rows), walk.c (the walk that build and search share), filter.c (walks
- * with a filter or groups), insert.c, search.c, exact.c, codes.c (int8 copy), checkpoint.c,
- * validate.c.
+ * hnsw.c (new, free, room for rows), score.c (similarities of rows), walk.c (the walk that build
+ * and search share), filter.c (walks with a filter or groups), insert.c, search.c, exact.c, codes.c
+ * (the small copies), checkpoint.c, validate.c.
  */
 #ifndef VZ_VECTOR_GRAPH_H
 #define VZ_VECTOR_GRAPH_H
@@ -32,14 +32,19 @@ static inline uint32_t vz_link_row(uint32_t link)
 
 /* What scoring needs to know of the rows. Immutable. */
 struct vz_space {
-    const float *rows;
-    size_t stride; /* floats from one row to the next */
+    const char *rows;
+    size_t stride; /* bytes from one row to the next */
     uint32_t dims;
-    bool l2;
+    uint32_t row_bytes; /* of one row, unpadded */
+    bool l2, cosine;
+    enum vz_element element;
     const struct vz_kernels *kernels;
 };
+/* Are element, dims and similarity of `options` possible, and together? VZ_BAD_ARGUMENT. */
+enum vz_status vz_space_check(const struct vz_hnsw_options *options, struct vz_error *err);
 void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options);
-static inline const float *vz_space_row(const struct vz_space *space, uint32_t row)
+/* A row as it is; what its elements are, space->element says. */
+static inline const void *vz_space_row(const struct vz_space *space, uint32_t row)
 {
     return space->rows + (size_t)row * space->stride;
 }
@@ -119,9 +124,15 @@ void vz_keys_sort(uint64_t *keys, uint32_t count);
 
 /* ---- the graph's parts ---- */
 
-static inline const float *vz_row(const struct vz_hnsw *graph, uint32_t row)
+/* The floats of a float or bfloat16 row; `room` has dims floats and is used for the second. */
+static inline const float *vz_row_floats(const struct vz_hnsw *graph, uint32_t row, float *room)
 {
-    return vz_space_row(&graph->space, row);
+    const void *at = vz_space_row(&graph->space, row);
+    if (graph->space.element == VZ_ELEMENT_FLOAT)
+        return at;
+    for (uint32_t d = 0; d < graph->space.dims; d++)
+        room[d] = vz_bf16_to(((const uint16_t *)at)[d]);
+    return room;
 }
 static inline vz_link *vz_place(const struct vz_hnsw *graph, uint32_t row)
 {
@@ -173,17 +184,27 @@ enum vz_status vz_graph_init(const struct vz_hnsw_options *options, struct vz_hn
 
 /* ---- scoring ---- */
 
-/* A query against rows. Lives on the caller's stack; borrows the query. */
+/* score.c: a query against rows. Lives on the caller's stack; borrows the query. */
 struct vz_scorer {
     const struct vz_space *space;
-    const float *query;
+    union {
+        const void *any; /* as the rows' elements are, floats for bfloat16 */
+        const float *query;
+    };
     const struct vz_hnsw *coded; /* NULL: float rows. Otherwise whose codes to score instead */
     const uint8_t *codes;        /* the query's code, query_bytes long */
     float scale, norm, sum, low, offset; /* of the query's code, see codes.c */
+    int32_t query_norm;                  /* bytes: |query|^2 */
 };
+/* A scorer of the rows themselves. */
+struct vz_scorer vz_scorer_of_query(const struct vz_space *space, const void *query);
 /* similarities[i] of rows[i]; asks for the memory of later rows while it scores earlier ones. */
 void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
               float *similarities);
+/* The same for rows first .. first+count-1 by themselves, one after the other: a single stream is
+ * what the hardware reads ahead best. */
+void vz_score_adjacent(const struct vz_scorer *scorer, uint32_t first, uint32_t count,
+                       float *similarities);
 static inline float vz_score_one(const struct vz_scorer *scorer, uint32_t row)
 {
     float similarity;
@@ -215,6 +236,8 @@ struct vz_scratch {
     uint32_t group_slots; /* a power of two */
     uint8_t *codes;       /* quantized: codes of up to VZ_SCRATCH_CODES queries at a time */
     size_t codes_bytes;
+    float *floats; /* bfloat16: as many rows, widened */
+    size_t floats_count;
 };
 /* The calling thread's scratch, ready for rows below `limit`, pools of `ef` and lists of this
  * graph. NULL when memory is refused. Kept until the thread ends. */
@@ -269,10 +292,9 @@ uint32_t vz_walk_ties(const struct vz_walk *walk, uint32_t ef);
 static inline void vz_walk_fetch(const struct vz_walk *walk, uint32_t row)
 {
     const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
-                                         : (const char *)vz_row(walk->graph, row);
-    int lines = walk->scorer->coded && walk->graph->code_stride < 512
-                    ? (int)walk->graph->code_stride / 64 + 1
-                    : 8;
+                                         : vz_space_row(&walk->graph->space, row);
+    uint32_t bytes = walk->scorer->coded ? walk->graph->code_stride : walk->graph->space.row_bytes;
+    int lines = bytes < 512 ? (int)bytes / 64 + 1 : 8;
     for (int line = 0; line < lines; line++)
         __builtin_prefetch(at + 64 * line);
 }

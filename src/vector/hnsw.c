@@ -139,25 +139,17 @@ unsigned vz_level(const struct vz_hnsw *graph, uint32_t row)
     return level >= VZ_LEVEL_MAX ? VZ_LEVEL_MAX : (unsigned)level;
 }
 
-void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options)
-{
-    *space = (struct vz_space){
-        .rows = options->rows,
-        .stride = options->stride ? options->stride : options->dims,
-        .dims = options->dims,
-        .l2 = options->similarity == VZ_L2,
-        .kernels = vz_kernels(),
-    };
-}
-
 static enum vz_status check_options(struct vz_hnsw_options *o, struct vz_error *err)
 {
-    if (o->dims < 1 || o->dims > 4096)
-        return vz_fail(err, VZ_BAD_ARGUMENT, "dims must be 1 to 4096, got %u", o->dims);
+    enum vz_status status = vz_space_check(o, err);
+    if (status != VZ_OK)
+        return status;
+    size_t least = o->element == VZ_ELEMENT_BIT ? (o->dims + 7) / 8 : o->dims;
     if (!o->stride)
-        o->stride = o->dims;
-    if (o->stride < o->dims)
-        return vz_fail(err, VZ_BAD_ARGUMENT, "stride %zu is less than dims %u", o->stride, o->dims);
+        o->stride = least;
+    if (o->stride < least)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "stride %zu is less than a row, %zu", o->stride,
+                       least);
     if (!o->m)
         o->m = DEFAULT_M;
     if (o->m < 2 || o->m > 512)
@@ -171,8 +163,8 @@ static enum vz_status check_options(struct vz_hnsw_options *o, struct vz_error *
         o->seed = DEFAULT_SEED;
     if (!o->max_rows || o->max_rows > MAX_ROWS)
         o->max_rows = MAX_ROWS;
-    if ((unsigned)o->similarity > VZ_MAX_INNER)
-        return vz_fail(err, VZ_BAD_ARGUMENT, "unknown similarity %d", (int)o->similarity);
+    if (o->quantize && o->element >= VZ_ELEMENT_BYTE)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "only rows of floats and bfloat16 are quantized");
     if (o->quantize > VZ_QUANTIZE_BIT)
         return vz_fail(err, VZ_BAD_ARGUMENT, "unknown quantization %u", o->quantize);
     if (!o->rows)
@@ -272,11 +264,22 @@ uint32_t vz_hnsw_count(const struct vz_hnsw *graph)
     return atomic_load_explicit(&graph->count, memory_order_acquire);
 }
 
-size_t vz_hnsw_memory_bytes(const struct vz_hnsw *graph)
+void vz_hnsw_memory_parts(const struct vz_hnsw *graph, struct vz_hnsw_memory *out)
 {
     size_t rows = atomic_load_explicit(&graph->limit, memory_order_acquire);
     size_t lists = atomic_load_explicit(&graph->upper_lists, memory_order_relaxed);
-    size_t record = graph->flat ? 0 : graph->record;
-    return sizeof *graph + rows * (record + 1) * sizeof(vz_link) +
-           lists * graph->m * sizeof(vz_link) + (graph->quantized ? rows * graph->code_stride : 0);
+    *out = (struct vz_hnsw_memory){
+        .links = graph->flat ? 0 : rows * graph->record * sizeof(vz_link),
+        .upper = lists * graph->m * sizeof(vz_link),
+        .places = rows * sizeof(vz_link),
+        .codes = graph->quantized ? rows * graph->code_stride : 0,
+        .fixed = sizeof *graph + (vz_is_coarse(graph) ? graph->options.dims * sizeof(float) : 0),
+    };
+}
+
+size_t vz_hnsw_memory_bytes(const struct vz_hnsw *graph)
+{
+    struct vz_hnsw_memory parts;
+    vz_hnsw_memory_parts(graph, &parts);
+    return parts.links + parts.upper + parts.places + parts.codes + parts.fixed;
 }

@@ -58,7 +58,7 @@ static enum vz_status make_room(struct vz_hnsw *graph, uint32_t row, unsigned le
 static void fetch_row(const struct vz_hnsw *graph, uint32_t row)
 {
     const char *at = graph->quantized && !vz_is_coarse(graph) ? (const char *)vz_code(graph, row)
-                                                              : (const char *)vz_row(graph, row);
+                                                              : vz_space_row(&graph->space, row);
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }

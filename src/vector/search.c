@@ -78,7 +78,7 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
     struct vz_scratch *s = vz_scratch_get(graph, limit, (uint32_t)VZ_MIN(room, limit));
     if (!s)
         return vz_fail(err, VZ_BUDGET, "no memory for a search with ef %u", ef);
-    struct vz_scorer scorer = {.space = &graph->space, .query = search->query};
+    struct vz_scorer scorer = vz_scorer_of_query(&graph->space, search->query);
     /* So few rows are scanned, as floats: the query's code would cost more than they. */
     bool few = search->accept && search->accept_estimate && search->accept_estimate < VZ_FEW * ef;
     if (graph->quantized && !few)

@@ -1,4 +1,4 @@
-/* The walk that building and searching share, its scoring, and the memory it needs.
+/* The walk that building and searching share, and the memory it needs.
  *
  * The classical walk keeps two heaps: candidates and results. Without a filter they hold the same
  * rows, so one array sorted best first does (a search stops when its ef best are all expanded).
@@ -36,6 +36,7 @@ static void scratch_free(void *memory)
     free(scratch->group);
     free(scratch->group_key);
     free(scratch->codes);
+    free(scratch->floats);
     free(scratch);
 }
 
@@ -89,6 +90,12 @@ static bool scratch_room(struct vz_scratch *s, const struct vz_hnsw *graph, uint
     if (!room((void **)&s->codes, s->codes_bytes, codes, 1))
         return false;
     s->codes_bytes = VZ_MAX(s->codes_bytes, codes);
+    size_t floats = graph->space.element == VZ_ELEMENT_BFLOAT16
+                        ? (size_t)graph->space.dims * VZ_SCRATCH_CODES
+                        : 0;
+    if (!room((void **)&s->floats, s->floats_count, floats, sizeof *s->floats))
+        return false;
+    s->floats_count = VZ_MAX(s->floats_count, floats);
     return true;
 }
 
@@ -109,15 +116,6 @@ struct vz_scratch *vz_scratch_get(const struct vz_hnsw *graph, uint32_t limit, u
     scratch->pool_count = 0;
     scratch->heap_count = 0;
     return scratch;
-}
-
-struct vz_scorer vz_scorer_of_row(const struct vz_hnsw *graph, struct vz_scratch *scratch, int use,
-                                  uint32_t row)
-{
-    struct vz_scorer scorer = {.space = &graph->space, .query = vz_row(graph, row)};
-    if (graph->quantized && (use == VZ_CODE_WALK || !vz_is_coarse(graph)))
-        vz_codes_query_row(&scorer, graph, row, scratch->codes + (size_t)use * graph->query_bytes);
-    return scorer;
 }
 
 void vz_scratch_fresh(struct vz_scratch *scratch)
@@ -160,39 +158,6 @@ bool vz_scratch_group_room(struct vz_scratch *scratch, uint32_t ef)
     }
     scratch->group_slots = (uint32_t)slots;
     return true;
-}
-
-/* ---- scoring ---- */
-
-void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
-              float *similarities)
-{
-    if (scorer->coded) {
-        vz_codes_score(scorer, rows, count, similarities);
-        return;
-    }
-    const struct vz_space *space = scorer->space;
-    size_t dims = space->dims;
-    uint32_t i = 0;
-    if (count >= 4) {
-        vz_kernel_four *four = space->l2 ? space->kernels->l2sq4 : space->kernels->dot4;
-        const float *now[4], *next[4];
-        for (int j = 0; j < 4; j++)
-            now[j] = vz_space_row(space, rows[j]);
-        for (; i + 4 <= count; i += 4) {
-            /* What follows: four more, or the odd ones, or nothing (then these again: cached). */
-            for (uint32_t j = 0; j < 4; j++)
-                next[j] = i + 4 + j < count ? vz_space_row(space, rows[i + 4 + j]) : now[j];
-            four(scorer->query, now, next, dims, similarities + i);
-            memcpy(now, next, sizeof now);
-        }
-    }
-    vz_kernel_one *one = space->l2 ? space->kernels->l2sq : space->kernels->dot;
-    for (; i < count; i++)
-        similarities[i] = one(scorer->query, vz_space_row(space, rows[i]), dims);
-    if (space->l2)
-        for (i = 0; i < count; i++)
-            similarities[i] = -similarities[i];
 }
 
 /* ---- walking ---- */
@@ -285,7 +250,7 @@ void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level)
 void vz_walk_rescore(struct vz_walk *walk)
 {
     struct vz_scratch *s = walk->scratch;
-    struct vz_scorer exact = {.space = walk->scorer->space, .query = walk->scorer->query};
+    struct vz_scorer exact = vz_scorer_of_query(walk->scorer->space, walk->scorer->any);
     for (uint32_t from = 0; from < s->pool_count; from += s->batch_capacity) {
         uint32_t part = VZ_MIN(s->pool_count - from, s->batch_capacity);
         for (uint32_t i = 0; i < part; i++)

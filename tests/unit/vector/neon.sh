@@ -40,7 +40,7 @@ if [ $failed -ne 0 ]; then
     echo "0 passed, 1 failed, 0 skipped"
     exit 1
 fi
-for test in distance quantize; do
+for test in distance elements quantize; do
     # shellcheck disable=SC2086
     if ! $compiler $flags -DVZ_TEST_SMALL "$root/tests/unit/vector/test_$test.c" \
         "${objects[@]}" -o "$out/test_$test" -lm -lpthread; then
