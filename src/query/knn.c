@@ -31,25 +31,30 @@ static enum vz_status parse_vector(struct vz_parser *parser, struct vz_json valu
     return VZ_OK;
 }
 
-static enum vz_status parse_rescore(struct vz_json value, struct vz_error *err)
+/* 0 turns oversampling off that the mapping asks for. */
+static enum vz_status parse_rescore(struct vz_json value, struct vz_knn_clause *clause,
+                                    struct vz_error *err)
 {
-    /* Scores come from the full vectors already, so there is nothing to oversample; only what
-     * Elasticsearch would refuse is refused. */
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_QUERY, "[knn] rescore_vector doesn't support values of type: %s",
+                       vz_query_token(value));
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_slice key;
     struct vz_json member;
-    bool seen = false;
     while (vz_json_next(&it, &key, &member)) {
         double oversample;
         if (!vz_slice_is(key, "oversample"))
             return vz_fail(err, VZ_BAD_QUERY, "[rescore_vector] unknown field [%.*s]", VZ_ARG(key));
-        if (!vz_json_as_double(member, &oversample) || (oversample != 0 && oversample < 1) ||
-            oversample > 10)
-            return vz_fail(err, VZ_BAD_QUERY, "[oversample] must be 0 or in the range [1, 10]");
-        seen = true;
+        if (!vz_json_as_double(member, &oversample))
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "[rescore_vector] failed to parse field [oversample]");
+        if (!(oversample >= 1) && oversample != 0)
+            return vz_fail(err, VZ_BAD_QUERY, "[oversample] must be >= 1.0");
+        clause->has_oversample = true;
+        clause->oversample = (float)oversample;
     }
-    if (!seen)
-        return vz_fail(err, VZ_BAD_QUERY, "[rescore_vector] Required [oversample]");
+    if (!clause->has_oversample)
+        return vz_fail(err, VZ_BAD_QUERY, "Required [oversample]");
     return VZ_OK;
 }
 
@@ -139,7 +144,7 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
         return vz_dsl_float("knn", "similarity", value, &clause->similarity, err);
     }
     if (vz_slice_is(key, "rescore_vector"))
-        return parse_rescore(value, err);
+        return parse_rescore(value, clause, err);
     if (vz_slice_is(key, "query_vector_builder"))
         return parse_builder(value, clause, err);
     if (vz_slice_is(key, "model")) {
@@ -149,6 +154,8 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
         clause->model = clause->model_digest = vz_json_string(value);
         return VZ_OK;
     }
+    if (vz_slice_is(key, "exact"))
+        return vz_dsl_bool("knn", "exact", value, &clause->exact, err);
     if (vz_slice_is(key, "inner_hits"))
         return vz_fail(err, VZ_UNSUPPORTED, "[knn] [inner_hits] is not supported yet by vizsla");
     return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%.*s]", VZ_ARG(key));
@@ -167,15 +174,14 @@ static enum vz_status settle_counts(struct vz_parser *parser, bool top, struct k
         return vz_fail(err, VZ_BAD_QUERY, "[num_candidates] must be greater than 0");
     if (counts->k < 1)
         return vz_fail(err, VZ_BAD_QUERY, "[k] must be greater than 0");
-    if (!counts->has_candidates)
-        counts->candidates =
-            (int64_t)lround(VZ_MIN(1.5 * (double)counts->k, (double)VZ_MAX_CANDIDATES));
+    if (!counts->has_candidates && counts->k <= VZ_MAX_CANDIDATES)
+        counts->candidates = counts->k;
     if (counts->candidates < counts->k)
         return vz_fail(err, VZ_BAD_QUERY, "[num_candidates] cannot be less than [k]");
     if (counts->candidates > VZ_MAX_CANDIDATES)
         return vz_fail(err, VZ_BAD_QUERY, "[num_candidates] cannot exceed [%d]", VZ_MAX_CANDIDATES);
     clause->k = (uint32_t)counts->k;
-    clause->num_candidates = (uint32_t)counts->candidates;
+    clause->num_candidates = counts->has_candidates ? (uint32_t)counts->candidates : 0;
     return VZ_OK;
 }
 
@@ -264,9 +270,9 @@ enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice inde
     struct vz_slice model = {0}, digest = {0};
     const float *vector = NULL;
     size_t dims = 0;
-    enum vz_status status = search->embedder->embed(
-        search->embedder->context, clause->builder_kind, clause->builder, &of, search->arena,
-        &vector, &dims, &model, &digest, err);
+    enum vz_status status =
+        search->embedder->embed(search->embedder->context, clause->builder_kind, clause->builder,
+                                &of, search->arena, &vector, &dims, &model, &digest, err);
     if (status != VZ_OK)
         return status;
     if (!vector || dims == 0)
@@ -364,7 +370,9 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
         .field = field,
         .query = clause->vector,
         .k = k,
-        .num_candidates = VZ_MAX(clause->num_candidates, k),
+        .num_candidates = clause->num_candidates,
+        .oversample = clause->has_oversample ? clause->oversample : field->oversample,
+        .exact = clause->exact,
         .filter = filter,
         .has_min_similarity = clause->has_similarity,
         .min_similarity = clause->similarity,

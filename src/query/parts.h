@@ -71,7 +71,10 @@ struct vz_knn_clause {
     struct vz_slice builder_kind; /* "text_embedding"; empty: the vector was given */
     struct vz_json builder;
     struct vz_slice model, model_digest; /* what made the vector; empty: nobody says */
-    uint32_t k, num_candidates;
+    uint32_t k, num_candidates; /* 0: not given, the store knows how many it takes */
+    bool has_oversample;
+    float oversample; /* rescore_vector; else the field's own */
+    bool exact;
     float boost;
     struct vz_node_list filters; /* all must match */
     bool has_similarity;

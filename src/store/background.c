@@ -114,11 +114,11 @@ static bool save_grown(struct vz_index *index, bool all)
     bool unsaved = false;
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
-        const struct vz_hnsw *graph =
-            rows ? atomic_load_explicit(&rows->graph, memory_order_acquire) : NULL;
+        struct vz_graph *graph = rows ? vz_graph_acquire(rows) : NULL;
         if (!graph)
             continue;
-        uint32_t count = vz_hnsw_count(graph);
+        uint32_t count = vz_hnsw_count(graph->hnsw);
+        vz_graph_release(graph);
         pthread_mutex_lock(&rows->graph_lock);
         uint32_t saved = rows->graph_saved;
         uint32_t since = VZ_MAX(saved, rows->graph_tried); /* a full disk is not tried every time */

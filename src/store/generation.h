@@ -71,12 +71,25 @@ enum vz_status vz_record_cut_source(const struct vz_record *record, struct vz_ar
 
 /* ---- vector rows --------------------------------------------------------------------------- */
 
+/* What a graph is built as; a mapping's change of kind makes another one. */
+struct vz_graph_shape {
+    uint32_t m, quantize;
+    bool flat;
+};
+/* A graph that searches may hold while another takes its place. */
+struct vz_graph {
+    struct vz_graph_shape shape;
+    struct vz_hnsw *hnsw;
+    _Atomic uint32_t references;
+};
+
 struct vz_rows {
     /* immutable */
     uint16_t field;
     uint32_t dims;
     size_t stride; /* bytes, a multiple of 64 */
     enum vz_similarity similarity;
+    enum vz_element element;
     struct vz_grow vectors; /* row r at r * stride; truth */
     struct vz_grow docnos;  /* u32 a row, ascending; derived */
     /* published by the writer, release; readers acquire */
@@ -86,14 +99,18 @@ struct vz_rows {
     uint32_t next; /* count + staged */
     uint32_t last_docno;
     bool staged_multi;
-    const float **staged; /* [next - flushed] */
+    const void **staged; /* [next - flushed] */
     uint32_t *staged_docnos;
     size_t staged_count, staged_capacity;
     bool dirty; /* flushed since the last sync */
     bool docnos_dirty;
-    /* whoever inserts or saves holds graph_lock; the pointer is published once, release */
+    /* whoever inserts, saves or replaces a graph holds graph_lock; graph_lock before swap_lock */
     pthread_mutex_t graph_lock;
-    _Atomic(struct vz_hnsw *) graph;
+    pthread_mutex_t swap_lock; /* for the pointer alone: held for a few instructions */
+    struct vz_graph *graph;    /* guarded by swap_lock; NULL: none yet */
+    struct vz_graph *growing;  /* guarded by graph_lock: of the new shape, not searched yet */
+    bool growing_failed;       /* likewise: refused by the budget, until the shape changes again */
+    struct vz_graph_shape refused;
     uint32_t graph_saved;
     uint32_t graph_tried;      /* rows it had when it was last tried to be saved */
     _Atomic bool graph_failed; /* refused by the budget: the tail is scanned instead */
@@ -103,17 +120,18 @@ struct vz_rows {
 enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint32_t dims,
                             uint32_t count, struct vz_rows **out, struct vz_error *err);
 void vz_rows_close(struct vz_rows *rows);
-static inline const float *vz_rows_get(const struct vz_rows *rows, uint32_t row)
+/* dims elements: float, uint16_t (bfloat16), int8_t; bits: (dims + 7) / 8 bytes. */
+static inline const void *vz_rows_get(const struct vz_rows *rows, uint32_t row)
 {
-    return (const float *)(const void *)(rows->vectors.base + (size_t)row * rows->stride);
+    return rows->vectors.base + (size_t)row * rows->stride;
 }
 static inline const uint32_t *vz_rows_docnos(const struct vz_rows *rows)
 {
     return (const uint32_t *)(const void *)rows->docnos.base;
 }
-/* Stages one row; `floats` must live until the flush. */
-enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats, uint32_t *row,
-                           struct vz_error *err);
+/* Stages one row; `elements` must live until the flush. */
+enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const void *elements,
+                           uint32_t *row, struct vz_error *err);
 /* Writes what is staged into the files, not synced; vz_rows_get works for it then. */
 enum vz_status vz_rows_flush(struct vz_rows *rows, struct vz_error *err);
 enum vz_status vz_rows_sync(struct vz_rows *rows, struct vz_error *err);
@@ -325,6 +343,13 @@ size_t vz_long_key(const char *prefix, size_t prefix_len, struct vz_slice bytes,
 bool vz_key_is_long(struct vz_slice bytes);
 
 /* graph.c: a generation's graphs. */
+/* A reference to the graph to search, or NULL; any thread. Release it when the search is over. */
+struct vz_graph *vz_graph_acquire(struct vz_rows *rows);
+void vz_graph_release(struct vz_graph *graph);
+/* Whether a field of this mapping has a graph (or codes) at all: not `flat` without codes. */
+bool vz_graph_wanted(const struct vz_field *field);
+/* Is there a graph of a shape that the field does not ask for any more? */
+bool vz_graph_is_old(struct vz_rows *rows, const struct vz_field *field);
 /* Inserts up to `budget` rows; *left says whether more wait. Holds graph_lock for a while. */
 enum vz_status vz_graph_insert_some(struct vz_rows *rows, const struct vz_field *field,
                                     uint32_t budget, struct vz_pool *pool, unsigned helpers,

@@ -1,12 +1,23 @@
-/* store/graph.c - a generation's HNSW graphs: filled behind the writer's back, checkpointed.
+/* store/graph.c - a generation's HNSW graphs: filled behind the writer's back, checkpointed,
+ * replaced when the mapping asks for another kind.
  *
  * Rows are committed first and enter the graph later; a search scans exactly what the graph lacks.
  * So a graph may be behind, missing, or thrown away at any time without changing an answer.
  *
+ *   none ---(rows, enough to take a mean of)---> graph ---(kind or m changed)---> graph + growing
+ *     ^                                            ^                                    |
+ *     | no checkpoint that opens                   +------(growing has all rows: swap)--+
+ *
+ * A new kind is built beside the old graph, which goes on being searched and fed. A checkpoint of
+ * an old kind is opened as what it is, so a restart in the middle of a rebuild begins it anew and
+ * loses nothing else. Until the new one is whole both are in memory; where the budget forbids that,
+ * the old one stays.
+ *
  * Invariants:
  *  1. Only committed rows are inserted, each once, in order; a row never changes after.
- *  2. rows->graph_lock is held while inserting or saving; searches take no lock.
+ *  2. rows->graph_lock is held while inserting, saving or swapping; searches hold a reference.
  *  3. A checkpoint with more rows than were committed (a power loss undid commits) is removed.
+ *  4. Kinds that code what rows have beside their mean start with MEAN_ROWS rows at least.
  */
 #include "base/log.h"
 #include "store/generation.h"
@@ -16,28 +27,134 @@
 #include <unistd.h>
 
 #define PARALLEL_FROM 64
+/* A mean of fewer rows says little of those to come, and so few are scanned in 0.2 ms. */
+#define MEAN_ROWS 2048
+#define MEAN_ROWS_MOST 4096
 
 static void graph_path(const char *dir, uint16_t field, struct vz_buf *path)
 {
     vz_buf_printf(path, "%s/graph.%u", dir, (unsigned)field);
 }
 
+/* ---- references ---------------------------------------------------------------------------- */
+
+struct vz_graph *vz_graph_acquire(struct vz_rows *rows)
+{
+    pthread_mutex_lock(&rows->swap_lock);
+    struct vz_graph *graph = rows->graph;
+    if (graph)
+        atomic_fetch_add_explicit(&graph->references, 1, memory_order_relaxed);
+    pthread_mutex_unlock(&rows->swap_lock);
+    return graph;
+}
+
+void vz_graph_release(struct vz_graph *graph)
+{
+    if (!graph || atomic_fetch_sub_explicit(&graph->references, 1, memory_order_acq_rel) != 1)
+        return;
+    vz_hnsw_free(graph->hnsw);
+    free(graph);
+}
+
+static struct vz_graph *graph_of(struct vz_hnsw *hnsw, const struct vz_graph_shape *shape)
+{
+    struct vz_graph *graph = vz_calloc(1, sizeof *graph);
+    graph->hnsw = hnsw;
+    graph->shape = *shape;
+    atomic_init(&graph->references, 1);
+    return graph;
+}
+
+/* Takes the reference over. */
+static void publish(struct vz_rows *rows, struct vz_graph *graph)
+{
+    pthread_mutex_lock(&rows->swap_lock);
+    struct vz_graph *old = rows->graph;
+    rows->graph = graph;
+    pthread_mutex_unlock(&rows->swap_lock);
+    vz_graph_release(old);
+}
+
+/* ---- shapes -------------------------------------------------------------------------------- */
+
+static struct vz_graph_shape shape_of(const struct vz_field *field)
+{
+    return (struct vz_graph_shape){
+        .m = field->flat ? 0 : field->m, .quantize = field->quantize, .flat = field->flat};
+}
+
+static bool same_shape(const struct vz_graph_shape *a, const struct vz_graph_shape *b)
+{
+    return a->m == b->m && a->quantize == b->quantize && a->flat == b->flat;
+}
+
+bool vz_graph_wanted(const struct vz_field *field)
+{
+    return field->indexed && !(field->flat && field->quantize == VZ_QUANTIZE_NONE);
+}
+
+static void space_of(const struct vz_rows *rows, const struct vz_field *field,
+                     const struct vz_graph_shape *shape, struct vz_hnsw_options *space)
+{
+    vz_rows_space(rows, field, space);
+    space->m = shape->m;
+    space->quantize = shape->quantize;
+    space->flat = shape->flat;
+}
+
+bool vz_graph_is_old(struct vz_rows *rows, const struct vz_field *field)
+{
+    struct vz_graph_shape wanted = shape_of(field);
+    struct vz_graph *graph = vz_graph_acquire(rows);
+    bool old = graph && !same_shape(&graph->shape, &wanted);
+    vz_graph_release(graph);
+    return old;
+}
+
+/* ---- opening ------------------------------------------------------------------------------- */
+
+/* The checkpoint as the field's kind; or as any kind it may have been before an upgrade. */
+static enum vz_status open_any(const char *path, const struct vz_rows *rows,
+                               const struct vz_field *field, struct vz_graph **out,
+                               struct vz_error *err)
+{
+    struct vz_graph_shape wanted = shape_of(field);
+    struct vz_hnsw_options space;
+    struct vz_hnsw *hnsw;
+    space_of(rows, field, &wanted, &space);
+    enum vz_status status = vz_hnsw_open(path, &space, &hnsw, err);
+    if (status == VZ_OK)
+        *out = graph_of(hnsw, &wanted);
+    if (status != VZ_CORRUPT)
+        return status;
+    /* Upgrades raise m; 16 is what nearly every field has. */
+    const uint32_t ms[] = {wanted.m, 16, 0};
+    for (size_t i = 0; i < VZ_COUNT_OF(ms); i++)
+        for (uint32_t quantize = VZ_QUANTIZE_NONE; quantize <= VZ_QUANTIZE_BIT; quantize++) {
+            struct vz_graph_shape shape = {ms[i], quantize, ms[i] == 0};
+            space_of(rows, field, &shape, &space);
+            if (vz_hnsw_open(path, &space, &hnsw, NULL) == VZ_OK) {
+                *out = graph_of(hnsw, &shape);
+                return VZ_OK;
+            }
+        }
+    return status;
+}
+
 void vz_graph_open(const char *dir, struct vz_rows *rows, const struct vz_field *field)
 {
     struct vz_buf path = {0};
-    struct vz_hnsw_options space;
-    struct vz_hnsw *graph = NULL;
+    struct vz_graph *graph = NULL;
     struct vz_error err = {0};
     graph_path(dir, rows->field, &path);
-    vz_rows_space(rows, field, &space);
-    enum vz_status status = vz_hnsw_open(path.data, &space, &graph, &err);
-    if (status == VZ_OK && vz_hnsw_count(graph) > atomic_load(&rows->count)) {
-        vz_hnsw_free(graph);
+    enum vz_status status = open_any(path.data, rows, field, &graph, &err);
+    if (status == VZ_OK && vz_hnsw_count(graph->hnsw) > atomic_load(&rows->count)) {
+        vz_graph_release(graph);
         status = vz_fail(&err, VZ_CORRUPT, "it holds rows that were never committed");
     }
     if (status == VZ_OK) {
-        rows->graph_saved = vz_hnsw_count(graph);
-        atomic_store_explicit(&rows->graph, graph, memory_order_release);
+        rows->graph_saved = vz_hnsw_count(graph->hnsw);
+        publish(rows, graph);
     } else if (status != VZ_NOT_FOUND) {
         vz_log(VZ_LOG_WARN, "store", "%s is built anew: %s", path.data, err.text);
         unlink(path.data);
@@ -45,17 +162,19 @@ void vz_graph_open(const char *dir, struct vz_rows *rows, const struct vz_field 
     vz_buf_deinit(&path);
 }
 
-static enum vz_status graph_of(struct vz_rows *rows, const struct vz_field *field,
-                               struct vz_hnsw **out, struct vz_error *err)
+/* ---- inserting ----------------------------------------------------------------------------- */
+
+static enum vz_status new_graph(const struct vz_rows *rows, const struct vz_field *field,
+                                uint32_t count, struct vz_graph **out, struct vz_error *err)
 {
-    *out = atomic_load_explicit(&rows->graph, memory_order_acquire);
-    if (*out)
-        return VZ_OK;
+    struct vz_graph_shape shape = shape_of(field);
     struct vz_hnsw_options space;
-    vz_rows_space(rows, field, &space);
-    enum vz_status status = vz_hnsw_new(&space, out, err);
+    struct vz_hnsw *hnsw;
+    space_of(rows, field, &shape, &space);
+    space.sample_rows = VZ_MIN(count, (uint32_t)MEAN_ROWS_MOST);
+    enum vz_status status = vz_hnsw_new(&space, &hnsw, err);
     if (status == VZ_OK)
-        atomic_store_explicit(&rows->graph, *out, memory_order_release);
+        *out = graph_of(hnsw, &shape);
     return status;
 }
 
@@ -129,46 +248,97 @@ static enum vz_status insert_range(struct vz_hnsw *graph, uint32_t first, uint32
     return VZ_OK;
 }
 
+/* Up to `budget` of the committed rows that a graph lacks; *left says whether more wait. */
+static enum vz_status feed(struct vz_graph *graph, uint32_t count, uint32_t budget,
+                           struct vz_pool *pool, unsigned helpers, bool *left, struct vz_error *err)
+{
+    uint32_t first = vz_hnsw_count(graph->hnsw), last = VZ_MIN(count, first + budget);
+    *left = last < count;
+    return first < last ? insert_range(graph->hnsw, first, last, pool, helpers, err) : VZ_OK;
+}
+
+/* graph_lock held. A chunk of the graph that shall take the place of the one in use; then the
+ * swap. What the new one is refused for leaves the old one in use. */
+static void grow_new(struct vz_rows *rows, const struct vz_field *field, uint32_t count,
+                     uint32_t budget, struct vz_pool *pool, unsigned helpers, bool *left)
+{
+    struct vz_graph_shape wanted = shape_of(field);
+    struct vz_error err = {0};
+    enum vz_status status = VZ_OK;
+    if (rows->growing && !same_shape(&rows->growing->shape, &wanted)) {
+        vz_graph_release(rows->growing);
+        rows->growing = NULL;
+    }
+    if (same_shape(&rows->graph->shape, &wanted) ||
+        (rows->growing_failed && same_shape(&rows->refused, &wanted)))
+        return;
+    rows->growing_failed = false;
+    if (!rows->growing)
+        status = new_graph(rows, field, count, &rows->growing, &err);
+    if (status == VZ_OK)
+        status = feed(rows->growing, count, budget, pool, helpers, left, &err);
+    if (status != VZ_OK) {
+        vz_log(VZ_LOG_WARN, "store", "the graph of field [%.*s] stays as it was: %s",
+               (int)field->path.len, field->path.ptr, err.text);
+        vz_graph_release(rows->growing);
+        rows->growing = NULL;
+        rows->growing_failed = true;
+        rows->refused = wanted;
+        *left = false;
+    } else if (!*left) {
+        publish(rows, rows->growing);
+        rows->growing = NULL;
+        rows->graph_saved = rows->graph_tried = 0;
+        atomic_store(&rows->graph_failed, false);
+    }
+}
+
 enum vz_status vz_graph_insert_some(struct vz_rows *rows, const struct vz_field *field,
                                     uint32_t budget, struct vz_pool *pool, unsigned helpers,
                                     bool *left, struct vz_error *err)
 {
     *left = false;
-    if (field->flat || atomic_load(&rows->graph_failed))
+    if (!vz_graph_wanted(field))
         return VZ_OK;
     uint32_t count = atomic_load_explicit(&rows->count, memory_order_acquire);
     if (count == 0)
         return VZ_OK;
-    struct vz_hnsw *graph;
+    bool coarse = field->quantize == VZ_QUANTIZE_INT4 || field->quantize == VZ_QUANTIZE_BIT;
+    bool too_few = coarse && count < MEAN_ROWS;
+    enum vz_status status = VZ_OK;
     pthread_mutex_lock(&rows->graph_lock);
-    enum vz_status status = graph_of(rows, field, &graph, err);
-    if (status == VZ_OK) {
-        uint32_t first = vz_hnsw_count(graph), last = VZ_MIN(count, first + budget);
-        if (first < last)
-            status = insert_range(graph, first, last, pool, helpers, err);
-        *left = last < count;
+    if (!rows->graph && !too_few) {
+        struct vz_graph *graph;
+        status = new_graph(rows, field, count, &graph, err);
+        if (status == VZ_OK)
+            publish(rows, graph);
     }
+    if (status == VZ_OK && rows->graph && !atomic_load(&rows->graph_failed))
+        status = feed(rows->graph, count, budget, pool, helpers, left, err);
     if (status != VZ_OK)
         atomic_store(&rows->graph_failed, true);
+    bool more = false;
+    if (rows->graph && !too_few)
+        grow_new(rows, field, count, budget, pool, helpers, &more);
+    *left |= more;
     pthread_mutex_unlock(&rows->graph_lock);
     return status;
 }
 
 enum vz_status vz_graph_save(const char *dir, struct vz_rows *rows, struct vz_error *err)
 {
-    struct vz_hnsw *graph = atomic_load_explicit(&rows->graph, memory_order_acquire);
-    if (!graph || atomic_load(&rows->graph_failed))
-        return VZ_OK;
     struct vz_buf path = {0};
+    enum vz_status status = VZ_OK;
     graph_path(dir, rows->field, &path);
     pthread_mutex_lock(&rows->graph_lock);
-    enum vz_status status = VZ_OK;
-    uint32_t count = vz_hnsw_count(graph);
-    if (count != rows->graph_saved) {
-        rows->graph_tried = count;
-        status = vz_hnsw_save(graph, path.data, err);
-        if (status == VZ_OK)
-            rows->graph_saved = count;
+    if (rows->graph && !atomic_load(&rows->graph_failed)) {
+        uint32_t count = vz_hnsw_count(rows->graph->hnsw);
+        if (count != rows->graph_saved) {
+            rows->graph_tried = count;
+            status = vz_hnsw_save(rows->graph->hnsw, path.data, err);
+            if (status == VZ_OK)
+                rows->graph_saved = count;
+        }
     }
     pthread_mutex_unlock(&rows->graph_lock);
     vz_buf_deinit(&path);

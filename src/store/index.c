@@ -331,17 +331,18 @@ static uint64_t folder_bytes(const char *path)
 static void sum_parts(const struct vz_generation *gen, struct vz_index_stats *stats)
 {
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
-        const struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
+        struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         const struct vz_column_file *column =
             atomic_load_explicit(&gen->columns[i], memory_order_acquire);
         if (rows) {
             uint64_t count = atomic_load_explicit(&rows->count, memory_order_acquire);
-            const struct vz_hnsw *graph = atomic_load_explicit(&rows->graph, memory_order_acquire);
+            struct vz_graph *graph = vz_graph_acquire(rows);
             stats->rows += count;
             stats->vector_bytes += count * rows->stride;
             stats->column_bytes += count * 4;
-            stats->rows_in_graph += graph ? vz_hnsw_count(graph) : 0;
-            stats->graph_bytes += graph ? vz_hnsw_memory_bytes(graph) : 0;
+            stats->rows_in_graph += graph ? vz_hnsw_count(graph->hnsw) : 0;
+            stats->graph_bytes += graph ? vz_hnsw_memory_bytes(graph->hnsw) : 0;
+            vz_graph_release(graph);
         }
         if (column)
             stats->column_bytes +=

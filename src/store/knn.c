@@ -1,36 +1,34 @@
-/* store/knn.c - the nearest documents of a snapshot: graph, exact tail, exact scan of few matches.
+/* store/knn.c - the nearest documents of a snapshot: what the graph has by walking, the rest ("the
+ * tail", rows newer than the graph) by an exact scan, merged.
  *
- * Three ways, one answer:
- *   walk   graph rows below the snapshot's limit by HNSW, the rest ("the tail") by exact scan,
- *          merged. Whether a filter makes the graph's part a walk or a scan of the accepted rows is
- *          the graph's to decide (vector/filter.c): it gets their number and their list;
- *   list   when a filter leaves so few documents that an exact scan of their rows costs no more
- *          than the walk would: it is as fast then and misses nothing;
- *   scan   all rows exactly (exact: ground truth, flat fields, and the last resort).
- *
- * A document may have several rows, and k distinct documents are wanted. The graph knows a row's
- * document as its group and gives k of them. Of exact scans rows are collected, the best of each
- * document kept, and the scan is widened until k documents came back or there are no more rows. The
- * walk is followed by a scan when it found fewer documents than exist.
+ * How a filter is walked with, or when its rows are scanned instead, is the graph's to decide
+ * (vector/filter.c): it gets their number and their list. Several rows may belong to one document,
+ * and k distinct documents are wanted: the graph knows a row's document as its group. Exact scans
+ * collect rows, keep the best of each document, and are widened until k documents came back or
+ * there are no more rows; scans of one row a document never widen.
  *
  * Invariants:
- *  1. Every hit is visible in the snapshot and passes the filter.
+ *  1. Every hit is visible in the snapshot and passes the filters.
  *  2. Fewer than k documents come back only when fewer exist (or min_similarity cut them).
  *  3. Hits are sorted by similarity, descending, ties by docno, ascending.
+ *
+ * Rejected: an own estimate here of when a list of rows beats a walk. It was right for int8 codes
+ * on one machine; the graph measures what its walk costs as it goes and gives way to a scan.
  */
 #include "store/index.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define LIST_ALWAYS 1000
-/* A row of an exact list costs ROW_NS + DIM_NS * dims; a filtered walk, which is mostly waiting,
- * about WALK_NS for each of ef candidates whatever the dims, and never fewer than FILTER_EF. */
-#define ROW_NS 20.0
-#define DIM_NS 0.15
-#define WALK_NS 2500.0
-#define FILTER_EF 64
+/* Candidates where nobody said how many. With 100,000 rows of 512 dimensions like CLIP's (the bench
+ * of vectors) recall@10 is 0.972 with 64 (0.962 with 48; 0.85 with the 15 of Elasticsearch, whose
+ * segments are many small graphs), and with codes of one bit 0.969 with 96. */
+#define CANDIDATES 64
+#define CANDIDATES_BIT 96
+#define CANDIDATES_A_HIT 1.5
+#define MOST_OVERSAMPLED 10000
 #define SHORT_STEP 8
+#define LIST_BLOCK 1024
 
 struct searcher {
     const struct vz_snapshot *snap;
@@ -38,13 +36,15 @@ struct searcher {
     const struct vz_rows *rows;
     const uint32_t *docnos;
     struct vz_hnsw_options space;
-    const float *query;
+    const void *query;
+    bool multi;        /* a document may have several rows */
     uint32_t limit;    /* rows of the snapshot */
     uint32_t walkable; /* rows [0, walkable) are in the graph */
     const struct vz_hnsw *graph;
     uint32_t below;    /* accept_row refuses rows from here on */
     bool all_accepted; /* nothing dead, no filter: rows need not be asked about */
-    uint32_t estimate; /* of the graph's rows that are accepted; at least 1 */
+    size_t matches;    /* documents that may be found */
+    uint32_t ef;
     uint64_t visited;
     bool scanned;
 };
@@ -52,11 +52,13 @@ struct searcher {
 static bool accept_row(void *context, uint32_t row)
 {
     const struct searcher *s = context;
+    const struct vz_knn *knn = s->knn;
     if (row >= s->below)
         return false;
     uint32_t docno = s->docnos[row];
     return vz_snapshot_live(s->snap, docno) &&
-           (!s->knn->filter || vz_bitset_has(s->knn->filter, docno));
+           (!knn->filter || vz_bitset_has(knn->filter, docno)) &&
+           (!knn->accept_row || knn->accept_row(knn->accept_context, docno, row));
 }
 
 static uint32_t docno_of(void *context, uint32_t row)
@@ -88,7 +90,7 @@ static uint32_t accepted_rows(void *context, uint32_t row, uint32_t *rows, uint3
             size_t next = vz_bitset_next(filter, docno);
             row = next < filter->bits ? row_from(s, row + 1, next) : s->below;
         } else {
-            if (vz_snapshot_live(s->snap, docno))
+            if (accept_row(context, row))
                 rows[count++] = row;
             row++;
         }
@@ -98,36 +100,41 @@ static uint32_t accepted_rows(void *context, uint32_t row, uint32_t *rows, uint3
 
 static struct vz_hnsw_search search_for(struct searcher *s, uint32_t k)
 {
-    return (struct vz_hnsw_search){
-        .query = s->query,
+    struct vz_hnsw_search search = {
         .k = k,
-        .ef = VZ_MAX(s->knn->num_candidates, k),
+        .ef = VZ_MAX(s->ef, k),
         .accept = s->all_accepted ? NULL : accept_row,
         .accept_context = s,
         .cancelled = s->knn->cancelled,
         .cancelled_context = s->knn->cancelled_context,
     };
+    search.query = s->query;
+    return search;
 }
 
-/* The graph's part. It may grow meanwhile and give rows that the tail has too, or that are not
- * visible yet: accept_row refuses them; without it they are looked for afterwards. */
-static enum vz_status walk_graph(struct searcher *s, uint32_t k, struct vz_near *near,
-                                 uint32_t *found, struct vz_error *err)
+/* ---- the graph's part ---------------------------------------------------------------------- */
+
+/* The graph may grow meanwhile and give rows that the tail has too, or that are not visible yet:
+ * accept_row refuses them; without it they are looked for afterwards. */
+static enum vz_status walk(struct searcher *s, uint32_t k, struct vz_near *near, uint32_t *found,
+                           struct vz_error *err)
 {
     struct vz_hnsw_stats stats = {0};
     for (;;) {
-        struct vz_hnsw_search search = search_for(s, VZ_MIN(k, s->knn->k));
+        struct vz_hnsw_search search = search_for(s, k);
         s->below = s->walkable;
         if (!s->all_accepted) {
-            search.accept_estimate = s->estimate;
+            double share = (double)s->matches / VZ_MAX(s->snap->watermark, 1u);
+            search.accept_estimate = VZ_MAX((uint32_t)(share * s->walkable), 1u);
             search.accepted = accepted_rows;
         }
-        if (atomic_load_explicit(&s->rows->multi, memory_order_relaxed)) {
+        if (s->multi) {
             search.group = docno_of;
             search.group_context = s;
         }
         enum vz_status status = vz_hnsw_search(s->graph, &search, near, found, &stats, err);
         s->visited += stats.visited;
+        s->scanned |= stats.scanned;
         if (status != VZ_OK || !s->all_accepted)
             return status;
         uint32_t i = 0;
@@ -139,82 +146,36 @@ static enum vz_status walk_graph(struct searcher *s, uint32_t k, struct vz_near 
     }
 }
 
-/* Graph and tail, merged into near[k]. */
-static enum vz_status walk(struct searcher *s, uint32_t k, struct vz_near *near, uint32_t *found,
-                           struct vz_error *err)
-{
-    struct vz_near *parts = vz_try_alloc((size_t)k * 2, sizeof *parts);
-    if (!parts)
-        return vz_fail(err, VZ_BUDGET, "no memory for [%u] neighbours", k);
-    uint32_t in_graph = 0, in_tail = 0;
-    enum vz_status status = walk_graph(s, k, parts, &in_graph, err);
-    if (status == VZ_OK && s->walkable < s->limit) {
-        struct vz_hnsw_search search = search_for(s, k);
-        s->below = s->limit;
-        status =
-            vz_exact_range(&s->space, &search, s->walkable, s->limit, parts + k, &in_tail, err);
-        s->visited += s->limit - s->walkable;
-    }
-    if (status == VZ_OK)
-        *found = vz_near_merge(parts, in_graph, parts + k, in_tail, k, near);
-    free(parts);
-    return status;
-}
+/* ---- exact scans --------------------------------------------------------------------------- */
 
-static enum vz_status scan(struct searcher *s, uint32_t k, struct vz_near *near, uint32_t *found,
-                           struct vz_error *err)
+/* The accepted rows of [first, limit), ascending; NULL when so many are that asking about each
+ * as it comes is as good. */
+static uint32_t *list_rows(struct searcher *s, uint32_t first, size_t *count)
 {
-    struct vz_hnsw_search search = search_for(s, k);
+    if (!s->knn->filter || s->matches >= s->snap->watermark / 4)
+        return NULL;
+    size_t capacity = LIST_BLOCK, used = 0;
+    uint32_t *list = vz_alloc(capacity * sizeof *list), got;
     s->below = s->limit;
-    s->visited += s->limit;
-    s->scanned = true;
-    return vz_exact_range(&s->space, &search, 0, s->limit, near, found, err);
-}
-
-/* The rows of the filter's documents, ascending. */
-static uint32_t *list_rows(struct searcher *s, size_t *count)
-{
-    size_t capacity = 1024, used = 0;
-    uint32_t *list = vz_alloc(capacity * sizeof *list);
-    uint32_t row = 0;
-    const struct vz_bitset *filter = s->knn->filter;
-    for (size_t docno = vz_bitset_next(filter, 0); docno < filter->bits && row < s->limit;
-         docno = vz_bitset_next(filter, docno + 1)) {
-        if (!vz_snapshot_live(s->snap, (uint32_t)docno))
-            continue;
-        uint32_t first = vz_rows_first(s->rows, s->limit, (uint32_t)docno);
-        if (first == s->limit)
-            continue;
-        for (row = first; row < s->limit && s->docnos[row] == docno; row++) {
-            if (used == capacity)
-                list = vz_realloc(list, (capacity *= 2) * sizeof *list);
-            list[used++] = row;
-        }
+    while ((got = accepted_rows(s, first, list + used, LIST_BLOCK))) {
+        used += got;
+        first = list[used - 1] + 1;
+        if (capacity - used < LIST_BLOCK)
+            list = vz_realloc(list, (capacity *= 2) * sizeof *list);
     }
     *count = used;
     return list;
 }
 
-static enum vz_status scan_list(struct searcher *s, const uint32_t *list, size_t count, uint32_t k,
-                                struct vz_near *near, uint32_t *found, struct vz_error *err)
-{
-    struct vz_hnsw_search search = search_for(s, k);
-    s->visited += count;
-    s->scanned = true;
-    return vz_exact_rows(&s->space, &search, list, count, near, found, err);
-}
-
-/* Keeps the best row of each document; near is sorted. Returns the number of documents, at most
- * knn->k. Linear in k times the documents kept, unless no document has several rows. */
-static uint32_t distinct(struct searcher *s, const struct vz_near *near, uint32_t found,
-                         struct vz_knn_hit *hits)
+/* How many documents a sorted list of rows has, at most k. Only for small k or single rows. */
+static uint32_t documents(const struct searcher *s, const struct vz_near *near, uint32_t found,
+                          uint32_t k, struct vz_knn_hit *hits)
 {
     uint32_t kept = 0;
-    bool multi = atomic_load_explicit(&s->rows->multi, memory_order_relaxed);
-    for (uint32_t i = 0; i < found && kept < s->knn->k; i++) {
+    for (uint32_t i = 0; i < found && kept < k; i++) {
         uint32_t docno = s->docnos[near[i].row];
         bool again = false;
-        for (uint32_t j = 0; multi && !again && j < kept; j++)
+        for (uint32_t j = 0; s->multi && !again && j < kept; j++)
             again = hits[j].docno == docno;
         if (!again)
             hits[kept++] = (struct vz_knn_hit){docno, near[i].row, near[i].similarity};
@@ -222,33 +183,31 @@ static uint32_t distinct(struct searcher *s, const struct vz_near *near, uint32_
     return kept;
 }
 
-enum way { WALK, LIST, SCAN };
-
-/* Searches with k rows, twice as many each time, until k documents or all rows came back. */
-static enum vz_status widen(struct searcher *s, enum way way, struct vz_knn_hit *hits,
-                            uint32_t *found, struct vz_error *err)
+/* Rows [first, limit): at least the best rows of the k nearest documents among them. *near is
+ * allocated here. */
+static enum vz_status scan(struct searcher *s, uint32_t first, struct vz_knn_hit *scratch,
+                           struct vz_near **near, uint32_t *found, struct vz_error *err)
 {
-    size_t list_count = 0;
-    uint32_t *list = way == LIST ? list_rows(s, &list_count) : NULL;
-    uint32_t most = way == LIST ? (uint32_t)list_count : s->limit;
-    uint32_t k = VZ_MIN(s->knn->k, most);
+    size_t listed = 0;
+    uint32_t *list = list_rows(s, first, &listed);
+    uint32_t most = list ? (uint32_t)listed : s->limit - first, k = VZ_MIN(s->knn->k, most);
     enum vz_status status = VZ_OK;
     *found = 0;
-    while (k > 0) {
-        struct vz_near *near = vz_try_alloc(k, sizeof *near);
-        uint32_t got = 0;
-        if (!near) {
+    *near = NULL;
+    while (k > 0 && status == VZ_OK) {
+        struct vz_hnsw_search search = search_for(s, k);
+        free(*near);
+        *near = vz_try_alloc(k, sizeof **near);
+        s->below = s->limit;
+        s->visited += most;
+        if (!*near)
             status = vz_fail(err, VZ_BUDGET, "no memory for [%u] neighbours", k);
-            break;
-        }
-        if (way == LIST)
-            status = scan_list(s, list, list_count, k, near, &got, err);
+        else if (list)
+            status = vz_exact_rows(&s->space, &search, list, listed, *near, found, err);
         else
-            status = way == WALK ? walk(s, k, near, &got, err) : scan(s, k, near, &got, err);
-        if (status == VZ_OK)
-            *found = distinct(s, near, got, hits);
-        free(near);
-        if (status != VZ_OK || *found >= s->knn->k || got < k || k >= most)
+            status = vz_exact_range(&s->space, &search, first, s->limit, *near, found, err);
+        if (status != VZ_OK || !s->multi || *found < k || k >= most ||
+            documents(s, *near, *found, s->knn->k, scratch) >= s->knn->k)
             break;
         k = k > most / 2 ? most : k * 2;
     }
@@ -256,18 +215,39 @@ static enum vz_status widen(struct searcher *s, enum way way, struct vz_knn_hit 
     return status;
 }
 
-static enum way choose(struct searcher *s, size_t *matches)
+/* ---- both ---------------------------------------------------------------------------------- */
+
+static enum vz_status search_rows(struct searcher *s, struct vz_knn_hit *hits, uint32_t *found,
+                                  struct vz_error *err)
 {
-    const struct vz_knn *knn = s->knn;
-    *matches = knn->filter ? vz_bitset_count(knn->filter) : s->snap->live;
-    if (knn->exact || !s->graph || s->walkable == 0)
-        return knn->filter && *matches < s->limit / 4 ? LIST : SCAN;
-    double share = (double)*matches / VZ_MAX(s->snap->watermark, 1u);
-    s->estimate = VZ_MAX((uint32_t)(share * s->walkable), 1u);
-    double ef = VZ_MAX(VZ_MAX(knn->num_candidates, knn->k), FILTER_EF);
-    bool list = *matches <= LIST_ALWAYS ||
-                share * s->limit * (ROW_NS + DIM_NS * s->rows->dims) <= ef * WALK_NS;
-    return knn->filter && list ? LIST : WALK;
+    uint32_t k = s->knn->k, in_graph = 0, in_tail = 0;
+    struct vz_near *walked = NULL, *scanned = NULL, *merged = NULL;
+    enum vz_status status = VZ_OK;
+    bool walks = s->graph && s->walkable && !s->knn->exact;
+    if (walks) {
+        walked = vz_try_alloc(k, sizeof *walked);
+        status = walked ? walk(s, k, walked, &in_graph, err)
+                        : vz_fail(err, VZ_BUDGET, "no memory for [%u] neighbours", k);
+    }
+    uint32_t first = walks ? s->walkable : 0;
+    s->scanned |= !walks;
+    if (status == VZ_OK && first < s->limit)
+        status = scan(s, first, hits, &scanned, &in_tail, err);
+    if (status == VZ_OK) {
+        /* All of both: a document may be in both with its rows. */
+        uint32_t all = in_graph + in_tail;
+        merged = vz_try_alloc(all + 1, sizeof *merged);
+        if (merged)
+            all = vz_near_merge(walked, in_graph, scanned, in_tail, all, merged);
+        else
+            status = vz_fail(err, VZ_BUDGET, "no memory for [%u] neighbours", all);
+        if (merged)
+            *found = documents(s, merged, all, k, hits);
+    }
+    free(walked);
+    free(scanned);
+    free(merged);
+    return status;
 }
 
 static int by_rank(const void *a_void, const void *b_void)
@@ -278,9 +258,10 @@ static int by_rank(const void *a_void, const void *b_void)
     return a->docno < b->docno ? -1 : a->docno > b->docno;
 }
 
-static const float *unit_query(const struct vz_knn *knn, const struct vz_rows *rows, float *scratch)
+/* Floats compared by cosine are of unit length in their rows, so the query is made so too. */
+static const void *unit_query(const struct vz_knn *knn, const struct vz_rows *rows, float *scratch)
 {
-    if (rows->similarity != VZ_COSINE)
+    if (rows->similarity != VZ_COSINE || rows->element > VZ_ELEMENT_BFLOAT16)
         return knn->query;
     double sum = 0;
     for (uint32_t i = 0; i < rows->dims; i++)
@@ -291,17 +272,40 @@ static const float *unit_query(const struct vz_knn *knn, const struct vz_rows *r
     return scratch;
 }
 
-static enum vz_status search_rows(struct searcher *s, struct vz_knn_hit *hits, uint32_t *found,
-                                  struct vz_error *err)
+static uint32_t candidates(const struct vz_knn *knn, const struct vz_graph *graph)
 {
-    size_t matches;
-    enum way way = choose(s, &matches);
-    enum vz_status status = widen(s, way, hits, found, err);
-    /* A walk may miss what is hard to reach; k are found when k exist. */
-    if (status == VZ_OK && way == WALK && *found < VZ_MIN((size_t)s->knn->k, matches) &&
-        !(s->knn->cancelled && s->knn->cancelled(s->knn->cancelled_context)))
-        status = widen(s, s->knn->filter ? LIST : SCAN, hits, found, err);
-    return status;
+    uint32_t quantize = graph ? graph->shape.quantize : VZ_QUANTIZE_NONE, ef = knn->num_candidates;
+    if (ef == 0) {
+        ef = quantize == VZ_QUANTIZE_BIT ? CANDIDATES_BIT : CANDIDATES;
+        ef = VZ_MAX(ef, (uint32_t)lround(CANDIDATES_A_HIT * knn->k));
+    }
+    if (quantize != VZ_QUANTIZE_NONE && knn->oversample > 0) {
+        double wanted = ceil((double)knn->k * (double)knn->oversample);
+        ef = VZ_MAX(ef, (uint32_t)VZ_MIN(wanted, (double)MOST_OVERSAMPLED));
+    }
+    return ef;
+}
+
+static void searcher_init(struct searcher *s, const struct vz_snapshot *snap,
+                          const struct vz_knn *knn, const struct vz_rows *rows,
+                          const struct vz_graph *graph)
+{
+    *s = (struct searcher){
+        .snap = snap,
+        .knn = knn,
+        .rows = rows,
+        .docnos = vz_rows_docnos(rows),
+        .multi = atomic_load_explicit(&rows->multi, memory_order_relaxed),
+        .limit = vz_rows_below(rows, snap->watermark),
+        .graph = graph ? graph->hnsw : NULL,
+        .ef = candidates(knn, graph),
+        .matches = knn->filter ? vz_bitset_count(knn->filter) : snap->live,
+    };
+    vz_rows_space(rows, knn->field, &s->space);
+    uint32_t in_graph = s->graph ? vz_hnsw_count(s->graph) : 0;
+    s->walkable = VZ_MIN(in_graph, s->limit);
+    s->all_accepted =
+        !knn->filter && !knn->accept_row && snap->live == snap->watermark && in_graph <= s->limit;
 }
 
 enum vz_status vz_snapshot_knn(const struct vz_snapshot *snap, const struct vz_knn *knn,
@@ -313,26 +317,16 @@ enum vz_status vz_snapshot_knn(const struct vz_snapshot *snap, const struct vz_k
         *report = (struct vz_knn_report){0};
     if (knn->field->type != VZ_FIELD_DENSE_VECTOR || knn->k == 0)
         return vz_fail(err, VZ_BAD_ARGUMENT, "[knn] needs a dense_vector field and k > 0");
-    const struct vz_rows *rows = vz_generation_rows(snap->gen, knn->field->id);
+    struct vz_rows *rows = vz_generation_rows(snap->gen, knn->field->id);
     if (!rows)
         return VZ_OK;
     float scratch[4096] __attribute__((aligned(64)));
-    struct searcher s = {
-        .snap = snap,
-        .knn = knn,
-        .rows = rows,
-        .docnos = vz_rows_docnos(rows),
-        .query = unit_query(knn, rows, scratch),
-        .limit = vz_rows_below(rows, snap->watermark),
-        .graph = atomic_load_explicit(&rows->graph, memory_order_acquire),
-    };
-    vz_rows_space(rows, knn->field, &s.space);
-    uint32_t in_graph = s.graph ? vz_hnsw_count(s.graph) : 0;
-    s.walkable = VZ_MIN(in_graph, s.limit);
-    s.all_accepted = !knn->filter && snap->live == snap->watermark && in_graph <= s.limit;
-    if (s.limit == 0)
-        return VZ_OK;
-    enum vz_status status = search_rows(&s, hits, found, err);
+    struct searcher s;
+    struct vz_graph *graph = vz_graph_acquire(rows);
+    searcher_init(&s, snap, knn, rows, graph);
+    s.query = unit_query(knn, rows, scratch);
+    enum vz_status status = s.limit && s.matches ? search_rows(&s, hits, found, err) : VZ_OK;
+    vz_graph_release(graph);
     if (report)
         *report = (struct vz_knn_report){s.visited, s.scanned};
     if (status == VZ_OK && knn->cancelled && knn->cancelled(knn->cancelled_context))

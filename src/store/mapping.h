@@ -68,8 +68,11 @@ struct vz_field {
     /* dense_vector */
     uint32_t dims; /* 0 until the first vector sets it */
     enum vz_similarity similarity;
+    enum vz_element element;     /* element_type */
     uint32_t m, ef_construction; /* 16, 100 */
     bool flat;                   /* index_options.type flat kinds: no graph */
+    uint32_t quantize;           /* enum vz_quantize of the kind, see vector/hnsw.h */
+    float oversample;            /* rescore_vector.oversample: 1..10; 0: none asked for */
     struct vz_slice index_type;  /* as asked: "hnsw", "int8_hnsw", ... ; kept for GET _mapping */
     struct vz_slice model;       /* meta.model: which model made the vectors, empty when unknown */
     struct vz_slice model_digest; /* meta.model_digest: of that model's weights, likewise */

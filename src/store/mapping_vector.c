@@ -1,6 +1,7 @@
 /* store/mapping_vector.c - dense_vector: dims, similarity, index_options; their defaults, limits
  * and the changes that are allowed later. */
 #include "store/mapping_vector.h"
+#include "vector/hnsw.h"
 
 static const char *const similarity_names[] = {
     [VZ_COSINE] = "cosine",
@@ -12,15 +13,23 @@ static const char *const similarity_names[] = {
 /* In the order of Elasticsearch's allowed upgrades: a later kind may replace an earlier one. */
 static const struct index_kind {
     const char *name;
-    bool flat, quantized, even_dims;
+    bool flat;
+    enum vz_quantize quantize;
+    bool even_dims;
     uint32_t min_dims;
 } index_kinds[] = {
-    {"flat", true, false, false, 1},     {"int8_flat", true, true, false, 1},
-    {"int4_flat", true, true, true, 1},  {"bbq_flat", true, true, false, 64},
-    {"hnsw", false, false, false, 1},    {"int8_hnsw", false, true, false, 1},
-    {"int4_hnsw", false, true, true, 1}, {"bbq_hnsw", false, true, false, 64},
-    {"bbq_disk", false, true, false, 1},
+    {"flat", true, VZ_QUANTIZE_NONE, false, 1},
+    {"int8_flat", true, VZ_QUANTIZE_INT8, false, 1},
+    {"int4_flat", true, VZ_QUANTIZE_INT4, true, 1},
+    {"bbq_flat", true, VZ_QUANTIZE_BIT, false, 64},
+    {"hnsw", false, VZ_QUANTIZE_NONE, false, 1},
+    {"int8_hnsw", false, VZ_QUANTIZE_INT8, false, 1},
+    {"int4_hnsw", false, VZ_QUANTIZE_INT4, true, 1},
+    {"bbq_hnsw", false, VZ_QUANTIZE_BIT, false, 64},
+    /* Elasticsearch's clusters on disk: here one-bit codes and links in memory, floats on disk. */
+    {"bbq_disk", false, VZ_QUANTIZE_BIT, false, 64},
 };
+#define BBQ_OVERSAMPLE 3.0f
 #define DEFAULT_KIND 5 /* int8_hnsw, as 8.19 */
 
 const char *vz_similarity_name(enum vz_similarity similarity)
@@ -129,8 +138,10 @@ static enum vz_status read_quantizing(struct vz_mapping *mapping, struct vz_mapp
 {
     struct vz_json value, oversample;
     double number;
+    if (kind->quantize == VZ_QUANTIZE_BIT)
+        node->field.oversample = BBQ_OVERSAMPLE;
     if (vz_json_get(options, "confidence_interval", &value)) {
-        if (!kind->quantized || vz_slice_starts(vz_slice_from(kind->name), "bbq"))
+        if (kind->quantize == VZ_QUANTIZE_NONE || vz_slice_starts(vz_slice_from(kind->name), "bbq"))
             return vz_mapping_fault(err,
                                     "Mapping definition for [%.*s] has unsupported "
                                     "parameters:  [confidence_interval]",
@@ -142,7 +153,7 @@ static enum vz_status read_quantizing(struct vz_mapping *mapping, struct vz_mapp
         node->confidence = print_copy(mapping, value);
     }
     if (vz_json_get(options, "rescore_vector", &value)) {
-        if (!kind->quantized)
+        if (kind->quantize == VZ_QUANTIZE_NONE)
             return vz_mapping_fault(err,
                                     "Mapping definition for [%.*s] has unsupported "
                                     "parameters:  [rescore_vector]",
@@ -156,6 +167,7 @@ static enum vz_status read_quantizing(struct vz_mapping *mapping, struct vz_mapp
             return vz_mapping_fault(err, "oversample must be 0 or in the range [1, 10], got [%g]",
                                     number);
         node->rescore = print_copy(mapping, value);
+        node->field.oversample = (float)number;
     }
     return VZ_OK;
 }
@@ -222,6 +234,7 @@ static enum vz_status read_options(struct vz_mapping *mapping, struct vz_mapping
     }
     const struct index_kind *kind = &index_kinds[at];
     field->flat = kind->flat;
+    field->quantize = kind->quantize;
     field->index_type = vz_slice_from(kind->name);
     if (field->dims && kind->even_dims && field->dims % 2)
         return vz_mapping_fault(err, "%s only supports even dimensions; provided=%u", kind->name,
@@ -302,10 +315,8 @@ enum vz_status vz_mapping_check_vector_update(const struct vz_mapping_node *from
         return conflict(from, "similarity", vz_similarity_name(old->similarity),
                         vz_similarity_name(new->similarity), err);
     bool upgraded = find_kind(new->index_type) >= find_kind(old->index_type);
-    /* A graph's m and ef are those it was built with: only a field without one takes new ones. */
-    bool same_graph =
-        old->flat || (old->m == new->m && old->ef_construction == new->ef_construction);
-    if (upgraded && same_graph)
+    /* As Elasticsearch: more links than before are fine, fewer are not. */
+    if (upgraded && (old->flat || new->m >= old->m))
         return VZ_OK;
     describe_options(old, a, sizeof a);
     describe_options(new, b, sizeof b);

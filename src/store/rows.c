@@ -27,11 +27,14 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     rows->field = field->id;
     rows->dims = dims;
     rows->similarity = field->similarity;
-    rows->stride = ((size_t)dims * 4 + ROW_ALIGN_BYTES - 1) / ROW_ALIGN_BYTES * ROW_ALIGN_BYTES;
+    rows->element = field->element;
+    rows->stride = (vz_element_bytes(field->element, dims) + ROW_ALIGN_BYTES - 1) /
+                   ROW_ALIGN_BYTES * ROW_ALIGN_BYTES;
     rows->next = count;
     rows->last_docno = VZ_NO_DOC;
     rows->vectors.fd = rows->docnos.fd = -1;
     pthread_mutex_init(&rows->graph_lock, NULL);
+    pthread_mutex_init(&rows->swap_lock, NULL);
     atomic_init(&rows->count, count);
 
     vz_buf_printf(&path, "%s/vec.%u", dir, (unsigned)field->id);
@@ -65,19 +68,19 @@ void vz_rows_close(struct vz_rows *rows)
 {
     if (!rows)
         return;
-    struct vz_hnsw *graph = atomic_load(&rows->graph);
-    if (graph)
-        vz_hnsw_free(graph);
+    vz_graph_release(rows->graph);
+    vz_graph_release(rows->growing);
     vz_grow_close(&rows->vectors);
     vz_grow_close(&rows->docnos);
     pthread_mutex_destroy(&rows->graph_lock);
+    pthread_mutex_destroy(&rows->swap_lock);
     free(rows->staged);
     free(rows->staged_docnos);
     free(rows);
 }
 
-enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *floats, uint32_t *row,
-                           struct vz_error *err)
+enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const void *elements,
+                           uint32_t *row, struct vz_error *err)
 {
     if (rows->next >= VZ_MAX_ROWS)
         return vz_fail(err, VZ_LIMIT, "an index holds at most %u vectors in one field",
@@ -88,7 +91,7 @@ enum vz_status vz_rows_add(struct vz_rows *rows, uint32_t docno, const float *fl
         rows->staged_docnos =
             vz_realloc(rows->staged_docnos, rows->staged_capacity * sizeof *rows->staged_docnos);
     }
-    rows->staged[rows->staged_count] = floats;
+    rows->staged[rows->staged_count] = elements;
     rows->staged_docnos[rows->staged_count++] = docno;
     if (rows->last_docno == docno)
         rows->staged_multi = true;
@@ -123,7 +126,7 @@ static int write_vectors(int fd, struct iovec *list, int count, off_t at)
 static int write_staged(struct vz_rows *rows, uint32_t first)
 {
     static const char zeros[ROW_ALIGN_BYTES];
-    size_t bytes = (size_t)rows->dims * 4, pad = rows->stride - bytes;
+    size_t bytes = vz_element_bytes(rows->element, rows->dims), pad = rows->stride - bytes;
     for (size_t from = 0; from < rows->staged_count; from += VECTORS_A_CALL) {
         struct iovec list[VECTORS_A_CALL * 2];
         size_t count = VZ_MIN(rows->staged_count - from, (size_t)VECTORS_A_CALL);
@@ -205,26 +208,20 @@ uint32_t vz_rows_first(const struct vz_rows *rows, uint32_t count, uint32_t docn
     return at < count && docnos[at] == docno ? (uint32_t)at : count;
 }
 
-/* Elasticsearch's quantized kinds. All walk on an int8 copy here, which is at least as fine as what
- * was asked for; what comes out is scored with the float rows. */
-static bool walks_on_codes(const struct vz_field *field)
-{
-    return vz_slice_is(field->index_type, "int8_hnsw") ||
-           vz_slice_is(field->index_type, "int4_hnsw") ||
-           vz_slice_is(field->index_type, "bbq_hnsw");
-}
-
 void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
                    struct vz_hnsw_options *out)
 {
     *out = (struct vz_hnsw_options){
         .similarity = rows->similarity,
+        .element = rows->element,
         .dims = rows->dims,
-        .stride = rows->stride / 4,
+        .stride =
+            rows->stride / vz_element_bytes(rows->element, rows->element == VZ_ELEMENT_BIT ? 8 : 1),
         .rows = (const float *)(const void *)rows->vectors.base,
         .m = field ? field->m : 0,
         .ef_construction = field ? field->ef_construction : 0,
-        .quantize = field && walks_on_codes(field),
+        .quantize = field ? field->quantize : VZ_QUANTIZE_NONE,
+        .flat = field && field->flat,
         .max_rows =
             (uint32_t)VZ_MIN(rows->vectors.reserved_bytes / rows->stride, (size_t)VZ_MAX_ROWS),
     };

@@ -252,9 +252,21 @@ struct vz_knn_hit {
 };
 struct vz_knn {
     const struct vz_field *field;
-    const float *query;        /* dims floats as given; made unit length here for cosine */
-    uint32_t k, num_candidates;
+    union {                    /* by field->element */
+        const float *query;    /* float, bfloat16: dims floats as given; made unit length here for
+                                * cosine */
+        const int8_t *query_bytes;
+        const uint8_t *query_bits;
+    };
+    uint32_t k;
+    /* How wide the walk is; raised to k. 0: as wide as recall@10 of 0.95 takes on 100,000 rows. */
+    uint32_t num_candidates;
+    float oversample; /* of quantized kinds: at least k times it candidates; 0: none */
     const struct vz_bitset *filter; /* documents that may be returned; NULL: all live ones */
+    /* Or only some of their rows: asked about rows whose documents pass. NULL: all. Called from the
+     * searching thread, several times for a row perhaps, always with the same answer. */
+    bool (*accept_row)(void *context, uint32_t docno, uint32_t row);
+    void *accept_context;
     bool has_min_similarity;
     float min_similarity;      /* in vz_knn_hit's terms */
     bool exact;                /* scan everything: ground truth */
@@ -262,8 +274,8 @@ struct vz_knn {
     void *cancelled_context;
 };
 struct vz_knn_report {
-    uint64_t visited;
-    bool scanned;              /* no graph was walked */
+    uint64_t visited;          /* similarities computed */
+    bool scanned;              /* all rows that may be returned were compared */
 };
 /* Up to k distinct documents, the best row of each, nearest first, ties by smaller docno, into
  * hits[k]. Graph and tail merged; few matches are scanned; k are found when k exist. Errors:

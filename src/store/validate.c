@@ -298,15 +298,16 @@ static enum vz_status check_graphs(struct check *check)
     enum vz_status status = VZ_OK;
     for (size_t i = 0; status == VZ_OK && i < VZ_MAX_FIELDS; i++) {
         struct vz_rows *rows = vz_generation_rows(check->gen, (uint16_t)i);
-        struct vz_hnsw *graph = rows ? atomic_load(&rows->graph) : NULL;
-        if (!graph)
+        if (!rows)
             continue;
         pthread_mutex_lock(&rows->graph_lock);
-        if (vz_hnsw_count(graph) > atomic_load(&rows->count))
-            status = WRONG(check, "the graph of field [%zu] has [%u] rows of [%u]", i,
-                           vz_hnsw_count(graph), atomic_load(&rows->count));
-        else
-            status = vz_hnsw_validate(graph, check->err);
+        const struct vz_graph *graphs[] = {rows->graph, rows->growing};
+        for (size_t g = 0; g < 2 && status == VZ_OK; g++)
+            if (graphs[g] && vz_hnsw_count(graphs[g]->hnsw) > atomic_load(&rows->count))
+                status = WRONG(check, "the graph of field [%zu] has [%u] rows of [%u]", i,
+                               vz_hnsw_count(graphs[g]->hnsw), atomic_load(&rows->count));
+            else if (graphs[g])
+                status = vz_hnsw_validate(graphs[g]->hnsw, check->err);
         pthread_mutex_unlock(&rows->graph_lock);
     }
     return status;

@@ -136,10 +136,12 @@ static void test_models(void **state)
         {"v", "renamed", "abc", NULL}, /* the same weights under another name */
         {"v", "clip", "", NULL},
         {"v", "", "", NULL}, /* nobody knows */
-        {"v", "clip", "abd", "by model [clip] (digest abd) but the vectors of field [v] were made "
-                             "by model [clip] (digest abc)"},
-        {"v", "minilm", "", "the query vector was made by model [minilm] but the vectors of field "
-                            "[v] were made by model [clip]"},
+        {"v", "clip", "abd",
+         "by model [clip] (digest abd) but the vectors of field [v] were made "
+         "by model [clip] (digest abc)"},
+        {"v", "minilm", "",
+         "the query vector was made by model [minilm] but the vectors of field "
+         "[v] were made by model [clip]"},
         {"w", "clip", "abd", NULL}, /* the field remembers no digest */
         {"w", "minilm", "abc", "made by model [minilm]"},
         {"x", "minilm", "abc", NULL},
@@ -148,8 +150,10 @@ static void test_models(void **state)
         struct fake fake = {
             .model = cases[i].model, .digest = cases[i].digest, .vector = {1, 0, 0}, .dims = 3};
         char body[256];
-        snprintf(body, sizeof body, "{\"knn\":{\"field\":\"%s\",\"query_vector_builder\":"
-                 "{\"text_embedding\":{\"model_text\":\"x\"}}}}", cases[i].field);
+        snprintf(body, sizeof body,
+                 "{\"knn\":{\"field\":\"%s\",\"query_vector_builder\":"
+                 "{\"text_embedding\":{\"model_text\":\"x\"}}}}",
+                 cases[i].field);
         expect_status(&fake, body, cases[i].refusal ? VZ_BAD_QUERY : VZ_OK, cases[i].refusal);
     }
 }
@@ -164,8 +168,9 @@ static void test_model_key(void **state)
         expect_status(NULL, body, VZ_OK, NULL);
     }
     expect_status(NULL, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,0,0],\"model\":\"bert\"}}",
-                  VZ_BAD_QUERY, "made by model [bert] but the vectors of field [v] were made by "
-                                "model [clip]");
+                  VZ_BAD_QUERY,
+                  "made by model [bert] but the vectors of field [v] were made by "
+                  "model [clip]");
     expect_status(NULL, "{\"knn\":{\"field\":\"x\",\"query_vector\":[1,0,0],\"model\":\"bert\"}}",
                   VZ_OK, NULL);
     expect_status(NULL, "{\"knn\":{\"field\":\"x\",\"query_vector\":[1,0,0],\"model\":7}}",

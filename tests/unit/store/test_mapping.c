@@ -433,7 +433,7 @@ static void merges(void **state)
               "ef_construction=100}] to [{type=hnsw, m=16, ef_construction=100}]");
     must_fail(m,
               "{'properties':{'v':{'type':'dense_vector','dims':8,'index_options':{'type':"
-              "'int8_hnsw','m':32}}}}",
+              "'int8_hnsw','m':8}}}}",
               VZ_BAD_MAPPING, "Cannot update parameter");
     /* Nothing of a failed merge stays. */
     assert_int_equal(vz_mapping_count(m), 8);

@@ -1,0 +1,309 @@
+/* Kinds of index through a store: each finds what an exact scan finds, keeps what it says in
+ * memory, and becomes the next kind while it is searched. The seed is printed. */
+#include "store_support.h"
+
+#include "store/generation.h"
+#include "store/index.h"
+
+#define DIMS 96
+#define K 10
+#define QUERIES 40
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DOCS 2600
+#else
+#define DOCS 8000
+#endif
+
+#define SEED 11
+
+/* 40 clusters around a common mean, as embeddings lie. */
+static void vector_of(uint64_t n, float *out)
+{
+    float mean[DIMS], centre[DIMS], noise[DIMS];
+    random_vector(SEED, mean, DIMS);
+    random_vector(SEED + 100 + n % 40, centre, DIMS);
+    random_vector(SEED * 1000003 + n, noise, DIMS);
+    for (int i = 0; i < DIMS; i++)
+        out[i] = 1.2f * mean[i] + 0.7f * centre[i] + 0.6f * noise[i];
+}
+
+static void put_docs(struct vz_index *index, int first, int last)
+{
+    enum { BULK = 500 };
+    struct vz_error err = {0};
+    for (int from = first; from < last; from += BULK) {
+        struct vz_write ops[BULK] = {{0}};
+        struct vz_buf texts[BULK] = {{0}};
+        char ids[BULK][12];
+        int count = VZ_MIN(BULK, last - from);
+        for (int i = 0; i < count; i++) {
+            float floats[DIMS];
+            vector_of((uint64_t)(from + i), floats);
+            snprintf(ids[i], sizeof ids[i], "%d", from + i);
+            vz_buf_append_str(&texts[i], "{\"v\":");
+            vz_json_append_floats(&texts[i], floats, DIMS);
+            vz_buf_append_char(&texts[i], '}');
+            ops[i] = (struct vz_write){.verb = VZ_WRITE_INDEX,
+                                       .id = vz_slice_from(ids[i]),
+                                       .source = vz_buf_slice(&texts[i])};
+        }
+        OK(vz_index_write(index, ops, (size_t)count,
+                          &(struct vz_write_options){.refresh = VZ_REFRESH_TRUE}, &err));
+        for (int i = 0; i < count; i++) {
+            assert_int_equal(ops[i].status, VZ_OK);
+            vz_buf_deinit(&texts[i]);
+        }
+    }
+}
+
+static struct vz_index *index_of(struct vz_store *store, const char *kind, const char *similarity)
+{
+    char body[400];
+    snprintf(body, sizeof body,
+             "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":%d,"
+             "\"similarity\":\"%s\",\"index_options\":{\"type\":\"%s\"}}}}}",
+             DIMS, similarity, kind);
+    return make_index(store, "kinds", body);
+}
+
+static enum vz_status change_kind(struct vz_index *index, const char *options, const char *meta,
+                                  struct vz_error *err)
+{
+    char body[400];
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    snprintf(body, sizeof body,
+             "{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":%d,\"similarity\":"
+             "\"cosine\",\"index_options\":{%s}%s}}}",
+             DIMS, options, meta);
+    assert_int_equal(vz_json_parse(vz_slice_from(body), &doc, &root, err), VZ_OK);
+    enum vz_status status = vz_index_put_mapping(index, root, err);
+    vz_json_free(doc);
+    return status;
+}
+
+/* Recall@10 at defaults. */
+static double recall_of(struct vz_index *index)
+{
+    struct vz_error err = {0};
+    struct vz_snapshot *snap = vz_index_snapshot(index);
+    const struct vz_field *field = vz_mapping_find(vz_snapshot_mapping(snap), VZ_SLICE("v"));
+    unsigned good = 0;
+    for (uint64_t q = 0; q < QUERIES; q++) {
+        struct vz_knn_hit got[K], want[K];
+        float query[DIMS];
+        uint32_t found = 0;
+        vector_of(1000000 + q * 7, query);
+        struct vz_knn knn = {
+            .field = field, .query = query, .k = K, .oversample = field->oversample};
+        OK(vz_snapshot_knn(snap, &knn, got, &found, NULL, &err));
+        assert_int_equal(found, K);
+        assert_int_equal(knn_of(snap, "v", query, K, NULL, true, want), K);
+        for (uint32_t i = 0; i < K; i++)
+            for (uint32_t j = 0; j < K; j++)
+                if (got[i].docno == want[j].docno) {
+                    good++;
+                    /* Scores are those of the floats, whatever was walked on. */
+                    assert_true(fabsf(got[i].similarity - want[j].similarity) < 1e-5f);
+                }
+    }
+    vz_snapshot_release(snap);
+    return (double)good / (QUERIES * K);
+}
+
+static struct vz_graph_shape shape_now(struct vz_index *index, uint32_t *count)
+{
+    struct vz_generation *gen = vz_index_generation(index);
+    struct vz_graph_shape shape = {0};
+    *count = 0;
+    for (uint16_t i = 0; i < 8; i++) {
+        struct vz_rows *rows = vz_generation_rows(gen, i);
+        struct vz_graph *graph = rows ? vz_graph_acquire(rows) : NULL;
+        if (graph) {
+            shape = graph->shape;
+            *count = vz_hnsw_count(graph->hnsw);
+        }
+        vz_graph_release(graph);
+    }
+    vz_generation_release(gen);
+    return shape;
+}
+
+static const struct {
+    const char *name;
+    bool graph, flat;
+    uint32_t quantize;
+} kinds[] = {
+    {"flat", false, true, VZ_QUANTIZE_NONE},      {"int8_flat", true, true, VZ_QUANTIZE_INT8},
+    {"int4_flat", true, true, VZ_QUANTIZE_INT4},  {"bbq_flat", true, true, VZ_QUANTIZE_BIT},
+    {"hnsw", true, false, VZ_QUANTIZE_NONE},      {"int8_hnsw", true, false, VZ_QUANTIZE_INT8},
+    {"int4_hnsw", true, false, VZ_QUANTIZE_INT4}, {"bbq_hnsw", true, false, VZ_QUANTIZE_BIT},
+};
+
+static void check_shape(struct vz_index *index, size_t kind, uint32_t docs)
+{
+    uint32_t count;
+    struct vz_graph_shape shape = shape_now(index, &count);
+    assert_int_equal(count, kinds[kind].graph ? docs : 0);
+    if (!kinds[kind].graph)
+        return;
+    assert_int_equal(shape.flat, kinds[kind].flat);
+    assert_int_equal(shape.quantize, kinds[kind].quantize);
+    assert_int_equal(shape.m, kinds[kind].flat ? 0 : 16);
+}
+
+/* Every kind with every similarity: recall, shape, and again after opening. */
+static void test_kinds(void **state)
+{
+    static const char *const similarities[] = {"cosine", "l2_norm", "max_inner_product"};
+    struct vz_error err = {0};
+    print_message("seed %d, %d documents\n", SEED, DOCS);
+    for (size_t kind = 0; kind < VZ_COUNT_OF(kinds); kind++)
+        for (size_t s = 0; s < VZ_COUNT_OF(similarities); s++) {
+            char *path = temp_folder();
+            struct vz_store *store = open_store(path);
+            struct vz_index *index = index_of(store, kinds[kind].name, similarities[s]);
+            put_docs(index, 0, DOCS);
+            OK(vz_index_settle(index, &err));
+            check_shape(index, kind, DOCS);
+            double recall = recall_of(index);
+            print_message("  %-9s %-17s recall@10 %.3f\n", kinds[kind].name, similarities[s],
+                          recall);
+            /* The largest products are those of the longest rows, which few others link to: hard
+             * for any graph. */
+            double floor = strcmp(similarities[s], "max_inner_product") ? 0.95 : 0.9;
+            assert_true(recall >= floor);
+            OK(vz_index_validate(index, &err));
+            vz_index_release(index);
+            vz_store_close(store);
+            store = open_store(path);
+            index = vz_store_index(store, VZ_SLICE("kinds"));
+            check_shape(index, kind, DOCS);
+            assert_true(recall_of(index) >= floor);
+            vz_index_release(index);
+            vz_store_close(store);
+            drop_folder(path);
+        }
+}
+
+/* Fewer rows than a mean needs are scanned; once there are enough, they are coded. */
+static void test_few_rows(void **state)
+{
+    struct vz_error err = {0};
+    uint32_t count;
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = index_of(store, "bbq_hnsw", "cosine");
+    put_docs(index, 0, 500);
+    OK(vz_index_settle(index, &err));
+    shape_now(index, &count);
+    assert_int_equal(count, 0);
+    assert_true(recall_of(index) == 1);
+    put_docs(index, 500, 2100);
+    OK(vz_index_settle(index, &err));
+    shape_now(index, &count);
+    assert_int_equal(count, 2100);
+    assert_true(recall_of(index) >= 0.95);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
+/* Through all kinds as Elasticsearch allows, searched all the way, written to meanwhile. */
+static void test_upgrades(void **state)
+{
+    struct vz_error err = {0};
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = index_of(store, kinds[0].name, "cosine");
+    int docs = DOCS / 2;
+    put_docs(index, 0, docs);
+    for (size_t kind = 1; kind < VZ_COUNT_OF(kinds); kind++) {
+        char options[64];
+        OK(vz_index_settle(index, &err));
+        check_shape(index, kind - 1, (uint32_t)docs);
+        snprintf(options, sizeof options, "\"type\":\"%s\"", kinds[kind].name);
+        OK(change_kind(index, options, "", &err));
+        assert_true(recall_of(index) >= 0.95); /* by the old one, or in between */
+        put_docs(index, docs, docs + 100);
+        docs += 100;
+        assert_true(recall_of(index) >= 0.95);
+        OK(vz_index_settle(index, &err));
+        check_shape(index, kind, (uint32_t)docs);
+        assert_true(recall_of(index) >= 0.95);
+        OK(vz_index_validate(index, &err));
+        if (kind % 2) { /* what was built is on disk */
+            vz_index_release(index);
+            vz_store_close(store);
+            store = open_store(path);
+            index = vz_store_index(store, VZ_SLICE("kinds"));
+            check_shape(index, kind, (uint32_t)docs);
+        }
+    }
+    assert_int_equal(change_kind(index, "\"type\":\"int8_hnsw\"", "", &err), VZ_BAD_MAPPING);
+    assert_non_null(
+        strstr(err.text, "Cannot update parameter [index_options] from [{type=bbq_hnsw"));
+    assert_int_equal(change_kind(index, "\"type\":\"bbq_hnsw\",\"m\":8", "", &err), VZ_BAD_MAPPING);
+    OK(change_kind(index, "\"type\":\"bbq_hnsw\",\"m\":24", "", &err));
+    OK(vz_index_settle(index, &err));
+    uint32_t count;
+    assert_int_equal(shape_now(index, &count).m, 24);
+    assert_int_equal(count, docs);
+    assert_true(recall_of(index) >= 0.95);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
+/* A crash between the mapping's change and the new graph's checkpoint: the old one is opened as
+ * what it is, searched, and replaced. */
+static void test_upgrade_cut_short(void **state)
+{
+    struct vz_error err = {0};
+    uint32_t count;
+    char *path = temp_folder();
+    struct vz_buf graph = {0}, kept = {0}, command = {0};
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = index_of(store, "hnsw", "cosine");
+    put_docs(index, 0, DOCS / 2);
+    OK(vz_index_settle(index, &err));
+    struct vz_generation *gen = vz_index_generation(index);
+    vz_buf_printf(&graph, "%s/graph.0", gen->dir);
+    vz_buf_printf(&kept, "%s/kept", path);
+    vz_generation_release(gen);
+    vz_buf_printf(&command, "cp '%s' '%s'", graph.data, kept.data);
+    assert_int_equal(system(command.data), 0);
+    OK(change_kind(index, "\"type\":\"int4_hnsw\"", "", &err));
+    OK(vz_index_settle(index, &err));
+    vz_index_release(index);
+    vz_store_close(store);
+    vz_buf_clear(&command);
+    vz_buf_printf(&command, "mv '%s' '%s'", kept.data, graph.data);
+    assert_int_equal(system(command.data), 0);
+
+    store = open_store(path);
+    index = vz_store_index(store, VZ_SLICE("kinds"));
+    shape_now(index, &count);
+    assert_int_equal(count, DOCS / 2); /* whichever it is by now, all rows are in it */
+    assert_true(recall_of(index) >= 0.95);
+    OK(vz_index_settle(index, &err));
+    assert_int_equal(shape_now(index, &count).quantize, VZ_QUANTIZE_INT4);
+    assert_int_equal(count, DOCS / 2);
+    vz_index_release(index);
+    vz_store_close(store);
+    vz_buf_deinit(&graph);
+    vz_buf_deinit(&kept);
+    vz_buf_deinit(&command);
+    drop_folder(path);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_kinds),
+        cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_upgrades),
+        cmocka_unit_test(test_upgrade_cut_short),
+    };
+    return cmocka_run_group_tests_name("store-kinds", tests, NULL, NULL);
+}
