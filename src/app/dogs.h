@@ -1,5 +1,5 @@
 /* app/dogs.h - the lost-dog application, in the words of its tutorial: Dog, DogRepository,
- * DogService (the last is the register and find commands in src/cli).
+ * DogService (the last is the register, find and dogs commands in src/cli).
  *
  * The repository speaks the Elasticsearch REST API through a `struct vz_transport`: the same
  * program in the same process, a server of ours, or any Elasticsearch. So the command line behaves
@@ -7,22 +7,22 @@
  *
  * Index `dog-image-index`, one document a picture: dog_id, image_path, image_hash, breed,
  * owner_name (keyword), exif.date (date), exif.location (geo_point), image_embedding (dense_vector,
- * 512, cosine; meta.model says which model made it). A document's _id is made from dog_id and the
- * picture's bytes, so registering the same picture of the same dog again brings the fields that are
- * given up to date instead of adding a second one.
+ * cosine; its length is the model's, and meta.model and meta.model_digest say which model made it).
+ * A document's _id is made from dog_id and the picture's bytes, so registering the same picture of
+ * the same dog again brings the fields that are given up to date instead of adding a second one.
  *
- * Threads: a transport and what is called with it belong to one thread at a time.
+ * Threads: a transport and what is called with it belong to one thread at a time; vz_dog_look may be
+ * called from any number of threads.
  *
- *     vz_dog_look(bytes, &limits, &dog, &err);              // picture -> embedding, EXIF, hash
+ *     vz_dog_look(bytes, &limits, model, &dog, vector, &err);   // picture -> embedding, EXIF, hash
  *     vz_dog_repository_bulk_insert(&transport, &dog, 1, &report, &err);
- *     vz_dog_repository_search_by_image(&transport, dog.image_embedding, 5, &arena, &found, &err);
+ *     vz_dog_repository_search(&transport, &question, 5, &arena, &found, &err);
  */
 #ifndef VZ_APP_DOGS_H
 #define VZ_APP_DOGS_H
 
-#include "app/transport.h"
-#include "embed/eye.h"
-#include "image/image.h"
+#include "app/verdict.h"
+#include "embed/model.h"
 
 #define VZ_DOG_INDEX "dog-image-index"
 
@@ -31,7 +31,15 @@ struct vz_dog {
     struct vz_slice dog_id, image_path, breed, owner_name; /* dog_id must not be empty */
     struct vz_exif exif;
     char image_hash[33];  /* 128 bits of XXH3 over the file's bytes, hexadecimal */
-    float image_embedding[VZ_EYE_DIMS];
+    const float *image_embedding; /* [dims]; borrowed */
+    size_t dims;
+};
+
+/* What is looked for. */
+struct vz_dog_question {
+    const float *vector; /* [model->dims] */
+    const struct vz_app_model *model;
+    const char *image_hash; /* of the picture; NULL when the question is a text */
 };
 
 /* A dog found, best picture first. Slices live in the arena given to find. */
@@ -41,8 +49,7 @@ struct vz_dog_match {
     bool has_location;
     double lat, lon;
     float score;           /* Elasticsearch's (1 + cos) / 2 */
-    double probability;    /* vz_eye_probability of the cosine */
-    enum vz_match match;
+    struct vz_verdict verdict;
 };
 
 struct vz_dog_matches {
@@ -58,25 +65,55 @@ struct vz_dog_report {
     struct vz_error error; /* when it failed */
 };
 
-/* Fills dog->exif, image_hash and image_embedding from a picture's bytes; leaves the names. When
- * `seen` is not NULL the decoded picture is moved there (deinit it). Errors: those of
- * vz_image_decode. */
-enum vz_status vz_dog_look(struct vz_slice bytes, const struct vz_image_limits *limits,
-                           struct vz_dog *dog, struct vz_image *seen, struct vz_error *err);
+/* The side a picture is decoded at before this model looks: twice what CLIP looks at, because
+ * decoding a photo of 12 megapixels whole costs more than embedding it, and vectors stay within a
+ * cosine of 0.999 (vizsla embed decodes whole). */
+int vz_dog_decode_side(const struct vz_opened_model *model);
+/* 128 bits of XXH3 of some bytes, hexadecimal. */
+void vz_dog_hash(struct vz_slice bytes, char out[33]);
 
-/* DogRepository. create_index is harmless when the index is there; it refuses (VZ_CONFLICT) an
- * index whose vectors another model made. */
+/* Fills dog->exif, image_hash, image_embedding (= vector), dims from a picture's bytes; leaves the
+ * names. vector[vz_model_dims(model)] is the caller's. Errors: those of vz_image_decode and
+ * vz_model_embed_image. */
+enum vz_status vz_dog_look(struct vz_slice bytes, const struct vz_image_limits *limits,
+                           const struct vz_opened_model *model, struct vz_dog *dog, float *vector,
+                           struct vz_error *err);
+
+/* DogRepository. create_index: *is_new says whether it made one; an index that is there must have
+ * been made with the same model (VZ_CONFLICT says what to do). */
 enum vz_status vz_dog_repository_create_index(const struct vz_transport *transport,
+                                              const struct vz_app_model *model, bool *is_new,
                                               struct vz_error *err);
+/* VZ_CONFLICT, with what to do, when `index` remembers another model than `model`. */
+enum vz_status vz_dog_repository_check_model(const char *index, const struct vz_app_model *made_with,
+                                             const struct vz_app_model *model,
+                                             struct vz_error *err);
 /* One _bulk; one report a dog. VZ_OK also when single dogs failed. */
 enum vz_status vz_dog_repository_bulk_insert(const struct vz_transport *transport,
                                              const struct vz_dog *dogs, size_t count,
                                              struct vz_dog_report *reports, struct vz_error *err);
 /* The `top` nearest distinct dogs. No index yet is VZ_NO_INDEX with a text that says what to do. */
-enum vz_status vz_dog_repository_search_by_image(const struct vz_transport *transport,
-                                                 const float embedding[VZ_EYE_DIMS], size_t top,
-                                                 struct vz_arena *arena,
-                                                 struct vz_dog_matches *matches,
-                                                 struct vz_error *err);
+enum vz_status vz_dog_repository_search(const struct vz_transport *transport,
+                                        const struct vz_dog_question *question, size_t top,
+                                        struct vz_arena *arena, struct vz_dog_matches *matches,
+                                        struct vz_error *err);
+
+/* ---- the list ---- */
+
+/* One dog and how many pictures it has. Slices live in the arena. */
+struct vz_dog_entry {
+    struct vz_slice dog_id, breed, owner_name; /* of its first picture that has them */
+    struct vz_slice *pictures;                 /* image_path of each */
+    size_t picture_count;
+};
+/* All dogs by name; name != NULL: only that one. VZ_NO_INDEX as in search. */
+enum vz_status vz_dog_repository_list(const struct vz_transport *transport, const char *name,
+                                      struct vz_arena *arena, struct vz_dog_entry **dogs,
+                                      size_t *count, struct vz_error *err);
+/* Removes a dog's pictures from the index (never a file): all, or that of one image_path. *removed
+ * says how many. VZ_NOT_FOUND when there is none. */
+enum vz_status vz_dog_repository_remove(const struct vz_transport *transport, const char *name,
+                                        const char *image_path, size_t *removed,
+                                        struct vz_error *err);
 
 #endif

@@ -80,6 +80,25 @@ static bool parse_bytes(const char *text, size_t *out)
     return true;
 }
 
+static bool add_to_list(struct vz_arg_list *list, const char *text)
+{
+    if (list->count == VZ_ARG_LIST_MAX)
+        return false;
+    list->items[list->count++] = text;
+    return true;
+}
+
+static bool parse_real(const char *text, double minimum, double maximum, double *out)
+{
+    char *end;
+    errno = 0;
+    double number = strtod(text, &end);
+    if (errno || end == text || *end || !(number >= minimum && number <= maximum))
+        return false;
+    *out = number;
+    return true;
+}
+
 static int set_value(const struct vz_command *command, const struct vz_arg *arg, const char *text)
 {
     long number;
@@ -99,6 +118,18 @@ static int set_value(const struct vz_command *command, const struct vz_arg *arg,
             return wrong(command, arg->name, text, what);
         }
         *(long *)arg->value = number;
+        return -1;
+    case VZ_ARG_LIST:
+        if (!add_to_list(arg->value, text))
+            return wrong(command, arg->name, text, "given too often");
+        return -1;
+    case VZ_ARG_REAL:
+        if (!parse_real(text, (double)arg->minimum / 1000, (double)arg->maximum / 1000, arg->value)) {
+            char what[80];
+            snprintf(what, sizeof what, "expected a number from %g to %g",
+                     (double)arg->minimum / 1000, (double)arg->maximum / 1000);
+            return wrong(command, arg->name, text, what);
+        }
         return -1;
     case VZ_ARG_FLAG:
         break;
@@ -127,6 +158,10 @@ int vz_args_parse(const struct vz_command *command, int argc, char **argv, int *
         const char *equals = strchr(text, '=');
         size_t len = equals ? (size_t)(equals - text) : strlen(text);
         const struct vz_arg *arg = find_arg(command, text, len);
+        if (!arg && command->signed_words && text[1] != '-') {
+            argv[rest++] = argv[i];
+            continue;
+        }
         if (!arg)
             return wrong(command, text, NULL, "no such option");
         if (arg->kind == VZ_ARG_FLAG && !equals) {

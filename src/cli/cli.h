@@ -25,16 +25,29 @@ int vz_cli_main(int argc, char **argv);
 int vz_cli_serve(int argc, char **argv);
 int vz_cli_register(int argc, char **argv);
 int vz_cli_find(int argc, char **argv);
+int vz_cli_dogs(int argc, char **argv);
+int vz_cli_index(int argc, char **argv);
+int vz_cli_search(int argc, char **argv);
+int vz_cli_reindex(int argc, char **argv);
+int vz_cli_dedupe(int argc, char **argv);
 int vz_cli_models(int argc, char **argv);
+int vz_cli_import_model(int argc, char **argv);
 int vz_cli_embed(int argc, char **argv);
 int vz_cli_version(int argc, char **argv);
 
 /* ---- shared: args.c ------------------------------------------------------------------------ */
 
-enum vz_arg_kind { VZ_ARG_FLAG, VZ_ARG_TEXT, VZ_ARG_NUMBER, VZ_ARG_BYTES };
+enum vz_arg_kind { VZ_ARG_FLAG, VZ_ARG_TEXT, VZ_ARG_NUMBER, VZ_ARG_BYTES, VZ_ARG_LIST, VZ_ARG_REAL };
 
-/* One option. `value` points to a bool, const char *, long or size_t by kind. Numbers must lie in
- * minimum..maximum. */
+/* An option that may be given several times. */
+#define VZ_ARG_LIST_MAX 64
+struct vz_arg_list {
+    const char *items[VZ_ARG_LIST_MAX];
+    size_t count;
+};
+
+/* One option. `value` points to a bool, const char *, long, size_t, struct vz_arg_list or double by
+ * kind. Numbers must lie in minimum..maximum (VZ_ARG_REAL: only there, as parts of 1,000). */
 struct vz_arg {
     const char *name;      /* "--top" */
     enum vz_arg_kind kind;
@@ -51,6 +64,7 @@ struct vz_command {
     const char *details;  /* paragraphs, or NULL */
     const char *examples; /* lines, each a command with a comment above */
     const struct vz_arg *args; /* ended by a NULL name */
+    bool signed_words; /* a word that starts with one '-' and is no option is a word */
 };
 
 /* Parses options ("--name value", "--name=value"; "--" ends them) and moves the rest to the front
@@ -97,6 +111,15 @@ void vz_progress_start_bytes(struct vz_progress *progress, const char *label, si
                              size_t total);
 void vz_progress_at(struct vz_progress *progress, size_t done, size_t total);
 void vz_progress_end(struct vz_progress *progress);
+
+/* From here on Ctrl-C (and SIGTERM) asks to stop instead of ending the program; a second Ctrl-C ends
+ * it. For commands that leave something half done otherwise. */
+void vz_stop_watch(void);
+bool vz_stop_asked(void);
+
+/* Draws pictures side by side on stdout, each in at most columns x rows cells, as many in a row as
+ * the terminal has room for (draw.c). Files that cannot be read are left out. */
+void vz_draw_pictures(const struct vz_slice *paths, size_t count, int columns, int rows);
 
 /* Columns of the terminal on stdout, 80 when unknown. */
 int vz_term_columns(void);

@@ -6,6 +6,7 @@
  * fails is told and skipped; the rest goes on.
  */
 #include "cli/cli.h"
+#include "cli/lens.h"
 
 #include "base/file.h"
 #include "base/thread.h"
@@ -34,6 +35,8 @@ struct items {
 struct batch {
     struct item *items;
     struct vz_dog dogs[BATCH]; /* of the items; vectors are large, so only for one batch */
+    float *vectors;            /* [BATCH, dims] */
+    const struct vz_lens *lens;
     const struct vz_image_limits *limits;
     pthread_mutex_t mutex; /* guards done */
     pthread_cond_t changed;
@@ -174,7 +177,8 @@ static void look(void *context)
                            .owner_name = item->owner,
                            .image_path = vz_slice_from(item->file)};
     if (status == VZ_OK)
-        status = vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, dog, NULL, &err);
+        status = vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, job->batch->lens->images, dog,
+                             job->batch->vectors + job->at * job->batch->lens->model.dims, &err);
     if (status != VZ_OK)
         set_failed(item, &err);
     vz_buf_deinit(&bytes);
@@ -233,15 +237,22 @@ static enum vz_status insert_looked_at(const struct vz_transport *transport, str
 }
 
 static enum vz_status register_all(const struct vz_transport *transport, struct items *items,
+                                   const struct vz_lens *lens,
                                    const struct vz_image_limits *limits, struct vz_error *err)
 {
-    enum vz_status status = vz_dog_repository_create_index(transport, err);
+    bool is_new;
+    enum vz_status status =
+        vz_dog_repository_create_index(transport, &lens->model, &is_new, err);
     if (status != VZ_OK)
         return status;
+    if (is_new)
+        vz_lens_say(lens, VZ_DOG_INDEX);
     struct vz_pool *pool = vz_pool_new("look", vz_cpu_count(), BATCH);
     struct batch *batch = vz_calloc(1, sizeof *batch);
     struct vz_progress progress;
     batch->limits = limits;
+    batch->lens = lens;
+    batch->vectors = vz_calloc((size_t)BATCH * lens->model.dims, sizeof *batch->vectors);
     pthread_mutex_init(&batch->mutex, NULL);
     pthread_cond_init(&batch->changed, NULL);
     vz_progress_start(&progress, "registering", items->count);
@@ -255,6 +266,7 @@ static enum vz_status register_all(const struct vz_transport *transport, struct 
     vz_pool_free(pool);
     pthread_cond_destroy(&batch->changed);
     pthread_mutex_destroy(&batch->mutex);
+    free(batch->vectors);
     free(batch);
     return status;
 }
@@ -267,12 +279,13 @@ static size_t count_outcomes(const struct items *items, enum vz_dog_outcome outc
     return count;
 }
 
-static void print_json(const struct items *items, const char *where)
+static void print_json(const struct items *items, const struct vz_lens *lens, const char *where)
 {
     struct vz_buf out = {0};
     struct vz_json_writer w = vz_json_writer_on(&out);
     vz_json_begin_object(&w);
     vz_json_field_str(&w, "where", where);
+    vz_json_field_str(&w, "model", lens->model.name);
     vz_json_field_int(&w, "registered", (int64_t)count_outcomes(items, VZ_DOG_REGISTERED));
     vz_json_field_int(&w, "updated", (int64_t)count_outcomes(items, VZ_DOG_UPDATED));
     vz_json_key(&w, "failed");
@@ -305,8 +318,9 @@ static void print_failure(const struct item *item)
     vz_buf_deinit(&line);
 }
 
-static void print_text(const struct items *items, const char *where)
+static void print_text(const struct items *items, const struct vz_lens *lens, const char *where)
 {
+    (void)lens;
     for (size_t i = 0; i < items->count; i++) {
         const struct item *item = &items->list[i];
         if (item->outcome == VZ_DOG_FAILED)
@@ -322,26 +336,31 @@ static void print_text(const struct items *items, const char *where)
     printf(" (%s)\n", where);
 }
 
-static int do_register(struct items *items, const char *url, const char *data,
+static int do_register(struct items *items, const char *url, const struct vz_lens_want *want,
                        const struct vz_image_limits *limits, bool json)
 {
     struct vz_error err = {0};
     struct vz_reach *reach = NULL;
+    struct vz_lens lens = {0};
     int code = VZ_EXIT_FAILED;
-    if (vz_image_start(&err) != VZ_OK || vz_reach_new(url, data, true, &reach, &err) != VZ_OK ||
-        register_all(vz_reach_transport(reach), items, limits, &err) != VZ_OK) {
+    if (vz_image_start(&err) != VZ_OK ||
+        vz_reach_new(url, want->data, true, &reach, &err) != VZ_OK ||
+        vz_lens_open_for(want, vz_reach_transport(reach), VZ_DOG_INDEX, &lens, &err) != VZ_OK ||
+        register_all(vz_reach_transport(reach), items, &lens, limits, &err) != VZ_OK) {
         vz_complain(&err);
     } else {
-        (json ? print_json : print_text)(items, vz_reach_where(reach));
+        (json ? print_json : print_text)(items, &lens, vz_reach_where(reach));
         code = count_outcomes(items, VZ_DOG_FAILED) ? VZ_EXIT_PARTLY : VZ_EXIT_OK;
     }
+    vz_lens_close(&lens);
     vz_reach_free(reach);
     return code;
 }
 
 int vz_cli_register(int argc, char **argv)
 {
-    const char *name = NULL, *breed = "", *owner = "", *from = NULL, *url = NULL, *data = NULL;
+    const char *name = NULL, *breed = "", *owner = "", *from = NULL, *url = NULL;
+    struct vz_lens_want want = {0};
     bool json = false;
     long megapixels = 0;
     const struct vz_arg args[] = {
@@ -351,7 +370,9 @@ int vz_cli_register(int argc, char **argv)
         {"--from", VZ_ARG_TEXT, &from, "FILE",
          "many dogs: a JSON file {\"dogs\": [{\"dog_id\", \"file\", \"breed\", \"owner_name\"}]}",
          0, 0},
-        {"--data", VZ_ARG_TEXT, &data, "DIR",
+        {"--model", VZ_ARG_TEXT, &want.model, "NAME",
+         "an installed model, a model's folder or eye (default: what the index has)", 0, 0},
+        {"--data", VZ_ARG_TEXT, &want.data, "DIR",
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--url", VZ_ARG_TEXT, &url, "URL", "a server, here or on another machine", 0, 0},
         {"--max-megapixels", VZ_ARG_NUMBER, &megapixels, "N",
@@ -371,6 +392,9 @@ int vz_cli_register(int argc, char **argv)
             "is not added twice, its other fields are brought up to date.\n"
             "With --from, files are looked for in FOLDER (default: where FILE is).\n"
             "When a server holds the data folder, the dogs go through it.\n"
+            "The first dog decides which model the index has: --model, else clip-ViT-B-32 where it\n"
+            "is installed (vizsla models pull clip-ViT-B-32), else the built-in eye. `vizsla reindex`\n"
+            "changes it later.\n"
             "Exit code: 0 all registered, 1 pictures failed, 2 the work could not be done at all.",
         .examples =
             "  vizsla register --name Luigi --breed \"Jack Russel\" --owner Ully luigi.png\n"
@@ -397,7 +421,7 @@ int vz_cli_register(int argc, char **argv)
         for (int i = 0; !from && i < rest; i++)
             add_item(&items, vz_slice_from(name), vz_slice_from(breed), vz_slice_from(owner),
                      argv[i + 1]);
-        code = do_register(&items, url, data, &limits, json);
+        code = do_register(&items, url, &want, &limits, json);
     }
     free_items(&items);
     vz_json_free(doc);

@@ -4,6 +4,7 @@
 #include "base/text.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -21,6 +22,27 @@ int vz_complain(const struct vz_error *err)
     fprintf(stderr, "vizsla: %s\n", line.data);
     vz_buf_deinit(&line);
     return VZ_EXIT_FAILED;
+}
+
+static volatile sig_atomic_t stop_asked;
+
+static void note_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+void vz_stop_watch(void)
+{
+    struct sigaction action = {.sa_handler = note_stop, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool vz_stop_asked(void)
+{
+    return stop_asked;
 }
 
 #define DRAW_EVERY_NS 100000000ull

@@ -26,63 +26,8 @@ import traceback
 import urllib.error
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-SAMPLES = ROOT / "samples"
-SHARED = pathlib.Path(os.environ.get("VIZSLA_TEST_DATA", ROOT.parent / "shared/data"))
-
-
-class Skip(Exception):
-    pass
-
-
-class Bench:
-    """One test's folder and program."""
-
-    def __init__(self, binary, folder):
-        self.binary, self.folder = binary, pathlib.Path(folder)
-        self.data = str(self.folder / "data")
-        self.server = None
-
-    def run(self, *words, env=None, timeout=120):
-        environment = {**os.environ, "VIZSLA_DATA": self.data, **(env or {})}
-        return subprocess.run([self.binary, *map(str, words)], capture_output=True, text=True,
-                              timeout=timeout, env=environment, stdin=subprocess.DEVNULL)
-
-    def serve(self, *words):
-        self.server = subprocess.Popen(
-            [self.binary, "serve", "--data", self.data, "--port", "0", "--log-level", "warn", *words],
-            stdout=subprocess.PIPE, text=True)
-        line = self.server.stdout.readline()
-        match = re.search(r"serves (http\S+)", line)
-        assert match, f"the server said {line!r}"
-        return match.group(1)
-
-    def stop(self, how=signal.SIGTERM):
-        if self.server and self.server.poll() is None:
-            self.server.send_signal(how)
-            return self.server.wait(timeout=30)
-        return None
-
-
-def equal(seen, expected):
-    assert seen == expected, f"expected {expected!r}, saw {seen!r}"
-
-
-def contains(text, *parts):
-    for part in parts:
-        assert part in text, f"no {part!r} in {text!r}"
-
-
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return answer.read().decode()
-
-
-def register_samples(bench, *words):
-    done = bench.run("register", "--from", SAMPLES / "register.json", *words)
-    equal(done.returncode, 0)
-    return done
-
+import stories_models
+from story import SAMPLES, SHARED, Bench, Skip, contains, equal, get, register_samples
 
 # ---- tests: each takes a Bench ------------------------------------------------------------------
 
@@ -101,8 +46,8 @@ def help_is_there_for_every_command(bench):
 
 def wrong_words_are_told(bench):
     for words, part in [
-            ((), "Usage"), (("frobnicate",), "no command 'frobnicate'"), (("find",), "one picture"),
-            (("find", "a", "b"), "one picture"), (("find", "--top", "0", "a"), "from 1 to 1000"),
+            ((), "Usage"), (("frobnicate",), "no command 'frobnicate'"), (("find",), "one picture or one text"),
+            (("find", "a", "b"), "one picture or one text"), (("find", "--top", "0", "a"), "from 1 to 1000"),
             (("find", "--top", "many", "a"), "from 1 to 1000"), (("find", "--color", "a"), "no such option"),
             (("find", "a", "--top"), "needs a value"), (("find", "--json=yes", "a"), "takes no value"),
             (("register", "x.png"), "--name"), (("register", "--name", "X"), "PICTURE"),
@@ -212,7 +157,7 @@ def a_bad_picture_is_told_and_the_rest_registered(bench):
     contains(done.stdout, "1 registered", "3 failed")
     for name in ("Text not registered", "Empty not registered", "None not registered", "none.jpg"):
         contains(done.stderr, name)
-    equal(len(done.stderr.strip().splitlines()), 3)
+    equal(done.stderr.count(" not registered"), 3)
     summary = json.loads(bench.run("register", "--from", bench.folder / "list.json", "--json").stdout)
     equal([f["dog_id"] for f in summary["failed"]], ["Text", "Empty", "None"])
 
@@ -466,9 +411,16 @@ def a_picture_over_the_limit_is_refused(bench):
     contains(done.stderr, "megapixel")
 
 
-TESTS = [value for name, value in list(globals().items())
-         if callable(value) and getattr(value, "__code__", None)
-         and value.__code__.co_varnames[:1] == ("bench",) and name != "register_samples"]
+def stories(names):
+    """Functions of a bench alone."""
+    return [value for value in names.values()
+            if (code := getattr(value, "__code__", None)) and code.co_varnames[:1] == ("bench",)
+            and code.co_argcount == 1 and not code.co_flags & 0x0C]
+
+
+TESTS = stories(dict(globals()))
+for module in (stories_models,):
+    TESTS += stories(vars(module))
 
 
 def main():

@@ -1,0 +1,82 @@
+"""What the stories of the command line share: a folder and a program for each, and how to check."""
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import urllib.request
+
+import tiny_model
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+SAMPLES = ROOT / "samples"
+SHARED = pathlib.Path(os.environ.get("VIZSLA_TEST_DATA", ROOT.parent / "shared/data"))
+
+
+class Skip(Exception):
+    pass
+
+
+class Bench:
+    """One test's folder and program."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, pathlib.Path(folder)
+        self.data = str(self.folder / "data")
+        self.server = None
+
+    def run(self, *words, env=None, timeout=120):
+        environment = {**os.environ, "VIZSLA_DATA": self.data, **(env or {})}
+        return subprocess.run([self.binary, *map(str, words)], capture_output=True, text=True,
+                              timeout=timeout, env=environment, stdin=subprocess.DEVNULL)
+
+    def serve(self, *words):
+        self.server = subprocess.Popen(
+            [self.binary, "serve", "--data", self.data, "--port", "0", "--log-level", "warn", *words],
+            stdout=subprocess.PIPE, text=True)
+        line = self.server.stdout.readline()
+        match = re.search(r"serves (http\S+)", line)
+        assert match, f"the server said {line!r}"
+        return match.group(1)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.server and self.server.poll() is None:
+            self.server.send_signal(how)
+            return self.server.wait(timeout=30)
+        return None
+
+
+def equal(seen, expected):
+    assert seen == expected, f"expected {expected!r}, saw {seen!r}"
+
+
+def contains(text, *parts):
+    for part in parts:
+        assert part in text, f"no {part!r} in {text!r}"
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def register_samples(bench, *words):
+    done = bench.run("register", "--from", SAMPLES / "register.json", *words)
+    equal(done.returncode, 0)
+    return done
+
+
+def install_clip(bench, name="clip-ViT-B-32", seed=7):
+    """A small CLIP with made-up weights, installed under `name`."""
+    source = bench.folder / f"model-{seed}-{len(list(bench.folder.iterdir()))}"
+    tiny_model.clip(source, seed)
+    equal(bench.run("models", "import", source, "--name", name).returncode, 0)
+    return source
+
+
+def call(url, method="GET", body=None):
+    request = urllib.request.Request(url, method=method, headers={"Content-Type": "application/json"},
+                                     data=None if body is None else json.dumps(body).encode())
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return json.load(answer)
