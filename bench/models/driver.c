@@ -2,6 +2,7 @@
  *
  *   bench_models [--seconds S] [--precision P] [--threads N] clip FOLDER    images, texts, loading
  *   bench_models [...] text FOLDER                                          sentences
+ *   bench_models [...] load FOLDER    CLIP from disk to first vectors; a line a line on stdin
  *
  * Each number is the best of the rounds that fit in --seconds: the machine may be shared, and
  * what disturbs only ever makes a round slower. With one thread the clock is the thread's own
@@ -151,18 +152,72 @@ static void bench_texts(const struct vz_clip *clip, size_t tokens)
     free(out);
 }
 
-/* Resident memory of our own: anonymous, without mapped files. */
-static double anonymous_mb(void)
+/* MB of this process's memory, by /proc's names. */
+struct memory {
+    double rss, pss, anonymous, huge;
+};
+
+static struct memory memory_now(void)
 {
+    struct memory m = {0};
     char line[256];
-    double kb = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "RssAnon: %lf", &kb) == 1)
-            break;
+    double kb;
+    FILE *f = fopen("/proc/self/smaps_rollup", "r");
+    while (f && fgets(line, sizeof line, f)) {
+        if (sscanf(line, "Rss: %lf", &kb) == 1)
+            m.rss = kb / 1024;
+        else if (sscanf(line, "Pss: %lf", &kb) == 1)
+            m.pss = kb / 1024;
+        else if (sscanf(line, "Anonymous: %lf", &kb) == 1)
+            m.anonymous = kb / 1024;
+        else if (sscanf(line, "FilePmdMapped: %lf", &kb) == 1)
+            m.huge = kb / 1024;
+    }
     if (f)
         fclose(f);
-    return kb / 1024;
+    return m;
+}
+
+static double wall(void)
+{
+    return clock_read(CLOCK_MONOTONIC);
+}
+
+/* Wall time, since that is what one waits for. A line on stdin asks for the memory again. */
+static void bench_load(const char *folder, enum vz_precision precision)
+{
+    struct vz_clip *clip;
+    struct vz_error err = {0};
+    double t0 = wall();
+    struct vz_nn_options options = {.precision = precision, .threads = threads};
+    if (vz_clip_open(folder, &options, &clip, &err) != VZ_OK)
+        die(&err);
+    double t1 = wall();
+    float *pixels = calloc(vz_clip_pixel_count(clip), sizeof *pixels), out[4096];
+    if (vz_clip_embed_images(clip, pixels, 1, true, out, &err) != VZ_OK)
+        die(&err);
+    double t2 = wall();
+    uint32_t ids[12] = {49406, 1,     5000,  10000, 15000, 20000,
+                        25000, 30000, 35000, 40000, 45000, 49407};
+    if (vz_clip_embed_texts(clip, &(struct vz_text_ids){ids, NULL, 12}, 1, true, out, &err) !=
+        VZ_OK)
+        die(&err);
+    double t3 = wall(), weights = (double)vz_clip_parameters(clip) / 1048576;
+    weights *= precision == VZ_PRECISION_F32 ? 4 : precision == VZ_PRECISION_BF16 ? 2 : 1;
+    char line[16];
+    do {
+        struct memory m = memory_now();
+        printf("{\"bench\":\"load\",\"precision\":\"%s\",\"threads\":%u,\"shared\":%s,"
+               "\"open_ms\":%.1f,\"first_image_ms\":%.1f,\"first_text_ms\":%.1f,"
+               "\"weights_mb\":%.1f,\"rss_mb\":%.1f,\"rss_of_weights\":%.3f,\"pss_mb\":%.1f,"
+               "\"anonymous_mb\":%.1f,\"huge_file_mb\":%.1f}\n",
+               vz_precision_name(precision), threads, vz_clip_shared(clip) ? "true" : "false",
+               (t1 - t0) * 1e3, (t2 - t0) * 1e3, (t3 - t0) * 1e3, weights, m.rss, m.rss / weights,
+               m.pss, m.anonymous, m.huge);
+        fflush(stdout);
+    } while (fgets(line, sizeof line, stdin));
+    free(pixels);
+    vz_clip_free(clip);
 }
 
 static void bench_clip(const char *folder, enum vz_precision precision)
@@ -170,8 +225,8 @@ static void bench_clip(const char *folder, enum vz_precision precision)
     struct vz_clip *clip;
     struct vz_error err = {0};
     double t0 = now();
-    enum vz_status status =
-        vz_clip_open(folder, &(struct vz_nn_options){precision, threads}, &clip, &err);
+    enum vz_status status = vz_clip_open(
+        folder, &(struct vz_nn_options){.precision = precision, .threads = threads}, &clip, &err);
     if (status == VZ_UNSUPPORTED) {
         fprintf(stderr, "%s\n", err.text);
         return;
@@ -185,7 +240,7 @@ static void bench_clip(const char *folder, enum vz_precision precision)
     printf("{\"bench\":\"clip-load\",\"precision\":\"%s\",\"threads\":%u,\"open_ms\":%.1f,"
            "\"first_vector_ms\":%.1f,\"packed_mb\":%.1f,\"anonymous_mb\":%.1f}\n",
            vz_precision_name(vz_clip_precision(clip)), threads, opened * 1e3, (now() - t0) * 1e3,
-           (double)vz_clip_bytes(clip) / 1048576, anonymous_mb());
+           (double)vz_clip_bytes(clip) / 1048576, memory_now().anonymous);
     fflush(stdout);
     free(pixels);
     bench_images(clip, 1);
@@ -202,7 +257,8 @@ static void bench_text(const char *folder, enum vz_precision precision)
     struct vz_text_model *model;
     struct vz_error err = {0};
     enum vz_status status = vz_text_model_open(
-        folder, VZ_TEXT_EMBED, &(struct vz_nn_options){precision, threads}, &model, &err);
+        folder, VZ_TEXT_EMBED, &(struct vz_nn_options){.precision = precision, .threads = threads},
+        &model, &err);
     if (status == VZ_UNSUPPORTED) {
         fprintf(stderr, "%s\n", err.text);
         return;
@@ -251,13 +307,15 @@ int main(int argc, char **argv)
     }
     if (i + 2 != argc || threads < 1 || threads > 64) {
         fprintf(stderr, "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
-                        "[--threads N] clip|text FOLDER\n");
+                        "[--threads N] clip|text|load FOLDER\n");
         return 2;
     }
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         if (only != VZ_PRECISION_AUTO && only != p)
             continue;
-        if (strcmp(argv[i], "clip") == 0)
+        if (strcmp(argv[i], "load") == 0)
+            bench_load(argv[i + 1], p);
+        else if (strcmp(argv[i], "clip") == 0)
             bench_clip(argv[i + 1], p);
         else
             bench_text(argv[i + 1], p);

@@ -16,6 +16,8 @@
 
 #include "base/file.h"
 #include "nn/encoder.h"
+#include "nn/packed.h"
+#include "nn/table.h"
 
 #define PIECE_ROWS 200
 #define MAX_CONFIG_BYTES (1u << 20)
@@ -24,7 +26,7 @@ struct tower {
     struct vz_encoder *encoder;
     struct vz_norm norm; /* behind the encoder */
     struct vz_linear *projection;
-    float *positions; /* [positions, width] */
+    const float *positions; /* [positions, width] */
 };
 
 struct vz_clip {
@@ -34,25 +36,22 @@ struct vz_clip {
     struct tower image, text;
     struct vz_norm pre;
     struct vz_linear *patches;
-    float *cls;                                 /* [width] */
-    const struct vz_tensor_view *token_vectors; /* [vocab, width], read in place */
-    size_t grid;                                /* patches a side */
+    const float *cls;              /* [width] */
+    struct vz_table token_vectors; /* [vocab, width] */
+    size_t grid;                   /* patches a side */
 };
 
 /* ---- making ---- */
 
-static enum vz_status read_table(const struct vz_tensor_source *source, const char *name,
-                                 size_t count, float **out, struct vz_error *err)
+static enum vz_status read_floats(const struct vz_clip *clip, const struct vz_tensor_source *source,
+                                  const char *name, size_t count, const float **out,
+                                  struct vz_error *err)
 {
     const struct vz_tensor_view *view;
     enum vz_status status = vz_source_need(source, count, &view, err, "%s", name);
-    if (status != VZ_OK)
-        return status;
-    *out = vz_try_alloc(count, sizeof **out);
-    if (!*out)
-        return vz_fail(err, VZ_BUDGET, "no memory for tensor [%s]", name);
-    vz_tensor_read_f32(view, 0, count, *out);
-    return VZ_OK;
+    if (status == VZ_OK)
+        status = vz_floats_init(clip->nn, view, out, err);
+    return status;
 }
 
 static enum vz_status find_layer(const struct vz_tensor_source *source, const char *tower, size_t i,
@@ -111,7 +110,7 @@ static enum vz_status tower_init(struct vz_clip *clip, const struct vz_tensor_so
     if (status != VZ_OK)
         return status;
     const struct vz_tensor_view *projection;
-    status = vz_norm_init(&out->norm, c->width, c->eps,
+    status = vz_norm_init(clip->nn, &out->norm, c->width, c->eps,
                           vz_source_find(source, "%s.%s.weight", names->tower, names->norm),
                           vz_source_find(source, "%s.%s.bias", names->tower, names->norm), err);
     if (status == VZ_OK)
@@ -124,7 +123,7 @@ static enum vz_status tower_init(struct vz_clip *clip, const struct vz_tensor_so
     }
     snprintf(name, sizeof name, "%s.embeddings.position_embedding.weight", names->tower);
     if (status == VZ_OK)
-        status = read_table(source, name, positions * c->width, &out->positions, err);
+        status = read_floats(clip, source, name, positions * c->width, &out->positions, err);
     return status;
 }
 
@@ -139,12 +138,12 @@ static enum vz_status image_init(struct vz_clip *clip, const struct vz_tensor_so
     enum vz_status status = tower_init(clip, source, &c->image, &names, false,
                                        clip->grid * clip->grid + 1, &clip->image, err);
     if (status == VZ_OK)
-        status = vz_norm_init(&clip->pre, width, c->image.eps,
+        status = vz_norm_init(clip->nn, &clip->pre, width, c->image.eps,
                               vz_source_find(source, "vision_model.pre_layrnorm.weight"),
                               vz_source_find(source, "vision_model.pre_layrnorm.bias"), err);
     if (status == VZ_OK)
-        status =
-            read_table(source, "vision_model.embeddings.class_embedding", width, &clip->cls, err);
+        status = read_floats(clip, source, "vision_model.embeddings.class_embedding", width,
+                             &clip->cls, err);
     if (status == VZ_OK)
         status = vz_source_need(source, width * cells, &part.weight, err,
                                 "vision_model.embeddings.patch_embedding.weight");
@@ -158,12 +157,44 @@ static enum vz_status text_init(struct vz_clip *clip, const struct vz_tensor_sou
 {
     static const struct tower_names names = {"text_model", "final_layer_norm", "text_projection"};
     const struct vz_clip_config *c = &clip->config;
+    const struct vz_tensor_view *tokens;
     enum vz_status status =
         tower_init(clip, source, &c->text, &names, true, c->positions, &clip->text, err);
     if (status == VZ_OK)
-        status = vz_source_need(source, c->vocab * c->text.width, &clip->token_vectors, err,
+        status = vz_source_need(source, c->vocab * c->text.width, &tokens, err,
                                 "text_model.embeddings.token_embedding.weight");
+    if (status == VZ_OK)
+        status =
+            vz_table_init(clip->nn, tokens, c->vocab, c->text.width, &clip->token_vectors, err);
     return status;
+}
+
+/* `folder` NULL: no packed file. Takes `weights` (may be NULL) when it is made. */
+static enum vz_status clip_make(const struct vz_clip_config *config,
+                                const struct vz_tensor_source *source,
+                                const struct vz_nn_options *options, const char *folder,
+                                struct vz_weights *weights, struct vz_clip **out,
+                                struct vz_error *err)
+{
+    *out = NULL;
+    struct vz_clip *clip = vz_calloc(1, sizeof *clip);
+    clip->config = *config;
+    enum vz_status status = vz_nn_new(options, &clip->nn, err);
+    if (status == VZ_OK && folder)
+        vz_packed_begin(clip->nn, folder, &weights, 1);
+    if (status == VZ_OK)
+        status = image_init(clip, source, err);
+    if (status == VZ_OK)
+        status = text_init(clip, source, err);
+    if (clip->nn)
+        vz_packed_end(clip->nn, status == VZ_OK);
+    if (status != VZ_OK) {
+        vz_clip_free(clip);
+        return status;
+    }
+    clip->weights = weights;
+    *out = clip;
+    return VZ_OK;
 }
 
 enum vz_status vz_clip_new(const struct vz_clip_config *config,
@@ -171,27 +202,13 @@ enum vz_status vz_clip_new(const struct vz_clip_config *config,
                            const struct vz_nn_options *options, struct vz_clip **out,
                            struct vz_error *err)
 {
-    *out = NULL;
-    struct vz_clip *clip = vz_calloc(1, sizeof *clip);
-    clip->config = *config;
-    enum vz_status status = vz_nn_new(options, &clip->nn, err);
-    if (status == VZ_OK)
-        status = image_init(clip, source, err);
-    if (status == VZ_OK)
-        status = text_init(clip, source, err);
-    if (status == VZ_OK)
-        *out = clip;
-    else
-        vz_clip_free(clip);
-    return status;
+    return clip_make(config, source, options, NULL, NULL, out, err);
 }
 
 static void tower_deinit(struct tower *tower)
 {
     vz_encoder_free(tower->encoder);
-    vz_norm_deinit(&tower->norm);
     vz_linear_free(tower->projection);
-    free(tower->positions);
 }
 
 void vz_clip_free(struct vz_clip *clip)
@@ -200,9 +217,7 @@ void vz_clip_free(struct vz_clip *clip)
         return;
     tower_deinit(&clip->image);
     tower_deinit(&clip->text);
-    vz_norm_deinit(&clip->pre);
     vz_linear_free(clip->patches);
-    free(clip->cls);
     vz_nn_free(clip->nn);
     if (clip->weights)
         vz_weights_close(clip->weights);
@@ -246,11 +261,9 @@ enum vz_status vz_clip_open(const char *folder, const struct vz_nn_options *opti
         status = vz_weights_open(folder, &weights, err);
     if (status == VZ_OK) {
         struct vz_tensor_source source = vz_source_of_weights(weights);
-        status = vz_clip_new(&config, &source, options, out, err);
+        status = clip_make(&config, &source, options, folder, weights, out, err);
     }
-    if (status == VZ_OK)
-        (*out)->weights = weights;
-    else if (weights)
+    if (status != VZ_OK && weights)
         vz_weights_close(weights);
     vz_buf_deinit(&inner);
     return status;
@@ -271,9 +284,28 @@ size_t vz_clip_bytes(const struct vz_clip *clip)
     const struct vz_clip_config *c = &clip->config;
     return vz_encoder_bytes(clip->image.encoder) + vz_encoder_bytes(clip->text.encoder) +
            vz_linear_bytes(clip->image.projection) + vz_linear_bytes(clip->text.projection) +
-           vz_linear_bytes(clip->patches) +
+           vz_linear_bytes(clip->patches) + vz_table_bytes(&clip->token_vectors) +
            sizeof(float) *
                ((clip->grid * clip->grid + 2) * c->image.width + c->positions * c->text.width);
+}
+
+static size_t tower_parameters(const struct vz_clip_tower *t)
+{
+    size_t layer = 4 * t->width * t->width + 2 * t->width * t->mlp + 9 * t->width + t->mlp;
+    return t->layers * layer + 2 * t->width;
+}
+
+size_t vz_clip_parameters(const struct vz_clip *clip)
+{
+    const struct vz_clip_config *c = &clip->config;
+    return tower_parameters(&c->image) + tower_parameters(&c->text) +
+           c->image.width * (3 * c->patch * c->patch + clip->grid * clip->grid + 4) +
+           c->text.width * (c->vocab + c->positions) + c->dims * (c->image.width + c->text.width);
+}
+
+bool vz_clip_shared(const struct vz_clip *clip)
+{
+    return vz_packed_shared(clip->nn);
 }
 
 /* ---- pictures ---- */
@@ -453,7 +485,7 @@ static enum vz_status text_piece(void *arg, struct vz_scratch *scratch, size_t f
         for (size_t t = 0; t < text->count; t++) {
             const float *position = clip->text.positions + t * width;
             float *to = x + (sequences[i].first + t) * width;
-            vz_tensor_read_f32(clip->token_vectors, (uint64_t)text->ids[t] * width, width, to);
+            vz_table_read(&clip->token_vectors, text->ids[t], to);
             for (size_t d = 0; d < width; d++)
                 to[d] += position[d];
         }

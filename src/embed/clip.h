@@ -39,6 +39,10 @@ const struct vz_clip_config *vz_clip_config(const struct vz_clip *clip);
 enum vz_precision vz_clip_precision(const struct vz_clip *clip);
 /* Packed weights and tables, without scratch memory and mapped files. */
 size_t vz_clip_bytes(const struct vz_clip *clip);
+/* Numbers in the model's files that it was made of. */
+size_t vz_clip_parameters(const struct vz_clip *clip);
+/* The packed weights are pages of a file that processes share (nn/packed.h). */
+bool vz_clip_shared(const struct vz_clip *clip);
 
 /* Numbers of one picture's input: 3 * image_side * image_side. */
 size_t vz_clip_pixel_count(const struct vz_clip *clip);

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "nn/packed.h"
+#include "nn/table.h"
 #include "json/json.h"
 
 #define PIECE_ROWS 200
@@ -29,10 +31,10 @@ struct vz_text_model {
     struct vz_weights *weights; /* owned; NULL with vz_text_model_new */
     size_t max_tokens, dims;
     struct vz_encoder *encoder;
-    const struct vz_tensor_view *token_vectors; /* [vocab, width], read in place */
-    float *positions;                           /* [config.positions, width] */
-    float *types;                               /* [config.types, width]; NULL: none */
-    struct vz_norm norm;                        /* of the embeddings */
+    struct vz_table token_vectors; /* [vocab, width] */
+    const float *positions;        /* [config.positions, width] */
+    const float *types;            /* [config.types, width]; NULL: none */
+    struct vz_norm norm;           /* of the embeddings */
     enum vz_pooling pooling;
     bool unit;
     struct dense dense[VZ_MAX_DENSE]; /* a head's layers, too */
@@ -196,20 +198,34 @@ static enum vz_status encoder_init(struct vz_text_model *m, const struct names *
     return status;
 }
 
+static enum vz_status read_floats(const struct vz_text_model *m, const struct names *names,
+                                  const char *name, size_t count, const float **out,
+                                  struct vz_error *err)
+{
+    const struct vz_tensor_view *view;
+    enum vz_status status =
+        vz_source_need(names->source, count, &view, err, "%s%s", names->prefix, name);
+    if (status == VZ_OK)
+        status = vz_floats_init(m->nn, view, out, err);
+    return status;
+}
+
 static enum vz_status embeddings_init(struct vz_text_model *m, const struct names *names,
                                       struct vz_error *err)
 {
     const struct vz_text_config *c = &m->config;
     const char *p = names->prefix;
-    enum vz_status status = vz_source_need(names->source, c->vocab * c->width, &m->token_vectors,
-                                           err, "%sembeddings.word_embeddings.weight", p);
+    const struct vz_tensor_view *tokens, *weight, *bias;
+    enum vz_status status = vz_source_need(names->source, c->vocab * c->width, &tokens, err,
+                                           "%sembeddings.word_embeddings.weight", p);
     if (status == VZ_OK)
-        status = read_table(names, "embeddings.position_embeddings.weight", c->positions * c->width,
-                            &m->positions, err);
+        status = vz_table_init(m->nn, tokens, c->vocab, c->width, &m->token_vectors, err);
+    if (status == VZ_OK)
+        status = read_floats(m, names, "embeddings.position_embeddings.weight",
+                             c->positions * c->width, &m->positions, err);
     if (status == VZ_OK && c->types)
-        status = read_table(names, "embeddings.token_type_embeddings.weight", c->types * c->width,
-                            &m->types, err);
-    const struct vz_tensor_view *weight, *bias;
+        status = read_floats(m, names, "embeddings.token_type_embeddings.weight",
+                             c->types * c->width, &m->types, err);
     weight = vz_source_find(names->source, "%sembeddings.LayerNorm.weight", p);
     bias = vz_source_find(names->source, "%sembeddings.LayerNorm.bias", p);
     if (!weight) {
@@ -217,7 +233,7 @@ static enum vz_status embeddings_init(struct vz_text_model *m, const struct name
         bias = vz_source_find(names->source, "%sembeddings.LayerNorm.beta", p);
     }
     if (status == VZ_OK)
-        status = vz_norm_init(&m->norm, c->width, c->eps, weight, bias, err);
+        status = vz_norm_init(m->nn, &m->norm, c->width, c->eps, weight, bias, err);
     return status;
 }
 
@@ -271,9 +287,9 @@ static bool counts_from_pad(enum vz_text_family family)
     return family == VZ_FAMILY_ROBERTA || family == VZ_FAMILY_MPNET;
 }
 
+/* The context is there. */
 static enum vz_status model_init(struct vz_text_model *m, const struct vz_text_modules *modules,
-                                 const struct vz_tensor_source *source,
-                                 const struct vz_nn_options *options, struct vz_error *err)
+                                 const struct vz_tensor_source *source, struct vz_error *err)
 {
     const struct vz_text_config *c = &m->config;
     size_t before = counts_from_pad(c->family) ? (size_t)c->pad_id + 1 : 0;
@@ -286,9 +302,7 @@ static enum vz_status model_init(struct vz_text_model *m, const struct vz_text_m
     m->unit = modules && modules->unit;
     struct names names = names_of(c->family, source);
     bool one_row = m->pooling == VZ_POOL_CLS || m->pooling == VZ_POOL_LAST;
-    enum vz_status status = vz_nn_new(options, &m->nn, err);
-    if (status == VZ_OK)
-        status = embeddings_init(m, &names, err);
+    enum vz_status status = embeddings_init(m, &names, err);
     if (status == VZ_OK)
         status = encoder_init(m, &names, one_row, err);
     if (status == VZ_OK && !modules)
@@ -298,21 +312,42 @@ static enum vz_status model_init(struct vz_text_model *m, const struct vz_text_m
     return status;
 }
 
+/* Where packed weights are kept, and what they are made of. */
+struct packed_place {
+    const char *folder;
+    struct vz_weights *const *weights;
+    size_t count;
+};
+
+static enum vz_status
+model_make(const struct vz_text_config *config, const struct vz_text_modules *modules,
+           const struct vz_tensor_source *source, const struct vz_nn_options *options,
+           const struct packed_place *place, struct vz_text_model **out, struct vz_error *err)
+{
+    *out = NULL;
+    struct vz_text_model *m = vz_calloc(1, sizeof *m);
+    m->config = *config;
+    enum vz_status status = vz_nn_new(options, &m->nn, err);
+    if (status == VZ_OK && place)
+        vz_packed_begin(m->nn, place->folder, place->weights, place->count);
+    if (status == VZ_OK)
+        status = model_init(m, modules, source, err);
+    if (m->nn)
+        vz_packed_end(m->nn, status == VZ_OK);
+    if (status == VZ_OK)
+        *out = m;
+    else
+        vz_text_model_free(m);
+    return status;
+}
+
 enum vz_status vz_text_model_new(const struct vz_text_config *config,
                                  const struct vz_text_modules *modules,
                                  const struct vz_tensor_source *source,
                                  const struct vz_nn_options *options, struct vz_text_model **out,
                                  struct vz_error *err)
 {
-    *out = NULL;
-    struct vz_text_model *m = vz_calloc(1, sizeof *m);
-    m->config = *config;
-    enum vz_status status = model_init(m, modules, source, options, err);
-    if (status == VZ_OK)
-        *out = m;
-    else
-        vz_text_model_free(m);
-    return status;
+    return model_make(config, modules, source, options, NULL, out, err);
 }
 
 void vz_text_model_free(struct vz_text_model *m)
@@ -322,9 +357,6 @@ void vz_text_model_free(struct vz_text_model *m)
     for (size_t i = 0; i < m->dense_count; i++)
         vz_linear_free(m->dense[i].linear);
     vz_encoder_free(m->encoder);
-    vz_norm_deinit(&m->norm);
-    free(m->positions);
-    free(m->types);
     vz_nn_free(m->nn);
     if (m->weights)
         vz_weights_close(m->weights);
@@ -348,7 +380,7 @@ enum vz_precision vz_text_model_precision(const struct vz_text_model *m)
 
 size_t vz_text_model_bytes(const struct vz_text_model *m)
 {
-    size_t bytes = vz_encoder_bytes(m->encoder);
+    size_t bytes = vz_encoder_bytes(m->encoder) + vz_table_bytes(&m->token_vectors);
     for (size_t i = 0; i < m->dense_count; i++)
         bytes += vz_linear_bytes(m->dense[i].linear);
     return bytes + (m->config.positions + m->config.types) * m->config.width * sizeof(float);
@@ -506,8 +538,11 @@ enum vz_status vz_text_model_open(const char *path, enum vz_text_task task,
         status = vz_weights_open(f.encoder_path.data, &weights, err);
     if (status == VZ_OK) {
         struct vz_tensor_source source = vz_source_of_weights(weights);
+        struct vz_weights *all[1 + VZ_MAX_DENSE] = {weights};
+        struct packed_place place = {path, all, 1 + f.modules.dense_count};
+        memcpy(all + 1, f.dense, f.modules.dense_count * sizeof *all);
         status =
-            vz_text_model_new(&f.config, embed ? &f.modules : NULL, &source, options, out, err);
+            model_make(&f.config, embed ? &f.modules : NULL, &source, options, &place, out, err);
     }
     if (status == VZ_OK) {
         read_max_tokens(&f);
@@ -546,7 +581,7 @@ static void embed_tokens(const struct vz_text_model *m, const struct vz_text_ids
         /* One row of segments means all are the same, whatever the tokenizer says. */
         size_t type = text->types && c->types > 1 ? text->types[t] : 0;
         const float *segment = m->types ? m->types + type * width : NULL;
-        vz_tensor_read_f32(m->token_vectors, (uint64_t)text->ids[t] * width, width, x);
+        vz_table_read(&m->token_vectors, text->ids[t], x);
         for (size_t d = 0; d < width; d++)
             x[d] += segment ? position[d] + segment[d] : position[d];
     }

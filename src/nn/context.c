@@ -26,12 +26,6 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define SLAB_BYTES ((size_t)64 << 20) /* of addresses; memory only where written */
 
-struct weights_slab {
-    struct weights_slab *older;
-    char *base; /* the mapping */
-    size_t mapped, used;
-};
-
 struct scratch_block {
     struct scratch_block *older;
     size_t capacity, used; /* of data */
@@ -116,6 +110,7 @@ enum vz_status vz_nn_new(const struct vz_nn_options *options, struct vz_nn **out
     struct vz_nn *nn = vz_calloc(1, sizeof *nn);
     nn->precision = precision;
     nn->threads = options->threads ? options->threads : vz_cpu_count();
+    nn->no_packed_file = options->no_packed_file;
     nn->engine = process_engine;
     nn->kernels = nn_kernels();
     pthread_mutex_init(&nn->lock, NULL);
@@ -153,6 +148,7 @@ void vz_nn_free(struct vz_nn *nn)
         free(nn->slabs);
         nn->slabs = older;
     }
+    nn_packed_free(nn);
     pthread_mutex_destroy(&nn->lock);
     free(nn);
 }
@@ -188,7 +184,7 @@ static bool slab_push(struct vz_nn *nn, size_t bytes)
     struct weights_slab *slab = vz_calloc(1, sizeof *slab);
     slab->base = base;
     slab->mapped = mapped;
-    slab->used = HUGE_PAGE - (uintptr_t)base % HUGE_PAGE;
+    slab->first = slab->used = HUGE_PAGE - (uintptr_t)base % HUGE_PAGE;
     slab->older = nn->slabs;
     nn->slabs = slab;
     return true;
@@ -211,6 +207,21 @@ void *nn_weights_take(struct vz_nn *nn, size_t bytes)
     return at;
 }
 
+/* Mapped, not malloc's: what is given back must leave the process. */
+static bool room_size(struct nn_room *room, size_t bytes)
+{
+    if (room->data)
+        munmap(room->data, room->bytes);
+    room->data = NULL;
+    room->bytes = bytes;
+    void *data = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED)
+        return false;
+    madvise(data, bytes, MADV_HUGEPAGE);
+    room->data = data;
+    return true;
+}
+
 struct nn_room *nn_room_take(struct vz_nn *nn, size_t bytes)
 {
     pthread_mutex_lock(&nn->lock);
@@ -220,12 +231,7 @@ struct nn_room *nn_room_take(struct vz_nn *nn, size_t bytes)
     pthread_mutex_unlock(&nn->lock);
     if (!room)
         room = vz_calloc(1, sizeof *room);
-    if (room->bytes < bytes) {
-        free(room->data);
-        room->bytes = bytes;
-        room->data = vz_try_alloc(bytes, 1);
-    }
-    if (room->data)
+    if (room->bytes >= bytes || room_size(room, bytes))
         return room;
     free(room);
     return NULL;
@@ -247,7 +253,7 @@ void nn_rooms_trim(struct vz_nn *nn)
     pthread_mutex_unlock(&nn->lock);
     while (rooms) {
         struct nn_room *next = rooms->next;
-        free(rooms->data);
+        munmap(rooms->data, rooms->bytes);
         free(rooms);
         rooms = next;
     }

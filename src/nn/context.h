@@ -31,7 +31,8 @@ bool vz_precision_parse(struct vz_slice word, enum vz_precision *out);
 
 struct vz_nn_options {
     enum vz_precision precision;
-    unsigned threads; /* 0: all cores this process may use */
+    unsigned threads;    /* 0: all cores this process may use */
+    bool no_packed_file; /* neither read nor write packed weights beside the model (packed.h) */
 };
 
 #define VZ_NN_MAX_PLANS 256

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "nn/parts.h"
+#include "nn/table.h"
 
 struct layer {
     struct vz_linear *qkv;    /* [3 * width, width]; NULL in the last layer of one_row */
@@ -31,7 +32,7 @@ struct vz_encoder {
 
 /* ---- norms ---- */
 
-enum vz_status vz_norm_init(struct vz_norm *norm, size_t width, float eps,
+enum vz_status vz_norm_init(struct vz_nn *nn, struct vz_norm *norm, size_t width, float eps,
                             const struct vz_tensor_view *weight, const struct vz_tensor_view *bias,
                             struct vz_error *err)
 {
@@ -45,17 +46,10 @@ enum vz_status vz_norm_init(struct vz_norm *norm, size_t width, float eps,
     if (width % 16 || width > NN_MAX_WIDTH)
         return vz_fail(err, VZ_UNSUPPORTED, "a width of %zu: expected a multiple of 16 up to %d",
                        width, NN_MAX_WIDTH);
-    norm->gamma = vz_alloc(2 * width * sizeof(float));
-    norm->beta = norm->gamma + width;
-    vz_tensor_read_f32(weight, 0, width, norm->gamma);
-    vz_tensor_read_f32(bias, 0, width, norm->beta);
-    return VZ_OK;
-}
-
-void vz_norm_deinit(struct vz_norm *norm)
-{
-    free(norm->gamma);
-    *norm = (struct vz_norm){0};
+    enum vz_status status = vz_floats_init(nn, weight, &norm->gamma, err);
+    if (status == VZ_OK)
+        status = vz_floats_init(nn, bias, &norm->beta, err);
+    return status;
 }
 
 void vz_norm_run(struct vz_nn *nn, const struct vz_norm *norm, float *x, size_t rows)
@@ -124,9 +118,11 @@ static enum vz_status layer_init(struct vz_encoder *e, const struct vz_layer_wei
     if (status == VZ_OK)
         status = linear_make(e->nn, c->mlp, width, &down, 1, &layer->down, err);
     if (status == VZ_OK)
-        status = vz_norm_init(&layer->norm1, width, c->eps, w->norm1_weight, w->norm1_bias, err);
+        status =
+            vz_norm_init(e->nn, &layer->norm1, width, c->eps, w->norm1_weight, w->norm1_bias, err);
     if (status == VZ_OK)
-        status = vz_norm_init(&layer->norm2, width, c->eps, w->norm2_weight, w->norm2_bias, err);
+        status =
+            vz_norm_init(e->nn, &layer->norm2, width, c->eps, w->norm2_weight, w->norm2_bias, err);
     return status;
 }
 
@@ -200,8 +196,6 @@ void vz_encoder_free(struct vz_encoder *e)
                                    layer->out, layer->up, layer->down};
         for (size_t k = 0; k < VZ_COUNT_OF(all); k++)
             vz_linear_free(all[k]);
-        vz_norm_deinit(&layer->norm1);
-        vz_norm_deinit(&layer->norm2);
     }
     free(e->layers);
     free(e->bias);

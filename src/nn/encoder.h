@@ -61,15 +61,14 @@ enum vz_status vz_encoder_run(const struct vz_encoder *encoder, struct vz_scratc
 
 /* A layer norm on its own (before and behind encoders). */
 struct vz_norm {
-    float *gamma, *beta; /* [width], owned */
+    const float *gamma, *beta; /* [width], the context's */
     size_t width;
     float eps;
 };
-/* weight NULL: VZ_CORRUPT "missing". `name` for that text. */
-enum vz_status vz_norm_init(struct vz_norm *norm, size_t width, float eps,
+/* weight or bias NULL: VZ_CORRUPT "missing". Goes with the context. */
+enum vz_status vz_norm_init(struct vz_nn *nn, struct vz_norm *norm, size_t width, float eps,
                             const struct vz_tensor_view *weight, const struct vz_tensor_view *bias,
                             struct vz_error *err);
-void vz_norm_deinit(struct vz_norm *norm);
 /* In place. */
 void vz_norm_run(struct vz_nn *nn, const struct vz_norm *norm, float *x, size_t rows);
 /* x *= 1 / |x|. */

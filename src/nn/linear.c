@@ -1,5 +1,6 @@
 #include "nn/linear.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "nn/parts.h"
@@ -10,8 +11,9 @@ struct vz_linear {
     enum vz_precision precision;
     size_t in, out;
     dnnl_memory_desc_t layout;
-    void *packed; /* the context's */
-    size_t packed_bytes;
+    /* One block, the context's: weights, biases, scales. */
+    void *packed;
+    size_t packed_bytes; /* of the weights alone, a multiple of 64 */
     float *bias;         /* [out] */
     float *weight_scale; /* [out], INT8 only */
     float *weight_total; /* [out], INT8 only */
@@ -100,13 +102,6 @@ static enum vz_status pack(struct vz_linear *l, float *floats, int8_t *bytes, st
     dnnl_memory_desc_t plain;
     dnnl_dims_t dims = {(dnnl_dim_t)l->in, (dnnl_dim_t)l->out};
     bool int8 = l->precision == VZ_PRECISION_INT8;
-    enum vz_status status = nn_weights_layout(l->nn, l->in, l->out, l->precision, &l->layout, err);
-    if (status != VZ_OK)
-        return status;
-    l->packed_bytes = dnnl_memory_desc_get_size(&l->layout);
-    l->packed = nn_weights_take(l->nn, l->packed_bytes);
-    if (!l->packed)
-        return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, l->in);
     if (int8)
         quantize(l, floats, bytes);
     dnnl_memory_desc_init_by_tag(&plain, 2, dims, int8 ? dnnl_s8 : dnnl_f32, dnnl_ba);
@@ -115,21 +110,61 @@ static enum vz_status pack(struct vz_linear *l, float *floats, int8_t *bytes, st
     return made == dnnl_success ? VZ_OK : nn_fail_dnnl(err, made, "pack weights");
 }
 
+/* All that the block's bytes depend on, beside the files; empty when it is too long. */
+static void name_block(const struct vz_linear *l, const struct vz_linear_part *parts, size_t count,
+                       char *out, size_t room)
+{
+    const dnnl_blocking_desc_t *b = &l->layout.format_desc.blocking;
+    int len = snprintf(out, room, "linear %s %zu>%zu %d,%d", vz_precision_name(l->precision), l->in,
+                       l->out, (int)b->strides[0], (int)b->strides[1]);
+    for (int i = 0; i < b->inner_nblks; i++)
+        len += snprintf(out + len, room - (size_t)len, "%c%d", "ab"[b->inner_idxs[i] == 1],
+                        (int)b -> inner_blks[i]);
+    for (size_t i = 0; i < count && (size_t)len < room; i++) {
+        const struct vz_tensor_view *w = parts[i].weight, *bias = parts[i].bias;
+        len +=
+            snprintf(out + len, room - (size_t)len, " %.*s*%a+%.*s", (int)w->name.len, w->name.ptr,
+                     parts[i].scale, bias ? (int)bias->name.len : 0, bias ? bias->name.ptr : "");
+    }
+    if ((size_t)len >= room)
+        *out = '\0';
+}
+
+/* The block; *found when it holds the weights already. */
+static enum vz_status take_block(struct vz_linear *l, const struct vz_linear_part *parts,
+                                 size_t count, bool *found, struct vz_error *err)
+{
+    char name[1024];
+    enum vz_status status = nn_weights_layout(l->nn, l->in, l->out, l->precision, &l->layout, err);
+    if (status != VZ_OK)
+        return status;
+    size_t rows = l->precision == VZ_PRECISION_INT8 ? 3 : 1;
+    l->packed_bytes = (dnnl_memory_desc_get_size(&l->layout) + 63) & ~(size_t)63;
+    name_block(l, parts, count, name, sizeof name);
+    l->packed = nn_packed_take(l->nn, name, l->packed_bytes + rows * l->out * sizeof(float), found);
+    if (!l->packed)
+        return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, l->in);
+    l->bias = (float *)(void *)((char *)l->packed + l->packed_bytes);
+    l->weight_scale = rows == 3 ? l->bias + l->out : NULL;
+    l->weight_total = rows == 3 ? l->bias + 2 * l->out : NULL;
+    return VZ_OK;
+}
+
 static enum vz_status linear_init(struct vz_linear *l, size_t in,
                                   const struct vz_linear_part *parts, size_t count,
                                   struct vz_error *err)
 {
     size_t numbers, bytes, at = 0;
-    enum vz_status status = VZ_OK;
+    bool found;
     struct nn_room *room = NULL;
-    l->bias = vz_try_alloc_aligned(l->out, 3 * sizeof(float));
+    enum vz_status status = take_block(l, parts, count, &found, err);
+    if (status != VZ_OK || found)
+        return status;
     if (!vz_mul_overflow(l->out, l->in, &numbers) && !vz_mul_overflow(numbers, 5, &bytes))
         room = nn_room_take(l->nn, bytes);
-    if (!l->bias || !room)
-        status = vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, in);
-    l->weight_scale = l->bias + l->out;
-    l->weight_total = l->bias + 2 * l->out;
-    float *floats = room ? (float *)(void *)room->data : NULL;
+    if (!room)
+        return vz_fail(err, VZ_BUDGET, "no memory for weights of %zu x %zu", l->out, in);
+    float *floats = (float *)(void *)room->data;
     for (size_t i = 0; i < count && status == VZ_OK; i++) {
         float scale = parts[i].scale == 0 ? 1.0f : parts[i].scale;
         status = read_part(l, parts[i].weight, scale, floats + at * in, err);
@@ -141,8 +176,7 @@ static enum vz_status linear_init(struct vz_linear *l, size_t in,
         widen(floats, l->out, in, l->in);
     if (status == VZ_OK)
         status = pack(l, floats, (int8_t *)(floats + numbers), err);
-    if (room)
-        nn_room_give_back(l->nn, room);
+    nn_room_give_back(l->nn, room);
     return status;
 }
 
@@ -180,9 +214,6 @@ enum vz_status vz_linear_new(struct vz_nn *nn, enum vz_precision precision, size
 
 void vz_linear_free(struct vz_linear *l)
 {
-    if (!l)
-        return;
-    free(l->bias);
     free(l);
 }
 
@@ -203,7 +234,7 @@ enum vz_precision vz_linear_precision(const struct vz_linear *l)
 
 size_t vz_linear_bytes(const struct vz_linear *l)
 {
-    return l->packed_bytes + 3 * l->out * sizeof(float);
+    return l->packed_bytes + (l->weight_scale ? 3 : 1) * l->out * sizeof(float);
 }
 
 /* ---- running ---- */

@@ -23,10 +23,29 @@ struct nn_plan {
     unsigned refs;
 };
 
+/* Memory for packed weights, from `first` (a huge page's border) on. */
+struct weights_slab {
+    struct weights_slab *older;
+    char *base; /* the mapping */
+    size_t mapped, first, used;
+};
+
+/* The weights' layout for one shape, asked for once. */
+struct nn_layout {
+    size_t in, out;
+    enum vz_precision precision;
+    dnnl_memory_desc_t layout;
+};
+#define NN_MAX_LAYOUTS 32
+
+struct nn_packed;
+
 struct vz_nn {
     enum vz_precision precision;
     unsigned threads;
-    dnnl_engine_t engine; /* the process's one CPU engine; borrowed */
+    bool no_packed_file;
+    struct nn_packed *packed; /* set and cleared while nothing else uses the context */
+    dnnl_engine_t engine;     /* the process's one CPU engine; borrowed */
     const struct nn_kernels *kernels;
 
     pthread_mutex_t lock; /* guards all below; not held while anything is computed or compiled */
@@ -35,6 +54,8 @@ struct vz_nn {
     uint64_t clock;
     struct vz_scratch *idle; /* list */
     struct weights_slab *slabs;
+    struct nn_layout layouts[NN_MAX_LAYOUTS];
+    size_t layout_count;
     struct nn_room *rooms; /* list, idle */
     size_t scratch_bytes;
 };
@@ -51,6 +72,10 @@ struct vz_scratch {
  * short text reads all weights once and does little else. Lives until vz_nn_free. NULL without
  * memory. */
 void *nn_weights_take(struct vz_nn *nn, size_t bytes);
+/* The same under a name that says all its bytes depend on ("": none). *found: they are there
+ * already, from a file (packed.h), and must not be written to. */
+void *nn_packed_take(struct vz_nn *nn, const char *name, size_t bytes, bool *found);
+void nn_packed_free(struct vz_nn *nn);
 /* Memory for packing, from the pieces given back before. NULL without memory. */
 struct nn_room {
     struct nn_room *next;

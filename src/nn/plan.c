@@ -54,17 +54,38 @@ static dnnl_status_t describe(struct nn_plan *plan, dnnl_engine_t engine,
     return status;
 }
 
+static bool layout_find(struct vz_nn *nn, const struct nn_layout *wanted, dnnl_memory_desc_t *out)
+{
+    bool found = false;
+    pthread_mutex_lock(&nn->lock);
+    for (size_t i = 0; i < nn->layout_count && !found; i++) {
+        const struct nn_layout *l = &nn->layouts[i];
+        found = l->in == wanted->in && l->out == wanted->out && l->precision == wanted->precision;
+        if (found)
+            *out = l->layout;
+    }
+    pthread_mutex_unlock(&nn->lock);
+    return found;
+}
+
 enum vz_status nn_weights_layout(struct vz_nn *nn, size_t in, size_t out,
                                  enum vz_precision precision, dnnl_memory_desc_t *layout,
                                  struct vz_error *err)
 {
+    struct nn_layout known = {.in = in, .out = out, .precision = precision};
+    if (layout_find(nn, &known, layout))
+        return VZ_OK;
     struct nn_plan plan = {.key = {.rows = 64, .in = in, .out = out, .precision = precision}};
     dnnl_primitive_desc_t desc;
     dnnl_status_t status = describe(&plan, nn->engine, NULL, &desc);
     if (status != dnnl_success)
         return nn_fail_dnnl(err, status, "choose a layout for weights");
-    *layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
+    known.layout = *layout = *dnnl_primitive_desc_query_md(desc, dnnl_query_weights_md, 0);
     dnnl_primitive_desc_destroy(desc);
+    pthread_mutex_lock(&nn->lock);
+    if (nn->layout_count < NN_MAX_LAYOUTS)
+        nn->layouts[nn->layout_count++] = known;
+    pthread_mutex_unlock(&nn->lock);
     return VZ_OK;
 }
 

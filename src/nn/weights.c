@@ -100,7 +100,8 @@ static enum vz_status file_map(const char *path, struct nn_weights_file *file, s
         status = vz_fail_errno(err, errno, "cannot map %s", path);
         goto out;
     }
-    *file = (struct nn_weights_file){vz_strdup(path), bytes, (size_t)info.st_size};
+    int64_t changed = (int64_t)info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec;
+    *file = (struct nn_weights_file){vz_strdup(path), bytes, (size_t)info.st_size, changed};
 out:
     close(fd);
     return status;
@@ -236,6 +237,12 @@ void vz_weights_close(struct vz_weights *weights)
     vz_strmap_deinit(&weights->index);
     vz_arena_deinit(&weights->arena);
     free(weights);
+}
+
+void nn_weights_drop_pages(struct vz_weights *weights)
+{
+    for (size_t i = 0; i < weights->file_count; i++)
+        madvise((void *)(uintptr_t)weights->files[i].bytes, weights->files[i].size, MADV_DONTNEED);
 }
 
 size_t vz_weights_count(const struct vz_weights *weights)

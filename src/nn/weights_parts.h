@@ -16,6 +16,7 @@ struct nn_weights_file {
     char *path; /* for messages */
     const unsigned char *bytes;
     size_t size;
+    int64_t changed_ns; /* its time of change, since 1970 */
 };
 
 struct vz_weights {
@@ -35,6 +36,9 @@ enum vz_status nn_weights_add(struct vz_weights *weights, const struct nn_weight
                               const struct vz_tensor_view *view, struct vz_error *err);
 /* Keeps a block made by malloc until close. */
 void nn_weights_keep(struct vz_weights *weights, void *block);
+
+/* Gives back the pages of the files; they come again when they are read. */
+void nn_weights_drop_pages(struct vz_weights *weights);
 
 /* Adds the tensors of a file of at least 16 bytes, of whichever format. The bytes stay the
  * caller's and must outlive the views. */

@@ -62,8 +62,9 @@ static struct vz_clip *new_clip(struct golden *g, const struct vz_clip_config *c
     struct vz_tensor_source source = golden_source(g);
     struct vz_error err = {0};
     struct vz_clip *clip;
-    enum vz_status status =
-        vz_clip_new(config, &source, &(struct vz_nn_options){precision, threads}, &clip, &err);
+    enum vz_status status = vz_clip_new(
+        config, &source, &(struct vz_nn_options){.precision = precision, .threads = threads}, &clip,
+        &err);
     if (status == VZ_UNSUPPORTED && precision != VZ_PRECISION_F32) {
         print_message("SKIP %s: %s\n", g->name, err.text);
         return NULL;

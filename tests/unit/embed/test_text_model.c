@@ -135,8 +135,9 @@ static void check_text(const char *name, const char *prefix, size_t labels)
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         struct vz_text_model *model;
         struct vz_error err = {0};
-        enum vz_status status = vz_text_model_new(&config, labels ? NULL : &modules, &source,
-                                                  &(struct vz_nn_options){p, 2}, &model, &err);
+        enum vz_status status =
+            vz_text_model_new(&config, labels ? NULL : &modules, &source,
+                              &(struct vz_nn_options){.precision = p, .threads = 2}, &model, &err);
         if (status == VZ_UNSUPPORTED && p != VZ_PRECISION_F32) {
             print_message("SKIP %s: %s\n", name, err.text);
             continue;
@@ -189,9 +190,11 @@ static void batches_equal_singles(void **state)
     struct vz_text_model *model;
     struct vz_error err = {0};
     enum { COUNT = 150 };
-    assert_int_equal(vz_text_model_new(&config, &modules, &source,
-                                       &(struct vz_nn_options){VZ_PRECISION_F32, 2}, &model, &err),
-                     VZ_OK);
+    assert_int_equal(
+        vz_text_model_new(&config, &modules, &source,
+                          &(struct vz_nn_options){.precision = VZ_PRECISION_F32, .threads = 2},
+                          &model, &err),
+        VZ_OK);
     size_t dims = vz_text_model_dims(model);
     struct vz_text_ids texts[COUNT];
     static uint32_t ids[COUNT][COUNT];
@@ -321,13 +324,16 @@ static void folders_open(void **state)
     write_safetensors(g, "dense.", false, sub);
 
     struct vz_text_model *model;
-    if (vz_text_model_open(folder, VZ_TEXT_EMBED, &(struct vz_nn_options){VZ_PRECISION_F32, 1},
-                           &model, &err) != VZ_OK)
-        fail_msg("%s", err.text);
-    assert_int_equal(vz_text_model_dims(model), 48);
-    assert_int_equal(vz_text_model_max_tokens(model), 128);
-    check_cases(g, model);
-    vz_text_model_free(model);
+    for (int i = 0; i < 3; i++) { /* packed, from the packed file, without one */
+        const struct vz_nn_options options = {
+            .precision = VZ_PRECISION_F32, .threads = 1, .no_packed_file = i == 2};
+        if (vz_text_model_open(folder, VZ_TEXT_EMBED, &options, &model, &err) != VZ_OK)
+            fail_msg("%s", err.text);
+        assert_int_equal(vz_text_model_dims(model), 48);
+        assert_int_equal(vz_text_model_max_tokens(model), 128);
+        check_cases(g, model);
+        vz_text_model_free(model);
+    }
 
     /* What is downloaded must not lead out of its folder. */
     write_file(folder, "modules.json",
@@ -370,7 +376,8 @@ static void real_minilm_says_what_is_published(void **state)
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         struct vz_text_model *model;
         status =
-            vz_text_model_open(folder, VZ_TEXT_EMBED, &(struct vz_nn_options){p, 2}, &model, &err);
+            vz_text_model_open(folder, VZ_TEXT_EMBED,
+                               &(struct vz_nn_options){.precision = p, .threads = 2}, &model, &err);
         if (status == VZ_UNSUPPORTED) {
             print_message("SKIP: %s\n", err.text);
             continue;

@@ -86,7 +86,8 @@ static void check_product(enum vz_precision precision, size_t rows, size_t in, s
 {
     struct vz_error err = {0};
     struct vz_nn *nn;
-    enum vz_status status = vz_nn_new(&(struct vz_nn_options){precision, 2}, &nn, &err);
+    enum vz_status status =
+        vz_nn_new(&(struct vz_nn_options){.precision = precision, .threads = 2}, &nn, &err);
     if (status == VZ_UNSUPPORTED) {
         print_message("SKIP: %s\n", err.text);
         return;
@@ -146,7 +147,9 @@ static void plans_are_bounded(void **state)
     struct vz_error err = {0};
     struct vz_nn *nn;
     enum { SIDE = 16, MOST = 4200, WIDTHS = 4 };
-    assert_int_equal(vz_nn_new(&(struct vz_nn_options){VZ_PRECISION_F32, 1}, &nn, &err), VZ_OK);
+    assert_int_equal(
+        vz_nn_new(&(struct vz_nn_options){.precision = VZ_PRECISION_F32, .threads = 1}, &nn, &err),
+        VZ_OK);
     static float w[WIDTHS * SIDE * SIDE], b[WIDTHS * SIDE], x[MOST * SIDE];
     struct vz_linear *linears[WIDTHS];
     fill(x, MOST * SIDE, 1, 1);
@@ -181,7 +184,9 @@ static void bad_weights_are_refused(void **state)
     struct vz_nn *nn;
     struct vz_linear *linear;
     float w[64 * 32] = {0}, b[64] = {0};
-    assert_int_equal(vz_nn_new(&(struct vz_nn_options){VZ_PRECISION_F32, 1}, &nn, &err), VZ_OK);
+    assert_int_equal(
+        vz_nn_new(&(struct vz_nn_options){.precision = VZ_PRECISION_F32, .threads = 1}, &nn, &err),
+        VZ_OK);
     struct vz_tensor_view weight = view_of("layer.weight", w, 64, 32);
     struct vz_tensor_view bias = view_of("layer.bias", b, 64, 0);
     struct vz_linear_part part = {&weight, &bias, 1};
@@ -239,8 +244,10 @@ static void every_item_runs_once(void **state)
     struct vz_error err = {0};
     uint64_t seed = 3;
     for (unsigned threads = 1; threads <= 3; threads++) {
-        assert_int_equal(vz_nn_new(&(struct vz_nn_options){VZ_PRECISION_F32, threads}, &nn, &err),
-                         VZ_OK);
+        assert_int_equal(
+            vz_nn_new(&(struct vz_nn_options){.precision = VZ_PRECISION_F32, .threads = threads},
+                      &nn, &err),
+            VZ_OK);
         for (size_t count = 0; count < 100; count += 1 + count / 7) {
             memset(&tally, 0, sizeof tally);
             tally.fail_at = 5000;
