@@ -20,6 +20,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "embed/model.h"
 #include "nn/context.h"
 
 struct vz_infer;
@@ -89,8 +90,9 @@ struct vz_infer_request {
     bool multi_label;          /* ZERO_SHOT: each label on its own instead of softmax over them */
     struct vz_slice template;  /* ZERO_SHOT: "This is a photo of {}."; empty: the model's own */
     uint32_t top_classes;      /* of CLASSIFY and ZERO_SHOT; 0: all */
-    uint64_t deadline_ns;      /* vz_clock_ns; 0: none */
+    uint64_t deadline_ns;      /* vz_now_ns; 0: none */
     bool is_query;             /* the model's prefix for questions instead of that for documents */
+    bool without_prefix;       /* neither: the texts as they are */
     bool refuse_long;          /* VZ_LIMIT instead of cutting texts */
 };
 
@@ -133,5 +135,91 @@ struct vz_infer_about {
 };
 enum vz_status vz_infer_about(struct vz_infer *infer, struct vz_slice model, struct vz_arena *arena,
                               struct vz_infer_about *about, struct vz_error *err);
+
+/* ---- models --------------------------------------------------------------------------------- */
+
+/* One installed model, or the eye. Everything is the arena's of the call that gave it. */
+struct vz_infer_model {
+    struct vz_slice id;     /* as Elasticsearch's clients name it: lower case, "__" for "/" */
+    struct vz_slice name;   /* whole: "sentence-transformers/clip-ViT-B-32"; "eye" */
+    struct vz_slice folder; /* empty for the eye */
+    struct vz_slice source, license, installed; /* embed/registry.h; may be empty */
+    char digest[65];
+    uint64_t bytes;         /* of all files */
+    uint64_t memory_bytes;  /* what opening it is expected to take */
+    struct vz_model_about about;
+    enum vz_status status;  /* not VZ_OK: its configuration cannot be run; `why` says why */
+    struct vz_slice why;
+};
+/* All, by id, the eye among them. */
+enum vz_status vz_infer_models(struct vz_infer *infer, struct vz_arena *arena,
+                               struct vz_infer_model **models, size_t *count, struct vz_error *err);
+/* By id, whole name, short name (in any case), or alias; not by a deployment's id. VZ_NOT_FOUND. */
+enum vz_status vz_infer_find(struct vz_infer *infer, struct vz_slice name, struct vz_arena *arena,
+                             struct vz_infer_model *model, struct vz_error *err);
+/* The folder of installed models, as in the options; "" when none. */
+const char *vz_infer_models_folder(const struct vz_infer *infer);
+/* A name as an id: lower case, '/', '\' and ' ' to "__", the last 64 characters. */
+struct vz_slice vz_infer_id_of(struct vz_slice name, struct vz_arena *arena);
+
+/* Other names for models (kept in memory; who persists them is the caller). `model` empty: removed,
+ * VZ_NOT_FOUND when there is none. */
+enum vz_status vz_infer_alias(struct vz_infer *infer, struct vz_slice alias, struct vz_slice model,
+                              struct vz_error *err);
+/* The model's name behind an alias as it was given; false when there is no such alias. */
+bool vz_infer_alias_get(struct vz_infer *infer, struct vz_slice alias, struct vz_arena *arena,
+                        struct vz_slice *model);
+/* All aliases: names and what they stand for. */
+size_t vz_infer_aliases(struct vz_infer *infer, struct vz_arena *arena, struct vz_slice **aliases,
+                        struct vz_slice **models);
+/* Prefixes of a model that replace those of its files (eland's prefix_strings). */
+void vz_infer_prefixes(struct vz_infer *infer, struct vz_slice id, struct vz_slice query,
+                       struct vz_slice document);
+
+/* ---- deployments ---------------------------------------------------------------------------- */
+
+enum vz_deployment_state { VZ_STARTING, VZ_STARTED, VZ_STOPPING };
+
+struct vz_deployment_options {
+    struct vz_slice id;      /* empty: the model's id */
+    struct vz_slice model;   /* a model or alias */
+    uint32_t allocations;    /* requests that compute at a time; 0: as many as cores */
+    uint32_t threads;        /* of one request; 0: all cores that are free */
+    uint32_t queue_capacity; /* requests that wait; 0: 1024 */
+    uint64_t cache_bytes;    /* for answers to texts asked again */
+    bool is_low_priority;    /* reported; allocations at most 1 */
+    enum vz_precision precision; /* AUTO: that of the options */
+};
+/* Opens the model now (blocks) and keeps it until it is stopped. Errors: VZ_NOT_FOUND, VZ_EXISTS (a
+ * deployment of that id), VZ_BUDGET, VZ_CANCELLED, those of opening. */
+enum vz_status vz_infer_start(struct vz_infer *infer, const struct vz_deployment_options *options,
+                              uint64_t deadline_ns, struct vz_error *err);
+/* Lets running requests finish, those that wait end with VZ_CANCELLED. By a deployment's id, or the
+ * name of a model with one deployment. VZ_NOT_FOUND when there is none; the eye cannot be stopped
+ * (VZ_UNSUPPORTED). */
+enum vz_status vz_infer_stop(struct vz_infer *infer, struct vz_slice id, struct vz_error *err);
+enum vz_status vz_infer_update(struct vz_infer *infer, struct vz_slice id, uint32_t allocations,
+                               struct vz_error *err);
+
+struct vz_deployment {
+    struct vz_slice id, model_id, model;
+    bool is_explicit; /* started by name: stays */
+    bool is_low_priority;
+    enum vz_deployment_state state;
+    uint32_t allocations, threads, queue_capacity;
+    uint32_t running, waiting;
+    enum vz_precision precision;
+    uint64_t cache_bytes, memory_bytes;
+    int64_t started_ms, last_access_ms; /* 0: never */
+    uint64_t inference_count, error_count, rejected_count, timeout_count, cache_hits;
+    uint64_t time_ns; /* of all successful inputs together */
+    uint64_t throughput_last_minute, peak_throughput_per_minute;
+};
+/* All, by id. */
+size_t vz_infer_deployments(struct vz_infer *infer, struct vz_arena *arena,
+                            struct vz_deployment **deployments);
+
+/* Bytes that opened models hold, and may hold together. */
+void vz_infer_memory(struct vz_infer *infer, uint64_t *used, uint64_t *most);
 
 #endif
