@@ -617,3 +617,35 @@ enum vz_status vz_store_delete_blob(struct vz_store *store, struct vz_slice kind
         status = vz_fail_lmdb(err, code, "writing the registry");
     return finish(store, txn, status, err);
 }
+
+size_t vz_store_blob_names(struct vz_store *store, struct vz_slice kind, struct vz_arena *arena,
+                           struct vz_slice **names)
+{
+    char bytes[MAX_KEY_BYTES];
+    struct vz_slice prefix = pair_key(kind, (struct vz_slice){0}, bytes);
+    MDB_val key = val_of(prefix), value;
+    MDB_cursor *cursor = NULL;
+    MDB_txn *txn = NULL;
+    size_t count = 0, capacity = 16;
+    *names = vz_arena_alloc(arena, capacity * sizeof **names);
+    if (!prefix.ptr || begin(store, MDB_RDONLY, &txn, NULL) != VZ_OK)
+        return 0;
+    int code = mdb_cursor_open(txn, store->blobs_db, &cursor);
+    for (MDB_cursor_op op = MDB_SET_RANGE; !code; op = MDB_NEXT) {
+        code = mdb_cursor_get(cursor, &key, &value, op);
+        if (code || key.mv_size < prefix.len || memcmp(key.mv_data, prefix.ptr, prefix.len) != 0)
+            break;
+        if (count == capacity) {
+            struct vz_slice *more = vz_arena_alloc(arena, 2 * capacity * sizeof **names);
+            memcpy(more, *names, count * sizeof **names);
+            *names = more;
+            capacity *= 2;
+        }
+        struct vz_slice name = {(const char *)key.mv_data + prefix.len, key.mv_size - prefix.len};
+        (*names)[count++] = vz_arena_copy(arena, name);
+    }
+    if (cursor)
+        mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    return count;
+}

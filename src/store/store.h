@@ -94,6 +94,10 @@ bool vz_store_get_blob(struct vz_store *store, struct vz_slice kind, struct vz_s
                        struct vz_buf *value);
 enum vz_status vz_store_delete_blob(struct vz_store *store, struct vz_slice kind,
                                     struct vz_slice name, struct vz_error *err);
+/* The names of all blobs of a kind, sorted by their bytes; copied into the arena. 0 when the
+ * registry cannot be read. */
+size_t vz_store_blob_names(struct vz_store *store, struct vz_slice kind, struct vz_arena *arena,
+                           struct vz_slice **names);
 
 /* ---- an index ----------------------------------------------------------------------------- */
 
