@@ -3,19 +3,18 @@
 #include "base/strmap.h"
 #include "json/json.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Every picture of one dog may come before the next dog's best one; ask for more than `top`. */
 #define PICTURES_PER_DOG 4
 
-/* CLIP looks at 224 pixels; the larger towers at 336, which 448 still covers. */
-#define FAST_SIDE 448
-
 int vz_dog_decode_side(const struct vz_opened_model *model)
 {
     int side = vz_model_image_side(model);
-    return side ? side : FAST_SIDE;
+    size_t pixels = vz_model_pixel_count(model) / 3;
+    return side || !pixels ? side : 2 * (int)lround(sqrt((double)pixels));
 }
 
 void vz_dog_hash(struct vz_slice bytes, char out[33])

@@ -11,6 +11,7 @@ static const struct subcommand subcommands[] = {
     {"register", "add dogs and their pictures", vz_cli_register},
     {"find", "find the dog on a picture, or by a description", vz_cli_find},
     {"dogs", "list and remove registered dogs", vz_cli_dogs},
+    {"index", "index any folder of pictures", vz_cli_index},
     {"models", "get, list, check and remove models", vz_cli_models},
     {"embed", "print the vector of a picture or a text", vz_cli_embed},
     {"serve", "answer the Elasticsearch REST API over HTTP", vz_cli_serve},

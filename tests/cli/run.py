@@ -26,6 +26,7 @@ import traceback
 import urllib.error
 import urllib.request
 
+import stories_folders
 import stories_models
 from story import SAMPLES, SHARED, Bench, Skip, contains, equal, get, register_samples
 
@@ -419,7 +420,7 @@ def stories(names):
 
 
 TESTS = stories(dict(globals()))
-for module in (stories_models,):
+for module in (stories_models, stories_folders):
     TESTS += stories(vars(module))
 
 
