@@ -5,6 +5,8 @@
  */
 #include "query/dsl.h"
 
+#include "store/elements.h"
+
 #include <math.h>
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -12,10 +14,13 @@
 static enum vz_status parse_vector(struct vz_parser *parser, struct vz_json value,
                                    struct vz_knn_clause *clause, struct vz_error *err)
 {
-    if (vz_json_type(value) == VZ_JSON_STRING)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[knn] a hex-encoded or base64 [query_vector] is not "
-                       "supported yet by vizsla, send an array of numbers");
+    if (vz_json_type(value) == VZ_JSON_STRING) {
+        clause->encoded = vz_json_string(value);
+        return clause->encoded.len ? VZ_OK
+                                   : vz_fail(err, VZ_BAD_QUERY,
+                                             "[knn] failed to parse field [query_vector]: "
+                                             "[query_vector] must be a valid base64 or hex string");
+    }
     if (vz_json_type(value) != VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY,
                        "[knn] failed to parse field [query_vector]: expected an "
@@ -204,10 +209,11 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
     }
     if (clause->field.len == 0)
         return vz_fail(err, VZ_BAD_QUERY, "[knn] Required [field]");
-    if (!clause->vector && clause->builder_kind.len == 0)
+    bool given = clause->vector || clause->encoded.len;
+    if (!given && clause->builder_kind.len == 0)
         return vz_fail(err, VZ_BAD_QUERY,
                        "either [query_vector_builder] or [query_vector] must be provided");
-    if (clause->vector && clause->builder_kind.len)
+    if (given && clause->builder_kind.len)
         return vz_fail(err, VZ_BAD_QUERY,
                        "cannot provide both [query_vector_builder] and [query_vector]");
     if (clause->builder_kind.len)
@@ -218,47 +224,12 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
 
 /* ---- searching ------------------------------------------------------------------------------- */
 
-float vz_knn_score(enum vz_similarity kind, float similarity)
-{
-    switch (kind) {
-    case VZ_COSINE:
-    case VZ_DOT:
-        return VZ_MAX((1 + similarity) / 2, 0.0f);
-    case VZ_L2:
-        return 1 / (1 + VZ_MAX(-similarity, 0.0f)); /* it is minus the square already */
-    case VZ_MAX_INNER:
-        return similarity < 0 ? 1 / (1 - similarity) : similarity + 1;
-    }
-    return 0;
-}
-
-/* "[0.0, 0.0, 0.0, 0.0, 0.0, ...]" */
-static const char *preview(const struct vz_knn_clause *clause, char out[200])
-{
-    size_t used = 0, shown = VZ_MIN(clause->dims, (size_t)5);
-    char number[32];
-    out[used++] = '[';
-    for (size_t i = 0; i < shown; i++) {
-        vz_query_number((double)clause->vector[i], number);
-        size_t len = strlen(number);
-        if (i) {
-            out[used++] = ',';
-            out[used++] = ' ';
-        }
-        memcpy(out + used, number, len);
-        used += len;
-    }
-    const char *end = clause->dims > shown ? ", ...]" : "]";
-    memcpy(out + used, end, strlen(end) + 1);
-    return out;
-}
-
 enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
                             const struct vz_mapping *mapping, struct vz_knn_clause *clause,
                             struct vz_error *err)
 {
     const struct vz_field *field = vz_mapping_find(mapping, clause->field);
-    if (clause->vector || !field || field->type != VZ_FIELD_DENSE_VECTOR)
+    if (clause->vector || clause->encoded.len || !field || field->type != VZ_FIELD_DENSE_VECTOR)
         return VZ_OK;
     if (!search->embedder)
         return vz_fail(err, VZ_UNSUPPORTED, "[query_vector_builder] is not supported here");
@@ -314,43 +285,93 @@ static enum vz_status check_model(const struct vz_knn_clause *clause, const stru
                          field->model_digest.ptr, digests ? ")" : "");
 }
 
-/* Whether this field can be asked for this vector. */
-static enum vz_status check_clause(const struct vz_knn_clause *clause, const struct vz_field *field,
-                                   struct vz_error *err)
+static enum vz_status bad_magnitude(const char *reason, const float *v, size_t dims,
+                                    struct vz_error *err)
 {
-    char text[200];
+    struct vz_buf shown = {0};
+    vz_vector_preview(v, dims, &shown);
+    vz_query_fail(err, VZ_BAD_QUERY, "%s Preview of invalid vector: %.*s", reason, (int)shown.len,
+                  shown.data);
+    vz_buf_deinit(&shown);
+    return VZ_BAD_QUERY;
+}
+
+/* The clause's vector in the field's elements: floats as given, or bytes. */
+static enum vz_status read_vector(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                                  const struct vz_field *field, struct vz_given_vector *out,
+                                  struct vz_error *err)
+{
+    struct vz_error inner = {0};
+    bool is_float = vz_element_is_float(field->element);
+    *out = (struct vz_given_vector){.floats = clause->vector, .dims = clause->dims};
+    if (clause->encoded.len) {
+        if (vz_vector_of_text(field, clause->encoded, eval->arena, out, &inner) != VZ_OK)
+            return vz_query_fail(err, VZ_BAD_QUERY,
+                                 "failed to parse field [query_vector]: [query_vector] %s",
+                                 inner.text);
+    } else if (!is_float) {
+        int8_t *bytes = vz_arena_alloc(eval->arena, clause->dims + 1);
+        if (vz_vector_bytes(field->element, clause->vector, clause->dims, bytes, &inner) != VZ_OK)
+            return vz_query_fail(err, VZ_BAD_QUERY, "%s", inner.text);
+        out->bytes = bytes;
+        out->dims = field->element == VZ_ELEMENT_BIT ? clause->dims * 8 : clause->dims;
+    }
+    if (field->dims && field->dims != out->dims)
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "the query vector has a different dimension [%zu] "
+                             "than the index vectors [%u]",
+                             out->dims, field->dims);
+    return VZ_OK;
+}
+
+static enum vz_status check_magnitude(const struct vz_field *field,
+                                      const struct vz_given_vector *given, struct vz_error *err)
+{
+    bool is_float = vz_element_is_float(field->element);
+    double squares = 0;
+    float shown[6] = {0};
+    if (field->similarity != VZ_COSINE && (field->similarity != VZ_DOT || !is_float))
+        return VZ_OK;
+    for (size_t i = 0; i < given->dims; i++) {
+        double value = is_float ? (double)given->floats[i] : (double)given->bytes[i];
+        squares += value * value;
+    }
+    if (field->similarity == VZ_COSINE && squares == 0)
+        return bad_magnitude("The [cosine] similarity does not support vectors with zero "
+                             "magnitude.",
+                             is_float ? given->floats : shown,
+                             is_float ? given->dims : VZ_MIN(given->dims, (size_t)6), err);
+    if (field->similarity == VZ_DOT && fabs(squares - 1) > 1e-4)
+        return bad_magnitude("The [dot_product] similarity can only be used with unit-length "
+                             "vectors.",
+                             given->floats, given->dims, err);
+    return VZ_OK;
+}
+
+/* Whether this field can be asked for this vector. */
+static enum vz_status check_field(const struct vz_knn_clause *clause, const struct vz_field *field,
+                                  struct vz_error *err)
+{
     if (field->type != VZ_FIELD_DENSE_VECTOR)
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "[knn] queries are only supported on [dense_vector] fields");
+    if (!clause->vector && clause->encoded.len == 0)
+        return vz_fail(err, VZ_UNSUPPORTED, "[query_vector_builder] is not supported here");
     if (!field->indexed)
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "to perform knn search on field [%.*s], its mapping "
                              "must have [index] set to [true]",
                              VZ_ARG(field->path));
-    enum vz_status status = check_model(clause, field, err);
-    if (status != VZ_OK)
-        return status;
-    if (field->dims && field->dims != clause->dims)
-        return vz_query_fail(err, VZ_BAD_QUERY,
-                             "the query vector has a different dimension [%zu] "
-                             "than the index vectors [%u]",
-                             clause->dims, field->dims);
-    if (field->similarity != VZ_COSINE && field->similarity != VZ_DOT)
-        return VZ_OK;
-    double squares = 0;
-    for (size_t i = 0; i < clause->dims; i++)
-        squares += (double)clause->vector[i] * (double)clause->vector[i];
-    if (field->similarity == VZ_COSINE && squares == 0)
-        return vz_query_fail(err, VZ_BAD_QUERY,
-                             "The [cosine] similarity does not support vectors "
-                             "with zero magnitude. Preview of invalid vector: %s",
-                             preview(clause, text));
-    if (field->similarity == VZ_DOT && fabs(squares - 1) > 1e-4)
-        return vz_query_fail(err, VZ_BAD_QUERY,
-                             "The [dot_product] similarity can only be used with "
-                             "unit-length vectors. Preview of invalid vector: %s",
-                             preview(clause, text));
-    return VZ_OK;
+    return check_model(clause, field, err);
+}
+
+/* For l2_norm the threshold is the largest distance allowed, for bits the most that may differ. */
+static float threshold(const struct vz_knn_clause *clause, const struct vz_field *field)
+{
+    if (field->element == VZ_ELEMENT_BIT)
+        return -clause->similarity;
+    return field->similarity == VZ_L2 ? -clause->similarity * clause->similarity
+                                      : clause->similarity;
 }
 
 static bool cancelled(void *context)
@@ -359,8 +380,9 @@ static bool cancelled(void *context)
 }
 
 static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *clause,
-                             const struct vz_field *field, const struct vz_bitset *filter,
-                             struct vz_scored **hits, size_t *count, struct vz_error *err)
+                             const struct vz_field *field, const struct vz_given_vector *given,
+                             const struct vz_bitset *filter, struct vz_scored **hits, size_t *count,
+                             struct vz_error *err)
 {
     uint32_t k = VZ_MIN(clause->k, vz_snapshot_doc_count(eval->snap)), found = 0;
     if (k == 0)
@@ -368,29 +390,31 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
     struct vz_knn_hit *raw = vz_arena_alloc(eval->arena, k * sizeof(*raw));
     struct vz_knn knn = {
         .field = field,
-        .query = clause->vector,
         .k = k,
         .num_candidates = clause->num_candidates,
         .oversample = clause->has_oversample ? clause->oversample : field->oversample,
         .exact = clause->exact,
         .filter = filter,
         .has_min_similarity = clause->has_similarity,
-        .min_similarity = clause->similarity,
+        .min_similarity = threshold(clause, field),
         .cancelled = eval->deadline_ns ? cancelled : NULL,
         .cancelled_context = eval,
     };
-    /* For l2_norm the threshold is the largest distance allowed. */
-    if (field->similarity == VZ_L2)
-        knn.min_similarity = -clause->similarity * clause->similarity;
+    if (vz_element_is_float(field->element))
+        knn.query = given->floats;
+    else
+        knn.query_bytes = given->bytes;
     struct vz_knn_report report;
     enum vz_status status = vz_snapshot_knn(eval->snap, &knn, raw, &found, &report, err);
     if (status != VZ_OK)
         return status;
     *hits = vz_arena_alloc(eval->arena, found * sizeof(**hits) + 1);
     for (uint32_t i = 0; i < found; i++)
-        (*hits)[i] = (struct vz_scored){
-            .docno = raw[i].docno,
-            .score = vz_knn_score(field->similarity, raw[i].similarity) * clause->boost};
+        (*hits)[i] =
+            (struct vz_scored){.docno = raw[i].docno,
+                               .score = vz_similarity_score(field->element, field->similarity,
+                                                            field->dims, raw[i].similarity) *
+                                        clause->boost};
     *count = found;
     return VZ_OK;
 }
@@ -403,12 +427,12 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     const struct vz_field *field = vz_mapping_find(eval->mapping, clause->field);
     if (!field)
         return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
-    if (!clause->vector)
-        return field->type == VZ_FIELD_DENSE_VECTOR
-                   ? vz_fail(err, VZ_UNSUPPORTED, "[query_vector_builder] is not supported here")
-                   : vz_query_fail(err, VZ_BAD_QUERY,
-                                   "[knn] queries are only supported on [dense_vector] fields");
-    enum vz_status status = check_clause(clause, field, err);
+    struct vz_given_vector given;
+    enum vz_status status = check_field(clause, field, err);
+    if (status == VZ_OK)
+        status = read_vector(eval, clause, field, &given, err);
+    if (status == VZ_OK)
+        status = check_magnitude(field, &given, err);
     if (status != VZ_OK)
         return status;
     struct vz_docset filter;
@@ -421,7 +445,7 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     else if (eval->alias)
         bits = eval->alias;
     if (filter.kind != VZ_SET_NONE && field->dims)
-        status = search(eval, clause, field, bits, hits, count, err);
+        status = search(eval, clause, field, &given, bits, hits, count, err);
     vz_docset_deinit(&filter);
     return status;
 }

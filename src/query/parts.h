@@ -66,8 +66,9 @@ struct vz_bound {
  * when the search runs (vz_knn_embed). */
 struct vz_knn_clause {
     struct vz_slice field;
-    const float *vector; /* NULL until the builder made it */
+    const float *vector; /* NULL: a string, or until the builder made it */
     size_t dims;
+    struct vz_slice encoded; /* hex or base64: what it says depends on the field */
     struct vz_slice builder_kind; /* "text_embedding"; empty: the vector was given */
     struct vz_json builder;
     struct vz_slice model, model_digest; /* what made the vector; empty: nobody says */
@@ -290,8 +291,6 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
 enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
                             const struct vz_mapping *mapping, struct vz_knn_clause *clause,
                             struct vz_error *err);
-/* Elasticsearch's score of a similarity as vz_knn_hit gives it. */
-float vz_knn_score(enum vz_similarity kind, float similarity);
 struct vz_scored {
     uint32_t target, docno;
     float score;

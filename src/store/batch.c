@@ -28,6 +28,7 @@ enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *e
         return vz_fail_lmdb(err, code, "starting to write");
     }
     gen->staged = gen->state;
+    gen->staged.format = VZ_STATE_FORMAT;
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++)
         gen->staged_ordinals[i] = atomic_load_explicit(&gen->ordinals[i], memory_order_relaxed);
     gen->staged_death_count = 0;
@@ -101,7 +102,7 @@ static enum vz_status add_vectors(struct vz_generation *gen, const struct vz_map
         enum vz_status status =
             rows_of(gen, vz_mapping_field(mapping, vector->field), vector->dims, &rows, err);
         if (status == VZ_OK)
-            status = vz_rows_add(rows, docno, vector->floats, &row, err);
+            status = vz_rows_add(rows, docno, vector->elements, &row, err);
         if (status != VZ_OK)
             return status;
         splices = vz_splice_set_row(splices, row);

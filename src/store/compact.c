@@ -65,7 +65,7 @@ static enum vz_status old_vectors(struct compaction *c, const struct vz_record *
                            (int)record->id.len, record->id.ptr);
         vectors[count++] = (struct vz_doc_vector){.field = splice.field,
                                                   .offset = splice.offset,
-                                                  .floats = vz_rows_get(rows, splice.row),
+                                                  .elements = vz_rows_get(rows, splice.row),
                                                   .dims = splice.dims};
     }
     doc->vectors = vectors;

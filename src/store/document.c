@@ -341,12 +341,12 @@ static enum vz_status walk_vector(struct vz_doc_reader *reader, const struct vz_
         skip_value(reader);
         return VZ_OK;
     }
-    if (type != VZ_JSON_ARRAY)
+    if (type != VZ_JSON_ARRAY && type != VZ_JSON_STRING)
         return vz_doc_fault(reader, start,
                             "failed to parse: The [dense_vector] field [%.*s] must be an array of "
                             "numbers, got %s",
                             (int)field->path.len, field->path.ptr, vz_json_type_name(value));
-    if (holds_numbers(value))
+    if (type == VZ_JSON_ARRAY && holds_numbers(value))
         skip_flat_array(reader); /* wrong when something else follows: an error, no cut then */
     else
         skip_value(reader);

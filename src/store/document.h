@@ -29,9 +29,16 @@ struct vz_value {
 struct vz_doc_vector {
     uint16_t field;
     uint32_t offset;     /* of the `null` in the cut source */
-    const float *floats; /* dims floats as they go into the row: unit length for cosine */
-    const float *raw;    /* as given; NULL when `floats` gives them back bit for bit */
+    /* As they go into the row: floats (unit length for cosine), bfloat16s (likewise), bytes, bits. */
+    union {
+        const void *elements;
+        const float *floats;
+    };
+    /* Floats as given; NULL when the row gives them back: bit for bit, or for bfloat16 as well as
+     * it can without a scale. */
+    const float *raw;
     uint32_t dims;
+    uint8_t element, form; /* enum vz_element, enum vz_vector_form */
 };
 
 struct vz_document {

@@ -70,9 +70,9 @@ enum vz_status vz_doc_fault(struct vz_doc_reader *reader, const char *place, con
 void *vz_doc_grow(struct vz_doc_reader *reader, void *old, size_t count, size_t *capacity,
                   size_t bytes);
 
-/* A dense_vector's array at [start, end) of the text. */
+/* A dense_vector's array or string at [start, end) of the text. */
 enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_field *field,
-                                  struct vz_json array, const char *start, const char *end);
+                                  struct vz_json value, const char *start, const char *end);
 /* Writes the cut source and the offsets of the vectors. */
 void vz_doc_cut(struct vz_doc_reader *reader, struct vz_document *doc);
 

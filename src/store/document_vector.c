@@ -6,6 +6,7 @@
  * turns into vector code.
  */
 #include "store/document_parts.h"
+#include "store/elements.h"
 #include "store/mapping_vector.h"
 
 #include <float.h>
@@ -30,32 +31,30 @@ static double squared_norm(const float *v, size_t dims)
     return sum;
 }
 
-/* "Preview of invalid vector: [-12.1, 2.7, ...]" */
+/* A vector that is refused for what it holds. */
+static enum vz_status vector_fault(struct vz_doc_reader *reader, const char *place,
+                                   const struct vz_field *field, const char *reason)
+{
+    vz_doc_fault(reader, place, "failed to parse: field [%.*s]: %s", (int)field->path.len,
+                 field->path.ptr, reason);
+    vz_fail_cause(reader->err, "%s", reason);
+    return VZ_BAD_DOCUMENT;
+}
+
 static enum vz_status bad_magnitude(struct vz_doc_reader *reader, const char *place,
                                     const struct vz_field *field, const float *v, size_t dims,
                                     const char *reason)
 {
     struct vz_buf text = {0};
-    struct vz_buf shown = {0};
-    for (size_t i = 0; i < VZ_MIN(dims, (size_t)5); i++) {
-        struct vz_json_writer w = vz_json_writer_on(&shown);
-        vz_json_put_float(&w, v[i]);
-        vz_buf_append_str(&shown, i + 1 < dims ? ", " : "");
-    }
-    if (dims > 5)
-        vz_buf_append_str(&shown, "...");
-    vz_buf_printf(&text, "%s Preview of invalid vector: [%.*s]", reason, (int)shown.len,
-                  shown.data);
-    vz_doc_fault(reader, place, "failed to parse: field [%.*s]: %s", (int)field->path.len,
-                 field->path.ptr, text.data);
-    vz_fail_cause(reader->err, "%s", text.data);
-    vz_buf_deinit(&shown);
+    vz_buf_printf(&text, "%s Preview of invalid vector: ", reason);
+    vz_vector_preview(v, dims, &text);
+    vector_fault(reader, place, field, text.data);
     vz_buf_deinit(&text);
     return VZ_BAD_DOCUMENT;
 }
 
 static enum vz_status finish_floats(struct vz_doc_reader *reader, const struct vz_field *field,
-                                    const char *place, float *v, struct vz_doc_vector *out)
+                                    const char *place, const float *v, struct vz_doc_vector *out)
 {
     size_t dims = out->dims;
     double norm2 = squared_norm(v, dims);
@@ -84,14 +83,40 @@ static enum vz_status finish_floats(struct vz_doc_reader *reader, const struct v
     return VZ_OK;
 }
 
+/* The row's bfloat16s of floats that are finished. */
+static void halve(struct vz_doc_reader *reader, struct vz_doc_vector *vector)
+{
+    uint16_t *halves = vz_arena_alloc(reader->arena, vector->dims * sizeof *halves);
+    for (uint32_t i = 0; i < vector->dims; i++)
+        halves[i] = vz_bf16_of(vector->floats[i]);
+    vector->elements = halves;
+}
+
+static enum vz_status finish_bytes(struct vz_doc_reader *reader, const struct vz_field *field,
+                                   const char *place, const int8_t *bytes,
+                                   struct vz_doc_vector *out)
+{
+    bool any = field->element == VZ_ELEMENT_BIT || field->similarity != VZ_COSINE;
+    float shown[6] = {0};
+    for (uint32_t i = 0; !any && i < out->dims; i++)
+        any = bytes[i] != 0;
+    out->elements = bytes;
+    if (any)
+        return VZ_OK;
+    return bad_magnitude(reader, place, field, shown, VZ_MIN(out->dims, 6u),
+                         "The [cosine] similarity does not support vectors with zero magnitude.");
+}
+
 static enum vz_status wrong_dims(struct vz_doc_reader *reader, const struct vz_field *field,
                                  const char *place, size_t count)
 {
+    bool bits = field->element == VZ_ELEMENT_BIT;
     if (field->dims == 0)
         return vz_doc_fault(reader, place,
                             "failed to parse: The number of dimensions of field [%.*s] should be "
-                            "in the range [1, %d] but was [%zu]",
-                            (int)field->path.len, field->path.ptr, VZ_MAX_DIMS, count);
+                            "in the range [%d, %d] but was [%zu]",
+                            (int)field->path.len, field->path.ptr, bits ? 8 : 1,
+                            bits ? VZ_MAX_BITS : VZ_MAX_DIMS, count);
     return vz_doc_fault(reader, place,
                         "failed to parse: The [dense_vector] field [%.*s] in doc [document with id "
                         "'%.*s'] has a different number of dimensions [%zu] than defined in the "
@@ -131,41 +156,96 @@ static void add_presence(struct vz_doc_reader *reader, const struct vz_field *fi
     reader->values_sorted = false;
 }
 
-enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_field *field,
-                                  struct vz_json array, const char *start, const char *end)
+static bool right_dims(const struct vz_field *field, size_t dims)
+{
+    size_t most = field->element == VZ_ELEMENT_BIT ? VZ_MAX_BITS : VZ_MAX_DIMS;
+    return field->dims ? dims == field->dims : dims >= 1 && dims <= most;
+}
+
+static enum vz_status not_numbers(struct vz_doc_reader *reader, const struct vz_field *field,
+                                  const char *place, const char *reason)
+{
+    return vz_doc_fault(reader, place, "failed to parse: The [dense_vector] field [%.*s]: %s",
+                        (int)field->path.len, field->path.ptr, reason);
+}
+
+/* An array of numbers: floats, or bytes (of bits, eight dimensions each). */
+static enum vz_status read_numbers(struct vz_doc_reader *reader, const struct vz_field *field,
+                                   struct vz_json array, const char *place,
+                                   struct vz_given_vector *given)
 {
     size_t count = vz_json_count(array);
-    if (field->dims ? count != field->dims : count < 1 || count > VZ_MAX_DIMS) {
+    struct vz_error inner = {0};
+    given->dims = field->element == VZ_ELEMENT_BIT ? count * 8 : count;
+    if (!right_dims(field, given->dims)) {
         /* A list that does not hold numbers is not short of dimensions: say what it holds. */
         float one;
-        struct vz_error inner = {0};
         if (count && vz_json_floats(array, &one, 1, &count, &inner) != VZ_OK)
-            return vz_doc_fault(reader, start,
-                                "failed to parse: The [dense_vector] field [%.*s]: "
-                                "%s",
-                                (int)field->path.len, field->path.ptr, inner.text);
-        return wrong_dims(reader, field, start, count);
+            return not_numbers(reader, field, place, inner.text);
+        return wrong_dims(reader, field, place, given->dims);
     }
+    float *v = vz_arena_alloc(reader->arena, count * sizeof *v);
+    if (vz_json_floats(array, v, count, &count, &inner) != VZ_OK)
+        return not_numbers(reader, field, place, inner.text);
+    given->floats = v;
+    if (vz_element_is_float(field->element))
+        return VZ_OK;
+    int8_t *bytes = vz_arena_alloc(reader->arena, count);
+    given->bytes = bytes;
+    if (vz_vector_bytes(field->element, v, count, bytes, &inner) != VZ_OK)
+        return vector_fault(reader, place, field, inner.text);
+    return VZ_OK;
+}
+
+static enum vz_status read_text(struct vz_doc_reader *reader, const struct vz_field *field,
+                                struct vz_json text, const char *place,
+                                struct vz_given_vector *given)
+{
+    struct vz_error inner = {0};
+    if (vz_vector_of_text(field, vz_json_string(text), reader->arena, given, &inner) != VZ_OK)
+        return vz_doc_fault(reader, place, "failed to parse: The [dense_vector] field [%.*s] %s",
+                            (int)field->path.len, field->path.ptr, inner.text);
+    return right_dims(field, given->dims) ? VZ_OK : wrong_dims(reader, field, place, given->dims);
+}
+
+static enum vz_status finish(struct vz_doc_reader *reader, const struct vz_field *field,
+                             const char *place, const struct vz_given_vector *given,
+                             struct vz_doc_vector *vector)
+{
+    if (!vz_element_is_float(field->element))
+        return finish_bytes(reader, field, place, given->bytes, vector);
+    enum vz_status status = finish_floats(reader, field, place, given->floats, vector);
+    if (status == VZ_OK && field->element == VZ_ELEMENT_BFLOAT16)
+        halve(reader, vector);
+    return status;
+}
+
+enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_field *field,
+                                  struct vz_json value, const char *start, const char *end)
+{
+    struct vz_given_vector given = {0};
+    enum vz_status status = vz_json_type(value) == VZ_JSON_STRING
+                                ? read_text(reader, field, value, start, &given)
+                                : read_numbers(reader, field, value, start, &given);
+    if (status != VZ_OK)
+        return status;
     if (!field->under_nested && set_seen(reader, field))
         return vz_doc_fault(reader, start,
                             "failed to parse: Field [%.*s] of type [dense_vector] doesn't support "
                             "indexing multiple values for the same field in the same document",
                             (int)field->path.len, field->path.ptr);
-    float *v = vz_arena_alloc(reader->arena, count * sizeof *v);
-    struct vz_error inner = {0};
-    size_t given = count;
-    if (vz_json_floats(array, v, count, &given, &inner) != VZ_OK)
-        return vz_doc_fault(reader, start, "failed to parse: The [dense_vector] field [%.*s]: %s",
-                            (int)field->path.len, field->path.ptr, inner.text);
-    struct vz_doc_vector vector = {.field = field->id, .dims = (uint32_t)count};
+    struct vz_doc_vector vector = {.field = field->id,
+                                   .dims = (uint32_t)given.dims,
+                                   .element = (uint8_t)field->element,
+                                   .form = (uint8_t)given.form};
     if (field->indexed) {
-        enum vz_status status = finish_floats(reader, field, start, v, &vector);
+        status = finish(reader, field, start, &given, &vector);
         if (status != VZ_OK)
             return status;
     }
     add_presence(reader, field);
     if (field->dims == 0)
-        return note_dims(reader, field, count);
+        return note_dims(reader, field, given.dims);
     if (!field->indexed)
         return VZ_OK; /* stays in the source */
     size_t capacity = reader->vector_capacity;

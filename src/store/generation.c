@@ -11,7 +11,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STATE_FORMAT 1
+#define OLDEST_FORMAT 1
 #define MAX_READERS 500
 #define RESERVE_MIN_BYTES ((size_t)1 << 30)
 #define GENERATIONS_A_SHARE 32
@@ -192,7 +192,7 @@ enum vz_status vz_generation_create(const char *dir, uint64_t number, struct vz_
     if (status != VZ_OK)
         return status;
     struct vz_generation *gen = new_generation(dir, number);
-    gen->state = (struct vz_generation_state){.format = STATE_FORMAT};
+    gen->state = (struct vz_generation_state){.format = VZ_STATE_FORMAT};
     status = open_env(gen, err);
     if (status == VZ_OK)
         status = vz_grow_open(&gen->dead, vz_reserve_bytes(dir, NULL, VZ_MAX_ENTRIES * 4), err);
@@ -305,10 +305,10 @@ static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *m
         status = vz_fail(err, VZ_CORRUPT, "%s/truth.mdb has no state", gen->dir);
     if (status == VZ_OK) {
         memcpy(&gen->state, value.mv_data, sizeof gen->state);
-        if (gen->state.format != STATE_FORMAT)
+        if (gen->state.format < OLDEST_FORMAT || gen->state.format > VZ_STATE_FORMAT)
             status =
                 vz_fail(err, VZ_CORRUPT, "%s/truth.mdb has format %u; this program knows format %u",
-                        gen->dir, gen->state.format, STATE_FORMAT);
+                        gen->dir, gen->state.format, VZ_STATE_FORMAT);
     }
     if (status == VZ_OK)
         status = load_rows(gen, txn, mapping, err);
@@ -416,10 +416,8 @@ static enum vz_status restore_source(struct vz_generation *gen, const struct vz_
                              (int)record->id.len, record->id.ptr);
             break;
         }
-        float floats[4096];
-        vz_splice_floats(&splice, vz_rows_get(rows, splice.row), floats);
         vz_buf_append(&text, cut.ptr + at, splice.offset - at);
-        vz_json_append_floats(&text, floats, splice.dims);
+        vz_splice_print(&splice, rows->element, vz_rows_get(rows, splice.row), &text);
         at = splice.offset + 4;
     }
     if (status == VZ_OK) {

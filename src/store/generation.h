@@ -41,12 +41,12 @@ struct vz_record {
     uint32_t source_len; /* of the cut source, not compressed */
     struct vz_slice id, splices, stored;
 };
-/* One cut-out vector. raw_bits: 0 the row gives the floats back, 2 or 4 bits of correction a float
- * after multiplying by scale, 32 the floats themselves. */
+/* One cut-out vector. raw_bits: 0 the row gives the floats back, 1 after multiplying by scale, 2 or
+ * 4 bits of correction a float after that, 32 the floats themselves. */
 struct vz_splice {
     uint32_t offset, row;
     uint16_t field, dims;
-    uint8_t raw_bits;
+    uint8_t raw_bits, form; /* form: enum vz_vector_form */
     double scale;
     const char *raw;
 };
@@ -61,8 +61,12 @@ struct vz_slice vz_splices_encode(const struct vz_document *doc, struct vz_arena
 bool vz_splice_next(struct vz_slice *rest, struct vz_splice *splice);
 /* Writes the row into the splice that starts at `at`; returns the start of the next one. */
 char *vz_splice_set_row(char *at, uint32_t row);
-/* The floats as the client gave them. */
-void vz_splice_floats(const struct vz_splice *splice, const float *row, float *out);
+/* The floats as the client gave them, of a row of floats or bfloat16s. */
+void vz_splice_floats(const struct vz_splice *splice, enum vz_element element, const void *row,
+                      float *out);
+/* Appends what stood in the document. */
+void vz_splice_print(const struct vz_splice *splice, enum vz_element element, const void *row,
+                     struct vz_buf *out);
 /* Compresses when it helps; borrows `source` otherwise. */
 struct vz_slice vz_source_pack(struct vz_slice source, struct vz_arena *arena, bool *compressed);
 /* The cut source. VZ_CORRUPT. */
@@ -176,6 +180,9 @@ size_t vz_docnos_lower(const uint32_t *docnos, size_t count, uint32_t docno);
 
 /* ---- a generation -------------------------------------------------------------------------- */
 
+/* 2: splices may be of other elements than floats, and of strings. What 1 wrote is opened; the next
+ * commit makes it 2. */
+#define VZ_STATE_FORMAT 2
 struct vz_generation_state { /* `state`/"state" as it lies on disk */
     uint32_t format;
     uint32_t docs;     /* docnos 0 .. docs-1 exist */

@@ -1,6 +1,7 @@
 /* store/mapping_vector.c - dense_vector: dims, similarity, index_options; their defaults, limits
  * and the changes that are allowed later. */
 #include "store/mapping_vector.h"
+#include "store/elements.h"
 #include "vector/hnsw.h"
 
 static const char *const similarity_names[] = {
@@ -31,6 +32,7 @@ static const struct index_kind {
 };
 #define BBQ_OVERSAMPLE 3.0f
 #define DEFAULT_KIND 5 /* int8_hnsw, as 8.19 */
+#define PLAIN_KIND 4   /* hnsw */
 
 const char *vz_similarity_name(enum vz_similarity similarity)
 {
@@ -45,6 +47,21 @@ static size_t find_kind(struct vz_slice name)
     return i;
 }
 
+static enum vz_status check_dims(const struct vz_field *field, int64_t dims, struct vz_error *err)
+{
+    bool bits = field->element == VZ_ELEMENT_BIT;
+    int least = bits ? 8 : 1, most = bits ? VZ_MAX_BITS : VZ_MAX_DIMS;
+    if (dims < least || dims > most)
+        return vz_mapping_fault(
+            err, "The number of dimensions should be in the range [%d, %d] but was [%lld]", least,
+            most, (long long)dims);
+    if (bits && dims % 8)
+        return vz_mapping_fault(
+            err, "The number of dimensions for should be a multiple of 8 but was [%lld]",
+            (long long)dims);
+    return VZ_OK;
+}
+
 static enum vz_status read_dims(struct vz_mapping_node *node, struct vz_json definition,
                                 struct vz_error *err)
 {
@@ -56,10 +73,9 @@ static enum vz_status read_dims(struct vz_mapping_node *node, struct vz_json def
         return vz_mapping_fault(err, "[dims] of field [%.*s] must be an integer, got %s",
                                 (int)node->field.path.len, node->field.path.ptr,
                                 vz_json_type_name(value));
-    if (dims < 1 || dims > VZ_MAX_DIMS)
-        return vz_mapping_fault(
-            err, "The number of dimensions should be in the range [1, %d] but was [%lld]",
-            VZ_MAX_DIMS, (long long)dims);
+    enum vz_status status = check_dims(&node->field, dims, err);
+    if (status != VZ_OK)
+        return status;
     node->field.dims = (uint32_t)dims;
     node->dims_in_params = true;
     return VZ_OK;
@@ -72,23 +88,19 @@ static enum vz_status read_element_type(struct vz_mapping_node *node, struct vz_
     if (!vz_json_get(definition, "element_type", &value))
         return VZ_OK;
     struct vz_slice name = vz_json_string(value);
-    if (vz_slice_is(name, "float"))
+    if (vz_element_find(name, &node->field.element))
         return VZ_OK;
-    if (vz_slice_is(name, "byte") || vz_slice_is(name, "bit") || vz_slice_is(name, "bfloat16"))
-        return vz_mapping_unsupported(err,
-                                      "element_type [%.*s] of field [%.*s] is not supported yet; "
-                                      "[float] is",
-                                      (int)name.len, name.ptr, (int)node->field.path.len,
-                                      node->field.path.ptr);
-    return vz_mapping_fault(err, "invalid element_type [%.*s]; available types are [float]",
-                            (int)name.len, name.ptr);
+    return vz_mapping_fault(
+        err, "invalid element_type [%.*s]; available types are [float, bfloat16, byte, bit]",
+        (int)name.len, name.ptr);
 }
 
 static enum vz_status read_similarity(struct vz_mapping_node *node, struct vz_json definition,
                                       struct vz_error *err)
 {
     struct vz_json value;
-    node->field.similarity = VZ_COSINE;
+    bool bits = node->field.element == VZ_ELEMENT_BIT;
+    node->field.similarity = bits ? VZ_L2 : VZ_COSINE;
     if (!vz_json_get(definition, "similarity", &value))
         return VZ_OK;
     if (!node->field.indexed)
@@ -98,6 +110,10 @@ static enum vz_status read_similarity(struct vz_mapping_node *node, struct vz_js
     for (size_t i = 0; i < VZ_COUNT_OF(similarity_names); i++) {
         if (vz_slice_is(name, similarity_names[i])) {
             node->field.similarity = (enum vz_similarity)i;
+            if (bits && i != VZ_L2)
+                return vz_mapping_fault(err,
+                                        "The [%s] similarity does not support indexing bit vectors",
+                                        similarity_names[i]);
             return VZ_OK;
         }
     }
@@ -205,7 +221,8 @@ static enum vz_status read_options(struct vz_mapping *mapping, struct vz_mapping
 {
     struct vz_field *field = &node->field;
     struct vz_json options, value;
-    size_t at = DEFAULT_KIND;
+    bool small = !vz_element_is_float(field->element); /* nothing to quantize */
+    size_t at = small ? PLAIN_KIND : DEFAULT_KIND;
     bool asked = vz_json_get(definition, "index_options", &options);
     field->m = 16;
     field->ef_construction = 100;
@@ -222,6 +239,9 @@ static enum vz_status read_options(struct vz_mapping *mapping, struct vz_mapping
                                     "Unknown vector index options type [%.*s] for field "
                                     "[%.*s]",
                                     (int)name.len, name.ptr, (int)field->path.len, field->path.ptr);
+        if (small && index_kinds[at].quantize != VZ_QUANTIZE_NONE)
+            return vz_mapping_fault(err, "[element_type] cannot be [%s] when using index type [%s]",
+                                    vz_element_name(field->element), index_kinds[at].name);
         enum vz_status status = check_option_names(node, &index_kinds[at], options, err);
         if (status == VZ_OK)
             status = read_count(options, "m", 512, &field->m, err);
@@ -254,9 +274,9 @@ enum vz_status vz_mapping_read_vector(struct vz_mapping *mapping, struct vz_mapp
         return vz_mapping_fault(err, "Could not convert [%.*s.index] to boolean",
                                 (int)node->field.path.len, node->field.path.ptr);
     node->field.indexed = indexed;
-    enum vz_status status = read_dims(node, definition, err);
+    enum vz_status status = read_element_type(node, definition, err);
     if (status == VZ_OK)
-        status = read_element_type(node, definition, err);
+        status = read_dims(node, definition, err);
     if (status == VZ_OK)
         status = read_similarity(node, definition, err);
     if (status == VZ_OK)
@@ -294,6 +314,9 @@ enum vz_status vz_mapping_check_vector_update(const struct vz_mapping_node *from
 {
     const struct vz_field *old = &from->field, *new = &to->field;
     char a[96], b[96];
+    if (old->element != new->element)
+        return conflict(from, "element_type", vz_element_name(old->element),
+                        vz_element_name(new->element), err);
     if (old->dims && old->dims != new->dims) {
         struct vz_buf text = {0};
         vz_buf_printf(&text, new->dims ? "%u" : "null", new->dims);

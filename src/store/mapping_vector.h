@@ -5,6 +5,7 @@
 #include "store/mapping_parts.h"
 
 #define VZ_MAX_DIMS 4096
+#define VZ_MAX_BITS (VZ_MAX_DIMS * 8)
 #define VZ_MIN_DYNAMIC_DIMS 128
 
 enum vz_status vz_mapping_read_vector(struct vz_mapping *mapping, struct vz_mapping_node *node,

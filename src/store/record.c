@@ -11,6 +11,7 @@
  *  1. vz_record_read accepts exactly what vz_record_write wrote: lengths add up to the blob's.
  *  2. splices are ascending by offset and each offset holds "null" in the cut source.
  */
+#include "store/elements.h"
 #include "store/generation.h"
 
 #include <math.h>
@@ -36,7 +37,7 @@ _Static_assert(sizeof(struct record_head) == 40, "docs/format/store.md");
 struct splice_head {
     uint32_t offset, row;
     uint16_t field, dims;
-    uint8_t raw_bits, zero[3];
+    uint8_t raw_bits, form, zero[2];
 };
 _Static_assert(sizeof(struct splice_head) == 16, "docs/format/store.md");
 
@@ -104,6 +105,8 @@ static size_t raw_bytes(unsigned bits, uint32_t dims)
 {
     if (bits == 0)
         return 0;
+    if (bits == 1)
+        return sizeof(double);
     if (bits == 32)
         return (size_t)dims * 4;
     return sizeof(double) + ((size_t)dims * bits + 7) / 8;
@@ -167,15 +170,22 @@ struct vz_slice vz_splices_encode(const struct vz_document *doc, struct vz_arena
     char *start = vz_arena_alloc(arena, most), *at = start;
     for (size_t v = 0; v < doc->vector_count; v++) {
         const struct vz_doc_vector *vector = &doc->vectors[v];
-        struct splice_head head = {
-            .offset = vector->offset, .field = vector->field, .dims = (uint16_t)vector->dims};
+        struct splice_head head = {.offset = vector->offset,
+                                   .field = vector->field,
+                                   .dims = (uint16_t)vector->dims,
+                                   .form = vector->form};
         double scale = 0;
-        if (vector->raw) {
+        if (vector->raw && vector->element == VZ_ELEMENT_BFLOAT16) {
+            scale = length_of(vector->raw, vector->dims);
+            head.raw_bits = 1; /* its rounding is what the client chose */
+        } else if (vector->raw) {
             scale = length_of(vector->raw, vector->dims);
             head.raw_bits = (uint8_t)pick_bits(vector->raw, vector->floats, scale, vector->dims);
         }
         at = put(at, &head, sizeof head);
-        if (head.raw_bits == 32) {
+        if (head.raw_bits == 1) {
+            at = put(at, &scale, sizeof scale);
+        } else if (head.raw_bits == 32) {
             at = put(at, vector->raw, (size_t)vector->dims * 4);
         } else if (head.raw_bits) {
             memcpy(at, &scale, sizeof scale);
@@ -193,7 +203,7 @@ bool vz_splice_next(struct vz_slice *rest, struct vz_splice *splice)
     if (rest->len < sizeof head)
         return false;
     memcpy(&head, rest->ptr, sizeof head);
-    if (head.raw_bits != 0 && head.raw_bits != 2 && head.raw_bits != 4 && head.raw_bits != 32)
+    if ((head.raw_bits > 2 && head.raw_bits != 4 && head.raw_bits != 32) || head.form >= VZ_FORMS)
         return false;
     size_t more = raw_bytes(head.raw_bits, head.dims);
     if (rest->len - sizeof head < more)
@@ -203,8 +213,9 @@ bool vz_splice_next(struct vz_slice *rest, struct vz_splice *splice)
                                  .field = head.field,
                                  .dims = head.dims,
                                  .raw_bits = head.raw_bits,
+                                 .form = head.form,
                                  .raw = rest->ptr + sizeof head};
-    if (head.raw_bits == 2 || head.raw_bits == 4) {
+    if (head.raw_bits == 1 || head.raw_bits == 2 || head.raw_bits == 4) {
         memcpy(&splice->scale, splice->raw, sizeof splice->scale);
         splice->raw += sizeof splice->scale;
     }
@@ -222,8 +233,21 @@ char *vz_splice_set_row(char *at, uint32_t row)
     return at + sizeof head + raw_bytes(head.raw_bits, head.dims);
 }
 
-void vz_splice_floats(const struct vz_splice *splice, const float *row, float *out)
+static void bfloats_out(const struct vz_splice *splice, const uint16_t *row, float *out)
 {
+    double scale = splice->raw_bits == 1 ? splice->scale : 1;
+    for (uint32_t i = 0; i < splice->dims; i++)
+        out[i] = (float)((double)vz_bf16_to(row[i]) * scale);
+}
+
+void vz_splice_floats(const struct vz_splice *splice, enum vz_element element, const void *row_void,
+                      float *out)
+{
+    if (element == VZ_ELEMENT_BFLOAT16) {
+        bfloats_out(splice, row_void, out);
+        return;
+    }
+    const float *row = row_void;
     if (splice->raw_bits == 0 || splice->raw_bits == 32) {
         memcpy(out, splice->raw_bits ? (const void *)splice->raw : (const void *)row,
                (size_t)splice->dims * 4);
@@ -238,6 +262,18 @@ void vz_splice_floats(const struct vz_splice *splice, const float *row, float *o
         int32_t value = float_bits((float)(row[i] * splice->scale)) + delta;
         memcpy(&out[i], &value, 4);
     }
+}
+
+void vz_splice_print(const struct vz_splice *splice, enum vz_element element, const void *row,
+                     struct vz_buf *out)
+{
+    float floats[4096];
+    const void *elements = row;
+    if (vz_element_is_float(element)) {
+        vz_splice_floats(splice, element, row, floats);
+        elements = floats;
+    }
+    vz_vector_print(element, splice->form, elements, splice->dims, out);
 }
 
 /* ---- source -------------------------------------------------------------------------------- */

@@ -259,3 +259,26 @@ uint32_t vz_snapshot_ordinal_count(const struct vz_snapshot *snap, uint16_t fiel
                ? atomic_load_explicit(&snap->gen->ordinals[field], memory_order_acquire)
                : 0;
 }
+
+/* ---- vectors ------------------------------------------------------------------------------- */
+
+bool vz_snapshot_vectors(const struct vz_snapshot *snap, uint16_t field, struct vz_vector_rows *out)
+{
+    *out = (struct vz_vector_rows){0};
+    const struct vz_rows *rows = vz_generation_rows(snap->gen, field);
+    if (!rows)
+        return false;
+    *out = (struct vz_vector_rows){.element = rows->element,
+                                   .dims = rows->dims,
+                                   .count = vz_rows_below(rows, snap->watermark),
+                                   .stride_bytes = rows->stride,
+                                   .base = rows->vectors.base,
+                                   .docnos = vz_rows_docnos(rows)};
+    return out->count > 0;
+}
+
+uint32_t vz_vector_rows_find(const struct vz_vector_rows *rows, uint32_t docno)
+{
+    size_t at = vz_docnos_lower(rows->docnos, rows->count, docno);
+    return at < rows->count && rows->docnos[at] == docno ? (uint32_t)at : rows->count;
+}

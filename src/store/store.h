@@ -249,6 +249,22 @@ struct vz_slice vz_snapshot_ordinal_term(const struct vz_snapshot *snap, uint16_
 /* Ordinals 0 .. n-1 exist. */
 uint32_t vz_snapshot_ordinal_count(const struct vz_snapshot *snap, uint16_t field);
 
+/* The rows of a dense_vector field as they lie: row r, of docnos[r] (ascending; several rows of one
+ * document in a nested field), at base + r * stride_bytes. Floats and bfloat16s of cosine fields are
+ * of unit length there. Valid while the snapshot is held; dead documents' rows are still there. */
+struct vz_vector_rows {
+    enum vz_element element;
+    uint32_t dims, count;
+    size_t stride_bytes;
+    const char *base;
+    const uint32_t *docnos;
+};
+/* False (and zeroed) when the field has no rows. */
+bool vz_snapshot_vectors(const struct vz_snapshot *snap, uint16_t field,
+                         struct vz_vector_rows *rows);
+/* The first row of a document, or rows->count. */
+uint32_t vz_vector_rows_find(const struct vz_vector_rows *rows, uint32_t docno);
+
 /* A vector found. similarity: larger is nearer, see vector/distance.h. */
 struct vz_knn_hit {
     uint32_t docno, row;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_INDICES 4
+#define MAX_INDICES 16
 
 struct fixture {
     char path[64];

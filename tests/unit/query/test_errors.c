@@ -145,7 +145,18 @@ static const struct refused refusals[] = {
      "[knn] unknown field [foo]"},
     {"{'knn':{'field':'vec','query_vector':[1,'a',0]}}", VZ_BAD_QUERY, "[query_vector]"},
     {"{'knn':{'field':'vec','query_vector':[1,1e300,0]}}", VZ_BAD_QUERY, "[query_vector]"},
-    {"{'knn':{'field':'vec','query_vector':'0aff'}}", VZ_UNSUPPORTED, "hex"},
+    {"{'knn':{'field':'vec','query_vector':'0a%f'}}", VZ_BAD_QUERY,
+     "failed to create query: failed to parse field [query_vector]: [query_vector] must be a valid "
+     "base64 or hex string"},
+    {"{'knn':{'field':'vec','query_vector':'0aff'}}", VZ_BAD_QUERY,
+     "the query vector has a different dimension [2] than the index vectors [3]"},
+    {"{'knn':{'field':'vec','query_vector':'AAAAAAAA'}}", VZ_BAD_QUERY,
+     "the query vector has a different dimension [4] than the index vectors [3]"},
+    {"{'knn':{'field':'vec','query_vector':'////'}}", VZ_BAD_QUERY,
+     "[query_vector] must contain a valid Base64-encoded float vector, but the decoded bytes "
+     "length "
+     "[3] is not compatible with the expected vector length"},
+    {"{'knn':{'field':'vec','query_vector':''}}", VZ_BAD_QUERY, "must be a valid base64 or hex"},
     {"{'knn':{'field':'vec','query_vector_builder':{'text_embedding':{}}}}", VZ_UNSUPPORTED,
      "query_vector_builder"},
     {"{'knn':{'field':'vec','query_vector':[1,0,0],'inner_hits':{}}}", VZ_UNSUPPORTED,
@@ -290,8 +301,7 @@ static void test_limits(void **state)
     vz_buf_clear(&body);
     vz_buf_append_str(&body, "{\"knn\":[");
     for (int i = 0; i < 257; i++)
-        vz_buf_printf(&body, "%s{\"field\":\"v\",\"query_vector\":[1,0],\"k\":1}",
-                      i ? "," : "");
+        vz_buf_printf(&body, "%s{\"field\":\"v\",\"query_vector\":[1,0],\"k\":1}", i ? "," : "");
     vz_buf_append_str(&body, "]}");
     expect_refusal(body.data, VZ_BAD_QUERY, "[knn] has [257] clauses, at most [256] are allowed");
     vz_buf_deinit(&body);

@@ -1,6 +1,8 @@
 /* knn clauses beyond the plain vector: builders, models, kinds, nested vectors. */
 #include "support.h"
 
+#include <math.h>
+
 static struct fixture fixture;
 
 /* ---- a builder ------------------------------------------------------------------------------ */
@@ -177,6 +179,199 @@ static void test_model_key(void **state)
                   VZ_BAD_QUERY, "[knn] model doesn't support values of type: VALUE_NUMBER");
 }
 
+/* ---- elements ------------------------------------------------------------------------------- */
+
+static struct vz_index *element_index(const char *name, const char *element, const char *similarity,
+                                      int dims)
+{
+    char body[300];
+    snprintf(body, sizeof body,
+             "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":%d,"
+             "\"element_type\":\"%s\",\"similarity\":\"%s\"}}}}",
+             dims, element, similarity);
+    return fixture_create(&fixture, name, body);
+}
+
+static void expect_scores(struct vz_index *index, const char *body, const char *ids,
+                          const float *scores)
+{
+    struct answer answer;
+    search_index(index, body, &answer);
+    assert_string_equal(ids_of(&answer), ids);
+    for (size_t i = 0; i < answer.result.hit_count; i++)
+        if (fabsf(answer.result.hits[i].score - scores[i]) > 1e-5f)
+            fail_msg("%s: hit %zu scores %.7f, not %.7f", body, i,
+                     (double)answer.result.hits[i].score, (double)scores[i]);
+    answer_deinit(&answer);
+}
+
+static void expect_source(struct vz_index *index, const char *id, const char *source)
+{
+    struct vz_arena arena = {0};
+    struct vz_stored_doc doc;
+    struct vz_error err = {0};
+    must(vz_index_get(index, vz_slice_from(id), VZ_DOC_SOURCE, &arena, &doc, &err), &err);
+    assert_slice(doc.source, source);
+    vz_arena_deinit(&arena);
+}
+
+/* Scores by Elasticsearch's formulas, worked out by hand. */
+static void test_bytes(void **state)
+{
+    struct vz_index *cosine = element_index("b-cos", "byte", "cosine", 4);
+    put_doc(cosine, "a", "{\"v\":[127,0,0,0]}");
+    put_doc(cosine, "b", "{\"v\":\"807f0001\"}"); /* -128, 127, 0, 1 */
+    put_doc(cosine, "c", "{\"v\":\"AQIDBA==\"}"); /* 1, 2, 3, 4 */
+    refresh(cosine);
+    float b = (1 - 128 / sqrtf(128 * 128 + 127 * 127 + 1)) / 2, c = (1 + 1 / sqrtf(30)) / 2;
+    expect_scores(cosine, "{\"knn\":{\"field\":\"v\",\"query_vector\":[2,0,0,0]}}", "a,c,b",
+                  (float[]){1, c, b});
+    expect_scores(cosine, "{\"knn\":{\"field\":\"v\",\"query_vector\":\"02000000\"}}", "a,c,b",
+                  (float[]){1, c, b});
+    expect_scores(cosine, "{\"knn\":{\"field\":\"v\",\"query_vector\":\"AgAAAA==\"}}", "a,c,b",
+                  (float[]){1, c, b});
+    expect_source(cosine, "a", "{\"v\":[127,0,0,0]}");
+    expect_source(cosine, "b", "{\"v\":\"807f0001\"}");
+    expect_source(cosine, "c", "{\"v\":\"AQIDBA==\"}");
+
+    struct vz_index *dot = element_index("b-dot", "byte", "dot_product", 2);
+    put_doc(dot, "a", "{\"v\":[-128,-128]}");
+    put_doc(dot, "b", "{\"v\":[3,4]}");
+    refresh(dot);
+    expect_scores(dot, "{\"knn\":{\"field\":\"v\",\"query_vector\":[-128,-128]}}", "a,b",
+                  (float[]){1, 0.5f - 896 / (32768.0f * 2)});
+    /* `similarity` is the product itself. */
+    expect_scores(dot, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,1],\"similarity\":6.5}}", "b",
+                  (float[]){0.5f + 7 / (32768.0f * 2)});
+
+    struct vz_index *l2 = element_index("b-l2", "byte", "l2_norm", 2);
+    put_doc(l2, "a", "{\"v\":[127,127]}");
+    put_doc(l2, "b", "{\"v\":[0,1]}");
+    refresh(l2);
+    expect_scores(l2, "{\"knn\":{\"field\":\"v\",\"query_vector\":[0,-1]}}", "b,a",
+                  (float[]){1 / 5.0f, 1 / (1.0f + 127 * 127 + 128 * 128)});
+    expect_scores(l2, "{\"knn\":{\"field\":\"v\",\"query_vector\":[0,-1],\"similarity\":2}}", "b",
+                  (float[]){1 / 5.0f});
+
+    struct vz_index *inner = element_index("b-mip", "byte", "max_inner_product", 2);
+    put_doc(inner, "a", "{\"v\":[10,10]}");
+    put_doc(inner, "b", "{\"v\":[-10,0]}");
+    refresh(inner);
+    expect_scores(inner, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,2]}}", "a,b",
+                  (float[]){31, 1 / 11.0f});
+}
+
+static void test_bits(void **state)
+{
+    struct vz_index *bits = element_index("bits", "bit", "l2_norm", 16);
+    put_doc(bits, "a", "{\"v\":\"ffff\"}");
+    put_doc(bits, "b", "{\"v\":[0,1]}");
+    put_doc(bits, "c", "{\"v\":[-1,127]}");
+    refresh(bits);
+    expect_scores(bits, "{\"knn\":{\"field\":\"v\",\"query_vector\":\"ffff\"}}", "a,c,b",
+                  (float[]){1, 15 / 16.0f, 1 / 16.0f});
+    expect_scores(bits, "{\"knn\":{\"field\":\"v\",\"query_vector\":[0,0],\"similarity\":1}}", "b",
+                  (float[]){15 / 16.0f});
+    expect_source(bits, "a", "{\"v\":\"ffff\"}");
+    expect_source(bits, "c", "{\"v\":[-1,127]}");
+}
+
+static void test_bfloats(void **state)
+{
+    struct vz_index *index = element_index("bf", "bfloat16", "cosine", 4);
+    put_doc(index, "a", "{\"v\":[1,1,0,0]}");
+    put_doc(index, "b", "{\"v\":[0,0,3,4]}");
+    /* 1.0 and 0.5 and two zeros, big-endian: bfloat16s, and floats. */
+    put_doc(index, "c", "{\"v\":\"P4A/AAAAAAA=\"}");
+    put_doc(index, "d", "{\"v\":\"P4AAAD8AAAAAAAAAAAAAAA==\"}");
+    refresh(index);
+    struct answer answer;
+    search_index(index, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1,1,0,0]}}", &answer);
+    assert_string_equal(ids_of(&answer), "a,c,d,b");
+    assert_true(fabsf(answer.result.hits[0].score - 1) < 0.004f);
+    assert_true(fabsf(answer.result.hits[1].score - (1 + 3 / sqrtf(10)) / 2) < 0.004f);
+    assert_true(answer.result.hits[1].score == answer.result.hits[2].score);
+    answer_deinit(&answer);
+    expect_source(index, "c", "{\"v\":\"P4A/AAAAAAA=\"}");
+    struct vz_index *plain = element_index("bf-l2", "bfloat16", "l2_norm", 2);
+    put_doc(plain, "a", "{\"v\":[1.5,-2]}");
+    refresh(plain);
+    expect_source(plain, "a", "{\"v\":[1.5,-2]}");
+    expect_scores(plain, "{\"knn\":{\"field\":\"v\",\"query_vector\":[1.5,0]}}", "a",
+                  (float[]){1 / 5.0f});
+}
+
+/* Floats in base64 come back as they went in, whatever the row keeps. */
+static void test_base64(void **state)
+{
+    struct vz_index *index = element_index("base64", "float", "cosine", 2);
+    put_doc(index, "a", "{\"x\":1,\"v\":\"QEAAAECAAAA=\",\"y\":2}"); /* 3, 4 */
+    refresh(index);
+    expect_source(index, "a", "{\"x\":1,\"v\":\"QEAAAECAAAA=\",\"y\":2}");
+    expect_scores(index, "{\"knn\":{\"field\":\"v\",\"query_vector\":\"QEAAAECAAAA=\"}}", "a",
+                  (float[]){1});
+    expect_scores(index, "{\"knn\":{\"field\":\"v\",\"query_vector\":[4,3]}}", "a",
+                  (float[]){(1 + 24 / 25.0f) / 2});
+}
+
+static void expect_refused(struct vz_index *index, const char *source, const char *text)
+{
+    struct vz_error err = {0};
+    struct vz_write op = {
+        .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("no"), .source = vz_slice_from(source)};
+    must(vz_index_write(index, &op, 1, &(struct vz_write_options){0}, &err), &err);
+    if (op.status != VZ_BAD_DOCUMENT || !strstr(op.error.text, text))
+        fail_msg("%s: %s: %s, not %s", source, vz_status_name(op.status), op.error.text, text);
+}
+
+static void expect_bad_query(struct vz_index *index, const char *vector, const char *text)
+{
+    struct vz_search_target target = {.index = index};
+    struct answer answer;
+    char body[300];
+    snprintf(body, sizeof body, "{\"knn\":{\"field\":\"v\",\"query_vector\":%s}}", vector);
+    search_targets(&target, 1, body, NULL, &answer);
+    if (answer.status != VZ_BAD_QUERY || !strstr(answer.err.text, text))
+        fail_msg("%s: %s: %s, not %s", body, vz_status_name(answer.status), answer.err.text, text);
+    answer_deinit(&answer);
+}
+
+static void test_element_refusals(void **state)
+{
+    struct vz_index *bytes = vz_store_index(fixture.store, VZ_SLICE("b-cos"));
+    struct vz_index *bits = vz_store_index(fixture.store, VZ_SLICE("bits"));
+    struct vz_index *floats = vz_store_index(fixture.store, VZ_SLICE("base64"));
+    expect_refused(bytes, "{\"v\":[1,2,3.5,4]}",
+                   "element_type [byte] vectors only support non-decimal values but found decimal "
+                   "value [3.5] at dim [2]; Preview of invalid vector: [1.0, 2.0, 3.5, 4.0]");
+    expect_refused(
+        bytes, "{\"v\":[1,2,3,128]}",
+        "element_type [byte] vectors only support integers between [-128, 127] but found "
+        "[128] at dim [3]");
+    expect_refused(bytes, "{\"v\":[0,0,0,0]}", "does not support vectors with zero magnitude");
+    expect_refused(bytes, "{\"v\":[1,2,3]}", "different number of dimensions [3] than defined");
+    expect_refused(bytes, "{\"v\":\"0102\"}", "different number of dimensions [2] than defined");
+    expect_refused(bytes, "{\"v\":\"01 2\"}", "must be a valid base64 or hex string");
+    expect_refused(bytes, "{\"v\":[1,2,\"3\",4]}", "[dense_vector] field [v]");
+    expect_refused(bits, "{\"v\":[1,2,3]}", "different number of dimensions [24] than defined");
+    expect_refused(bits, "{\"v\":[1,-129]}", "element_type [bit] vectors only support integers");
+    /* NaN and infinity cannot be said in JSON, but in base64: f32 7FC00000, 7F800000. */
+    expect_refused(floats, "{\"v\":\"f8AAAAAAAAA=\"}",
+                   "element_type [float] vectors do not support NaN values but found [NaN] at dim "
+                   "[0];");
+    expect_refused(floats, "{\"v\":\"AAAAAH+AAAA=\"}",
+                   "do not support infinite values but found [Infinity] at dim [1];");
+    expect_bad_query(floats, "\"f8AAAAAAAAA=\"", "do not support NaN values");
+    expect_bad_query(bytes, "[1,2,3.5,4]", "only support non-decimal values");
+    expect_bad_query(bytes, "[1,2,3,400]", "only support integers between [-128, 127]");
+    expect_bad_query(bytes, "[0,0,0,0]", "does not support vectors with zero magnitude");
+    expect_bad_query(bytes, "\"0102\"", "different dimension [2] than the index vectors [4]");
+    expect_bad_query(bits, "[1,2,3]", "different dimension [24] than the index vectors [16]");
+    vz_index_release(bytes);
+    vz_index_release(bits);
+    vz_index_release(floats);
+}
+
 static int open_all(void **state)
 {
     fixture_open(&fixture);
@@ -196,6 +391,11 @@ int main(void)
         cmocka_unit_test(test_builder_refusals),
         cmocka_unit_test(test_models),
         cmocka_unit_test(test_model_key),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_bfloats),
+        cmocka_unit_test(test_base64),
+        cmocka_unit_test(test_element_refusals),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }

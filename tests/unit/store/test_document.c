@@ -761,7 +761,7 @@ static void vector_errors(void **state)
         {"{'c':[1,[2],3]}", "field [c]"},
         {"{'c':[[1,2,3]]}", "field [c]"},
         {"{'c':[{'a':1},2,3]}", "field [c]"},
-        {"{'c':'x'}", "The [dense_vector] field [c] must be an array of numbers, got string"},
+        {"{'c':'x'}", "The [dense_vector] field [c] must be a valid base64 or hex string"},
         {"{'c':5}", "got number"},
         {"{'c':{'a':1}}", "got object"},
         {"{'c':true}", "got boolean"},

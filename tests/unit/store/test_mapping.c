@@ -333,8 +333,18 @@ static void bad_definitions(void **state)
         {"{'type':'dense_vector','dims':3,'index':false,'similarity':'cosine'}", VZ_BAD_MAPPING,
          "Field [similarity] can only be specified for a field of type [dense_vector] when it is "
          "indexed"},
-        {"{'type':'dense_vector','dims':3,'element_type':'byte'}", VZ_UNSUPPORTED,
-         "element_type [byte] of field [x] is not supported yet"},
+        {"{'type':'dense_vector','dims':3,'element_type':'byte','index_options':{'type':"
+         "'int8_hnsw'}}",
+         VZ_BAD_MAPPING, "[element_type] cannot be [byte] when using index type [int8_hnsw]"},
+        {"{'type':'dense_vector','dims':64,'element_type':'bit','index_options':{'type':"
+         "'bbq_flat'}}",
+         VZ_BAD_MAPPING, "[element_type] cannot be [bit] when using index type [bbq_flat]"},
+        {"{'type':'dense_vector','dims':12,'element_type':'bit'}", VZ_BAD_MAPPING,
+         "The number of dimensions for should be a multiple of 8 but was [12]"},
+        {"{'type':'dense_vector','dims':32776,'element_type':'bit'}", VZ_BAD_MAPPING,
+         "The number of dimensions should be in the range [8, 32768] but was [32776]"},
+        {"{'type':'dense_vector','dims':8,'element_type':'bit','similarity':'cosine'}",
+         VZ_BAD_MAPPING, "The [cosine] similarity does not support indexing bit vectors"},
         {"{'type':'dense_vector','dims':3,'element_type':'double'}", VZ_BAD_MAPPING,
          "invalid element_type [double]"},
         {"{'type':'dense_vector','dims':3,'index_options':{}}", VZ_BAD_MAPPING,

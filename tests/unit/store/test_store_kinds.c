@@ -297,13 +297,140 @@ static void test_upgrade_cut_short(void **state)
     drop_folder(path);
 }
 
+/* ---- other elements than floats ------------------------------------------------------------- */
+
+struct sort_of {
+    const char *element, *kind, *similarity;
+};
+
+/* Bytes as signed numbers, bits as bytes of signs. */
+static size_t elements_of(const struct sort_of *sort, uint64_t n, float *floats, int8_t *bytes)
+{
+    vector_of(n, floats);
+    if (!strcmp(sort->element, "bfloat16"))
+        return 0;
+    bool bits = !strcmp(sort->element, "bit");
+    memset(bytes, 0, DIMS);
+    for (int i = 0; i < DIMS; i++)
+        if (bits)
+            bytes[i / 8] = (int8_t)(bytes[i / 8] | (floats[i] > 0) << i % 8);
+        else
+            bytes[i] = (int8_t)VZ_MAX(-128.0f, VZ_MIN(127.0f, floats[i] * 40));
+    return bits ? DIMS / 8 : DIMS;
+}
+
+static void put_elements(struct vz_index *index, const struct sort_of *sort, int first, int last,
+                         int offset)
+{
+    struct vz_error err = {0};
+    for (int n = first; n < last; n += 100) {
+        struct vz_write ops[100] = {{0}};
+        struct vz_buf texts[100] = {{0}};
+        char ids[100][12];
+        for (int i = 0; i < 100; i++) {
+            float floats[DIMS];
+            int8_t bytes[DIMS];
+            size_t count = elements_of(sort, (uint64_t)(n + i + offset), floats, bytes);
+            snprintf(ids[i], sizeof ids[i], "%d", n + i);
+            vz_buf_append_str(&texts[i], "{\"v\":");
+            if (count == 0)
+                vz_json_append_floats(&texts[i], floats, DIMS);
+            for (size_t b = 0; b < count; b++)
+                vz_buf_printf(&texts[i], "%c%d", b ? ',' : '[', bytes[b]);
+            vz_buf_append_str(&texts[i], count ? "]}" : "}");
+            ops[i] = (struct vz_write){.verb = VZ_WRITE_INDEX,
+                                       .id = vz_slice_from(ids[i]),
+                                       .source = vz_buf_slice(&texts[i])};
+        }
+        OK(vz_index_write(index, ops, 100, &(struct vz_write_options){.refresh = VZ_REFRESH_TRUE},
+                          &err));
+        for (int i = 0; i < 100; i++) {
+            if (ops[i].status != VZ_OK)
+                fail_msg("%s", ops[i].error.text);
+            vz_buf_deinit(&texts[i]);
+        }
+    }
+}
+
+/* Hits that are as near as the tenth of an exact scan: many are equally far in bits. */
+static double element_recall(struct vz_index *index, const struct sort_of *sort)
+{
+    struct vz_error err = {0};
+    struct vz_snapshot *snap = vz_index_snapshot(index);
+    const struct vz_field *field = vz_mapping_find(vz_snapshot_mapping(snap), VZ_SLICE("v"));
+    unsigned good = 0;
+    for (uint64_t q = 0; q < QUERIES; q++) {
+        struct vz_knn_hit got[K], want[K];
+        float floats[DIMS];
+        int8_t bytes[DIMS];
+        uint32_t found = 0;
+        struct vz_knn knn = {.field = field, .k = K, .oversample = field->oversample};
+        knn.query = floats;
+        if (elements_of(sort, 1000000 + q * 7, floats, bytes))
+            knn.query_bytes = bytes;
+        OK(vz_snapshot_knn(snap, &knn, got, &found, NULL, &err));
+        assert_int_equal(found, K);
+        knn.exact = true;
+        OK(vz_snapshot_knn(snap, &knn, want, &found, NULL, &err));
+        assert_int_equal(found, K);
+        for (uint32_t i = 0; i < K; i++)
+            good += got[i].similarity >= want[K - 1].similarity;
+    }
+    vz_snapshot_release(snap);
+    return (double)good / (QUERIES * K);
+}
+
+static void test_elements(void **state)
+{
+    static const struct sort_of sorts[] = {
+        {"byte", "hnsw", "cosine"},         {"byte", "hnsw", "l2_norm"},
+        {"byte", "flat", "dot_product"},    {"byte", "hnsw", "max_inner_product"},
+        {"bit", "hnsw", "l2_norm"},         {"bit", "flat", "l2_norm"},
+        {"bfloat16", "hnsw", "cosine"},     {"bfloat16", "int8_hnsw", "cosine"},
+        {"bfloat16", "bbq_hnsw", "cosine"}, {"bfloat16", "int4_flat", "l2_norm"},
+    };
+    struct vz_error err = {0};
+    int docs = DOCS / 2 / 100 * 100;
+    for (size_t i = 0; i < VZ_COUNT_OF(sorts); i++) {
+        const struct sort_of *sort = &sorts[i];
+        char body[400], *path = temp_folder();
+        snprintf(body, sizeof body,
+                 "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":%d,"
+                 "\"element_type\":\"%s\",\"similarity\":\"%s\",\"index_options\":{\"type\":"
+                 "\"%s\"}}}}}",
+                 DIMS, sort->element, sort->similarity, sort->kind);
+        struct vz_store *store = open_store(path);
+        struct vz_index *index = make_index(store, "kinds", body);
+        put_elements(index, sort, 0, docs, 0);
+        OK(vz_index_settle(index, &err));
+        double recall = element_recall(index, sort);
+        print_message("  %-8s %-9s %-17s recall@10 %.3f\n", sort->element, sort->kind,
+                      sort->similarity, recall);
+        double floor = strcmp(sort->similarity, "max_inner_product") ? 0.95 : 0.9;
+        assert_true(recall >= floor);
+        OK(vz_index_validate(index, &err));
+        put_elements(index, sort, 0, docs / 2, 7777); /* half of them anew, and rewritten */
+        assert_true(element_recall(index, sort) >= floor);
+        OK(vz_index_compact(index, &err));
+        OK(vz_index_validate(index, &err));
+        vz_index_release(index);
+        vz_store_close(store);
+        store = open_store(path);
+        index = vz_store_index(store, VZ_SLICE("kinds"));
+        assert_true(element_recall(index, sort) >= floor);
+        OK(vz_index_validate(index, &err));
+        vz_index_release(index);
+        vz_store_close(store);
+        drop_folder(path);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_kinds),
-        cmocka_unit_test(test_few_rows),
-        cmocka_unit_test(test_upgrades),
-        cmocka_unit_test(test_upgrade_cut_short),
+        cmocka_unit_test(test_kinds),    cmocka_unit_test(test_few_rows),
+        cmocka_unit_test(test_upgrades), cmocka_unit_test(test_upgrade_cut_short),
+        cmocka_unit_test(test_elements),
     };
     return cmocka_run_group_tests_name("store-kinds", tests, NULL, NULL);
 }
