@@ -706,6 +706,9 @@ static int do_index(struct index_options *options, char **words, size_t count)
     if (!roots)
         return VZ_EXIT_FAILED;
     vz_stop_watch();
+    /* A core a picture, from its bytes to its vector: handing parts to other threads only waits. */
+    options->want.options.threads = 1;
+    setenv("VIPS_CONCURRENCY", "1", 0);
     if (vz_image_start(&err) != VZ_OK ||
         vz_reach_new(options->url, options->want.data, true, &reach, &err) != VZ_OK ||
         vz_lens_open_for(&options->want, vz_reach_transport(reach), options->index, &lens, &err) !=

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "embed/registry.h"
 #include "http/http.h"
+#include "infer/infer.h"
 #include "rest/rest.h"
 #include "store/store.h"
 
@@ -14,6 +16,7 @@ struct vz_reach {
     struct vz_buf where;
     struct vz_buf url;        /* over HTTP */
     struct vz_store *store;   /* in this process */
+    struct vz_infer *infer;
     struct vz_rest *rest;
 };
 
@@ -99,7 +102,13 @@ static enum vz_status open_folder(struct vz_reach *reach, const char *folder, bo
                 folder);
     if (status != VZ_OK)
         goto out;
-    reach->rest = vz_rest_new(reach->store, &(struct vz_rest_options){0});
+    struct vz_buf models = {0};
+    vz_models_folder(folder, &models);
+    status = vz_infer_new(&(struct vz_infer_options){.models = models.data}, &reach->infer, err);
+    vz_buf_deinit(&models);
+    if (status != VZ_OK)
+        goto out;
+    reach->rest = vz_rest_new(reach->store, &(struct vz_rest_options){.infer = reach->infer});
     vz_buf_append_str(&reach->where, folder);
     reach->transport.call = call_here;
 out:
@@ -144,6 +153,7 @@ void vz_reach_free(struct vz_reach *reach)
     if (!reach)
         return;
     vz_rest_free(reach->rest);
+    vz_infer_free(reach->infer);
     if (reach->store)
         vz_store_close(reach->store);
     vz_buf_deinit(&reach->where);

@@ -7,7 +7,9 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "embed/registry.h"
 #include "http/http.h"
+#include "infer/infer.h"
 #include "rest/rest.h"
 #include "store/store.h"
 
@@ -18,8 +20,9 @@
 
 struct serve_options {
     const char *host, *data, *log_format, *log_level, *allow_host;
+    const char *models, *image_folder, *precision;
     long port, threads, max_connections, idle_timeout, grace;
-    size_t max_memory, max_body;
+    size_t max_memory, max_model_memory, max_body;
     bool allow_remote;
 };
 
@@ -90,17 +93,19 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
-static void announce(const char *url, const char *folder, size_t memory, struct vz_store *store)
+static void announce(const char *url, const char *folder, size_t memory, size_t model_memory,
+                     struct vz_store *store)
 {
     struct vz_arena arena = {0};
     struct vz_slice *names;
     size_t count = vz_store_names(store, &arena, &names);
     printf("vizsla %s serves %s\n"
            "  data    %s (%zu %s)\n"
-           "  memory  at most %.1f GiB for indices; more is refused, not swapped\n"
+           "  memory  at most %.1f GiB for indices, %.1f GiB for models; more is refused, not "
+           "swapped\n"
            "  try     curl %s\n",
            VZ_VERSION, url, folder, count, count == 1 ? "index" : "indices",
-           (double)memory / (1 << 30), url);
+           (double)memory / (1 << 30), (double)model_memory / (1 << 30), url);
     fflush(stdout);
     vz_arena_deinit(&arena);
 }
@@ -129,6 +134,29 @@ static enum vz_status start(const struct serve_options *options, struct vz_rest 
     return vz_http_start(&http, server, err);
 }
 
+/* The models' room, over the folder that --models or the data folder names. */
+static enum vz_status start_models(const struct serve_options *options, const char *data,
+                                   size_t memory, struct vz_infer **infer, struct vz_error *err)
+{
+    struct vz_buf folder = {0};
+    enum vz_precision precision = VZ_PRECISION_AUTO;
+    if (options->precision &&
+        !vz_precision_parse(vz_slice_from(options->precision), &precision))
+        return vz_fail(err, VZ_BAD_ARGUMENT, "--precision is auto, f32, bf16 or int8, not %s",
+                       options->precision);
+    if (options->models)
+        vz_buf_append_str(&folder, options->models);
+    else
+        vz_models_folder(data, &folder);
+    const struct vz_infer_options infer_options = {.models = folder.data,
+                                                   .max_memory_bytes = memory,
+                                                   .image_folder = options->image_folder,
+                                                   .precision = precision};
+    enum vz_status status = vz_infer_new(&infer_options, infer, err);
+    vz_buf_deinit(&folder);
+    return status;
+}
+
 static void wait_for_signal(const sigset_t *set)
 {
     int got = 0;
@@ -142,20 +170,23 @@ static int serve(const struct serve_options *options)
     struct vz_error err = {0};
     struct vz_store *store = NULL;
     struct vz_rest *rest = NULL;
+    struct vz_infer *infer = NULL;
     struct vz_http_server *server = NULL;
     struct vz_buf folder = {0}, url = {0};
     sigset_t signals;
     int code = VZ_EXIT_FAILED;
     size_t memory = options->max_memory ? options->max_memory : (size_t)vz_memory_bytes() / 2;
+    size_t model_memory = options->max_model_memory ? options->max_model_memory : memory / 2;
     block_signals(&signals);
     vz_data_folder(options->data, &folder);
     const struct vz_store_options store_options = {.create = true, .max_memory_bytes = memory};
     if (vz_image_start(&err) != VZ_OK ||
-        vz_store_open(folder.data, &store_options, &store, &err) != VZ_OK) {
+        vz_store_open(folder.data, &store_options, &store, &err) != VZ_OK ||
+        start_models(options, folder.data, model_memory, &infer, &err) != VZ_OK) {
         vz_complain(&err);
         goto out;
     }
-    rest = vz_rest_new(store, &(struct vz_rest_options){0});
+    rest = vz_rest_new(store, &(struct vz_rest_options){.infer = infer});
     if (start(options, rest, &server, &err) != VZ_OK) {
         vz_complain(&err);
         goto out;
@@ -168,13 +199,14 @@ static int serve(const struct serve_options *options)
         vz_complain(&err);
         goto out;
     }
-    announce(url.data, folder.data, memory, store);
+    announce(url.data, folder.data, memory, model_memory, store);
     wait_for_signal(&signals);
     code = VZ_EXIT_OK;
 out:
     if (server)
         vz_http_stop(server, (unsigned)options->grace * 1000);
     vz_rest_free(rest);
+    vz_infer_free(infer);
     if (store)
         vz_store_close(store);
     vz_buf_deinit(&folder);
@@ -197,7 +229,15 @@ int vz_cli_serve(int argc, char **argv)
         {"--threads", VZ_ARG_NUMBER, &options.threads, "N", "worker threads (default: cores)", 1,
          1024},
         {"--max-memory", VZ_ARG_BYTES, &options.max_memory, "SIZE",
-         "memory budget, such as 2g (default: half of what there is)", 0, 0},
+         "memory budget of the indices, such as 2g (default: half of what there is)", 0, 0},
+        {"--max-model-memory", VZ_ARG_BYTES, &options.max_model_memory, "SIZE",
+         "memory budget of opened models (default: half of --max-memory)", 0, 0},
+        {"--models", VZ_ARG_TEXT, &options.models, "DIR",
+         "installed models (default: $VIZSLA_MODELS or models in the data folder)", 0, 0},
+        {"--precision", VZ_ARG_TEXT, &options.precision, "P",
+         "of models: auto, f32, bf16 or int8 (default auto)", 0, 0},
+        {"--image-folder", VZ_ARG_TEXT, &options.image_folder, "DIR",
+         "requests may name pictures below it as files (default: they may not)", 0, 0},
         {"--max-body", VZ_ARG_BYTES, &options.max_body, "SIZE",
          "largest request body (default 100m)", 0, 0},
         {"--max-connections", VZ_ARG_NUMBER, &options.max_connections, "N",

@@ -194,3 +194,78 @@ def the_cameras_date_and_place_are_indexed(bench):
     exif = documents(bench)["x.jpg"]["exif"]
     contains(exif["date"], "2008-10-22T")
     assert abs(exif["location"]["lat"] - 43.467) < 0.01, exif
+
+
+def search(bench, *words, code=0):
+    done = bench.run("search", *words, "--json")
+    equal((done.returncode, done.stderr), (code, ""))
+    return json.loads(done.stdout)
+
+
+def names(seen):
+    return [pathlib.Path(hit["path"]).stem for hit in seen["hits"]]
+
+
+def an_index_is_searched_with_a_picture(bench):
+    folder = album(bench)
+    index(bench, folder)
+    seen = search(bench, SAMPLES / "luigi.svg")
+    equal((names(seen)[0], len(seen["hits"]), seen["pictures"]), ("luigi", 6, 6))
+    equal((seen["hits"][0]["match"], seen["hits"][0]["source"]["format"]), ("same picture", "svg"))
+    assert seen["hits"][0]["score"] > 0.9999 and "embedding" not in seen["hits"][0]["source"]
+    equal(len(search(bench, SAMPLES / "luigi.svg", "-k", "2")["hits"]), 2)
+    contains(bench.run("search", SAMPLES / "luigi.svg").stdout, "  1  1.0000  same picture", "luigi.svg")
+    equal(names(search(bench, "--index", "pictures", SAMPLES / "lost.svg"))[0], "luigi")
+    done = bench.run("search", "a dog on a beach")
+    equal(done.returncode, 2)
+    contains(done.stderr, "reads no texts", "vizsla reindex --model clip-ViT-B-32 --index pictures")
+    done = bench.run("search", "x.jpg", "--index", "absent")
+    equal(done.returncode, 2)
+    contains(done.stderr, "vizsla index FOLDER --index absent")
+
+
+def pictures_and_texts_are_added_and_subtracted(bench):
+    install_clip(bench)
+    folder = album(bench)
+    index(bench, folder)
+
+    def vector(word):
+        return json.loads(bench.run("embed", word, "--model", "clip-ViT-B-32", "--json").stdout)["embedding"]
+
+    photo, red, grass = vector(SAMPLES / "otto.svg"), vector("in red"), vector("grass")
+    for words, weights in (((SAMPLES / "otto.svg", "+in red", "-grass"), (1, 1, -1)),
+                           ((SAMPLES / "otto.svg", "+0.5*in red", "-0.25*grass"), (1, 0.5, -0.25)),
+                           (("-grass", "+in red"), (0, 1, -1)), (("in red",), (0, 1, 0))):
+        query = [weights[0] * a + weights[1] * b + weights[2] * c for a, b, c in zip(photo, red, grass)]
+        length = sum(x * x for x in query) ** 0.5
+        seen = search(bench, *words)
+        expected = {dog: (1 + sum(a * b for a, b in zip(query, vector(SAMPLES / f"{dog}.svg"))) / length) / 2
+                    for dog in DOGS}
+        equal(sorted(names(seen)), sorted(expected))
+        for name, hit in zip(names(seen), seen["hits"]):
+            assert abs(hit["score"] - expected[name]) < 3e-3, (words, name, hit["score"], expected[name])
+            assert "match" not in hit
+    equal([q["weight"] for q in search(bench, "a", "+0.5*b", "-c")["query"]], [1.0, 0.5, -1.0])
+    done = bench.run("search", "grass", "-grass")
+    equal(done.returncode, 2)
+    contains(done.stderr, "cancel")
+    for words in ((), ("",), ("-",), ("+2*",)):
+        done = bench.run("search", *words)
+        equal(done.returncode, 2)
+        contains(done.stderr, "expected 1 to")
+
+
+def filters_narrow_a_search(bench):
+    folder = album(bench)
+    os.utime(folder / "a/luigi.svg", (1, 1))
+    index(bench, folder)
+    for filters, expected in (
+            (["name=luigi.svg"], ["luigi"]), (["name=b*"], ["biscuit", "bruno"]),
+            ([f"folder={folder.resolve() / 'b'}"], ["bruno", "mango"]), (["modified<2000-01-01"], ["luigi"]),
+            (["name=b*", f"folder={folder.resolve() / 'b'}"], ["bruno"]), (["width>100000"], [])):
+        words = [word for text in filters for word in ("--filter", text)]
+        equal(sorted(names(search(bench, SAMPLES / "otto.svg", *words, code=0 if expected else 1))), expected)
+    for text, part in (("colour=red", "no field colour; it has"), ("name", "FIELD=VALUE"), ("=x", "FIELD=VALUE")):
+        done = bench.run("search", SAMPLES / "otto.svg", "--filter", text)
+        equal(done.returncode, 2)
+        contains(done.stderr, part)
