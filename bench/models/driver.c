@@ -2,6 +2,7 @@
  *
  *   bench_models [--seconds S] [--precision P] [--threads N] clip FOLDER    images, texts, loading
  *   bench_models [...] text FOLDER                                          sentences
+ *   bench_models [...] photo FOLDER FILE...    decoding beside embedding
  *   bench_models [...] load FOLDER    CLIP from disk to first vectors; a line a line on stdin
  *
  * Each number is the best of the rounds that fit in --seconds: the machine may be shared, and
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/text.h"
 #include "ceiling.h"
 #include "embed/clip.h"
@@ -252,6 +254,89 @@ static void bench_clip(const char *folder, enum vz_precision precision)
     vz_clip_free(clip);
 }
 
+/* Numbers of one way to read a picture; times in ms. */
+struct reading {
+    double decode, preprocess, embed;
+    float vector[4096];
+};
+
+/* Wall time: libvips decodes on threads of its own. */
+static void read_photo(const struct vz_clip *clip, struct vz_slice bytes, int side, float *pixels,
+                       struct reading *out)
+{
+    struct vz_error err = {0};
+    struct vz_image image;
+    double t0 = wall();
+    if (vz_image_decode(bytes, NULL, side, &image, &err) != VZ_OK)
+        die(&err);
+    double t1 = wall();
+    if (vz_clip_preprocess(clip, &image, pixels, &err) != VZ_OK)
+        die(&err);
+    double t2 = wall();
+    if (vz_clip_embed_images(clip, pixels, 1, true, out->vector, &err) != VZ_OK)
+        die(&err);
+    double t3 = wall();
+    out->decode = VZ_MIN(out->decode, (t1 - t0) * 1e3);
+    out->preprocess = VZ_MIN(out->preprocess, (t2 - t1) * 1e3);
+    out->embed = VZ_MIN(out->embed, (t3 - t2) * 1e3);
+    vz_image_deinit(&image);
+}
+
+static double cosine(const float *a, const float *b, size_t count)
+{
+    double dot = 0;
+    for (size_t i = 0; i < count; i++)
+        dot += (double)a[i] * b[i];
+    return dot;
+}
+
+/* FILES decoded whole and shrunk while decoding: times, and how near the vectors are. */
+static void bench_photos(const char *folder, enum vz_precision precision, char **files, int count)
+{
+    struct vz_clip *clip;
+    struct vz_error err = {0};
+    struct vz_nn_options options = {.precision = precision, .threads = threads};
+    if (vz_clip_open(folder, &options, &clip, &err) != VZ_OK)
+        die(&err);
+    size_t dims = vz_clip_config(clip)->dims;
+    int side = (int)vz_clip_config(clip)->image_side;
+    float *pixels = calloc(vz_clip_pixel_count(clip), sizeof *pixels);
+    static struct reading whole, fast;
+    for (int times = 1; times <= 3; times++) {
+        double sums[6] = {0}, least = 1, mean = 0;
+        for (int i = 0; i < count; i++) {
+            struct vz_buf bytes = {0};
+            if (vz_file_read(files[i], 0, &bytes, &err) != VZ_OK)
+                die(&err);
+            whole.decode = whole.preprocess = whole.embed = 1e9;
+            fast.decode = fast.preprocess = fast.embed = 1e9;
+            double start = now();
+            do {
+                read_photo(clip, vz_buf_slice(&bytes), 0, pixels, &whole);
+                read_photo(clip, vz_buf_slice(&bytes), -times * side, pixels, &fast);
+            } while (now() - start < seconds / count);
+            double near = cosine(whole.vector, fast.vector, dims);
+            double parts[] = {whole.decode, whole.preprocess, whole.embed,
+                              fast.decode,  fast.preprocess,  fast.embed};
+            for (int k = 0; k < 6; k++)
+                sums[k] += parts[k] / count;
+            least = VZ_MIN(least, near);
+            mean += near / count;
+            vz_buf_deinit(&bytes);
+        }
+        printf("{\"bench\":\"photo\",\"precision\":\"%s\",\"threads\":%u,\"photos\":%d,"
+               "\"side\":%d,\"decode_ms\":%.2f,\"preprocess_ms\":%.2f,\"embed_ms\":%.2f,"
+               "\"share\":%.3f,\"whole_decode_ms\":%.2f,\"whole_preprocess_ms\":%.2f,"
+               "\"whole_share\":%.3f,\"least_cosine\":%.6f,\"mean_cosine\":%.6f}\n",
+               vz_precision_name(precision), threads, count, times * side, sums[3], sums[4],
+               sums[5], (sums[3] + sums[4]) / (sums[3] + sums[4] + sums[5]), sums[0], sums[1],
+               (sums[0] + sums[1]) / (sums[0] + sums[1] + sums[2]), least, mean);
+        fflush(stdout);
+    }
+    free(pixels);
+    vz_clip_free(clip);
+}
+
 static void bench_text(const char *folder, enum vz_precision precision)
 {
     struct vz_text_model *model;
@@ -305,15 +390,18 @@ int main(int argc, char **argv)
                  !vz_precision_parse(vz_slice_from(argv[i + 1]), &only))
             break;
     }
-    if (i + 2 != argc || threads < 1 || threads > 64) {
+    if (i + 2 > argc || (i + 2 < argc && strcmp(argv[i], "photo") != 0) || threads < 1 ||
+        threads > 64) {
         fprintf(stderr, "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
-                        "[--threads N] clip|text|load FOLDER\n");
+                        "[--threads N] clip|text|load FOLDER | photo FOLDER FILE...\n");
         return 2;
     }
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         if (only != VZ_PRECISION_AUTO && only != p)
             continue;
-        if (strcmp(argv[i], "load") == 0)
+        if (strcmp(argv[i], "photo") == 0)
+            bench_photos(argv[i + 1], p, argv + i + 2, argc - i - 2);
+        else if (strcmp(argv[i], "load") == 0)
             bench_load(argv[i + 1], p);
         else if (strcmp(argv[i], "clip") == 0)
             bench_clip(argv[i + 1], p);

@@ -63,7 +63,8 @@ void vz_model_close(struct vz_opened_model *model);
 size_t vz_model_dims(const struct vz_opened_model *model);
 bool vz_model_sees(const struct vz_opened_model *model);  /* pictures */
 bool vz_model_reads(const struct vz_opened_model *model); /* texts */
-/* What vz_image_decode should shrink to for this model's pictures; 0: decode whole. */
+/* vz_image_decode's target_side for this model's pictures: below 0 for CLIP, which large JPEGs are
+ * shrunk for while decoding (the vector stays within cosine 0.999) and others are not. */
 int vz_model_image_side(const struct vz_opened_model *model);
 
 /* out[dims], of unit length. Errors: VZ_UNSUPPORTED (the model does not see), VZ_BUDGET,

@@ -269,9 +269,12 @@ static bool reopen_smaller(enum vz_image_format format, struct vz_slice bytes, i
     int longer = VZ_MAX((*image)->Xsize, (*image)->Ysize);
     struct opening opening = {1, 1.0};
     *factor = whole_factor(shorter, target);
-    if (target <= 0)
+    if (target == 0 || (target < 0 && format != VZ_FORMAT_JPEG))
         return true;
-    if (format == VZ_FORMAT_JPEG) {
+    if (target < 0) {
+        while (opening.shrink < 8 && shorter / (opening.shrink * 2) >= -target)
+            opening.shrink *= 2;
+    } else if (format == VZ_FORMAT_JPEG) {
         while (opening.shrink < 8 && opening.shrink * 2 <= *factor)
             opening.shrink *= 2;
         *factor = whole_factor(shorter / opening.shrink, target);

@@ -49,7 +49,8 @@ void vz_image_stop(void);
  * target_side > 0: a picture whose shorter side is larger comes back with a shorter side of exactly
  * target_side and the longer in proportion (JPEG and WebP are shrunk while decoding, the rest is
  * antialiased); a smaller one keeps its size. An SVG is drawn at that size, larger too. 0 keeps the
- * file's size.
+ * file's size. target_side < 0: nothing is resized; a JPEG is shrunk while decoding, by 2, 4 or 8,
+ * as long as its shorter side stays at least -target_side.
  *
  * max_megapixels counts the one page that is decoded. A file cut off in the middle is an error, not
  * half a picture. An SVG reaches no other file or host: what it refers to is left out, and one

@@ -97,6 +97,22 @@ static void the_shorter_side_is_the_target(void **state)
     }
 }
 
+/* A negative target: halves, quarters and eighths that the JPEG decoder gives, nothing resized. */
+static void a_jpeg_is_shrunk_and_not_resized(void **state)
+{
+    static const struct {
+        int target, width;
+    } cases[] = {{-1, 150},   {-150, 150},  {-151, 300},   {-300, 300},    {-599, 600},
+                 {-600, 600}, {-601, 1200}, {-1200, 1200}, {-100000, 1200}};
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        struct vz_image image = decode_data("exif-orientation/Portrait_7.jpg", cases[i].target);
+        assert_int_equal(image.width, cases[i].width);
+        assert_int_equal(image.height, cases[i].width * 3 / 2);
+        assert_int_equal(image.file_width, 1200);
+        vz_image_deinit(&image);
+    }
+}
+
 static struct vz_gate test_gate = VZ_GATE_INIT(10);
 static atomic_int inside_weight, inside_count, heavy_done;
 
@@ -141,6 +157,7 @@ int main(void)
         cmocka_unit_test(limits_are_on_the_header),
         cmocka_unit_test(bytes_of_no_picture_are_named),
         cmocka_unit_test(the_shorter_side_is_the_target),
+        cmocka_unit_test(a_jpeg_is_shrunk_and_not_resized),
         cmocka_unit_test(the_gate_lets_in_what_fits),
     };
     return cmocka_run_group_tests(tests, start_images, stop_images);
