@@ -145,7 +145,18 @@ static void push(struct vz_call *call, struct actions *list, const struct vz_ali
     list->items[list->count++] = *action;
 }
 
-static bool check_alias_name(struct vz_call *call, struct vz_slice name)
+/* Whether the same request removes the index of that name, whose place the alias may take then. */
+static bool is_removed(const struct actions *list, struct vz_slice name)
+{
+    for (size_t i = 0; list && i < list->count; i++)
+        if (list->items[i].verb == VZ_ALIAS_REMOVE_INDEX &&
+            vz_slice_eq(list->items[i].alias.index, name))
+            return true;
+    return false;
+}
+
+static bool check_alias_name(struct vz_call *call, const struct actions *list,
+                             struct vz_slice name)
 {
     const char *why = NULL;
     if (name.len == 0)
@@ -163,7 +174,7 @@ static bool check_alias_name(struct vz_call *call, struct vz_slice name)
     if (!why && name.len > 255)
         why = "alias name is too long";
     if (!why) {
-        struct vz_index *index = vz_store_index(call->store, name);
+        struct vz_index *index = is_removed(list, name) ? NULL : vz_store_index(call->store, name);
         if (!index)
             return true;
         vz_index_release(index);
@@ -254,7 +265,7 @@ bool vz_alias_check(struct vz_call *call, struct vz_slice name, struct vz_json b
     struct vz_json_iter it = vz_json_iterate(body);
     struct vz_slice key;
     struct vz_json value;
-    if (!check_alias_name(call, name))
+    if (!check_alias_name(call, NULL, name))
         return false;
     while (vz_json_next(&it, &key, &value)) {
         bool known;
@@ -283,7 +294,7 @@ static bool add_all(struct vz_call *call, struct actions *list, struct vz_slice 
         return false;
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
-        ok = check_alias_name(call, names[i]);
+        ok = check_alias_name(call, list, names[i]);
         for (size_t j = 0; j < indices.count && ok; j++) {
             struct vz_alias_action action = {.verb = VZ_ALIAS_ADD, .alias = *like};
             action.alias.name = names[i];
@@ -474,12 +485,16 @@ void vz_rest_alias_update(struct vz_call *call)
         vz_call_fail(call, 400, "illegal_argument_exception", "No action specified");
         return;
     }
-    struct vz_json_iter it = vz_json_iterate(actions);
-    while (vz_json_next(&it, NULL, &action)) {
-        struct vz_json_iter members = vz_json_iterate(action);
-        while (vz_json_next(&members, &verb, &value))
-            if (!one_action(call, &list, verb, value))
-                return;
+    /* As the store does them: the removal of indices first, wherever it stands in the list. */
+    for (int removals = 1; removals >= 0; removals--) {
+        struct vz_json_iter it = vz_json_iterate(actions);
+        while (vz_json_next(&it, NULL, &action)) {
+            struct vz_json_iter members = vz_json_iterate(action);
+            while (vz_json_next(&members, &verb, &value))
+                if (vz_slice_is(verb, "remove_index") == removals &&
+                    !one_action(call, &list, verb, value))
+                    return;
+        }
     }
     apply(call, &list);
 }
