@@ -1,37 +1,26 @@
 /* `vizsla index`: any folder's pictures into an index, again and again.
  *
  * First the folders are walked and the index is asked what it has; what has the same size and time is
- * left alone. Then a pipeline: one thread a core takes the next file, reads it, decodes, hashes, embeds
- * and writes its document as JSON; the main thread sends what is ready in _bulk requests of up to BATCH
- * documents and draws the progress. The cores do nothing but look at pictures: sending a document costs
- * about a thousandth of making it. The queue between them is bounded, so a slow server holds the
- * workers up and memory stays small.
+ * left alone, the rest goes through the pipeline (pipeline.h). The cores do nothing but look at
+ * pictures: sending a document costs about a thousandth of making it.
  *
  * Each document is written whole or not, and what is written is never written twice without need, so
  * there is nothing to clean up after Ctrl-C, a crash or a power cut: the same command goes on.
  */
 #include "cli/cli.h"
 #include "cli/lens.h"
+#include "cli/pipeline.h"
 
 #include "app/pictures.h"
 #include "app/walk.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/strmap.h"
-#include "base/thread.h"
 
-#include <fcntl.h>
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
-#define BATCH 64
-#define BATCH_BYTES ((size_t)8 << 20)
-#define BATCH_NS 1000000000ull /* what is ready is sent after so long */
-#define QUEUE 256
 #define SHOWN_FAILURES 20
 
 /* What the index knows about a file. */
@@ -43,13 +32,6 @@ struct known {
 };
 
 enum outcome { ADDED, CHANGED, TOUCHED, FAILED };
-
-struct result {
-    enum outcome outcome;
-    char *path;     /* borrowed from the walk */
-    struct vz_buf action; /* lines for _bulk */
-    char *reason;   /* FAILED; owned */
-};
 
 struct failure {
     char *path, *reason;
@@ -63,14 +45,9 @@ struct work {
     struct vz_strmap at; /* path -> place in known */
     struct known *known;
     size_t known_count, known_capacity;
-    atomic_size_t next;
-
-    pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t ready, room;
-    struct result queue[QUEUE];
-    size_t queued, taken; /* ever put in, ever taken out */
-    unsigned running;     /* workers */
-    bool abandoned;       /* nobody takes any more */
+    const char *index;
+    const struct vz_transport *transport;
+    struct tally *tally;
 };
 
 struct tally {
@@ -176,18 +153,6 @@ static void choose_files(struct work *work, struct vz_walk *walk, struct tally *
 
 /* ---- looking ------------------------------------------------------------------------------- */
 
-/* Has the system read the file that will be wanted soon: a core should not wait for a disk. */
-static void read_ahead(const struct work *work, size_t i)
-{
-    if (i >= work->count)
-        return;
-    int fd = open(work->files[i].path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return;
-    posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
-    close(fd);
-}
-
 static void put_action(struct vz_buf *out, const char *verb, const char *path)
 {
     char id[33];
@@ -203,22 +168,23 @@ static void put_touch(struct vz_buf *out, const struct vz_walk_file *file)
                   (unsigned long long)file->size, (long long)file->modified_ms);
 }
 
-static void look(const struct work *work, const struct vz_walk_file *file, float *vector,
-                 struct result *result)
+static void look(void *context, size_t at, float *vector, struct vz_looked *looked)
 {
+    const struct work *work = context;
+    const struct vz_walk_file *file = &work->files[at];
     struct vz_buf bytes = {0};
     struct vz_error err = {0};
     struct vz_picture picture = {
         .path = file->path, .size = file->size, .modified_ms = file->modified_ms};
     const struct known *known = known_of(work, file->path);
     size_t most = work->limits->max_bytes ? work->limits->max_bytes : (size_t)100 << 20;
-    *result = (struct result){.path = file->path, .outcome = known ? CHANGED : ADDED};
+    looked->outcome = known ? CHANGED : ADDED;
     enum vz_status status = vz_file_read(file->path, most, &bytes, &err);
     if (status == VZ_OK) {
         vz_dog_hash(vz_buf_slice(&bytes), picture.content_hash);
         if (known && strcmp(known->content_hash, picture.content_hash) == 0) {
-            result->outcome = TOUCHED;
-            put_touch(&result->action, file);
+            looked->outcome = TOUCHED;
+            put_touch(&looked->action, file);
             vz_buf_deinit(&bytes);
             return;
         }
@@ -227,193 +193,74 @@ static void look(const struct work *work, const struct vz_walk_file *file, float
     }
     vz_buf_deinit(&bytes);
     if (status != VZ_OK) {
-        result->outcome = FAILED;
-        result->reason = vz_strdup(err.text);
+        looked->outcome = FAILED;
+        looked->reason = vz_strdup(err.text);
         return;
     }
-    put_action(&result->action, "index", file->path);
-    struct vz_json_writer w = vz_json_writer_on(&result->action);
+    put_action(&looked->action, "index", file->path);
+    struct vz_json_writer w = vz_json_writer_on(&looked->action);
     vz_picture_put(&w, &picture);
-    vz_buf_append_char(&result->action, '\n');
+    vz_buf_append_char(&looked->action, '\n');
 }
 
-/* False when nobody wants it any more. */
-static bool hand_over(struct work *work, struct result *result)
+static const char *path_of(void *context, size_t at)
 {
-    pthread_mutex_lock(&work->mutex);
-    while (work->queued - work->taken == QUEUE && !work->abandoned)
-        pthread_cond_wait(&work->room, &work->mutex);
-    bool wanted = !work->abandoned;
-    if (wanted) {
-        work->queue[work->queued++ % QUEUE] = *result;
-        pthread_cond_signal(&work->ready);
-    }
-    pthread_mutex_unlock(&work->mutex);
-    if (!wanted) {
-        vz_buf_deinit(&result->action);
-        free(result->reason);
-    }
-    return wanted;
+    return ((const struct work *)context)->files[at].path;
 }
 
-static void *worker(void *context)
+static void note_looked(void *context, const struct vz_looked *looked)
 {
     struct work *work = context;
-    float *vector = vz_calloc(work->lens->model.dims, sizeof *vector);
-    size_t ahead = 2 * (size_t)vz_cpu_count();
-    vz_thread_name("vz-look");
-    while (!vz_stop_asked()) {
-        struct result result;
-        size_t i = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed);
-        if (i >= work->count)
-            break;
-        read_ahead(work, i + ahead);
-        look(work, &work->files[i], vector, &result);
-        if (!hand_over(work, &result))
-            break;
-    }
-    free(vector);
-    pthread_mutex_lock(&work->mutex);
-    work->running--;
-    pthread_cond_signal(&work->ready);
-    pthread_mutex_unlock(&work->mutex);
-    return NULL;
+    note_failure(work->tally, work->files[looked->at].path, looked->reason);
 }
 
 /* ---- sending ------------------------------------------------------------------------------- */
 
-struct batch {
-    struct vz_buf body;
-    struct result results[BATCH]; /* their actions are in the body */
-    size_t count;
-    uint64_t since_ns;
-    struct tally *tally;
+struct sending {
+    struct work *work;
+    const struct vz_looked *items;
 };
 
 static void note_written(void *context, size_t i, const struct vz_api_written *written)
 {
-    struct batch *batch = context;
-    const struct result *result = &batch->results[i];
+    const struct sending *sending = context;
+    struct tally *tally = sending->work->tally;
+    const struct vz_looked *item = &sending->items[i];
     if (written->failure)
-        note_failure(batch->tally, result->path, written->failure->text);
-    else if (result->outcome == ADDED)
-        batch->tally->added++;
-    else if (result->outcome == CHANGED)
-        batch->tally->changed++;
+        note_failure(tally, sending->work->files[item->at].path, written->failure->text);
+    else if (item->outcome == ADDED)
+        tally->added++;
+    else if (item->outcome == CHANGED)
+        tally->changed++;
     else
-        batch->tally->touched++;
+        tally->touched++;
 }
 
-static enum vz_status send_batch(const struct vz_transport *transport, const char *index,
-                                 struct batch *batch, struct vz_error *err)
+static enum vz_status send(void *context, struct vz_slice body, const struct vz_looked *items,
+                           size_t count, struct vz_error *err)
 {
-    if (!batch->count)
-        return VZ_OK;
-    enum vz_status status = vz_api_bulk(transport, index, vz_buf_slice(&batch->body), batch->count,
-                                        false, note_written, batch, err);
-    batch->count = 0;
-    vz_buf_clear(&batch->body);
-    return status;
+    struct work *work = context;
+    struct sending sending = {work, items};
+    return vz_api_bulk(work->transport, work->index, body, count, false, note_written, &sending,
+                       err);
 }
 
-static void add_to_batch(struct batch *batch, struct result *result)
+static enum vz_status look_at_all(struct work *work, struct vz_error *err)
 {
-    if (result->outcome == FAILED) {
-        note_failure(batch->tally, result->path, result->reason);
-        free(result->reason);
-        return;
-    }
-    if (!batch->count)
-        batch->since_ns = vz_now_ns();
-    vz_buf_append_slice(&batch->body, vz_buf_slice(&result->action));
-    vz_buf_deinit(&result->action);
-    batch->results[batch->count++] = *result;
-}
-
-/* The next result; false when there is none and `*over` says whether there will be. */
-static bool take(struct work *work, bool patient, struct result *result, bool *over)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += 100000000; /* the bar moves, and Ctrl-C is noticed */
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_nsec -= 1000000000;
-        until.tv_sec++;
-    }
-    pthread_mutex_lock(&work->mutex);
-    if (patient && work->queued == work->taken && work->running)
-        pthread_cond_timedwait(&work->ready, &work->mutex, &until);
-    bool got = work->queued != work->taken;
-    if (got) {
-        *result = work->queue[work->taken++ % QUEUE];
-        pthread_cond_signal(&work->room);
-    }
-    *over = !got && !work->running;
-    pthread_mutex_unlock(&work->mutex);
-    return got;
-}
-
-static enum vz_status send_all(struct work *work, const struct vz_transport *transport,
-                               const char *index, struct tally *tally, struct vz_error *err)
-{
-    struct batch *batch = vz_calloc(1, sizeof *batch);
     struct vz_progress progress;
-    struct result result;
-    enum vz_status status = VZ_OK;
-    bool over = false;
-    batch->tally = tally;
-    vz_progress_start(&progress, "indexing", work->count);
-    while (!over && status == VZ_OK) {
-        if (take(work, true, &result, &over)) {
-            add_to_batch(batch, &result);
-            vz_progress_step(&progress, 1);
-        } else {
-            vz_progress_step(&progress, 0);
-        }
-        if (over || batch->count == BATCH || batch->body.len > BATCH_BYTES ||
-            (batch->count && vz_now_ns() - batch->since_ns > BATCH_NS))
-            status = send_batch(transport, index, batch, err);
-    }
-    vz_progress_end(&progress);
-    pthread_mutex_lock(&work->mutex);
-    work->abandoned = true;
-    pthread_cond_broadcast(&work->room);
-    pthread_mutex_unlock(&work->mutex);
-    vz_buf_deinit(&batch->body);
-    free(batch);
-    return status;
-}
-
-static void drop_queue(struct work *work)
-{
-    for (; work->taken != work->queued; work->taken++) {
-        vz_buf_deinit(&work->queue[work->taken % QUEUE].action);
-        free(work->queue[work->taken % QUEUE].reason);
-    }
-}
-
-static enum vz_status look_at_all(struct work *work, const struct vz_transport *transport,
-                                  const char *index, struct tally *tally, struct vz_error *err)
-{
-    unsigned threads = vz_cpu_count();
-    pthread_t *workers = vz_calloc(threads, sizeof *workers);
+    const struct vz_pipeline pipeline = {.count = work->count,
+                                         .dims = work->lens->model.dims,
+                                         .progress = &progress,
+                                         .context = work,
+                                         .path = path_of,
+                                         .look = look,
+                                         .send = send,
+                                         .failed = note_looked};
     uint64_t began = vz_now_ns();
-    pthread_mutex_init(&work->mutex, NULL);
-    pthread_cond_init(&work->ready, NULL);
-    pthread_cond_init(&work->room, NULL);
-    work->running = threads;
-    for (unsigned i = 0; i < threads; i++)
-        if (pthread_create(&workers[i], NULL, worker, work) != 0)
-            abort();
-    enum vz_status status = send_all(work, transport, index, tally, err);
-    for (unsigned i = 0; i < threads; i++)
-        pthread_join(workers[i], NULL);
-    drop_queue(work);
-    tally->look_ns = vz_now_ns() - began;
-    pthread_mutex_destroy(&work->mutex);
-    pthread_cond_destroy(&work->ready);
-    pthread_cond_destroy(&work->room);
-    free(workers);
+    vz_progress_start(&progress, "indexing", work->count);
+    enum vz_status status = vz_pipeline_run(&pipeline, err);
+    vz_progress_end(&progress);
+    work->tally->look_ns = vz_now_ns() - began;
     return status;
 }
 
@@ -660,7 +507,10 @@ static enum vz_status run(struct index_options *options, char **roots, size_t ro
         choose_files(work, walk, tally);
         work->lens = lens;
         work->limits = &options->limits;
-        status = look_at_all(work, transport, options->index, tally, err);
+        work->transport = transport;
+        work->index = options->index;
+        work->tally = tally;
+        status = look_at_all(work, err);
     }
     tally->stopped = vz_stop_asked();
     if (status == VZ_OK && !tally->stopped)
