@@ -3,6 +3,7 @@
 
 #include "embed/hub.h"
 #include "embed/registry.h"
+#include "embed/verify_golden.h"
 #include "json/json.h"
 
 #include <stdio.h>
@@ -11,7 +12,7 @@
 /* What every one of the verbs takes. */
 struct common {
     const char *data, *models;
-    bool json;
+    bool json, files_only;
     struct vz_buf store;
     struct vz_arena arena;
     struct vz_progress bar;
@@ -415,15 +416,30 @@ static const char *state_word(enum vz_model_file_state state)
     return state == VZ_FILE_GOOD ? "good" : state == VZ_FILE_MISSING ? "missing" : "changed";
 }
 
+static void print_golden(const struct vz_model *model, const struct vz_golden_report *golden)
+{
+    if (golden->result == VZ_GOLDEN_SAME)
+        printf("It computes what is published for this model: %zu vectors, largest difference "
+               "%.2g.\n",
+               golden->checked, golden->worst);
+    else if (golden->result == VZ_GOLDEN_DIFFERENT)
+        printf("%s is not what its name says: %s.\n", model->name, golden->text);
+}
+
 static void print_verified(const struct common *c, const struct vz_model *model,
-                           const enum vz_model_file_state *states, bool good)
+                           const enum vz_model_file_state *states, bool good,
+                           const struct vz_golden_report *golden)
 {
     if (c->json) {
         struct vz_buf out = {0};
         struct vz_json_writer w = vz_json_writer_on(&out);
         vz_json_begin_object(&w);
         vz_json_field_str(&w, "name", model->name);
+        static const char *const words[] = {"unknown", "same", "different"};
         vz_json_field_bool(&w, "good", good);
+        vz_json_field_str(&w, "published_vectors", words[golden->result]);
+        if (golden->result == VZ_GOLDEN_DIFFERENT)
+            vz_json_field_str(&w, "reason", golden->text);
         vz_json_field_int(&w, "bytes", (int64_t)model->bytes);
         vz_json_key(&w, "files");
         vz_json_begin_array(&w);
@@ -447,6 +463,7 @@ static void print_verified(const struct common *c, const struct vz_model *model,
     else
         printf("%s is damaged: `vizsla models rm %s`, then pull or import it again.\n", model->name,
                model->name);
+    print_golden(model, golden);
 }
 
 static int verify_one(struct common *c, const struct vz_model *model)
@@ -460,22 +477,35 @@ static int verify_one(struct common *c, const struct vz_model *model)
     if (vz_model_verify(model, &watch, states, &good, &err) != VZ_OK)
         return complain(c, &err);
     vz_progress_end(&c->bar);
-    print_verified(c, model, states, good);
-    return good ? VZ_EXIT_OK : VZ_EXIT_PARTLY;
+    struct vz_golden_report golden = {0};
+    enum vz_status asked = VZ_OK;
+    if (good && !c->files_only)
+        asked = vz_model_verify_golden(model->name, model->folder, &golden, &err);
+    print_verified(c, model, states, good, &golden);
+    if (asked != VZ_OK)
+        return complain(c, &err);
+    return good && golden.result != VZ_GOLDEN_DIFFERENT ? VZ_EXIT_OK : VZ_EXIT_PARTLY;
 }
 
 static int do_verify(int argc, char **argv)
 {
     struct common c = {0};
-    const struct vz_arg args[] = {models_arg(&c), data_arg(&c), json_arg(&c), {0}};
+    const struct vz_arg args[] = {
+        {"--files-only", VZ_ARG_FLAG, &c.files_only, NULL, "ask for no vectors", 0, 0},
+        models_arg(&c),
+        data_arg(&c),
+        json_arg(&c),
+        {0}};
     const struct vz_command command = {
         .name = "models verify",
         .usage = "vizsla models verify NAME... [options]",
         .summary = "Reads every file of a model and holds it against its manifest.",
         .details =
             "The manifest, vizsla.json in the model's folder, was written when the model was\n"
-            "installed. No network is used.\n"
-            "Exit code: 0 whole, 1 a file is missing or changed, 2 it could not be checked.",
+            "installed. CLIP ViT-B/32 and all-MiniLM-L6-v2 are also asked for vectors that others\n"
+            "have published for them. No network is used.\n"
+            "Exit code: 0 whole, 1 a file is missing or changed or the vectors differ, 2 it could\n"
+            "not be checked.",
         .examples = "  vizsla models verify clip-ViT-B-32",
         .args = args,
     };
