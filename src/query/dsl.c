@@ -122,6 +122,7 @@ static const struct {
     {"exists", vz_dsl_parse_exists},
     {"ids", vz_dsl_parse_ids},
     {"knn", vz_dsl_parse_knn_query},
+    {"nested", vz_dsl_parse_nested},
     {"match", vz_dsl_parse_match},
     {"prefix", vz_dsl_parse_prefix},
     {"wildcard", vz_dsl_parse_wildcard},
@@ -141,7 +142,6 @@ static const char *const full_text[] = {
     "sparse_vector",       "text_expansion",
 };
 static const char *const elsewhere[] = {
-    "nested",
     "has_child",
     "has_parent",
     "parent_id",

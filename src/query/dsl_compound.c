@@ -126,3 +126,60 @@ enum vz_status vz_dsl_parse_knn_query(struct vz_parser *parser, struct vz_json v
     node->kind = VZ_NODE_KNN;
     return vz_knn_parse(parser, value, false, &node->knn, err);
 }
+
+/* ---- nested ---------------------------------------------------------------------------------- */
+
+static enum vz_status read_mode(struct vz_json value, enum vz_nested_mode *mode,
+                                struct vz_error *err)
+{
+    static const char *const names[] = {"avg", "max", "min", "sum", "none"};
+    struct vz_slice name = vz_json_string(value);
+    for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
+        if (vz_slice_is(name, names[i])) {
+            *mode = (enum vz_nested_mode)i;
+            return VZ_OK;
+        }
+    return vz_fail(err, VZ_BAD_QUERY, "No score mode for child query [%.*s] found", VZ_ARG(name));
+}
+
+enum vz_status vz_dsl_parse_nested(struct vz_parser *parser, struct vz_json value,
+                                   struct vz_node *node, struct vz_error *err)
+{
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    struct vz_inner *inner = NULL;
+    node->kind = VZ_NODE_NESTED;
+    while (vz_json_next(&it, &key, &member)) {
+        bool handled;
+        enum vz_status status = vz_dsl_common("nested", key, member, &node->boost, &handled, err);
+        if (status == VZ_OK && !handled) {
+            if (vz_slice_is(key, "path"))
+                node->nested.path = vz_json_string(member);
+            else if (vz_slice_is(key, "query"))
+                status = vz_query_parse(parser, member, &node->nested.query, err);
+            else if (vz_slice_is(key, "score_mode"))
+                status = read_mode(member, &node->nested.mode, err);
+            else if (vz_slice_is(key, "ignore_unmapped"))
+                status = vz_dsl_bool("nested", "ignore_unmapped", member,
+                                     &node->nested.ignore_unmapped, err);
+            else if (vz_slice_is(key, "inner_hits"))
+                status = vz_inner_parse(parser, member, &inner, err);
+            else
+                return vz_dsl_unknown("nested", key, err);
+        }
+        if (status != VZ_OK)
+            return status;
+    }
+    if (node->nested.path.len == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "[nested] requires 'path' field");
+    if (!node->nested.query)
+        return vz_fail(err, VZ_BAD_QUERY, "[nested] requires 'query' field");
+    if (inner) {
+        inner->path = node->nested.path;
+        inner->query = node->nested.query;
+        if (node->nested.query->kind == VZ_NODE_KNN)
+            inner->knn = node->nested.query->knn;
+    }
+    return VZ_OK;
+}

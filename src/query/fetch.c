@@ -12,8 +12,8 @@ static bool is_vector(const struct vz_field *field)
     return field->type == VZ_FIELD_DENSE_VECTOR;
 }
 
-/* excludes plus the path of every vector. */
-static struct vz_json_patterns with_vectors(const struct vz_search *search, struct vz_eval *eval)
+struct vz_json_patterns vz_fetch_without_vectors(const struct vz_search *search,
+                                                 struct vz_eval *eval)
 {
     size_t fields = vz_mapping_count(eval->mapping), count = search->excludes.count;
     struct vz_slice *items = vz_arena_alloc(eval->arena, (count + fields + 1) * sizeof(*items));
@@ -32,7 +32,7 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
 {
     *plan = (struct vz_fetch_plan){.includes = search->includes, .excludes = search->excludes};
     if (search->exclude_vectors)
-        plan->excludes = with_vectors(search, eval);
+        plan->excludes = vz_fetch_without_vectors(search, eval);
     plan->filter = search->with_source && (plan->includes.count || plan->excludes.count);
     plan->parts = VZ_DOC_META;
     if (!search->with_source && search->fields.count == 0)
@@ -81,6 +81,11 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
     hit->seq_no = doc.seq_no;
     if (whole)
         hit->source = doc.source;
+    if (search->inner_count) {
+        status = vz_inner_write(search, eval, docno, hit, err);
+        if (status != VZ_OK)
+            return status;
+    }
     bool want_fields = search->fields.count || search->docvalue_fields.count;
     if (!plan->filter && !want_fields)
         return VZ_OK;

@@ -8,6 +8,7 @@
 #include "query/filter.h"
 
 #include "base/text.h"
+#include "store/elements.h"
 
 #include <stdlib.h>
 
@@ -121,8 +122,30 @@ static void put_geo(struct path_walk *walk, struct vz_json value)
     vz_json_end_object(walk->writer);
 }
 
+/* A vector that was said as a string, as the numbers it means. */
+static void put_encoded(struct path_walk *walk, struct vz_slice text)
+{
+    struct vz_given_vector given;
+    if (vz_vector_of_text(walk->field, text, walk->arena, &given, NULL) != VZ_OK)
+        return;
+    size_t count =
+        given.bytes && walk->field->element == VZ_ELEMENT_BIT ? given.dims / 8 : given.dims;
+    for (size_t i = 0; i < count; i++) {
+        begin_value(walk);
+        if (given.bytes)
+            vz_json_put_int(walk->writer, given.bytes[i]);
+        else
+            vz_json_put_float(walk->writer, given.floats[i]);
+    }
+}
+
 static void put_number(struct path_walk *walk, struct vz_json value)
 {
+    const struct vz_field *field = walk->field;
+    if (field->type == VZ_FIELD_DENSE_VECTOR && vz_json_type(value) == VZ_JSON_STRING) {
+        put_encoded(walk, vz_json_string(value));
+        return;
+    }
     double number;
     int64_t whole;
     if (vz_json_type(value) == VZ_JSON_BOOL || !vz_json_as_double(value, &number))
@@ -131,7 +154,8 @@ static void put_number(struct path_walk *walk, struct vz_json value)
     if (walk->field->type == VZ_FIELD_DOUBLE)
         vz_json_put_double(walk->writer, number);
     else if (walk->field->column == VZ_COLUMN_F64 || walk->field->type == VZ_FIELD_FLOAT ||
-             walk->field->type == VZ_FIELD_HALF_FLOAT || walk->field->type == VZ_FIELD_DENSE_VECTOR)
+             walk->field->type == VZ_FIELD_HALF_FLOAT ||
+             (field->type == VZ_FIELD_DENSE_VECTOR && vz_element_is_float(field->element)))
         vz_json_put_float(walk->writer, (float)number);
     else if (vz_json_type(value) == VZ_JSON_UINT)
         vz_json_put_value(walk->writer, value);

@@ -486,6 +486,16 @@ static bool match_wildcard(const void *context, struct vz_slice term)
     return p == p_end;
 }
 
+bool vz_pattern_matches(const struct vz_node *node, struct vz_slice term)
+{
+    return node->kind == VZ_NODE_PREFIX ? match_prefix(node, term) : match_wildcard(node, term);
+}
+
+bool vz_folded_equal(struct vz_slice a, struct vz_slice b)
+{
+    return match_folded(&b, a);
+}
+
 static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node,
                                    struct vz_docset *out, struct vz_error *err)
 {
@@ -519,6 +529,13 @@ static bool in_box(const struct vz_node *node, const struct vz_geo *at)
     return at->lon >= node->geo.left || at->lon <= node->geo.right; /* over the date line */
 }
 
+bool vz_place_matches(const struct vz_node *node, const struct vz_geo *at)
+{
+    if (node->kind == VZ_NODE_GEO_BOX)
+        return in_box(node, at);
+    return vz_query_haversine(node->geo.lat, node->geo.lon, at->lat, at->lon) <= node->geo.meters;
+}
+
 static enum vz_status eval_geo(struct vz_eval *eval, const struct vz_node *node,
                                struct vz_docset *out, struct vz_error *err)
 {
@@ -540,12 +557,7 @@ static enum vz_status eval_geo(struct vz_eval *eval, const struct vz_node *node,
         return VZ_OK;
     vz_docset_begin(out, eval);
     for (size_t i = 0; i < column.count; i++) {
-        const struct vz_geo *at = &column.geo[i];
-        bool inside = node->kind == VZ_NODE_GEO_BOX
-                          ? in_box(node, at)
-                          : vz_query_haversine(node->geo.lat, node->geo.lon, at->lat, at->lon) <=
-                                node->geo.meters;
-        if (inside)
+        if (vz_place_matches(node, &column.geo[i]))
             vz_bitset_set(&out->bits, column.docnos[i]);
     }
     return VZ_OK;

@@ -48,6 +48,11 @@ uint64_t vz_scan_docs(struct vz_eval *eval, const struct vz_column *column);
 /* A field whose values documents have; NULL for unmapped ones, objects and what is below a nested
  * object (its values belong to no document of their own). */
 const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice path);
+/* A keyword against PREFIX or WILDCARD; two texts without the case of ASCII letters; a place
+ * against GEO_DISTANCE or GEO_BOX. */
+bool vz_pattern_matches(const struct vz_node *node, struct vz_slice term);
+bool vz_folded_equal(struct vz_slice a, struct vz_slice b);
+bool vz_place_matches(const struct vz_node *node, const struct vz_geo *at);
 /* "keyword", "long" ... */
 const char *vz_filter_type_name(enum vz_field_type type);
 bool vz_filter_type_from(struct vz_slice name, enum vz_field_type *type);

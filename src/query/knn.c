@@ -4,6 +4,7 @@
  * match. Without filters nothing here costs more than the walk itself: no bitset is made.
  */
 #include "query/dsl.h"
+#include "query/nested.h"
 
 #include "store/elements.h"
 
@@ -161,8 +162,12 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
     }
     if (vz_slice_is(key, "exact"))
         return vz_dsl_bool("knn", "exact", value, &clause->exact, err);
-    if (vz_slice_is(key, "inner_hits"))
-        return vz_fail(err, VZ_UNSUPPORTED, "[knn] [inner_hits] is not supported yet by vizsla");
+    if (vz_slice_is(key, "inner_hits")) {
+        status = vz_inner_parse(parser, value, &clause->inner, err);
+        if (status == VZ_OK)
+            clause->inner->knn = clause;
+        return status;
+    }
     return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%.*s]", VZ_ARG(key));
 }
 
@@ -379,22 +384,14 @@ static bool cancelled(void *context)
     return vz_eval_late(context);
 }
 
-static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *clause,
-                             const struct vz_field *field, const struct vz_given_vector *given,
-                             const struct vz_bitset *filter, struct vz_scored **hits, size_t *count,
-                             struct vz_error *err)
+static struct vz_knn knn_of(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                            const struct vz_field *field, const struct vz_given_vector *given)
 {
-    uint32_t k = VZ_MIN(clause->k, vz_snapshot_doc_count(eval->snap)), found = 0;
-    if (k == 0)
-        return VZ_OK;
-    struct vz_knn_hit *raw = vz_arena_alloc(eval->arena, k * sizeof(*raw));
     struct vz_knn knn = {
         .field = field,
-        .k = k,
         .num_candidates = clause->num_candidates,
         .oversample = clause->has_oversample ? clause->oversample : field->oversample,
         .exact = clause->exact,
-        .filter = filter,
         .has_min_similarity = clause->has_similarity,
         .min_similarity = threshold(clause, field),
         .cancelled = eval->deadline_ns ? cancelled : NULL,
@@ -404,19 +401,112 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
         knn.query = given->floats;
     else
         knn.query_bytes = given->bytes;
+    return knn;
+}
+
+static float score(const struct vz_knn_clause *clause, const struct vz_field *field,
+                   float similarity)
+{
+    return vz_similarity_score(field->element, field->similarity, field->dims, similarity) *
+           clause->boost;
+}
+
+/* A clause's filters: of documents, as bits; and of the nested objects that the vectors are in. */
+struct filters {
+    struct vz_docset documents;
+    const struct vz_bitset *bits; /* NULL: all */
+    bool has_rows;
+    struct vz_nest_rows rows;
+};
+
+static enum vz_status filters_init(struct filters *filters, struct vz_eval *eval,
+                                   const struct vz_knn_clause *clause, const struct vz_field *field,
+                                   struct vz_error *err)
+{
+    const struct vz_field *scope = vz_nest_scope(eval->mapping, field);
+    size_t count = clause->filters.count;
+    struct vz_node_list whole = {vz_arena_alloc(eval->arena, (count + 1) * sizeof(*whole.items)),
+                                 0};
+    struct vz_node_list nested = {vz_arena_alloc(eval->arena, (count + 1) * sizeof(*nested.items)),
+                                  0};
+    *filters = (struct filters){0};
+    for (size_t i = 0; i < count; i++) {
+        struct vz_node *node = clause->filters.items[i];
+        struct vz_node_list *list =
+            scope && vz_nest_owns(eval->mapping, scope, node) ? &nested : &whole;
+        list->items[list->count++] = node;
+    }
+    enum vz_status status = vz_filters_eval(eval, whole, &filters->documents, err);
+    if (status != VZ_OK)
+        return status;
+    filters->bits = filters->documents.kind == VZ_SET_BITS ? &filters->documents.bits : NULL;
+    if (filters->bits && eval->alias)
+        vz_bitset_and(&filters->documents.bits, eval->alias);
+    else if (eval->alias)
+        filters->bits = eval->alias;
+    filters->has_rows = nested.count > 0;
+    if (filters->has_rows)
+        vz_nest_rows_init(&filters->rows, eval, scope, field, nested);
+    return VZ_OK;
+}
+
+static void filters_deinit(struct filters *filters)
+{
+    vz_docset_deinit(&filters->documents);
+    if (filters->has_rows)
+        vz_nest_rows_deinit(&filters->rows);
+}
+
+static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                             const struct vz_field *field, const struct vz_given_vector *given,
+                             struct filters *filters, struct vz_scored **hits, size_t *count,
+                             struct vz_error *err)
+{
+    uint32_t k = VZ_MIN(clause->k, vz_snapshot_doc_count(eval->snap)), found = 0;
+    if (k == 0)
+        return VZ_OK;
+    struct vz_knn_hit *raw = vz_arena_alloc(eval->arena, k * sizeof(*raw));
+    struct vz_knn knn = knn_of(eval, clause, field, given);
+    knn.k = k;
+    knn.filter = filters->bits;
+    if (filters->has_rows) {
+        knn.accept_row = vz_nest_rows_accept;
+        knn.accept_context = &filters->rows;
+    }
     struct vz_knn_report report;
     enum vz_status status = vz_snapshot_knn(eval->snap, &knn, raw, &found, &report, err);
+    if (status == VZ_OK && filters->has_rows && filters->rows.status != VZ_OK) {
+        *err = filters->rows.err;
+        status = filters->rows.status;
+    }
     if (status != VZ_OK)
         return status;
     *hits = vz_arena_alloc(eval->arena, found * sizeof(**hits) + 1);
     for (uint32_t i = 0; i < found; i++)
-        (*hits)[i] =
-            (struct vz_scored){.docno = raw[i].docno,
-                               .score = vz_similarity_score(field->element, field->similarity,
-                                                            field->dims, raw[i].similarity) *
-                                        clause->boost};
+        (*hits)[i] = (struct vz_scored){.docno = raw[i].docno,
+                                        .score = score(clause, field, raw[i].similarity)};
     *count = found;
     return VZ_OK;
+}
+
+enum vz_status vz_knn_scores(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                             const struct vz_field *field, const uint32_t *rows, size_t count,
+                             float *scores, struct vz_error *err)
+{
+    struct vz_given_vector given;
+    enum vz_status status = read_vector(eval, clause, field, &given, err);
+    if (status != VZ_OK)
+        return status;
+    struct vz_knn knn = knn_of(eval, clause, field, &given);
+    struct vz_near *near = vz_arena_alloc(eval->arena, (count + 1) * sizeof(*near));
+    status = vz_snapshot_similarities(eval->snap, &knn, rows, count, near, err);
+    for (size_t i = 0, at; i < count && status == VZ_OK; i++) {
+        for (at = 0; rows[at] != near[i].row;)
+            at++;
+        bool under = clause->has_similarity && near[i].similarity < knn.min_similarity;
+        scores[at] = under ? -1 : score(clause, field, near[i].similarity);
+    }
+    return status;
 }
 
 enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *clause,
@@ -428,24 +518,24 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     if (!field)
         return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
     struct vz_given_vector given;
+    struct filters filters;
     enum vz_status status = check_field(clause, field, err);
     if (status == VZ_OK)
         status = read_vector(eval, clause, field, &given, err);
     if (status == VZ_OK)
         status = check_magnitude(field, &given, err);
+    if (status == VZ_OK && clause->inner && !vz_nest_scope(eval->mapping, field))
+        status =
+            vz_query_fail(err, VZ_BAD_QUERY,
+                          "[knn] [inner_hits] needs a field below a [nested] object, [%.*s] is "
+                          "none",
+                          VZ_ARG(field->path));
+    if (status == VZ_OK)
+        status = filters_init(&filters, eval, clause, field, err);
     if (status != VZ_OK)
         return status;
-    struct vz_docset filter;
-    status = vz_filters_eval(eval, clause->filters, &filter, err);
-    if (status != VZ_OK)
-        return status;
-    const struct vz_bitset *bits = filter.kind == VZ_SET_BITS ? &filter.bits : NULL;
-    if (bits && eval->alias)
-        vz_bitset_and(&filter.bits, eval->alias);
-    else if (eval->alias)
-        bits = eval->alias;
-    if (filter.kind != VZ_SET_NONE && field->dims)
-        status = search(eval, clause, field, &given, bits, hits, count, err);
-    vz_docset_deinit(&filter);
+    if (filters.documents.kind != VZ_SET_NONE && field->dims)
+        status = search(eval, clause, field, &given, &filters, hits, count, err);
+    filters_deinit(&filters);
     return status;
 }

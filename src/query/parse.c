@@ -426,6 +426,96 @@ static enum vz_status parse_member(struct body *body, struct vz_slice key, struc
     return unknown_key(value, key, err);
 }
 
+/* ---- inner_hits ------------------------------------------------------------------------------ */
+
+#define DEFAULT_INNER_SIZE 3
+#define MAX_INNER_RESULT_WINDOW 100 /* index.max_inner_result_window */
+
+static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inner,
+                                         struct vz_slice key, struct vz_json value,
+                                         struct vz_error *err)
+{
+    static const char *const same[] = {"_source", "fields", "version",     "seq_no_primary_term",
+                                       "size",    "from",   "track_scores"};
+    static const char *const missing[] = {"sort",          "highlight", "explain",
+                                          "script_fields", "collapse",  "docvalue_fields",
+                                          "stored_fields"};
+    if (vz_slice_is(key, "name")) {
+        inner->name = vz_json_string(value);
+        return VZ_OK;
+    }
+    if (vz_slice_is(key, "ignore_unmapped"))
+        return VZ_OK; /* what is not mapped has no inner hits here anyway */
+    for (size_t i = 0; i < VZ_COUNT_OF(same); i++)
+        if (vz_slice_is(key, same[i]))
+            return parse_member(body, key, value, err);
+    for (size_t i = 0; i < VZ_COUNT_OF(missing); i++)
+        if (vz_slice_is(key, missing[i])) {
+            if (asks_for_nothing(value))
+                return VZ_OK;
+            return vz_fail(err, VZ_UNSUPPORTED, "[inner_hits] [%s] is not supported yet by vizsla",
+                           missing[i]);
+        }
+    return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] unknown field [%.*s]", VZ_ARG(key));
+}
+
+static enum vz_status add_inner(struct vz_parser *parser, struct vz_inner *inner,
+                                struct vz_error *err)
+{
+    for (size_t i = 0; i < parser->inner_count && inner->name.len; i++)
+        if (vz_slice_eq(parser->inners[i]->name, inner->name))
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "[inner_hits] already contains an entry for key [%.*s]",
+                           VZ_ARG(inner->name));
+    if (parser->inner_count == parser->inner_capacity) {
+        parser->inner_capacity = VZ_MAX(parser->inner_capacity * 2, (size_t)4);
+        struct vz_inner **grown =
+            vz_arena_alloc(parser->arena, parser->inner_capacity * sizeof(*grown));
+        if (parser->inner_count)
+            memcpy(grown, parser->inners, parser->inner_count * sizeof(*grown));
+        parser->inners = grown;
+    }
+    parser->inners[parser->inner_count++] = inner;
+    return VZ_OK;
+}
+
+enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
+                              struct vz_error *err)
+{
+    struct vz_search *fetch = vz_arena_zalloc(parser->arena, sizeof(*fetch));
+    struct vz_inner *inner = vz_arena_zalloc(parser->arena, sizeof(*inner));
+    struct body body = {
+        .parser = {.arena = parser->arena}, .search = fetch, .size = DEFAULT_INNER_SIZE};
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] expected an object but got %s",
+                       vz_query_token(value));
+    fetch->with_source = true;
+    inner->fetch = fetch;
+    while (vz_json_next(&it, &key, &member)) {
+        enum vz_status status = parse_inner_member(&body, inner, key, member, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (body.size < 0 || body.from < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "illegal %s value, at least 0 required",
+                       body.size < 0 ? "size" : "from");
+    if (body.size > MAX_INNER_RESULT_WINDOW || body.from > MAX_INNER_RESULT_WINDOW - body.size)
+        return vz_fail(
+            err, VZ_BAD_QUERY,
+            "Inner result window is too large, the inner hit definition's [%.*s]'s from "
+            "+ size must be less than or equal to: [%d] but was [%lld]. This limit can "
+            "be set by changing the [index.max_inner_result_window] index level setting.",
+            VZ_ARG(inner->name), MAX_INNER_RESULT_WINDOW,
+            (long long)VZ_MIN(body.size, INT32_MAX) + VZ_MIN(body.from, INT32_MAX));
+    fetch->size = (uint32_t)body.size;
+    fetch->from = (uint32_t)body.from;
+    *out = inner;
+    return add_inner(parser, inner, err);
+}
+
 /* ---- URL parameters -------------------------------------------------------------------------- */
 
 static enum vz_status apply_source_params(struct body *body, const struct vz_search_params *params)
@@ -573,6 +663,8 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         search->with_source = body.stored_source;
     search->built = body.parser.built;
     search->built_count = body.parser.built_count;
+    search->inners = body.parser.inners;
+    search->inner_count = body.parser.inner_count;
     status = check_together(search, err);
     if (status == VZ_OK)
         *out = search;

@@ -49,7 +49,8 @@ enum vz_node_kind {
     VZ_NODE_CONSTANT,
     VZ_NODE_DIS_MAX,
     VZ_NODE_BOOSTING,
-    VZ_NODE_KNN
+    VZ_NODE_KNN,
+    VZ_NODE_NESTED
 };
 
 struct vz_node_list {
@@ -60,6 +61,24 @@ struct vz_node_list {
 struct vz_bound {
     bool set, inclusive;
     struct vz_json value;
+};
+
+/* How the scores of a document's nested objects are put together. */
+enum vz_nested_mode {
+    VZ_NESTED_AVG,
+    VZ_NESTED_MAX,
+    VZ_NESTED_MIN,
+    VZ_NESTED_SUM,
+    VZ_NESTED_NONE
+};
+
+/* An inner_hits: of a nested query (path, query) or of a knn clause, in or out of one. */
+struct vz_inner {
+    struct vz_slice name; /* empty: the nested path */
+    struct vz_slice path;
+    const struct vz_node *query;
+    const struct vz_knn_clause *knn;
+    struct vz_search *fetch; /* size, from, _source, fields, version, seq_no */
 };
 
 /* A knn clause, at the top of a body or as a query. The vector is as given, or made by a builder
@@ -76,6 +95,7 @@ struct vz_knn_clause {
     bool has_oversample;
     float oversample; /* rescore_vector; else the field's own */
     bool exact;
+    struct vz_inner *inner; /* or NULL */
     float boost;
     struct vz_node_list filters; /* all must match */
     bool has_similarity;
@@ -111,6 +131,12 @@ struct vz_node {
             float factor; /* tie_breaker, negative_boost */
         };
         struct vz_knn_clause *knn;
+        struct { /* NESTED */
+            struct vz_slice path;
+            struct vz_node *query;
+            enum vz_nested_mode mode;
+            bool ignore_unmapped;
+        } nested;
         struct {
             double lat, lon, meters;         /* GEO_DISTANCE */
             double top, left, bottom, right; /* GEO_BOX */
@@ -125,6 +151,8 @@ struct vz_parser {
     int64_t size; /* of the request: k's default */
     struct vz_knn_clause **built; /* the clauses with a builder */
     size_t built_count, built_capacity;
+    struct vz_inner **inners;
+    size_t inner_count, inner_capacity;
 };
 
 /* A query object. Fills *out (in the arena). */
@@ -141,6 +169,10 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
  * of optional clauses. The result may be over the count: nothing matches then. VZ_BAD_QUERY. */
 enum vz_status vz_minimum_should_match(struct vz_slice text, size_t clauses, size_t *out,
                                        struct vz_error *err);
+
+/* An inner_hits object; the caller says whose it is. */
+enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
+                              struct vz_error *err);
 
 /* The name of the token that starts a value: "START_OBJECT", "VALUE_STRING" ... */
 const char *vz_query_token(struct vz_json value);
@@ -228,6 +260,8 @@ struct vz_search {
     const struct vz_query_embedder *embedder;
     struct vz_knn_clause **built;
     size_t built_count;
+    struct vz_inner **inners;
+    size_t inner_count;
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
@@ -291,6 +325,11 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
 enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
                             const struct vz_mapping *mapping, struct vz_knn_clause *clause,
                             struct vz_error *err);
+/* The boosted score of each of some rows (ascending, distinct) of the clause's field; -1 for one
+ * that is under the clause's `similarity`. */
+enum vz_status vz_knn_scores(struct vz_eval *eval, const struct vz_knn_clause *clause,
+                             const struct vz_field *field, const uint32_t *rows, size_t count,
+                             float *scores, struct vz_error *err);
 struct vz_scored {
     uint32_t target, docno;
     float score;
@@ -378,6 +417,12 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
 enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err);
+/* excludes plus the path of every vector. */
+struct vz_json_patterns vz_fetch_without_vectors(const struct vz_search *search,
+                                                 struct vz_eval *eval);
+/* Fills inner_hits of a hit (inner.c). */
+enum vz_status vz_inner_write(const struct vz_search *search, struct vz_eval *eval, uint32_t docno,
+                              struct vz_search_hit *hit, struct vz_error *err);
 /* Appends the members of "fields" (writer inside an object). `source` is the document. */
 enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *eval, uint32_t docno,
                                struct vz_json source, struct vz_json_writer *writer,

@@ -8,7 +8,7 @@
  * its boost; filter and must_not add nothing; a bool of filters alone scores 0 and one without any
  * clause is match_all.
  */
-#include "query/parts.h"
+#include "query/nested.h"
 
 #include <stdlib.h>
 
@@ -386,6 +386,8 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return eval_boosting(eval, node, scores, out, err);
     case VZ_NODE_KNN:
         return eval_knn(eval, node, scores, out, err);
+    case VZ_NODE_NESTED:
+        return vz_nested_eval(eval, node, scores, out, err);
     default:
         return vz_leaf_eval(eval, node, scores, out, err);
     }

@@ -397,9 +397,9 @@ enum vz_status vz_generation_record(struct vz_generation *gen, MDB_txn *txn, uin
     return VZ_OK;
 }
 
-/* Puts the vectors back where their nulls stand. */
+/* Puts the vectors back where their nulls stand, or the numbers of their rows. */
 static enum vz_status restore_source(struct vz_generation *gen, const struct vz_record *record,
-                                     struct vz_slice cut, struct vz_arena *arena,
+                                     struct vz_slice cut, enum vz_doc_parts parts, struct vz_arena *arena,
                                      struct vz_slice *out, struct vz_error *err)
 {
     struct vz_buf text = {0};
@@ -417,7 +417,10 @@ static enum vz_status restore_source(struct vz_generation *gen, const struct vz_
             break;
         }
         vz_buf_append(&text, cut.ptr + at, splice.offset - at);
-        vz_splice_print(&splice, rows->element, vz_rows_get(rows, splice.row), &text);
+        if (parts == VZ_DOC_ROW_SOURCE)
+            vz_buf_printf(&text, "%u", splice.row);
+        else
+            vz_splice_print(&splice, rows->element, vz_rows_get(rows, splice.row), &text);
         at = splice.offset + 4;
     }
     if (status == VZ_OK) {
@@ -443,7 +446,7 @@ enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32
     status = vz_record_cut_source(&record, arena, &doc->source, err);
     if (status != VZ_OK || parts == VZ_DOC_CUT_SOURCE || record.splice_count == 0)
         return status;
-    return restore_source(gen, &record, doc->source, arena, &doc->source, err);
+    return restore_source(gen, &record, doc->source, parts, arena, &doc->source, err);
 }
 
 struct vz_slice vz_id_of_pair(const MDB_val *key, const MDB_val *value, struct vz_id_entry *entry)

@@ -338,3 +338,22 @@ enum vz_status vz_snapshot_knn(const struct vz_snapshot *snap, const struct vz_k
         --*found;
     return VZ_OK;
 }
+
+enum vz_status vz_snapshot_similarities(const struct vz_snapshot *snap, const struct vz_knn *knn,
+                                        const uint32_t *list, size_t count, struct vz_near *near,
+                                        struct vz_error *err)
+{
+    const struct vz_rows *rows = vz_generation_rows(snap->gen, knn->field->id);
+    float scratch[4096] __attribute__((aligned(64)));
+    struct vz_hnsw_options space;
+    uint32_t found = 0;
+    if (count == 0)
+        return VZ_OK;
+    if (!rows || list[count - 1] >= vz_rows_below(rows, snap->watermark))
+        return vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] has no such row",
+                       (int)knn->field->path.len, knn->field->path.ptr);
+    vz_rows_space(rows, knn->field, &space);
+    struct vz_hnsw_search search = {.k = (uint32_t)count};
+    search.query = unit_query(knn, rows, scratch);
+    return vz_exact_rows(&space, &search, list, count, near, &found, err);
+}

@@ -195,7 +195,8 @@ struct vz_stored_doc {
 enum vz_doc_parts {
     VZ_DOC_META = 0,        /* id, version, seq_no */
     VZ_DOC_CUT_SOURCE = 1,  /* source with `null` for each indexed vector: cheap */
-    VZ_DOC_SOURCE = 2       /* source as given, vectors printed from their rows */
+    VZ_DOC_SOURCE = 2,      /* source as given, vectors printed from their rows */
+    VZ_DOC_ROW_SOURCE = 3   /* source with the number of its row for each indexed vector */
 };
 /* Real-time: also what is committed and not yet refreshed. Texts go to the arena. VZ_NOT_FOUND. */
 enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_doc_parts parts,
@@ -304,5 +305,10 @@ struct vz_knn_report {
 enum vz_status vz_snapshot_knn(const struct vz_snapshot *snap, const struct vz_knn *knn,
                                struct vz_knn_hit *hits, uint32_t *found,
                                struct vz_knn_report *report, struct vz_error *err);
+/* The similarity of each of a few rows (ascending, distinct) to knn's query, nearest first, into
+ * near[count]; the filters and k are not looked at. */
+enum vz_status vz_snapshot_similarities(const struct vz_snapshot *snap, const struct vz_knn *knn,
+                                        const uint32_t *rows, size_t count, struct vz_near *near,
+                                        struct vz_error *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* knn clauses beyond the plain vector: builders, models, kinds, nested vectors. */
 #include "support.h"
 
+#include "base/text.h"
+
 #include <math.h>
 
 static struct fixture fixture;
@@ -372,6 +374,247 @@ static void test_element_refusals(void **state)
     vz_index_release(floats);
 }
 
+/* ---- nested vectors ------------------------------------------------------------------------- */
+
+static struct vz_index *album(void)
+{
+    static struct vz_index *index;
+    if (index)
+        return index;
+    index = fixture_create(
+        &fixture, "album",
+        "{\"mappings\":{\"properties\":{\"name\":{\"type\":\"keyword\"},\"p\":{\"type\":"
+        "\"nested\",\"properties\":{\"kind\":{\"type\":\"keyword\"},\"n\":{\"type\":"
+        "\"integer\"},\"at\":{\"type\":\"date\"},\"v\":{\"type\":\"dense_vector\",\"dims\":2,"
+        "\"similarity\":\"l2_norm\"}}}}}}");
+    put_doc(index, "a",
+            "{\"name\":\"luigi\",\"p\":[{\"kind\":\"face\",\"n\":1,\"v\":[0,0]},{\"kind\":"
+            "\"body\",\"n\":2,\"v\":[1,0]},{\"kind\":\"face\",\"n\":3}]}");
+    put_doc(index, "b",
+            "{\"name\":\"mario\",\"p\":[{\"kind\":\"tail\",\"v\":null},{\"kind\":\"face\","
+            "\"n\":9,\"at\":\"2024-05-06\",\"v\":[0,2]}]}");
+    put_doc(index, "c", "{\"name\":\"toad\",\"p\":{\"kind\":\"body\",\"v\":[0,1]}}");
+    put_doc(index, "d", "{\"name\":\"none\"}");
+    refresh(index);
+    return index;
+}
+
+static void expect_inner(const char *body, size_t hit, const char *inner)
+{
+    struct answer answer;
+    search_index(album(), body, &answer);
+    assert_true(hit < answer.result.hit_count);
+    assert_slice(answer.result.hits[hit].inner_hits, inner);
+    answer_deinit(&answer);
+}
+
+#define AT_ORIGIN "\"field\":\"p.v\",\"query_vector\":[0,0]"
+
+static void test_nested_knn(void **state)
+{
+    struct vz_index *index = album();
+    /* Distinct documents, each by its best object. */
+    expect_scores(index, "{\"knn\":{" AT_ORIGIN ",\"k\":3}}", "a,c,b", (float[]){1, 0.5f, 0.2f});
+    expect_scores(index,
+                  "{\"query\":{\"nested\":{\"path\":\"p\",\"boost\":2,\"query\":{\"knn\":"
+                  "{" AT_ORIGIN "}}}}}",
+                  "a,c,b", (float[]){2, 1, 0.4f});
+    /* Filters of the whole document, of the object, and both. */
+    assert_ids(index,
+               "{\"knn\":{" AT_ORIGIN ",\"filter\":{\"terms\":{\"name\":[\"toad\",\"mario\"]}}}}",
+               "c,b");
+    expect_scores(index, "{\"knn\":{" AT_ORIGIN ",\"filter\":{\"term\":{\"p.kind\":\"body\"}}}}",
+                  "a,c", (float[]){0.5f, 0.5f});
+    expect_scores(index,
+                  "{\"knn\":{" AT_ORIGIN ",\"filter\":[{\"term\":{\"p.kind\":\"body\"}},"
+                  "{\"term\":{\"name\":\"luigi\"}}]}}",
+                  "a", (float[]){0.5f});
+    expect_scores(index,
+                  "{\"knn\":{" AT_ORIGIN ",\"filter\":{\"bool\":{\"must\":{\"range\":"
+                  "{\"p.n\":{\"gt\":1}}},\"must_not\":{\"term\":{\"p.kind\":\"body\"}}}}}}",
+                  "b", (float[]){0.2f});
+    /* Any object of the document may match a nested query, also another one than the nearest. */
+    expect_scores(index,
+                  "{\"knn\":{" AT_ORIGIN ",\"filter\":{\"nested\":{\"path\":\"p\",\"query\":"
+                  "{\"term\":{\"p.kind\":\"body\"}}}}}}",
+                  "a,c", (float[]){1, 0.5f});
+    assert_ids(index, "{\"knn\":{" AT_ORIGIN ",\"filter\":{\"term\":{\"p.kind\":\"nose\"}}}}", "");
+    assert_ids(index, "{\"knn\":{" AT_ORIGIN ",\"exact\":true,\"k\":2}}", "a,c");
+}
+
+static void test_inner_hits(void **state)
+{
+    expect_inner("{\"knn\":{" AT_ORIGIN ",\"k\":2,\"inner_hits\":{\"_source\":[\"p.kind\"]}}}", 0,
+                 "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
+                 "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
+                 "\"offset\":0},\"_score\":1.0,\"_source\":{\"kind\":\"face\"}},{\"_index\":"
+                 "\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\",\"offset\":1},\"_score\":"
+                 "0.5,\"_source\":{\"kind\":\"body\"}}]}}}");
+    /* The object without a vector is counted in offsets; its own source; fields. */
+    expect_inner(
+        "{\"knn\":{" AT_ORIGIN ",\"inner_hits\":{\"size\":1,\"name\":\"best\",\"fields\":"
+        "[\"p.at\",\"p.v\"],\"_source\":false}}}",
+        2,
+        "{\"best\":{\"hits\":{\"total\":{\"value\":1,\"relation\":\"eq\"},\"max_score\":0.2,"
+        "\"hits\":[{\"_index\":\"album\",\"_id\":\"b\",\"_nested\":{\"field\":\"p\","
+        "\"offset\":1},\"_score\":0.2,\"fields\":{\"p\":[{\"at\":"
+        "[\"2024-05-06T00:00:00.000Z\"],\"v\":[0.0,2.0]}]}}]}}}");
+    expect_inner("{\"knn\":{" AT_ORIGIN ",\"inner_hits\":{}}}", 1,
+                 "{\"p\":{\"hits\":{\"total\":{\"value\":1,\"relation\":\"eq\"},\"max_score\":0.5,"
+                 "\"hits\":[{\"_index\":\"album\",\"_id\":\"c\",\"_nested\":{\"field\":\"p\","
+                 "\"offset\":0},\"_score\":0.5,\"_source\":{\"kind\":\"body\",\"v\":[0,1]}}]}}}");
+    /* From the second on; and only those that the clause's filter lets through. */
+    expect_inner("{\"knn\":{" AT_ORIGIN ",\"inner_hits\":{\"from\":1,\"_source\":false}}}", 0,
+                 "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
+                 "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
+                 "\"offset\":1},\"_score\":0.5}]}}}");
+    expect_inner("{\"knn\":{" AT_ORIGIN
+                 ",\"filter\":{\"term\":{\"p.kind\":\"body\"}},\"inner_hits\":"
+                 "{\"_source\":false}}}",
+                 0,
+                 "{\"p\":{\"hits\":{\"total\":{\"value\":1,\"relation\":\"eq\"},\"max_score\":0.5,"
+                 "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
+                 "\"offset\":1},\"_score\":0.5}]}}}");
+    expect_inner("{\"query\":{\"nested\":{\"path\":\"p\",\"query\":{\"knn\":{" AT_ORIGIN "}},"
+                 "\"inner_hits\":{\"size\":1,\"_source\":false}}}}",
+                 0,
+                 "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
+                 "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
+                 "\"offset\":0},\"_score\":1.0}]}}}");
+    expect_inner(
+        "{\"query\":{\"nested\":{\"path\":\"p\",\"query\":{\"term\":{\"p.kind\":\"face\"}},"
+        "\"inner_hits\":{\"_source\":false}}}}",
+        0,
+        "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
+        "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
+        "\"offset\":0},\"_score\":1.0},{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":"
+        "{\"field\":\"p\",\"offset\":2},\"_score\":1.0}]}}}");
+}
+
+/* Nested queries without vectors: a document matches when one of its objects does, wholly. */
+static void test_nested_query(void **state)
+{
+    struct vz_index *index = album();
+#define NESTED(query)                                                                              \
+    "{\"query\":{\"nested\":{\"path\":\"p\",\"query\":" query "}},\"sort\":\"_doc\"}"
+    assert_ids(index, NESTED("{\"match_all\":{}}"), "a,b,c");
+    assert_ids(index, NESTED("{\"terms\":{\"p.kind\":[\"tail\",\"nose\"]}}"), "b");
+    assert_ids(
+        index,
+        NESTED("{\"bool\":{\"must\":[{\"term\":{\"p.kind\":\"face\"}},{\"term\":{\"p.n\":2}}]}}"),
+        "");
+    assert_ids(
+        index,
+        NESTED("{\"bool\":{\"must\":[{\"term\":{\"p.kind\":\"body\"}},{\"term\":{\"p.n\":2}}]}}"),
+        "a");
+    assert_ids(index, NESTED("{\"range\":{\"p.n\":{\"gte\":3,\"lt\":9.5}}}"), "a,b");
+    assert_ids(index, NESTED("{\"range\":{\"p.at\":{\"gte\":\"2024-05\",\"lte\":\"2024-05\"}}}"),
+               "b");
+    assert_ids(index, NESTED("{\"exists\":{\"field\":\"p.at\"}}"), "b");
+    assert_ids(index, NESTED("{\"bool\":{\"must_not\":{\"exists\":{\"field\":\"p.n\"}}}}"), "b,c");
+    assert_ids(index, NESTED("{\"prefix\":{\"p.kind\":\"bo\"}}"), "a,c");
+    assert_ids(index, NESTED("{\"wildcard\":{\"p.kind\":\"?a*\"}}"), "a,b");
+    assert_ids(index, NESTED("{\"term\":{\"name\":\"luigi\"}}"),
+               ""); /* not a field of the object */
+    expect_scores(index,
+                  "{\"query\":{\"nested\":{\"path\":\"p\",\"score_mode\":\"sum\",\"query\":"
+                  "{\"term\":{\"p.kind\":\"face\"}}}}}",
+                  "a,b", (float[]){2, 1});
+    assert_ids(index,
+               "{\"query\":{\"nested\":{\"path\":\"q\",\"ignore_unmapped\":true,\"query\":"
+               "{\"match_all\":{}}}}}",
+               "");
+}
+
+/* An object in an object: offsets of both. */
+static void test_nested_twice(void **state)
+{
+    struct vz_index *index = fixture_create(
+        &fixture, "twice",
+        "{\"mappings\":{\"properties\":{\"o\":{\"properties\":{\"p\":{\"type\":\"nested\","
+        "\"properties\":{\"q\":{\"type\":\"nested\",\"properties\":{\"v\":{\"type\":"
+        "\"dense_vector\",\"dims\":1,\"similarity\":\"l2_norm\"}}}}}}}}}}");
+    struct answer answer;
+    put_doc(index, "a",
+            "{\"o\":{\"p\":[{\"q\":[{\"v\":[5]},{\"v\":[6]}]},{\"x\":1},{\"q\":[{\"v\":[7]},"
+            "{\"v\":[0]}]}]}}");
+    refresh(index);
+    search_index(index,
+                 "{\"knn\":{\"field\":\"o.p.q.v\",\"query_vector\":[0],\"inner_hits\":"
+                 "{\"size\":1}}}",
+                 &answer);
+    assert_slice(
+        answer.result.hits[0].inner_hits,
+        "{\"o.p.q\":{\"hits\":{\"total\":{\"value\":4,\"relation\":\"eq\"},\"max_score\":"
+        "1.0,\"hits\":[{\"_index\":\"twice\",\"_id\":\"a\",\"_nested\":{\"field\":\"o.p\","
+        "\"offset\":2,\"_nested\":{\"field\":\"q\",\"offset\":1}},\"_score\":1.0,\"_source\":"
+        "{\"v\":[0]}}]}}}");
+    answer_deinit(&answer);
+}
+
+/* Many documents with many photos: nested filters against a plain loop. */
+static void test_nested_many(void **state)
+{
+    enum { DOCS = 400, PHOTOS = 5 };
+    struct vz_index *index = fixture_create(
+        &fixture, "many",
+        "{\"mappings\":{\"properties\":{\"p\":{\"type\":\"nested\",\"properties\":{\"n\":{\"type\":"
+        "\"integer\"},\"v\":{\"type\":\"dense_vector\",\"dims\":2,\"similarity\":\"l2_norm\"}}}}}"
+        "}");
+    static float at[DOCS][PHOTOS][2];
+    struct vz_error err = {0};
+    uint64_t rng = 5;
+    for (int d = 0; d < DOCS; d++) {
+        struct vz_buf text = {0};
+        char id[8];
+        vz_buf_append_str(&text, "{\"p\":[");
+        for (int p = 0; p < PHOTOS; p++) {
+            at[d][p][0] = (float)vz_rng_normal(&rng);
+            at[d][p][1] = (float)vz_rng_normal(&rng);
+            vz_buf_printf(&text, "%s{\"n\":%d,\"v\":[%.9g,%.9g]}", p ? "," : "", (d + p) % 7,
+                          (double)at[d][p][0], (double)at[d][p][1]);
+        }
+        vz_buf_append_str(&text, "]}");
+        snprintf(id, sizeof id, "%d", d);
+        put_doc(index, id, text.data);
+        vz_buf_deinit(&text);
+    }
+    refresh(index);
+    must(vz_index_settle(index, &err), &err);
+    for (int n = 0; n < 7; n++) {
+        struct answer answer;
+        char body[300];
+        snprintf(
+            body, sizeof body,
+            "{\"knn\":{\"field\":\"p.v\",\"query_vector\":[0.3,0.1],\"k\":20,\"filter\":{\"term\":"
+            "{\"p.n\":%d}}},\"size\":20}",
+            n);
+        search_index(index, body, &answer);
+        assert_int_equal(answer.result.hit_count, 20);
+        float last = 0;
+        size_t nearer = 0;
+        for (size_t i = 0; i < 20; i++) {
+            int d = atoi(answer.result.hits[i].id.ptr);
+            float best = INFINITY;
+            for (int p = 0; p < PHOTOS; p++)
+                if ((d + p) % 7 == n) {
+                    float x = at[d][p][0] - 0.3f, y = at[d][p][1] - 0.1f;
+                    best = fminf(best, x * x + y * y);
+                }
+            assert_true(fabsf(answer.result.hits[i].score - 1 / (1 + best)) < 1e-4f);
+            assert_true(best >= last - 1e-6f);
+            last = best;
+        }
+        for (int d = 0; d < DOCS; d++)
+            for (int p = 0; p < PHOTOS; p++) {
+                float x = at[d][p][0] - 0.3f, y = at[d][p][1] - 0.1f;
+                nearer += (d + p) % 7 == n && x * x + y * y < last - 1e-6f;
+            }
+        assert_int_equal(nearer, 19); /* no document has two photos of one n */
+        answer_deinit(&answer);
+    }
+}
+
 static int open_all(void **state)
 {
     fixture_open(&fixture);
@@ -396,6 +639,11 @@ int main(void)
         cmocka_unit_test(test_bfloats),
         cmocka_unit_test(test_base64),
         cmocka_unit_test(test_element_refusals),
+        cmocka_unit_test(test_nested_knn),
+        cmocka_unit_test(test_inner_hits),
+        cmocka_unit_test(test_nested_query),
+        cmocka_unit_test(test_nested_twice),
+        cmocka_unit_test(test_nested_many),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
