@@ -127,8 +127,7 @@ static void grow_object(struct vz_value *object)
     object->object.capacity = capacity;
     if (capacity <= SMALL)
         return;
-    object->object.buckets =
-        vz_arena_alloc(arena, capacity * 2 * sizeof(*object->object.buckets));
+    object->object.buckets = vz_arena_alloc(arena, capacity * 2 * sizeof(*object->object.buckets));
     enter_all(object);
 }
 

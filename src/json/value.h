@@ -29,6 +29,7 @@ enum vz_value_type {
 struct vz_value_member;
 struct vz_value {
     enum vz_value_type type;
+    uint8_t java; /* src/script's own: which of Java's numbers this was; 0 from anybody else */
     union {
         bool boolean;
         int64_t integer;

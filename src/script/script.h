@@ -40,16 +40,18 @@ struct vz_script_field {
         VZ_SCRIPT_BOOLS,
         VZ_SCRIPT_DOUBLES,
         VZ_SCRIPT_STRINGS,
-        VZ_SCRIPT_GEO
+        VZ_SCRIPT_GEO,
+        VZ_SCRIPT_VECTOR /* a dense_vector: count is its dims */
     } kind;
     size_t count; /* 0: the document has no value; .value is then an error as in Painless */
     union {
         const int64_t *ints;
         const double *doubles;
-        const struct vz_slice *strings;
+        const struct vz_slice *strings; /* kept by pointer into what the script makes */
+        const float *floats;
         const struct vz_script_geo {
             double lat, lon;
-        } *geo;
+        } * geo;
     };
 };
 
@@ -90,24 +92,29 @@ struct vz_script_run {
     void *context;          /* given to `field` and to functions */
     /* Fills *field; asked once a place in the program and run. */
     void (*field)(void *context, struct vz_slice name, struct vz_script_field *field);
-    double score;               /* _score */
-    struct vz_value *ctx;       /* may be changed by the script */
+    double score;                /* _score */
+    struct vz_value *ctx;        /* may be changed by the script */
     struct vz_value **variables; /* as the host named them */
 };
 
 /* Whether _score is read: a search may skip scoring otherwise. */
 bool vz_script_uses_score(const struct vz_script *script);
+/* Whether the program is a call of a host's function with constant arguments only, times a factor,
+ * plus a summand ("cosineSimilarity(params.v, 'f') + 1.0"): a host may then compute many at once.
+ * *function is the index among the host's. */
+bool vz_script_is_linear(const struct vz_script *script, unsigned *function, void **prepared,
+                         double *factor, double *summand);
 
 /* Errors: VZ_BAD_ARGUMENT (what Painless would throw: division by zero, a missing value, a wrong
- * type, an index out of bounds), VZ_LIMIT (steps, bytes). *out is null for a script without a
- * result. */
+ * type, an index out of bounds) with the offset into the source and, as the cause, Elasticsearch's
+ * name of the exception ("arithmetic_exception"), VZ_LIMIT (steps, bytes). *out is null for a
+ * script without a result; a tree that holds itself or is too large to be JSON is an error. */
 enum vz_status vz_script_run(const struct vz_script *script, const struct vz_script_run *run,
                              struct vz_value **out, struct vz_error *err);
 /* The result as a number (booleans are errors); allocates nothing for programs that compute with
  * numbers only: the fast path of script_score. */
-enum vz_status vz_script_run_number(const struct vz_script *script,
-                                    const struct vz_script_run *run, double *out,
-                                    struct vz_error *err);
+enum vz_status vz_script_run_number(const struct vz_script *script, const struct vz_script_run *run,
+                                    double *out, struct vz_error *err);
 /* The result must be a boolean. */
 enum vz_status vz_script_run_bool(const struct vz_script *script, const struct vz_script_run *run,
                                   bool *out, struct vz_error *err);
