@@ -6,6 +6,7 @@
 #include "query/dsl.h"
 #include "query/nested.h"
 
+#include "base/clock.h"
 #include "store/elements.h"
 
 #include <math.h>
@@ -474,6 +475,7 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
         knn.accept_context = &filters->rows;
     }
     struct vz_knn_report report;
+    uint64_t started_ns = eval->profiled ? vz_now_ns() : 0;
     enum vz_status status = vz_snapshot_knn(eval->snap, &knn, raw, &found, &report, err);
     if (status == VZ_OK && filters->has_rows && filters->rows.status != VZ_OK) {
         *err = filters->rows.err;
@@ -486,6 +488,16 @@ static enum vz_status search(struct vz_eval *eval, const struct vz_knn_clause *c
         (*hits)[i] = (struct vz_scored){.docno = raw[i].docno,
                                         .score = score(clause, field, raw[i].similarity)};
     *count = found;
+    if (eval->profiled) {
+        struct vz_knn_profile *profile = vz_arena_zalloc(eval->arena, sizeof(*profile));
+        *profile = (struct vz_knn_profile){.next = eval->profile,
+                                           .clause = clause,
+                                           .visited = report.visited,
+                                           .time_ns = vz_now_ns() - started_ns,
+                                           .found = found,
+                                           .scanned = report.scanned};
+        eval->profile = profile;
+    }
     return VZ_OK;
 }
 

@@ -196,6 +196,11 @@ static enum vz_status parse_seq_no(struct body *body, struct vz_json value, stru
     return read_bool("seq_no_primary_term", value, &body->search->with_seq_no, err);
 }
 
+static enum vz_status parse_profile(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return read_bool("profile", value, &body->search->profile, err);
+}
+
 static enum vz_status parse_track_scores(struct body *body, struct vz_json value,
                                          struct vz_error *err)
 {
@@ -377,6 +382,7 @@ static const struct {
     {"stored_fields", parse_stored},
     {"track_total_hits", parse_track_total},
     {"track_scores", parse_track_scores},
+    {"profile", parse_profile},
     {"min_score", parse_min_score},
     {"search_after", parse_search_after},
     {"post_filter", parse_post_filter},
@@ -388,15 +394,23 @@ static const struct {
 };
 
 static const char *const refused[] = {
-    "aggs",          "aggregations",
-    "highlight",     "suggest",
-    "rescore",       "collapse",
-    "script_fields", "runtime_mappings",
-    "explain",       "profile",
-    "indices_boost", "slice",
-    "pit",           "ext",
-    "retriever",     "rank",
-    "sub_searches",  "fielddata_fields",
+    "aggs",
+    "aggregations",
+    "highlight",
+    "suggest",
+    "rescore",
+    "collapse",
+    "script_fields",
+    "runtime_mappings",
+    "explain",
+    "indices_boost",
+    "slice",
+    "pit",
+    "ext",
+    "retriever",
+    "rank",
+    "sub_searches",
+    "fielddata_fields",
 };
 
 static bool asks_for_nothing(struct vz_json value)

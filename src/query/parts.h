@@ -257,6 +257,7 @@ struct vz_search {
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
     struct vz_arena *arena;   /* of the request: vectors that builders make go here */
+    bool profile;
     const struct vz_query_embedder *embedder;
     struct vz_knn_clause **built;
     size_t built_count;
@@ -265,6 +266,15 @@ struct vz_search {
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
+
+/* What one knn clause did in one target, for `profile`. */
+struct vz_knn_profile {
+    struct vz_knn_profile *next;
+    const struct vz_knn_clause *clause;
+    uint64_t visited, time_ns;
+    size_t found;
+    bool scanned;
+};
 
 /* What one target is searched with. */
 struct vz_eval {
@@ -277,6 +287,8 @@ struct vz_eval {
     struct vz_bitset live; /* made on first need; bits == limit then */
     bool has_live;
     const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
+    bool profiled;
+    struct vz_knn_profile *profile; /* the newest first */
 };
 
 void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct vz_arena *arena,
@@ -401,6 +413,12 @@ bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *r
                         uint32_t target, uint32_t docno, float score);
 /* Best first, in place. */
 void vz_collector_finish(struct vz_collector *collector);
+
+/* ---- profiling ------------------------------------------------------------------------------- */
+
+/* One shard of "profile": what its knn clauses and its query took. */
+void vz_profile_shard(const struct vz_eval *eval, const struct vz_search *search, uint64_t query_ns,
+                      struct vz_json_writer *w);
 
 /* ---- fetching ------------------------------------------------------------------------------ */
 

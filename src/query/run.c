@@ -28,6 +28,7 @@ struct target {
     size_t reader_count;
     struct vz_fetch_plan plan;
     bool planned;
+    uint64_t query_ns;
 };
 
 struct run {
@@ -103,6 +104,7 @@ static enum vz_status open_targets(struct run *run, const struct vz_search_targe
         run->target_count++;
         enum vz_status status =
             open_target(&run->targets[i], &targets[i], run->arena, now_ms, run->deadline_ns, err);
+        run->targets[i].eval.profiled = run->search->profile;
         if (status != VZ_OK)
             return status;
     }
@@ -537,6 +539,21 @@ static void put_totals(struct run *run, struct vz_search_result *result)
     result->terminated_early = run->terminated_early;
 }
 
+static void put_profile(struct run *run, struct vz_search_result *result)
+{
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    vz_json_begin_object(&w);
+    vz_json_key(&w, "shards");
+    vz_json_begin_array(&w);
+    for (size_t t = 0; t < run->target_count; t++)
+        vz_profile_shard(&run->targets[t].eval, run->search, run->targets[t].query_ns, &w);
+    vz_json_end_array(&w);
+    vz_json_end_object(&w);
+    result->profile = vz_arena_copy(run->arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
 static enum vz_status find_all(struct run *run, struct vz_error *err)
 {
     enum vz_status status = VZ_OK;
@@ -544,8 +561,11 @@ static enum vz_status find_all(struct run *run, struct vz_error *err)
         status = embed(run->search, &run->targets[t], err);
     if (status == VZ_OK)
         status = run_knn(run, err);
-    for (uint32_t t = 0; t < run->target_count && status == VZ_OK; t++)
+    for (uint32_t t = 0; t < run->target_count && status == VZ_OK; t++) {
+        uint64_t started_ns = vz_now_ns();
         status = collect_target(run, t, err);
+        run->targets[t].query_ns = vz_now_ns() - started_ns;
+    }
     if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
         run->timed_out = true;
         return VZ_OK;
@@ -581,6 +601,8 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
         put_totals(&run, result);
         status = fetch_hits(&run, result, err);
     }
+    if (status == VZ_OK && search->profile)
+        put_profile(&run, result);
     uint64_t took = vz_now_ns() - run.started_ns;
     for (size_t t = 0; t < run.target_count; t++)
         if (status == VZ_OK)

@@ -87,6 +87,7 @@ struct vz_search_result {
     bool timed_out;
     bool has_terminated_early; /* terminate_after was asked for: print "terminated_early" */
     bool terminated_early;
+    struct vz_slice profile; /* JSON object, or empty when not asked for */
 };
 
 /* Runs it. Errors: VZ_BAD_QUERY (dims, field types: "failed to create query: [knn] queries are

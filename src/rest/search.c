@@ -1,5 +1,5 @@
 /* Searching: _search, _count, _msearch, _delete_by_query. */
-#include "rest/parts.h"
+#include "rest/ml.h"
 
 #include <stdlib.h>
 
@@ -80,6 +80,7 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
         print_hit(w, result, &result->hits[i]);
     vz_json_end_array(w);
     vz_json_end_object(w);
+    put_slice_member(w, "profile", result->profile);
 }
 
 /* ---- one search ---------------------------------------------------------------------------- */
@@ -88,6 +89,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
 {
     struct vz_slice value;
     *params = (struct vz_search_params){0};
+    vz_ml_embedder(call, params);
     params->has_size = vz_call_param(call, "size", &value);
     params->size = vz_call_int(call, "size", 10);
     params->has_from = vz_call_param(call, "from", &value);
@@ -197,6 +199,7 @@ void vz_rest_count(struct vz_call *call)
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     uint64_t count = 0;
     struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    vz_ml_embedder(call, &params);
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
         return;
     if (vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
@@ -340,6 +343,7 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
     struct vz_resolved resolved;
     struct vz_search_result result;
     struct vz_search_params params = {.max_bytes = call->rest->max_answer_bytes};
+    vz_ml_embedder(call, &params);
     uint64_t start = vz_now_ns();
     if (vz_json_parse_padded(line, &doc, &body, &err) != VZ_OK) {
         vz_problem_from(call->arena, &err, VZ_AT_SEARCH, line, (struct vz_slice){NULL, 0}, NULL,
@@ -561,6 +565,7 @@ void vz_rest_delete_by_query(struct vz_call *call)
     struct vz_search *search;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    vz_ml_embedder(call, &params);
     struct delete_sums sums = {0};
     struct vz_slice conflict = {"", 0}, conflicts = vz_call_text(call, "conflicts");
     int64_t max_docs = vz_call_int(call, "max_docs", INT64_MAX);

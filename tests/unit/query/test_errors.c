@@ -49,7 +49,6 @@ static const struct refused refusals[] = {
      "[highlight] is not supported yet by vizsla"},
     {"{'aggs':{'a':{'terms':{'field':'breed'}}}}", VZ_UNSUPPORTED, "[aggs] is not supported"},
     {"{'explain':true}", VZ_UNSUPPORTED, "[explain]"},
-    {"{'profile':true}", VZ_UNSUPPORTED, "[profile]"},
     {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
     {"{'size':-1}", VZ_BAD_QUERY, "[size] parameter cannot be negative, found [-1]"},
     {"{'from':-3}", VZ_BAD_QUERY, "[from] parameter cannot be negative but was [-3]"},

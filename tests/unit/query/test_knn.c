@@ -615,6 +615,35 @@ static void test_nested_many(void **state)
     }
 }
 
+/* ---- profile -------------------------------------------------------------------------------- */
+
+static void test_profile(void **state)
+{
+    struct answer answer;
+    struct vz_json_doc *doc;
+    struct vz_json value, item;
+    struct vz_error err = {0};
+    search_index(album(), "{\"profile\":true,\"knn\":{" AT_ORIGIN "}}", &answer);
+    must(vz_json_parse(answer.result.profile, &doc, &value, &err), &err);
+    const char *const path[] = {"shards", "dfs", "knn"};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(vz_json_get(value, path[i], &item));
+        value = item;
+        if (vz_json_type(value) == VZ_JSON_ARRAY) {
+            struct vz_json_iter it = vz_json_iterate(value);
+            assert_true(vz_json_next(&it, NULL, &value));
+        }
+    }
+    assert_true(vz_json_get(value, "vector_operations_count", &item));
+    assert_int_equal(vz_json_int(item), 4); /* the rows there are */
+    assert_true(vz_json_get(value, "rewrite_time", &item));
+    vz_json_free(doc);
+    answer_deinit(&answer);
+    search_index(album(), "{\"profile\":false,\"knn\":{" AT_ORIGIN "}}", &answer);
+    assert_int_equal(answer.result.profile.len, 0);
+    answer_deinit(&answer);
+}
+
 static int open_all(void **state)
 {
     fixture_open(&fixture);
@@ -644,6 +673,7 @@ int main(void)
         cmocka_unit_test(test_nested_query),
         cmocka_unit_test(test_nested_twice),
         cmocka_unit_test(test_nested_many),
+        cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
 }
