@@ -353,9 +353,10 @@ static bool name_start(unsigned char c)
 {
     return (c | 32) >= 'a' && (c | 32) <= 'z';
 }
-static bool name_char(unsigned char c)
+static bool name_char(UChar32 c)
 {
-    return name_start(c) || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == ':' || c == '.';
+    return u_isalnum(c) || c == '-' || c == '_' || c == ':' || c == '.' ||
+           (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0;
 }
 
 /* A tag at '<': its name and the byte behind its '>'; false when it is none. */
@@ -366,15 +367,25 @@ static bool tag_at(struct vz_slice text, size_t at, struct vz_slice *name, size_
         i++;
     while (i < text.len && (unsigned char)text.ptr[i] <= ' ')
         i++;
-    if (i >= text.len || !name_start((unsigned char)text.ptr[i]))
+    size_t next = i;
+    if (i >= text.len || !u_isalpha(vz_next_char(text, &next)))
         return false;
     name->ptr = text.ptr + i;
-    while (i < text.len && name_char((unsigned char)text.ptr[i]))
-        i++;
+    for (; i < text.len; i = next) {
+        next = i;
+        if (!name_char(vz_next_char(text, &next)))
+            break;
+    }
     name->len = (size_t)(text.ptr + i - name->ptr);
     if (i < text.len && text.ptr[i] != '>' && text.ptr[i] != '/' &&
         (unsigned char)text.ptr[i] > ' ')
         return false;
+    if (i + 1 < text.len && text.ptr[i] == '/' && text.ptr[i + 1] != '>')
+        return false;
+    if (i == text.len) { /* a name that the text's end cuts is a tag, too */
+        *end = i;
+        return true;
+    }
     for (; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '>') {
@@ -479,7 +490,7 @@ static bool markup_at(const struct html *html, struct vz_slice text, size_t at, 
     else if (!closing && text.ptr[*end - 2] != '/' && name.len == 5 &&
              strncasecmp(name.ptr, "style", 5) == 0)
         *end = behind(text, *end, "</style>");
-    if (!is_inline(name))
+    if (!is_inline(name) && text.ptr[*end - 1] == '>')
         *by = VZ_SLICE("\n");
     return true;
 }

@@ -249,6 +249,8 @@ static unsigned char_type(const struct delimiter *config, UChar32 c)
                : c >= 'A' && c <= 'Z' ? UPPER
                : c >= '0' && c <= '9' ? DIGIT
                                       : DELIMITER;
+    if (c < 256) /* Lucene has a table of these by other properties */
+        return u_isULowercase(c) ? LOWER : u_isUUppercase(c) ? UPPER : DELIMITER;
     if (c > 0xFFFF)
         return ALPHA | DIGIT; /* Lucene sees two surrogates */
     switch (u_charType(c)) {
@@ -414,7 +416,7 @@ static void add_piece(struct splitting *s, uint32_t start_pos, uint32_t end_pos,
         pieces->items = vz_realloc(pieces->items, pieces->capacity * sizeof *pieces->items);
     }
     pieces->items[pieces->count] =
-        (struct piece){start_pos, end_pos, from, to, text, pieces->count};
+        (struct piece){start_pos, end_pos, from, to, text, pieces->count + 1};
     pieces->count++;
 }
 
@@ -455,6 +457,12 @@ static void flush_some(struct splitting *s)
 static void split(struct splitting *s, struct parts *p)
 {
     const struct delimiter *config = s->config;
+    /* A word with nothing but delimiters around it is given whatever the flags say. */
+    if (p->from == p->first && p->to == p->last - (p->final_possessive ? 2 : 0)) {
+        add_piece(s, 0, 1, p->from, p->to, (struct vz_slice){NULL, 0});
+        s->pos = 1;
+        p->from = DONE;
+    }
     for (; p->from != DONE; next_part(p)) {
         unsigned type = part_type(p);
         if (s->some.parts && !(s->some.type & type))
@@ -480,6 +488,7 @@ static void split(struct splitting *s, struct parts *p)
         if (s->pos == 0)
             s->pos++;
         add_piece(s, 0, s->pos, 0, s->l->count, (struct vz_slice){NULL, 0});
+        s->pieces->items[s->pieces->count - 1].order = 0; /* before what is as long */
     }
 }
 
@@ -554,8 +563,7 @@ static enum vz_status run_delimiter(const struct vz_token_filter *filter,
         free(l.chars);
         status = vz_tokens_check(tokens, err);
     }
-    free(pieces.items);
-    tokens->end_increment += increment;
+    free(pieces.items); /* what was dropped at the end is not told, as in Lucene */
     if (status != VZ_OK) {
         free(out.items);
         return status;

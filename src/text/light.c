@@ -29,16 +29,19 @@ static bool one_of(UChar32 c, const char *set)
     return false;
 }
 
-/* Takes accents off vowels; `all` those with tilde and cedilla, too. */
-static void unaccent(UChar32 *s, size_t len, bool all)
+/* Takes accents off vowels: PLAIN_VOWELS, of ALL_MARKS with tilde and cedilla, too; German leaves
+ * the letter e alone. */
+enum marks { PLAIN_VOWELS, ALL_MARKS, NOT_E };
+static void unaccent(UChar32 *s, size_t len, enum marks marks)
 {
+    bool all = marks == ALL_MARKS;
     for (size_t i = 0; i < len; i++) {
         UChar32 c = s[i];
         if (c < 0xE0 || c > 0xFC)
             continue;
         if ((c <= 0xE4 && c != 0xE3) || (all && c == 0xE3))
             s[i] = 'a';
-        else if (c >= 0xE8 && c <= 0xEB)
+        else if (c >= 0xE8 && c <= 0xEB && marks != NOT_E)
             s[i] = 'e';
         else if (c >= 0xEC && c <= 0xEF)
             s[i] = 'i';
@@ -129,7 +132,7 @@ static size_t portuguese(UChar32 *s, size_t len)
         len = portuguese_feminine(s, len);
     if (len > 4 && one_of(s[len - 1], "eao"))
         len--;
-    unaccent(s, len, true);
+    unaccent(s, len, ALL_MARKS);
     return len;
 }
 
@@ -139,7 +142,7 @@ static size_t spanish(UChar32 *s, size_t len)
 {
     if (len < 5)
         return len;
-    unaccent(s, len, false);
+    unaccent(s, len, PLAIN_VOWELS);
     if (one_of(s[len - 1], "oae"))
         return len - 1;
     if (s[len - 1] == 's') {
@@ -159,7 +162,7 @@ static size_t italian(UChar32 *s, size_t len)
 {
     if (len < 6)
         return len;
-    unaccent(s, len, false);
+    unaccent(s, len, PLAIN_VOWELS);
     switch (s[len - 1]) {
     case 'e':
     case 'i':
@@ -174,7 +177,7 @@ static size_t italian(UChar32 *s, size_t len)
 
 static size_t german(UChar32 *s, size_t len)
 {
-    unaccent(s, len, false);
+    unaccent(s, len, NOT_E);
     if (len > 5 && ends(s, len, "ern"))
         len -= 3;
     else if (len > 4 && s[len - 2] == 'e' && one_of(s[len - 1], "mnrs"))

@@ -418,18 +418,25 @@ static size_t ipv4_length(struct vz_slice text)
     return at;
 }
 
+static bool url_char(unsigned char c, const char *more)
+{
+    return c && (label_char(c) || strchr("._~%", c) || strchr(more, c));
+}
+
+/* The path, query and fragment at the text's start. */
 static size_t path_length(struct vz_slice text)
 {
+    static const char query_chars[] = "!$&'()*+,;=:@/?";
     size_t at = 0;
-    while (at < text.len) {
-        unsigned char c = (unsigned char)text.ptr[at];
-        if (c <= ' ' || c >= 0x7F || strchr("\"<>\\^`{|}", c))
-            break;
-        at++;
-    }
-    /* Punctuation that ends a sentence is not part of the address. */
-    while (at && strchr(".,;:!?'()[]", text.ptr[at - 1]))
-        at--;
+    while (at < text.len && text.ptr[at] == '/')
+        do
+            at++;
+        while (at < text.len && url_char((unsigned char)text.ptr[at], ";:@&="));
+    for (int part = 0; part < 2; part++)
+        if (at < text.len && text.ptr[at] == "?#"[part])
+            do
+                at++;
+            while (at < text.len && url_char((unsigned char)text.ptr[at], query_chars));
     return at;
 }
 
@@ -462,12 +469,7 @@ static size_t url_length(struct vz_slice text)
         if (digits > at + 1)
             at = digits;
     }
-    if (at < text.len && text.ptr[at] && strchr("/?#", text.ptr[at])) {
-        size_t path = path_length((struct vz_slice){text.ptr + at, text.len - at});
-        if (path || text.ptr[at] == '/')
-            at += path ? path : 1;
-    }
-    return at;
+    return at + path_length((struct vz_slice){text.ptr + at, text.len - at});
 }
 
 static size_t email_length(struct vz_slice text)
