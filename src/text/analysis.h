@@ -42,7 +42,8 @@ enum vz_token_type {
     VZ_TOKEN_URL,
     VZ_TOKEN_EMAIL,
     VZ_TOKEN_SYNONYM,
-    VZ_TOKEN_SHINGLE
+    VZ_TOKEN_SHINGLE,
+    VZ_TOKEN_FINGERPRINT
 };
 /* "<ALPHANUM>", "word", "SYNONYM" ... */
 const char *vz_token_type_name(enum vz_token_type type);

@@ -608,7 +608,11 @@ static enum vz_status run_limit(const struct vz_token_filter *filter, struct vz_
                                 struct vz_error *err)
 {
     size_t most = *(const unsigned *)filter->config;
-    tokens->count = VZ_MIN(tokens->count, most);
+    if (tokens->count < most)
+        return VZ_OK;
+    tokens->count = most; /* the text ends there, for all that follows */
+    tokens->end_increment = 0;
+    tokens->end_offset = tokens->items[most - 1].end;
     return VZ_OK;
 }
 static enum vz_status make_limit(const struct vz_making *making, struct vz_token_filter *out,
@@ -833,12 +837,12 @@ static enum vz_status run_fingerprint(const struct vz_token_filter *filter,
         vz_buf_append_slice(&out, tokens->items[i].text);
     }
     tokens->count = 0;
-    tokens->end_increment = 0;
+    tokens->end_increment = 1;
     if (vz_unit_count(vz_buf_slice(&out)) <= config->max_size) {
         struct vz_token *token = vz_tokens_push(tokens);
         token->text = vz_arena_copy(&tokens->arena, vz_buf_slice(&out));
         token->end = tokens->end_offset;
-        token->type = VZ_TOKEN_WORD;
+        token->type = VZ_TOKEN_FINGERPRINT;
     }
     vz_buf_deinit(&out);
     return VZ_OK;

@@ -17,6 +17,7 @@ static const char *const type_names[] = {
     [VZ_TOKEN_EMAIL] = "<EMAIL>",
     [VZ_TOKEN_SYNONYM] = "SYNONYM",
     [VZ_TOKEN_SHINGLE] = "shingle",
+    [VZ_TOKEN_FINGERPRINT] = "fingerprint",
 };
 
 const char *vz_token_type_name(enum vz_token_type type)

@@ -357,11 +357,9 @@ static enum vz_status run_graph(const struct vz_token_filter *filter, struct vz_
         size_t words = 0;
         const struct entry *entry = match(synonyms, tokens, i, &key, &words);
         uint32_t increment = tokens->items[i].increment;
-        /* Holes and overlaps of the input stay. */
-        if (any || increment > 1)
+        /* Holes and overlaps of the input stay, but for a hole before a match, as in Lucene. */
+        if (!entry && (any || increment > 1))
             g.node += increment - 1;
-        if (!any && increment == 0)
-            g.node = 0;
         any = true;
         if (entry) {
             put_match(&g, entry, &tokens->items[i], words);
