@@ -187,6 +187,7 @@ static int serve(const struct serve_options *options)
         goto out;
     }
     rest = vz_rest_new(store, &(struct vz_rest_options){.infer = infer});
+    vz_rest_start_models(rest);
     if (start(options, rest, &server, &err) != VZ_OK) {
         vz_complain(&err);
         goto out;

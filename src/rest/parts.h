@@ -253,6 +253,7 @@ struct vz_scrolls; /* scroll.c */
 
 struct vz_rest {
     struct vz_store *store;
+    struct vz_infer *infer; /* NULL: no models */
     char *node_name, *cluster_name;
     char node_id[23];
     uint64_t started_ns;
@@ -367,5 +368,22 @@ VZ_HANDLER(nodes_info);
 VZ_HANDLER(nodes_stats);
 VZ_HANDLER(tasks);
 VZ_HANDLER(metrics);
+VZ_HANDLER(ml_info);
+VZ_HANDLER(ml_get);
+VZ_HANDLER(ml_put);
+VZ_HANDLER(ml_put_part);
+VZ_HANDLER(ml_put_vocabulary);
+VZ_HANDLER(ml_delete);
+VZ_HANDLER(ml_stats);
+VZ_HANDLER(ml_alias_put);
+VZ_HANDLER(ml_alias_delete);
+VZ_HANDLER(ml_start);
+VZ_HANDLER(ml_stop);
+VZ_HANDLER(ml_update);
+VZ_HANDLER(ml_infer);
+VZ_HANDLER(inference_put);
+VZ_HANDLER(inference_get);
+VZ_HANDLER(inference_delete);
+VZ_HANDLER(inference_run);
 
 #endif

@@ -1,6 +1,6 @@
 /* From a request to an answer: media types, route, parameters, handler, then filter_path, pretty or
  * the error body. Everything that is the same for every API is here or in router.c. */
-#include "rest/parts.h"
+#include "rest/ml.h"
 
 #include "base/log.h"
 
@@ -39,6 +39,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
 {
     struct vz_rest *rest = vz_calloc(1, sizeof *rest);
     rest->store = store;
+    rest->infer = options->infer;
     char host[256] = "vizsla";
     if (!options->node_name && gethostname(host, sizeof host - 1) != 0)
         strcpy(host, "vizsla");
@@ -50,6 +51,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->scrolls = vz_scrolls_new();
     rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
+    vz_ml_restore(rest, false);
     return rest;
 }
 
@@ -63,6 +65,11 @@ void vz_rest_free(struct vz_rest *rest)
     free(rest->node_name);
     free(rest->cluster_name);
     free(rest);
+}
+
+void vz_rest_start_models(struct vz_rest *rest)
+{
+    vz_ml_restore(rest, true);
 }
 
 void vz_rest_attach_server(struct vz_rest *rest, const struct vz_http_server *server,
@@ -161,6 +168,10 @@ static bool check_content_type(struct vz_call *call)
     struct vz_slice type = media_type(header, &version);
     if (version < 0)
         return bad_version(call, "Content-Type", header);
+    /* Pictures may be uploaded to models as a browser's form does. */
+    if (same_type(type, "multipart/form-data") &&
+        vz_slice_starts(call->request->path, "/_inference/"))
+        return true;
     if (!is_json_type(type))
         return vz_call_fail_simple(call, 406, "Content-Type header [%.*s] is not supported",
                                    VZ_S(header));

@@ -12,15 +12,20 @@
 #include "store/store.h"
 
 struct vz_rest;
+struct vz_infer; /* infer/infer.h */
 
 struct vz_rest_options {
     const char *node_name;    /* NULL: the machine's name */
     const char *cluster_name; /* NULL: "vizsla" */
+    struct vz_infer *infer;   /* models; NULL: whatever needs one is refused aloud */
 };
 
-/* `store` is borrowed and outlives the rest. */
+/* `store` and `options->infer` are borrowed and outlive the rest. */
 struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options *options);
 void vz_rest_free(struct vz_rest *rest);
+/* Opens the models that were started by name (deployments) before this process; a server calls it
+ * once. What cannot be opened is logged. Blocks while files are read. */
+void vz_rest_start_models(struct vz_rest *rest);
 /* The server's counters for /metrics and _nodes/stats, and the address for _nodes/http. May be
  * called once after the server has started. */
 void vz_rest_attach_server(struct vz_rest *rest, const struct vz_http_server *server,

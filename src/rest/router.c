@@ -82,6 +82,11 @@
     "actions detailed:bool group_by nodes parent_task_id timeout:time wait_for_completion:bool "   \
     "master_timeout:time"
 
+#define ML_LIST "allow_no_match:bool from:int size:int tags "
+#define ML_START                                                                                   \
+    "cache_size deployment_id number_of_allocations:int priority queue_capacity:int "              \
+    "threads_per_allocation:int timeout:time wait_for"
+
 /* Accepted on every route. */
 static const char common_params[] =
     "pretty:bool human:bool error_trace:bool filter_path format !source !source_content_type";
@@ -194,6 +199,33 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_tasks", vz_rest_tasks, TASKS, "None: requests are not tasks here"},
     {VZ_GET, "/metrics", vz_rest_metrics, "", "Counters as Prometheus text"},
 
+    /* Models */
+    {VZ_GET, "/_ml/info", vz_rest_ml_info, "", "Memory and processors that models may use"},
+    {VZ_GET, "/_ml/trained_models", vz_rest_ml_get, ML_LIST "decompress_definition:bool exclude_generated:bool include", "Installed models and those that were put"},
+    {VZ_GET, "/_ml/trained_models/{model_id}", vz_rest_ml_get, ML_LIST "decompress_definition:bool exclude_generated:bool include", "By id, alias, hub id or short name; wildcards"},
+    {VZ_GET, "/_ml/trained_models/_stats", vz_rest_ml_stats, ML_LIST, "Deployments: counts, times, queues, memory"},
+    {VZ_GET, "/_ml/trained_models/{model_id}/_stats", vz_rest_ml_stats, ML_LIST, "Deployments: counts, times, queues, memory"},
+    {VZ_PUT, "/_ml/trained_models/{model_id}", vz_rest_ml_put, "defer_definition_decompression:bool wait_for_completion:bool", "Put a model's configuration, as eland does"},
+    {VZ_PUT, "/_ml/trained_models/{model_id}/definition/{part}", vz_rest_ml_put_part, "", "A part of its definition; tensors are run, TorchScript is kept"},
+    {VZ_PUT, "/_ml/trained_models/{model_id}/vocabulary", vz_rest_ml_put_vocabulary, "", "Its vocabulary"},
+    {VZ_DELETE, "/_ml/trained_models/{model_id}", vz_rest_ml_delete, "force:bool timeout:time", "Delete a model, its files and aliases"},
+    {VZ_PUT, "/_ml/trained_models/{model_id}/model_aliases/{model_alias}", vz_rest_ml_alias_put, "reassign:bool", "Another name for a model"},
+    {VZ_DELETE, "/_ml/trained_models/{model_id}/model_aliases/{model_alias}", vz_rest_ml_alias_delete, "", "Remove that name"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_start", vz_rest_ml_start, ML_START, "Open a model and keep it open, over restarts too"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_stop", vz_rest_ml_stop, "allow_no_match:bool force:bool finish_pending_work:bool timeout:time", "Close it; wildcards"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_update", vz_rest_ml_update, "number_of_allocations:int timeout:time", "Change how many requests compute at a time"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/_infer", vz_rest_ml_infer, "timeout:time", "Vectors, labels, zero-shot labels, similarity of docs, pictures among them"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_infer", vz_rest_ml_infer, "timeout:time", "The same, as clients of 8.0 say it"},
+    {VZ_GET, "/_inference", vz_rest_inference_get, "", "All inference endpoints; each installed model has one"},
+    {VZ_GET, "/_inference/{inference_id}", vz_rest_inference_get, "", "Inference endpoints by id"},
+    {VZ_GET, "/_inference/{task_type}/{inference_id}", vz_rest_inference_get, "", "Inference endpoints by task and id"},
+    {VZ_PUT, "/_inference/{inference_id}", vz_rest_inference_put, "timeout:time", "Name an installed model as an endpoint"},
+    {VZ_PUT, "/_inference/{task_type}/{inference_id}", vz_rest_inference_put, "timeout:time", "Name an installed model as an endpoint"},
+    {VZ_POST, "/_inference/{inference_id}", vz_rest_inference_run, "timeout:time", "Vectors of texts and pictures, documents ranked; JSON or form upload"},
+    {VZ_POST, "/_inference/{task_type}/{inference_id}", vz_rest_inference_run, "timeout:time", "text_embedding, embedding, rerank; JSON or form upload"},
+    {VZ_DELETE, "/_inference/{inference_id}", vz_rest_inference_delete, "dry_run:bool force:bool", "Delete an endpoint that was put"},
+    {VZ_DELETE, "/_inference/{task_type}/{inference_id}", vz_rest_inference_delete, "dry_run:bool force:bool", "Delete an endpoint that was put"},
+
     /* Known, not served yet */
     {VZ_ANY, "/_analyze", NULL, "", ""},
     {VZ_ANY, "/{index}/_analyze", NULL, "", ""},
@@ -259,8 +291,10 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_data_stream/**", NULL, "", ""},
     {VZ_ANY, "/_ingest/**", NULL, "", ""},
     {VZ_ANY, "/_scripts/**", NULL, "", ""},
-    {VZ_ANY, "/_inference", NULL, "", ""},
-    {VZ_ANY, "/_inference/**", NULL, "", ""},
+    {VZ_POST, "/_inference/chat_completion/**", NULL, "", ""},
+    {VZ_POST, "/_inference/completion/**", NULL, "", ""},
+    {VZ_PUT, "/_inference/{inference_id}/_update", NULL, "", ""},
+    {VZ_PUT, "/_inference/{task_type}/{inference_id}/_update", NULL, "", ""},
     {VZ_ANY, "/_ml/**", NULL, "", ""},
     {VZ_ANY, "/_security/**", NULL, "", ""},
     {VZ_ANY, "/_snapshot", NULL, "", ""},
