@@ -13,6 +13,7 @@ static const struct subcommand subcommands[] = {
     {"dogs", "list and remove registered dogs", vz_cli_dogs},
     {"index", "index any folder of pictures", vz_cli_index},
     {"search", "search an index with pictures and texts", vz_cli_search},
+    {"reindex", "change the model of an index", vz_cli_reindex},
     {"models", "get, list, check and remove models", vz_cli_models},
     {"embed", "print the vector of a picture or a text", vz_cli_embed},
     {"serve", "answer the Elasticsearch REST API over HTTP", vz_cli_serve},

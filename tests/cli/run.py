@@ -28,6 +28,7 @@ import urllib.request
 
 import stories_folders
 import stories_models
+import stories_reindex
 from story import SAMPLES, SHARED, Bench, Skip, contains, equal, get, register_samples
 
 # ---- tests: each takes a Bench ------------------------------------------------------------------
@@ -420,7 +421,7 @@ def stories(names):
 
 
 TESTS = stories(dict(globals()))
-for module in (stories_models, stories_folders):
+for module in (stories_models, stories_folders, stories_reindex):
     TESTS += stories(vars(module))
 
 
