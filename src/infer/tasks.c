@@ -465,6 +465,9 @@ enum vz_status task_run(struct task *t, struct vz_error *err)
     if (r->count > MAX_INPUTS)
         return vz_fail(err, VZ_LIMIT, "%zu inputs in one request: the limit is %d", r->count,
                        MAX_INPUTS);
+    enum vz_status status = on_time(t, err);
+    if (status != VZ_OK)
+        return status;
     t->answer->count = task == VZ_TASK_COMPOSE ? 1 : r->count;
     t->answer->ones = vz_arena_zalloc(t->arena, (t->answer->count + 1) * sizeof *t->answer->ones);
     switch (task) {
