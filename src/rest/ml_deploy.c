@@ -106,7 +106,7 @@ static void print_assignment(struct vz_call *call, const struct vz_deployment *d
     vz_json_field_string(w, "model_id", d->model_id);
     vz_json_field_string(w, "deployment_id", d->id);
     vz_json_field_int(w, "model_bytes", (int64_t)d->memory_bytes);
-    vz_json_field_int(w, "threads_per_allocation", VZ_MAX(d->threads, 1u));
+    vz_json_field_int(w, "threads_per_allocation", d->threads ? d->threads : vz_ml_processors());
     vz_json_field_int(w, "number_of_allocations", d->allocations);
     vz_json_field_int(w, "queue_capacity", d->queue_capacity);
     vz_json_key(w, "cache_size");
@@ -208,14 +208,16 @@ void vz_rest_ml_stop(struct vz_call *call)
 {
     struct vz_deployment *list;
     struct vz_infer_model model;
+    struct vz_ml_put_state put;
     struct vz_slice wanted = call->args[0];
     struct vz_error err = {0};
     if (!vz_ml_there(call))
         return;
-    /* A model's other names mean the deployment of its id. */
-    if (vz_infer_find(call->rest->infer, wanted, call->arena, &model, NULL) == VZ_OK &&
-        !find(call, wanted))
+    /* A model's other names mean the deployment of its id; one without any is stopped already. */
+    bool known = vz_infer_find(call->rest->infer, wanted, call->arena, &model, NULL) == VZ_OK;
+    if (known && !find(call, wanted))
         wanted = model.id;
+    known = known || vz_ml_put_state(call, wanted, &put);
     size_t count = vz_infer_deployments(call->rest->infer, call->arena, &list), stopped = 0;
     bool pattern = vz_slice_is(wanted, "_all") || memchr(wanted.ptr, '*', wanted.len);
     for (size_t i = 0; i < count; i++) {
@@ -230,7 +232,7 @@ void vz_rest_ml_stop(struct vz_call *call)
         stopped++;
         vz_store_delete_blob(call->store, VZ_BLOB_DEPLOYMENT, list[i].id, NULL);
     }
-    if (!stopped && (!pattern || !vz_call_bool(call, "allow_no_match", true))) {
+    if (!stopped && !known && (!pattern || !vz_call_bool(call, "allow_no_match", true))) {
         vz_call_fail(call, 404, "resource_not_found_exception",
                      "No known model deployment with id [%.*s]", VZ_S(call->args[0]));
         return;

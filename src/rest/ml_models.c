@@ -354,7 +354,7 @@ static void put_node(struct vz_call *call, const struct vz_deployment *d)
     vz_json_field_int(w, "rejected_execution_count", (int64_t)d->rejected_count);
     vz_json_field_int(w, "timeout_count", (int64_t)d->timeout_count);
     vz_json_field_int(w, "start_time", d->started_ms);
-    vz_json_field_int(w, "threads_per_allocation", VZ_MAX(d->threads, 1u));
+    vz_json_field_int(w, "threads_per_allocation", d->threads ? d->threads : vz_ml_processors());
     vz_json_field_int(w, "number_of_allocations", d->allocations);
     vz_json_field_int(w, "peak_throughput_per_minute", (int64_t)d->peak_throughput_per_minute);
     vz_json_field_int(w, "throughput_last_minute", (int64_t)d->throughput_last_minute);
@@ -370,7 +370,7 @@ static void put_deployment(struct vz_call *call, const struct vz_deployment *d)
     vz_json_begin_object(w);
     vz_json_field_string(w, "deployment_id", d->id);
     vz_json_field_string(w, "model_id", d->model_id);
-    vz_json_field_int(w, "threads_per_allocation", VZ_MAX(d->threads, 1u));
+    vz_json_field_int(w, "threads_per_allocation", d->threads ? d->threads : vz_ml_processors());
     vz_json_field_int(w, "number_of_allocations", d->allocations);
     vz_json_field_int(w, "queue_capacity", d->queue_capacity);
     vz_json_key(w, "cache_size");
