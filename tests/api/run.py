@@ -9,6 +9,7 @@ Each file in cases/ is a sequence of cases against a server without indices:
     PUT /dogs?pretty
     > Header: value            a request header ("Content-Type: application/json" is the default)
     @cut                       the body does not end with the newline that _bulk and _msearch get
+    @crlf                      the body's lines end with CR LF, as a form's parts do
     @content-length 4294967296 sent instead of a body
     {"mappings": {}}           the body, any number of lines
     --- 200                    the expected status
@@ -20,7 +21,8 @@ Each file in cases/ is a sequence of cases against a server without indices:
 Expected JSON matches when every member it names matches; "!name" must be absent; lists match
 element by element and in length, unless the last element is "..."; "<any>", "<int>", "<number>",
 "<string>" and "<re:...>" match kinds. Numbers match within 1e-6. Every answer must carry
-X-Elastic-Product. Ends with `N passed, N failed, N skipped`. Standard library only.
+X-Elastic-Product. The server has the tiny models of tests/golden/tiny installed and takes pictures
+from samples/ by name. Ends with `N passed, N failed, N skipped`. Standard library only.
 """
 import argparse
 import gzip
@@ -44,6 +46,7 @@ class Case:
         self.file, self.line, self.title = file, line, title
         self.method = self.path = None
         self.headers, self.body, self.cut, self.content_length = {}, [], False, None
+        self.crlf = False
         self.status, self.want_headers, self.patterns, self.keeps, self.want = None, [], [], [], []
 
 
@@ -66,6 +69,8 @@ def parse(path):
                 case.headers[name] = value.strip()
             elif line == "@cut":
                 case.cut = True
+            elif line == "@crlf":
+                case.crlf = True
             elif line.startswith("@content-length "):
                 case.content_length = line.split(" ")[1]
             else:
@@ -138,8 +143,13 @@ def pick(value, path):
 class Server:
     def __init__(self, binary):
         self.data = tempfile.mkdtemp(prefix="vizsla-api-")
+        root = HERE.parent.parent
+        for model in sorted((root / "tests/golden/tiny").iterdir()):
+            subprocess.run([binary, "models", "import", str(model), "--data", self.data],
+                           stdout=subprocess.DEVNULL, check=True)
         self.process = subprocess.Popen(
-            [binary, "serve", "--data", self.data, "--port", "0"], stdout=subprocess.PIPE,
+            [binary, "serve", "--data", self.data, "--port", "0", "--image-folder",
+             str(root / "samples")], stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True)
         line = self.process.stdout.readline()
         found = re.search(r"http://[0-9.]+:[0-9]+", line)
@@ -203,7 +213,7 @@ def run_case(case, client, kept):
     if case.body and any(case.body):
         while case.body and case.body[-1] == "":
             case.body.pop()
-        text = fill_in("\n".join(case.body), kept)
+        text = fill_in(("\r\n" if case.crlf else "\n").join(case.body), kept)
         if re.search(r"_bulk|_msearch", case.path) and not case.cut:
             text += "\n"
         body = text.encode()
