@@ -3,6 +3,7 @@
  *   bench_models [--seconds S] [--precision P] [--threads N] clip FOLDER    images, texts, loading
  *   bench_models [...] text FOLDER                                          sentences
  *   bench_models [...] photo FOLDER FILE...    decoding beside embedding
+ *   bench_models [...] encode FOLDER FILE...   lines of text, tokens and all
  *   bench_models [...] load FOLDER    CLIP from disk to first vectors; a line a line on stdin
  *
  * Each number is the best of the rounds that fit in --seconds: the machine may be shared, and
@@ -22,6 +23,7 @@
 #include "base/text.h"
 #include "ceiling.h"
 #include "embed/clip.h"
+#include "embed/model.h"
 #include "nn/linear.h"
 
 static double seconds = 3;
@@ -377,6 +379,58 @@ static void bench_text(const char *folder, enum vz_precision precision)
     vz_text_model_free(model);
 }
 
+/* ---- texts as they come: tokens and all ---- */
+
+enum { MOST_LINES = 4096 };
+
+static size_t read_lines(const char *path, struct vz_buf *text, struct vz_slice *lines)
+{
+    struct vz_error err = {0};
+    size_t count = 0;
+    if (vz_file_read(path, 0, text, &err) != VZ_OK)
+        die(&err);
+    for (char *at = text->data, *end; count < MOST_LINES && (end = strchr(at, '\n')); at = end + 1)
+        lines[count++] = (struct vz_slice){at, (size_t)(end - at)};
+    return count;
+}
+
+/* Each file's lines: all at once, and one by one. */
+static void bench_encode(const char *folder, enum vz_precision precision, char **files, int count)
+{
+    struct vz_opened_model *model;
+    struct vz_error err = {0};
+    struct vz_nn_options options = {.precision = precision, .threads = threads};
+    static struct vz_slice lines[MOST_LINES];
+    if (vz_model_open(folder, &options, &model, &err) != VZ_OK)
+        die(&err);
+    float *out = calloc(MOST_LINES, vz_model_dims(model) * sizeof *out);
+    for (int f = 0; f < count; f++) {
+        struct vz_buf text = {0};
+        size_t n = read_lines(files[f], &text, lines), few = VZ_MIN(n, 16);
+        double together = 1e9, alone = 1e9, start = now();
+        for (int round = 0; round < 3 || now() - start < seconds; round++) {
+            double t0 = now();
+            if (vz_model_embed_texts(model, VZ_SLICE(""), lines, n, out, NULL, &err) != VZ_OK)
+                die(&err);
+            double t1 = now();
+            for (size_t i = 0; i < few; i++)
+                if (vz_model_embed_text(model, lines[i], out, NULL, &err) != VZ_OK)
+                    die(&err);
+            together = VZ_MIN(together, t1 - t0);
+            alone = VZ_MIN(alone, now() - t1);
+        }
+        const char *slash = strrchr(files[f], '/');
+        printf("{\"bench\":\"encode\",\"precision\":\"%s\",\"threads\":%u,\"file\":\"%s\","
+               "\"texts\":%zu,\"together_per_s\":%.1f,\"alone_per_s\":%.1f}\n",
+               vz_precision_name(precision), threads, slash ? slash + 1 : files[f], n,
+               (double)n / together, (double)few / alone);
+        fflush(stdout);
+        vz_buf_deinit(&text);
+    }
+    free(out);
+    vz_model_close(model);
+}
+
 int main(int argc, char **argv)
 {
     int i = 1;
@@ -390,16 +444,19 @@ int main(int argc, char **argv)
                  !vz_precision_parse(vz_slice_from(argv[i + 1]), &only))
             break;
     }
-    if (i + 2 > argc || (i + 2 < argc && strcmp(argv[i], "photo") != 0) || threads < 1 ||
-        threads > 64) {
+    if (i + 2 > argc ||
+        (i + 2 < argc && strcmp(argv[i], "photo") != 0 && strcmp(argv[i], "encode") != 0) ||
+        threads < 1 || threads > 64) {
         fprintf(stderr, "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
-                        "[--threads N] clip|text|load FOLDER | photo FOLDER FILE...\n");
+                        "[--threads N] clip|text|load FOLDER | photo|encode FOLDER FILE...\n");
         return 2;
     }
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         if (only != VZ_PRECISION_AUTO && only != p)
             continue;
-        if (strcmp(argv[i], "photo") == 0)
+        if (strcmp(argv[i], "encode") == 0)
+            bench_encode(argv[i + 1], p, argv + i + 2, argc - i - 2);
+        else if (strcmp(argv[i], "photo") == 0)
             bench_photos(argv[i + 1], p, argv + i + 2, argc - i - 2);
         else if (strcmp(argv[i], "load") == 0)
             bench_load(argv[i + 1], p);
