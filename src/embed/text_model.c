@@ -1,7 +1,7 @@
 /* BERT and its family, in the shape of transformers' models.
  *
- * What differs between families is names, positions and the head; `struct naming` and three small
- * functions hold all of it. Positions: BERT and DistilBERT count from 0; RoBERTa and MPNet count
+ * What differs between families is names, positions and the head; `struct vz_text_naming` and three
+ * small functions hold all of it. Positions: BERT and DistilBERT count from 0; RoBERTa and MPNet count
  * the tokens that are no padding, from pad_id + 1. MPNet adds to the scores a bias by distance, in
  * T5's buckets. Texts run at their own length, behind one another, unpadded.
  */
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/file.h"
+#include "embed/text_names.h"
 #include "nn/packed.h"
 #include "nn/table.h"
 #include "json/json.h"
@@ -43,39 +44,35 @@ struct vz_text_model {
 
 /* ---- names ---- */
 
-struct naming {
-    const char *prefix; /* in front of all, in files that have a head */
-    const char *layer;
-    const char *q, *k, *v, *out, *norm1, *up, *down, *norm2;
-};
-
-static const struct naming namings[] = {
+const struct vz_text_naming vz_text_namings[] = {
     [VZ_FAMILY_BERT] = {"bert", "encoder.layer", "attention.self.query", "attention.self.key",
                         "attention.self.value", "attention.output.dense",
                         "attention.output.LayerNorm", "intermediate.dense", "output.dense",
-                        "output.LayerNorm"},
+                        "output.LayerNorm", {"bert.pooler.dense", "classifier"}},
     [VZ_FAMILY_DISTILBERT] = {"distilbert", "transformer.layer", "attention.q_lin",
                               "attention.k_lin", "attention.v_lin", "attention.out_lin",
-                              "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm"},
+                              "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm",
+                              {"pre_classifier", "classifier"}},
     [VZ_FAMILY_ROBERTA] = {"roberta", "encoder.layer", "attention.self.query", "attention.self.key",
                            "attention.self.value", "attention.output.dense",
                            "attention.output.LayerNorm", "intermediate.dense", "output.dense",
-                           "output.LayerNorm"},
+                           "output.LayerNorm", {"classifier.dense", "classifier.out_proj"}},
     [VZ_FAMILY_MPNET] = {"mpnet", "encoder.layer", "attention.attn.q", "attention.attn.k",
                          "attention.attn.v", "attention.attn.o", "attention.LayerNorm",
-                         "intermediate.dense", "output.dense", "output.LayerNorm"},
+                         "intermediate.dense", "output.dense", "output.LayerNorm",
+                         {"classifier.dense", "classifier.out_proj"}},
 };
 
 /* Where names are looked up: "PREFIX." is empty in files of the encoder alone. */
 struct names {
-    const struct naming *naming;
+    const struct vz_text_naming *naming;
     const struct vz_tensor_source *source;
     char prefix[24];
 };
 
 static struct names names_of(enum vz_text_family family, const struct vz_tensor_source *source)
 {
-    struct names names = {&namings[family], source, ""};
+    struct names names = {&vz_text_namings[family], source, ""};
     if (!vz_source_find(source, "embeddings.word_embeddings.weight"))
         snprintf(names.prefix, sizeof names.prefix, "%s.", names.naming->prefix);
     return names;
@@ -84,7 +81,7 @@ static struct names names_of(enum vz_text_family family, const struct vz_tensor_
 static enum vz_status find_layer(const struct names *names, size_t i, struct vz_layer_weights *w,
                                  struct vz_error *err)
 {
-    const struct naming *n = names->naming;
+    const struct vz_text_naming *n = names->naming;
     const struct {
         const struct vz_tensor_view **weight, **bias;
         const char *name;
@@ -258,21 +255,12 @@ static enum vz_status dense_add(struct vz_text_model *m, const struct vz_text_de
 static enum vz_status head_init(struct vz_text_model *m, const struct names *names,
                                 struct vz_error *err)
 {
-    static const struct {
-        const char *name;
-        enum vz_activation activation;
-    } layers[][2] = {
-        [VZ_FAMILY_BERT] = {{"bert.pooler.dense", VZ_ACT_TANH}, {"classifier", VZ_ACT_NONE}},
-        [VZ_FAMILY_DISTILBERT] = {{"pre_classifier", VZ_ACT_RELU}, {"classifier", VZ_ACT_NONE}},
-        [VZ_FAMILY_ROBERTA] = {{"classifier.dense", VZ_ACT_TANH},
-                               {"classifier.out_proj", VZ_ACT_NONE}},
-        [VZ_FAMILY_MPNET] = {{"classifier.dense", VZ_ACT_TANH},
-                             {"classifier.out_proj", VZ_ACT_NONE}},
-    };
+    bool is_distil = m->config.family == VZ_FAMILY_DISTILBERT;
+    enum vz_activation activations[2] = {is_distil ? VZ_ACT_RELU : VZ_ACT_TANH, VZ_ACT_NONE};
     enum vz_status status = VZ_OK;
     for (size_t i = 0; i < 2 && status == VZ_OK; i++) {
-        struct vz_text_dense dense = {.activation = layers[m->config.family][i].activation};
-        const char *name = layers[m->config.family][i].name;
+        struct vz_text_dense dense = {.activation = activations[i]};
+        const char *name = names->naming->head[i];
         status = vz_source_need(names->source, 0, &dense.weight, err, "%s.weight", name);
         if (status == VZ_OK)
             status = vz_source_need(names->source, 0, &dense.bias, err, "%s.bias", name);

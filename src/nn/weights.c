@@ -220,6 +220,25 @@ enum vz_status vz_weights_open(const char *path, struct vz_weights **out, struct
     return VZ_OK;
 }
 
+enum vz_status nn_weights_open_traced(const char *path, struct vz_weights **out,
+                                      struct nn_traced_text *text, struct vz_error *err)
+{
+    *out = NULL;
+    struct nn_weights_file file;
+    enum vz_status status = file_map(path, &file, err);
+    if (status != VZ_OK)
+        return status;
+    struct vz_weights *weights = vz_calloc(1, sizeof *weights);
+    weights->files = vz_alloc(sizeof *weights->files);
+    weights->files[weights->file_count++] = file;
+    status = nn_weights_read_traced(weights, &file, text, err);
+    if (status == VZ_OK)
+        *out = weights;
+    else
+        vz_weights_close(weights);
+    return status;
+}
+
 void vz_weights_close(struct vz_weights *weights)
 {
     if (!weights)

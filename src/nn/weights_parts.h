@@ -55,6 +55,20 @@ enum vz_status nn_weights_read_torch_legacy(struct vz_weights *weights,
                                             const struct nn_weights_file *file,
                                             struct vz_error *err);
 
+/* The program of a traced module (torchscript.h), as it lies in the zip. */
+struct nn_traced_text {
+    struct vz_slice packed;
+    bool is_deflated;
+    uint64_t bytes; /* of the text itself */
+};
+/* Maps the file and adds its constants as tensors "c0", "c1", ...; the text is borrowed from it.
+ * VZ_UNSUPPORTED when it is another kind of zip, or not frozen. */
+enum vz_status nn_weights_open_traced(const char *path, struct vz_weights **out,
+                                      struct nn_traced_text *text, struct vz_error *err);
+enum vz_status nn_weights_read_traced(struct vz_weights *weights,
+                                      const struct nn_weights_file *file,
+                                      struct nn_traced_text *text, struct vz_error *err);
+
 /* ---- what a pickle can build --------------------------------------------------------------- */
 
 enum nn_pickle_kind {

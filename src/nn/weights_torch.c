@@ -29,6 +29,8 @@ struct torch_file {
     struct vz_error *err;
     struct vz_arena arena;    /* the pickle's values; gone when the file is read */
     struct vz_slice archive;  /* zip: the folder that all records lie in */
+    const char *storages;     /* zip: the folder in it of the tensors' bytes, "data/" */
+    struct nn_traced_text *traced; /* NULL: code is refused */
     struct vz_strmap records; /* name (zip) or key (older) -> position in spans */
     struct vz_slice *spans;   /* bytes of each record */
     size_t span_count;
@@ -157,25 +159,73 @@ static bool entry_read(const struct nn_weights_file *file, uint64_t *at, uint64_
     return entry_zip64(e, p + 46 + name, extra);
 }
 
-static enum vz_status record_add(struct torch_file *t, const struct entry *e, uint64_t limit)
+/* Where its bytes lie. */
+static enum vz_status record_span(struct torch_file *t, const struct entry *e, uint64_t limit,
+                                  struct vz_slice *out)
 {
     const unsigned char *bytes = t->file->bytes;
     int name_len = (int)VZ_MIN(e->name.len, 200);
-    if (e->method != 0 || e->flags & 1 || e->packed != e->bytes)
-        return vz_fail(t->err, VZ_UNSUPPORTED, "%s: record [%.*s] is compressed or encrypted",
-                       t->file->path, name_len, e->name.ptr);
     if (e->local > limit || limit - e->local < 30 || memcmp(bytes + e->local, "PK\3\4", 4) != 0)
         return vz_fail(t->err, VZ_CORRUPT, "%s: record [%.*s] is not where the directory says",
                        t->file->path, name_len, e->name.ptr);
     uint64_t head =
         30 + get_natural(bytes + e->local + 26, 2) + get_natural(bytes + e->local + 28, 2);
-    if (head > limit - e->local || e->bytes > limit - e->local - head)
+    if (head > limit - e->local || e->packed > limit - e->local - head)
         return vz_fail(t->err, VZ_CORRUPT, "%s: record [%.*s] reaches past the end", t->file->path,
                        name_len, e->name.ptr);
+    *out = span_of(t, e->local + head, e->packed);
+    return VZ_OK;
+}
+
+static bool slice_ends(struct vz_slice text, const char *end)
+{
+    size_t len = strlen(end);
+    return text.len >= len && memcmp(text.ptr + text.len - len, end, len) == 0;
+}
+
+/* ARCHIVE/code/...: the program of a traced module. It is one file when everything was inlined. */
+static bool is_code(struct vz_slice name)
+{
+    const char *slash = memchr(name.ptr, '/', name.len);
+    return slash && vz_slice_starts((struct vz_slice){slash, name.len - (size_t)(slash - name.ptr)},
+                                    "/code/");
+}
+
+static enum vz_status code_add(struct torch_file *t, const struct entry *e, uint64_t limit)
+{
+    if (!slice_ends(e->name, ".py"))
+        return VZ_OK; /* what a debugger wants to know */
+    if (t->traced->packed.ptr || (e->method != 0 && e->method != 8) || e->flags & 1)
+        return vz_fail(t->err, VZ_UNSUPPORTED,
+                       "%s is a TorchScript module with several parts: trace and freeze it, as "
+                       "eland does",
+                       t->file->path);
+    t->traced->is_deflated = e->method == 8;
+    t->traced->bytes = e->bytes;
+    return record_span(t, e, limit, &t->traced->packed);
+}
+
+static enum vz_status record_add(struct torch_file *t, const struct entry *e, uint64_t limit)
+{
+    int name_len = (int)VZ_MIN(e->name.len, 200);
+    if (is_code(e->name)) {
+        if (t->traced)
+            return code_add(t, e, limit);
+        return vz_fail(t->err, VZ_UNSUPPORTED,
+                       "%s is a TorchScript program (it holds [%.*s]), not a state dictionary",
+                       t->file->path, name_len, e->name.ptr);
+    }
+    if (e->method != 0 || e->flags & 1 || e->packed != e->bytes)
+        return vz_fail(t->err, VZ_UNSUPPORTED, "%s: record [%.*s] is compressed or encrypted",
+                       t->file->path, name_len, e->name.ptr);
+    struct vz_slice span;
+    enum vz_status status = record_span(t, e, limit, &span);
+    if (status != VZ_OK)
+        return status;
     if (!vz_strmap_put(&t->records, e->name, t->span_count))
         return vz_fail(t->err, VZ_CORRUPT, "%s: two records are named [%.*s]", t->file->path,
                        name_len, e->name.ptr);
-    t->spans[t->span_count++] = span_of(t, e->local + head, e->bytes);
+    t->spans[t->span_count++] = span;
     return VZ_OK;
 }
 
@@ -318,7 +368,7 @@ static enum vz_status tensor_add(struct torch_file *t, struct vz_slice name,
     size_t element = vz_dtype_bytes(view.dtype);
     if (vz_utf8_valid_prefix(name.ptr, name.len) != name.len)
         return corrupt(t, "a tensor's name is no UTF-8");
-    if (!record_get(t, "data/", tensor->storage->key, &storage) ||
+    if (!record_get(t, t->storages, tensor->storage->key, &storage) ||
         tensor->storage->count > storage.len / element)
         return vz_fail(t->err, VZ_CORRUPT, "%s: tensor [%.*s]: its storage is missing or cut",
                        t->file->path, (int)VZ_MIN(name.len, 200), name.ptr);
@@ -370,13 +420,15 @@ static void torch_done(struct torch_file *t)
     free(t->spans);
 }
 
-static enum vz_status zip_read(struct torch_file *t)
+/* The zip's records, and the values of the pickle in one of them. */
+static enum vz_status zip_read(struct torch_file *t, struct vz_slice name,
+                               struct nn_pickle_value **root)
 {
     enum vz_status status = records_read(t);
     if (status != VZ_OK)
         return status;
     struct vz_slice pickle, order;
-    if (!t->archive.ptr || !record_get(t, "", VZ_SLICE("data.pkl"), &pickle))
+    if (!t->archive.ptr || !record_get(t, "", name, &pickle))
         return vz_fail(t->err, VZ_UNSUPPORTED, "%s is a zip, but not one of torch.save",
                        t->file->path);
     if (record_get(t, "", VZ_SLICE("byteorder"), &order) && !vz_slice_is(order, "little"))
@@ -385,21 +437,55 @@ static enum vz_status zip_read(struct torch_file *t)
     if (pickle.len > MAX_PICKLE_BYTES)
         return vz_fail(t->err, VZ_LIMIT, "%s: a pickle of %zu bytes, more than the limit of %u",
                        t->file->path, pickle.len, MAX_PICKLE_BYTES);
-    struct nn_pickle_value *root;
-    size_t used;
-    status = nn_pickle_run(pickle, t->file->path, &t->arena, &root, &used, t->err);
-    if (status == VZ_OK)
-        status = state_add(t, root);
-    for (size_t i = 0; i < t->span_count && status == VZ_OK; i++)
+    for (size_t i = 0; i < t->span_count; i++)
         t->weights->bytes += t->spans[i].len;
+    size_t used;
+    return nn_pickle_run(pickle, t->file->path, &t->arena, root, &used, t->err);
+}
+
+/* The tensors of a traced module, in the order in which its program names them. */
+static enum vz_status constants_add(struct torch_file *t, const struct nn_pickle_value *root)
+{
+    enum vz_status status = VZ_OK;
+    if (root->kind != NN_PICKLE_TUPLE || !t->traced->packed.ptr)
+        return vz_fail(t->err, VZ_UNSUPPORTED, "%s is no traced and frozen TorchScript module",
+                       t->file->path);
+    for (size_t i = 0; i < root->items.count && status == VZ_OK; i++) {
+        const struct nn_pickle_value *v = root->items.at[i];
+        if (v->kind != NN_PICKLE_TENSOR)
+            return vz_fail(t->err, VZ_UNSUPPORTED,
+                           "%s: constant %zu is no tensor (quantised models are not run here)",
+                           t->file->path, i);
+        status = tensor_add(t, vz_slice_from(vz_arena_printf(&t->arena, "c%zu", i)), &v->tensor);
+    }
     return status;
 }
 
 enum vz_status nn_weights_read_torch_zip(struct vz_weights *weights,
                                          const struct nn_weights_file *file, struct vz_error *err)
 {
-    struct torch_file t = {.weights = weights, .file = file, .err = err};
-    enum vz_status status = zip_read(&t);
+    struct torch_file t = {.weights = weights, .file = file, .err = err, .storages = "data/"};
+    struct nn_pickle_value *root;
+    enum vz_status status = zip_read(&t, VZ_SLICE("data.pkl"), &root);
+    if (status == VZ_OK)
+        status = state_add(&t, root);
+    torch_done(&t);
+    return status;
+}
+
+enum vz_status nn_weights_read_traced(struct vz_weights *weights,
+                                      const struct nn_weights_file *file,
+                                      struct nn_traced_text *text, struct vz_error *err)
+{
+    *text = (struct nn_traced_text){0};
+    if (!nn_weights_is_torch_zip(file))
+        return vz_fail(err, VZ_UNSUPPORTED, "%s is no TorchScript module", file->path);
+    struct torch_file t = {
+        .weights = weights, .file = file, .err = err, .storages = "constants/", .traced = text};
+    struct nn_pickle_value *root;
+    enum vz_status status = zip_read(&t, VZ_SLICE("constants.pkl"), &root);
+    if (status == VZ_OK)
+        status = constants_add(&t, root);
     torch_done(&t);
     return status;
 }
