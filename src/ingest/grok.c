@@ -186,7 +186,7 @@ static void compile_pattern(struct vz_config *c, struct vz_json definitions, boo
         pattern->captures = vz_arena_alloc(c->arena, (e->count + 1) * sizeof *pattern->captures);
         pattern->count = e->count;
         for (size_t i = 0; i < e->count; i++) {
-            char name[16];
+            char name[32];
             snprintf(name, sizeof name, "g%zu", i + 1);
             pattern->captures[i] = e->captures[i];
             pattern->captures[i].group = vz_regex_group(pattern->regex, name);

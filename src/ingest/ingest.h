@@ -21,7 +21,7 @@
  *     vz_ingest_put(ingest, pipeline);
  *     pipeline = vz_ingest_get(ingest, VZ_SLICE("p"));
  *     vz_ingest_doc_init(&doc, &arena, source, &(struct vz_ingest_meta){.index = VZ_SLICE("dogs")});
- *     vz_pipeline_run(pipeline, &docs, 1, NULL);
+ *     vz_pipeline_apply(pipeline, &docs, 1, NULL);
  *     if (doc.status == VZ_OK && !doc.dropped && vz_ingest_doc_finish(&doc) == VZ_OK) ...doc.ctx
  *     vz_pipeline_release(pipeline);
  */
@@ -174,7 +174,7 @@ struct vz_ingest_trace {
 
 /* Runs all documents whose status is VZ_OK and that are not dropped; each gets its own outcome.
  * Blocks while models compute. `trace` may be NULL. */
-void vz_pipeline_run(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
+void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
                      const struct vz_ingest_trace *trace);
 
 /* ---- without a pipeline -------------------------------------------------------------------- */

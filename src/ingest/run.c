@@ -380,7 +380,7 @@ void vz_pipeline_run_within(struct vz_pipeline *pipeline, struct vz_run *run,
     free(entered);
 }
 
-void vz_pipeline_run(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
+void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
                      const struct vz_ingest_trace *trace)
 {
     struct vz_run run = {.ingest = pipeline->ingest, .trace = trace};

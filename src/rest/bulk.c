@@ -6,21 +6,76 @@
  *   1. read    every action line into an item; a malformed line refuses the whole request, before
  *              anything is written, as Elasticsearch does: a request cut off in the middle must not
  *              half happen unseen
- *   2. group   items by the index they go to, made on the way when absent
- *   3. write   each group in its order, CHUNK operations a call (one commit for all but giant
+ *   2. ingest  pipelines and models change documents, see ingest.h; most requests have none
+ *   3. group   items by the index they go to, made on the way when absent
+ *   4. write   each group in its order, CHUNK operations a call (one commit for all but giant
  *              requests; struct vz_write is large, so not all at once)
- *   4. print   one line of answer an item, straight into the body
+ *   5. print   one line of answer an item, straight into the body
  *
  * An action line as every client writes it, {"index":{"_index":"a","_id":"1"}}, is read by a small
  * scanner; whatever it does not expect (escapes, nested values, errors) goes to the JSON parser,
  * which also words the complaints. */
 #include "rest/bulk.h"
 
+#include "rest/ingest.h"
+
 #include <stdlib.h>
 
 #define CHUNK 8192
 
-/* ---- 2. grouping --------------------------------------------------------------------------- */
+/* ---- 2. pipelines and models --------------------------------------------------------------- */
+
+static struct vz_ingest_item ingest_item(const struct vz_bulk *b, uint32_t at)
+{
+    const struct vz_bulk_item *item = &b->items[at];
+    struct vz_slice none = {NULL, 0};
+    return (struct vz_ingest_item){.index = item->index,
+                                   .id = item->id,
+                                   .source = item->source,
+                                   .pipeline =
+                                       item->pipeline ? b->pipelines[item->pipeline - 1] : none,
+                                   .verb = item->verb,
+                                   .require_alias = item->require_alias,
+                                   .of = at};
+}
+
+static void take_ingested(struct vz_bulk *b)
+{
+    for (size_t i = 0; i < b->ingest_count; i++) {
+        const struct vz_ingest_item *from = &b->ingests[i];
+        struct vz_bulk_item *item = &b->items[from->of];
+        item->problem = from->problem;
+        item->dropped = from->dropped;
+        item->index = from->index;
+        item->source = from->source;
+        if (from->id.len) {
+            item->has_id = true;
+            item->id = from->id;
+        }
+    }
+}
+
+static void ingest_items(struct vz_bulk *b)
+{
+    size_t capacity = 0;
+    b->work = vz_ingest_work_new(b->call);
+    for (uint32_t i = 0; i < b->count; i++) {
+        const struct vz_ingest_item item = ingest_item(b, i);
+        if (!vz_ingest_work_needs(b->work, &item))
+            continue;
+        if (b->ingest_count == capacity) {
+            capacity = capacity ? capacity * 2 : 256;
+            b->ingests = vz_realloc(b->ingests, capacity * sizeof *b->ingests);
+        }
+        b->ingests[b->ingest_count++] = item;
+    }
+    if (!b->ingest_count)
+        return;
+    vz_ingest_work_run(b->work, b->ingests, b->ingest_count);
+    take_ingested(b);
+}
+
+/* ---- 3. grouping --------------------------------------------------------------------------- */
 
 static uint32_t group_for(struct vz_bulk *b, const struct vz_bulk_item *item)
 {
@@ -85,6 +140,9 @@ static void group_items(struct vz_bulk *b)
 {
     for (size_t i = 0; i < b->count; i++) {
         struct vz_bulk_item *item = &b->items[i];
+        item->group = VZ_NO_ITEM;
+        if (item->problem || item->dropped)
+            continue; /* makes no index */
         item->group = group_for(b, item);
         b->groups[item->group].wants_index |= item->verb != VZ_WRITE_DELETE || item->is_external;
     }
@@ -92,8 +150,10 @@ static void group_items(struct vz_bulk *b)
         open_group(b, i);
     for (uint32_t i = 0; i < b->count; i++) {
         struct vz_bulk_item *item = &b->items[i];
-        struct vz_bulk_group *group = &b->groups[item->group];
         item->next = VZ_NO_ITEM;
+        if (item->group == VZ_NO_ITEM)
+            continue;
+        struct vz_bulk_group *group = &b->groups[item->group];
         item->problem = group->problem;
         group = &b->groups[group->same_as];
         if (group->last == VZ_NO_ITEM)
@@ -104,7 +164,7 @@ static void group_items(struct vz_bulk *b)
     }
 }
 
-/* ---- 3. writing ---------------------------------------------------------------------------- */
+/* ---- 4. writing ---------------------------------------------------------------------------- */
 
 static void fail_item(struct vz_bulk *b, struct vz_bulk_item *item, const struct vz_error *err,
                       enum vz_place place)
@@ -156,6 +216,8 @@ static void write_chunk(struct vz_bulk *b, struct vz_index *index, struct vz_wri
 /* False when the item fails before the store sees it. */
 static bool ready(struct vz_bulk *b, struct vz_bulk_item *item)
 {
+    if (item->problem)
+        return false;
     if (item->has_id && item->id.len == 0) {
         struct vz_error err = {0};
         vz_fail(&err, VZ_BAD_ARGUMENT, "if _id is specified it must not be empty");
@@ -185,8 +247,23 @@ static void write_group(struct vz_bulk *b, const struct vz_bulk_group *group, st
         write_chunk(b, group->index, ops, of, waiting, true);
 }
 
+/* Fields remember which model made their vectors; another's are refused before they are written. */
+static void remember_models(struct vz_bulk *b)
+{
+    for (size_t i = 0; i < b->ingest_count; i++) {
+        struct vz_ingest_item *from = &b->ingests[i];
+        struct vz_bulk_item *item = &b->items[from->of];
+        if (!from->marks || item->problem || item->dropped)
+            continue;
+        struct vz_index *index = b->groups[item->group].index;
+        if (index && !vz_ingest_remember(b->call, index, from))
+            item->problem = from->problem;
+    }
+}
+
 static void write_groups(struct vz_bulk *b)
 {
+    remember_models(b);
     size_t room = VZ_MIN(b->count, CHUNK);
     struct vz_write *ops = vz_alloc(room * sizeof *ops);
     struct vz_bulk_item **of = vz_alloc(room * sizeof *of);
@@ -197,7 +274,7 @@ static void write_groups(struct vz_bulk *b)
     free(of);
 }
 
-/* ---- 4. printing --------------------------------------------------------------------------- */
+/* ---- 5. printing --------------------------------------------------------------------------- */
 
 static void append_quoted(struct vz_buf *out, struct vz_slice text)
 {
@@ -227,10 +304,11 @@ static void append_number(struct vz_buf *out, uint64_t value)
 static void print_failed(struct vz_bulk *b, const struct vz_bulk_item *item)
 {
     struct vz_buf *out = &b->call->response->body;
-    const struct vz_bulk_group *group = &b->groups[item->group];
+    const struct vz_bulk_group *group =
+        item->group == VZ_NO_ITEM ? NULL : &b->groups[item->group];
     b->failed++;
     vz_buf_append_str(out, "\":{\"_index\":");
-    append_quoted(out, group->index ? vz_index_name(group->index) : item->index);
+    append_quoted(out, group && group->index ? vz_index_name(group->index) : item->index);
     vz_buf_append_str(out, ",\"_id\":");
     if (item->id.len || item->has_id)
         append_quoted(out, item->id);
@@ -241,6 +319,19 @@ static void print_failed(struct vz_bulk *b, const struct vz_bulk_item *item)
     vz_buf_append_str(out, ",\"error\":");
     struct vz_json_writer w = vz_json_writer_on(out);
     vz_problem_print(item->problem, &w);
+}
+
+/* What a pipeline dropped was not written, and that is no error. */
+static void print_dropped(struct vz_bulk *b, const struct vz_bulk_item *item)
+{
+    struct vz_buf *out = &b->call->response->body;
+    vz_buf_append_str(out, "\":{\"_index\":");
+    append_quoted(out, item->index);
+    vz_buf_append_str(out, ",\"_id\":");
+    append_quoted(out, item->id.len ? item->id : VZ_SLICE("auto-generated"));
+    vz_buf_append_str(out, ",\"_version\":-3,\"result\":\"noop\",\"_shards\":{\"total\":0,"
+                           "\"successful\":0,\"failed\":0},\"_seq_no\":-2,\"_primary_term\":0,"
+                           "\"status\":200");
 }
 
 static void print_returned(struct vz_bulk *b, const struct vz_bulk_item *item)
@@ -265,6 +356,11 @@ static void print_item(struct vz_bulk *b, const struct vz_bulk_item *item)
     vz_buf_append_str(out, vz_bulk_verbs[item->verb]);
     if (item->problem) {
         print_failed(b, item);
+        vz_buf_append_str(out, "}}");
+        return;
+    }
+    if (item->dropped) {
+        print_dropped(b, item);
         vz_buf_append_str(out, "}}");
         return;
     }
@@ -321,7 +417,10 @@ void vz_rest_bulk(struct vz_call *call)
     vz_source_of_params(call, &choice);
     if (vz_call_param(call, "_source", &value) || choice.includes.count || choice.excludes.count)
         b.default_returns = &choice;
+    if (vz_call_param(call, "pipeline", &value))
+        b.default_pipeline = vz_bulk_pipeline(&b, value);
     if (vz_bulk_read(&b)) {
+        ingest_items(&b);
         group_items(&b);
         write_groups(&b);
         print_answer(&b);
@@ -331,6 +430,9 @@ void vz_rest_bulk(struct vz_call *call)
     for (size_t i = 0; i < b.group_count; i++)
         if (b.groups[i].index)
             vz_index_release(b.groups[i].index);
+    vz_ingest_work_free(b.work);
+    free(b.ingests);
+    free(b.pipelines);
     vz_strmap_deinit(&b.group_of);
     free(b.groups);
     free(b.items);

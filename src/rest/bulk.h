@@ -14,8 +14,10 @@ struct vz_bulk_item {
     struct vz_problem *problem;             /* NULL: it worked */
     const struct vz_source_choice *returns; /* update: print the document after it */
     uint32_t group, line, retry;
+    uint32_t pipeline; /* 1 + its place in vz_bulk.pipelines; 0: not named */
     uint32_t next; /* item of the same index, or VZ_NO_ITEM */
     uint8_t verb, result;
+    bool dropped; /* by a pipeline */
     bool has_id, has_version, is_external, version_gte, has_if_seq_no, require_alias;
 };
 
@@ -37,6 +39,12 @@ struct vz_bulk {
     struct vz_slice default_index;
     bool default_require_alias;
     const struct vz_source_choice *default_returns;
+    uint32_t default_pipeline;
+    struct vz_slice *pipelines; /* the names that the request has; malloc'd */
+    size_t pipeline_count, pipeline_capacity;
+    struct vz_ingest_work *work; /* NULL: nothing to do before writing */
+    struct vz_ingest_item *ingests; /* malloc'd */
+    size_t ingest_count;
     struct vz_bulk_item *items; /* malloc'd */
     size_t count, capacity;
     struct vz_bulk_group *groups; /* malloc'd */
@@ -49,6 +57,8 @@ struct vz_bulk {
 /* "index", "create", "update", "delete", by enum vz_write_verb. */
 extern const char *const vz_bulk_verbs[4];
 
+/* Gives item->pipeline for a name; 0 with a problem when the request names too many. */
+uint32_t vz_bulk_pipeline(struct vz_bulk *b, struct vz_slice name);
 /* Reads and checks every line of the request's body into items; false with a problem, and then
  * nothing may be written. */
 bool vz_bulk_read(struct vz_bulk *b);

@@ -10,6 +10,8 @@ const char *const vz_bulk_verbs[4] = {
     [VZ_WRITE_DELETE] = "delete",
 };
 
+#define MAX_PIPELINES 1000 /* different ones in a request */
+
 enum value_kind { TEXT, LITERAL, NULL_VALUE };
 
 static bool complain(struct vz_bulk *b, uint32_t line, const char *format, struct vz_slice what)
@@ -53,6 +55,25 @@ static bool set_number(struct vz_bulk *b, struct vz_bulk_item *item, struct vz_s
     return true;
 }
 
+uint32_t vz_bulk_pipeline(struct vz_bulk *b, struct vz_slice name)
+{
+    /* Requests name one pipeline or few; the last one named comes again. */
+    for (size_t i = b->pipeline_count; i > 0; i--)
+        if (vz_slice_eq(b->pipelines[i - 1], name))
+            return (uint32_t)i;
+    if (b->pipeline_count == MAX_PIPELINES) {
+        vz_call_fail(b->call, 400, "illegal_argument_exception",
+                     "a bulk request may name at most [%d] pipelines", MAX_PIPELINES);
+        return 0;
+    }
+    if (b->pipeline_count == b->pipeline_capacity) {
+        b->pipeline_capacity = b->pipeline_capacity ? b->pipeline_capacity * 2 : 4;
+        b->pipelines = vz_realloc(b->pipelines, b->pipeline_capacity * sizeof *b->pipelines);
+    }
+    b->pipelines[b->pipeline_count++] = name;
+    return (uint32_t)b->pipeline_count;
+}
+
 static bool set_rare_member(struct vz_bulk *b, struct vz_bulk_item *item, struct vz_slice key,
                             struct vz_slice value)
 {
@@ -83,9 +104,11 @@ static bool set_rare_member(struct vz_bulk *b, struct vz_bulk_item *item, struct
         return true;
     if (vz_slice_is(key, "list_executed_pipelines") && vz_slice_is(value, "false"))
         return true;
-    if (vz_slice_is(key, "pipeline") && vz_slice_is(value, "_none"))
-        return true;
-    if (vz_slice_is(key, "pipeline") || vz_slice_is(key, "require_data_stream") ||
+    if (vz_slice_is(key, "pipeline")) {
+        item->pipeline = vz_bulk_pipeline(b, value);
+        return item->pipeline != 0;
+    }
+    if (vz_slice_is(key, "require_data_stream") ||
         vz_slice_is(key, "list_executed_pipelines") || vz_slice_is(key, "dynamic_templates"))
         return vz_call_unsupported(b->call, "[%.*s] in line [%u] of a bulk request is", VZ_S(key),
                                    item->line);
@@ -323,6 +346,7 @@ static bool read_parsed_action(struct vz_bulk *b, struct vz_slice line, struct v
     struct vz_bulk_item fresh = {.index = b->default_index,
                                  .line = item->line,
                                  .require_alias = b->default_require_alias,
+                                 .pipeline = b->default_pipeline,
                                  .returns = b->default_returns};
     *item = fresh;
     if (vz_json_parse_padded(line, &doc, &root, &err) != VZ_OK) {
@@ -352,6 +376,7 @@ static struct vz_bulk_item *new_item(struct vz_bulk *b)
     struct vz_bulk_item *item = &b->items[b->count++];
     *item = (struct vz_bulk_item){.index = b->default_index,
                                   .require_alias = b->default_require_alias,
+                                  .pipeline = b->default_pipeline,
                                   .returns = b->default_returns};
     return item;
 }

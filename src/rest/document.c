@@ -1,5 +1,5 @@
 /* Single documents: index, create, get, source, delete, update, mget. */
-#include "rest/parts.h"
+#include "rest/ingest.h"
 
 #include <stdlib.h>
 
@@ -113,6 +113,55 @@ static struct vz_index *index_to_write(struct vz_call *call, bool create)
                             vz_call_bool(call, "require_alias", false), &call->problem);
 }
 
+/* A pipeline dropped the document: not written, and that is no error. */
+static void print_dropped(struct vz_call *call, const struct vz_ingest_item *item)
+{
+    struct vz_json_writer *w = &call->w;
+    vz_json_field_string(w, "_index", item->index);
+    vz_json_field_string(w, "_id", item->id.len ? item->id : VZ_SLICE("auto-generated"));
+    vz_json_field_int(w, "_version", -3);
+    vz_json_field_str(w, "result", "noop");
+    vz_call_shards(w, 0, 0, false);
+    vz_json_field_int(w, "_seq_no", -2);
+    vz_json_field_int(w, "_primary_term", 0);
+}
+
+/* Pipelines and models, see rest/ingest.h: changes *op and item->index. False with a problem. *work
+ * holds the new texts. */
+static bool ingest_one(struct vz_call *call, struct vz_write *op, struct vz_ingest_item *item,
+                       struct vz_ingest_work **work)
+{
+    struct vz_slice name;
+    *item = (struct vz_ingest_item){
+        .index = call->args[0],
+        .id = op->id,
+        .routing = vz_call_text(call, "routing"),
+        .source = op->source,
+        .pipeline = vz_call_param(call, "pipeline", &name) ? name : (struct vz_slice){NULL, 0},
+        .verb = (uint8_t)op->verb,
+        .require_alias = vz_call_bool(call, "require_alias", false)};
+    *work = vz_ingest_work_new(call);
+    if (!vz_ingest_work_needs(*work, item))
+        return true;
+    vz_ingest_work_run(*work, item, 1);
+    op->source = item->source;
+    op->id = item->id;
+    if (item->problem)
+        call->problem = *item->problem;
+    return !item->problem;
+}
+
+/* A problem's texts may live in the work: the call's arena outlives it. */
+static void end_ingest(struct vz_call *call, struct vz_ingest_work *work)
+{
+    struct vz_problem *p = &call->problem;
+    if (p->status) {
+        p->reason = vz_arena_copy(call->arena, p->reason);
+        p->cause_reason = vz_arena_copy(call->arena, p->cause_reason);
+    }
+    vz_ingest_work_free(work);
+}
+
 static bool read_op_type(struct vz_call *call, struct vz_write *op)
 {
     struct vz_slice type;
@@ -127,6 +176,19 @@ static bool read_op_type(struct vz_call *call, struct vz_write *op)
                                 "opType must be 'create' or 'index', found: [%.*s]", VZ_S(type));
     }
     return true;
+}
+
+static void put_one(struct vz_call *call, struct vz_ingest_item *item, struct vz_write *op)
+{
+    struct vz_index *index = vz_resolve_write(call->store, call->arena, item->index, true,
+                                              item->require_alias, &call->problem);
+    if (!index)
+        return;
+    if (check_id(call, op->id) && !vz_ingest_remember(call, index, item))
+        call->problem = *item->problem;
+    else if (!call->problem.status)
+        write_one(call, index, op);
+    vz_index_release(index);
 }
 
 void vz_rest_doc_put(struct vz_call *call)
@@ -152,13 +214,16 @@ void vz_rest_doc_put(struct vz_call *call)
                      "set;");
         return;
     }
-    struct vz_index *index = index_to_write(call, true);
-    if (!index)
-        return;
+    struct vz_ingest_item item;
+    struct vz_ingest_work *work;
+    bool ok = ingest_one(call, &op, &item, &work);
     vz_json_begin_object(&call->w);
-    write_one(call, index, &op);
+    if (ok && item.dropped)
+        print_dropped(call, &item);
+    else if (ok)
+        put_one(call, &item, &op);
     vz_json_end_object(&call->w);
-    vz_index_release(index);
+    end_ingest(call, work);
 }
 
 void vz_rest_doc_delete(struct vz_call *call)
@@ -241,12 +306,19 @@ void vz_rest_doc_update(struct vz_call *call)
     }
     bool creates =
         vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert);
-    struct vz_index *index = index_to_write(call, creates);
-    if (!index)
-        return;
+    struct vz_ingest_item item;
+    struct vz_ingest_work *work;
+    struct vz_index *index = NULL;
+    if (ingest_one(call, &op, &item, &work) && !item.dropped)
+        index = index_to_write(call, creates);
     vz_json_begin_object(&call->w);
     struct vz_stored_doc stored;
-    if (write_one(call, index, &op) && wants_source && !choice.off &&
+    if (index && !vz_ingest_remember(call, index, &item))
+        call->problem = *item.problem;
+    if (item.dropped)
+        print_dropped(call, &item);
+    else if (index && !call->problem.status && write_one(call, index, &op) && wants_source &&
+             !choice.off &&
         vz_index_get(index, op.id, VZ_DOC_SOURCE, call->arena, &stored, NULL) == VZ_OK) {
         vz_json_key(&call->w, "get");
         vz_json_begin_object(&call->w);
@@ -254,7 +326,9 @@ void vz_rest_doc_update(struct vz_call *call)
         vz_json_end_object(&call->w);
     }
     vz_json_end_object(&call->w);
-    vz_index_release(index);
+    if (index)
+        vz_index_release(index);
+    end_ingest(call, work);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */

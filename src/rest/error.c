@@ -4,6 +4,8 @@
  * around them. */
 #include "rest/parts.h"
 
+#include <stdlib.h>
+
 void vz_place_of(struct vz_slice text, size_t offset, unsigned *line, unsigned *column)
 {
     *line = 1;
@@ -217,6 +219,25 @@ static void named_index(struct vz_arena *arena, struct vz_slice name, const char
     p->index_uuid = uuid ? vz_arena_strdup(arena, vz_slice_from(uuid)) : "_na_";
 }
 
+/* A script's error as query/scripting.h puts it together: false when it is none. */
+static bool script_problem(struct vz_arena *arena, const struct vz_error *err, struct vz_problem *p)
+{
+    char *end;
+    const char *newline = strchr(err->text, '\n'), *cause = strchr(err->cause, '\n');
+    if (!newline || !cause || (strncmp(err->text, "runtime error\n", 14) != 0 &&
+                               strncmp(err->text, "compile error\n", 14) != 0))
+        return false;
+    p->status = 400;
+    p->type = "script_exception";
+    p->reason = vz_arena_copy(arena, (struct vz_slice){err->text, (size_t)(newline - err->text)});
+    p->is_script = true;
+    p->script_at = (unsigned)strtoul(newline + 1, &end, 10);
+    p->script = vz_arena_copy(arena, vz_slice_from(*end ? end + 1 : end));
+    p->cause_type = vz_arena_printf(arena, "%.*s", (int)(cause - err->cause), err->cause);
+    p->cause_reason = vz_arena_copy(arena, vz_slice_from(cause + 1));
+    return true;
+}
+
 void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz_place place,
                      struct vz_slice text, struct vz_slice index_name, const char *index_uuid,
                      struct vz_problem *p)
@@ -228,6 +249,8 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
         malformed_json(arena, err, place, text, p);
         break;
     case VZ_BAD_QUERY:
+        if (script_problem(arena, err, p))
+            break;
         if (at_shard) {
             p->status = 400;
             p->type = "query_shard_exception";
@@ -284,10 +307,43 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
 
 /* ---- printing ------------------------------------------------------------------------------ */
 
+/* The piece of the script and an arrow below the place, as Painless shows it. */
+static void print_script(const struct vz_problem *p, struct vz_json_writer *w)
+{
+    struct vz_buf arrow = {0};
+    for (unsigned i = 0; i < p->script_at; i++)
+        vz_buf_append_char(&arrow, ' ');
+    vz_buf_append_str(&arrow, "^---- HERE");
+    vz_json_key(w, "script_stack");
+    vz_json_begin_array(w);
+    vz_json_put_string(w, p->script);
+    vz_json_put_string(w, vz_buf_slice(&arrow));
+    vz_json_end_array(w);
+    vz_json_field_string(w, "script", p->script);
+    vz_json_field_str(w, "lang", "painless");
+    vz_json_key(w, "position");
+    vz_json_begin_object(w);
+    vz_json_field_int(w, "offset", p->script_at);
+    vz_json_field_int(w, "start", 0);
+    vz_json_field_int(w, "end", (int64_t)p->script.len);
+    vz_json_end_object(w);
+    vz_buf_deinit(&arrow);
+}
+
 static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
 {
     vz_json_field_str(w, "type", p->type);
     vz_json_field_string(w, "reason", p->reason);
+    if (p->is_script) {
+        print_script(p, w);
+        return;
+    }
+    if (p->property_name)
+        vz_json_field_str(w, "property_name", p->property_name);
+    if (p->processor_type)
+        vz_json_field_str(w, "processor_type", p->processor_type);
+    if (p->processor_tag)
+        vz_json_field_str(w, "processor_tag", p->processor_tag);
     if (p->resource_type) {
         vz_json_field_str(w, "resource.type", p->resource_type);
         vz_json_field_string(w, "resource.id", p->resource_id);

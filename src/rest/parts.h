@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/strmap.h"
 #include "base/text.h"
+#include "base/thread.h"
 #include "query/search.h"
 #include "json/filter.h"
 #include "json/json.h"
@@ -47,8 +48,12 @@ struct vz_problem {
     struct vz_slice resource_id;
     unsigned line, column; /* 0: not printed as members */
     bool is_circuit;       /* bytes_wanted and friends */
+    const char *property_name, *processor_type, *processor_tag; /* of a pipeline; or NULL */
     bool is_simple;        /* {"error": "text", "status": n}: what the router itself says */
     bool without_status;   /* and not even the status */
+    bool is_script;            /* script_stack, script, lang, position */
+    struct vz_slice script;    /* an excerpt of it */
+    unsigned script_at;        /* where in it */
     bool is_shard_failure; /* to be told inside search_phase_execution_exception */
 };
 
@@ -254,6 +259,9 @@ struct vz_scrolls; /* scroll.c */
 struct vz_rest {
     struct vz_store *store;
     struct vz_infer *infer; /* NULL: no models */
+    struct vz_ingest *ingest;       /* pipelines; locks itself */
+    pthread_mutex_t ingest_mutex;   /* ingest_pool; changes of which model made a field */
+    struct vz_pool *ingest_pool;    /* NULL until a large request needs it */
     char *node_name, *cluster_name;
     char node_id[23];
     uint64_t started_ns;
@@ -368,6 +376,11 @@ VZ_HANDLER(nodes_info);
 VZ_HANDLER(nodes_stats);
 VZ_HANDLER(tasks);
 VZ_HANDLER(metrics);
+VZ_HANDLER(ingest_put);
+VZ_HANDLER(ingest_get);
+VZ_HANDLER(ingest_delete);
+VZ_HANDLER(ingest_simulate);
+VZ_HANDLER(ingest_grok);
 VZ_HANDLER(ml_info);
 VZ_HANDLER(ml_get);
 VZ_HANDLER(ml_put);

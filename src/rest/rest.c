@@ -1,5 +1,6 @@
 /* From a request to an answer: media types, route, parameters, handler, then filter_path, pretty or
  * the error body. Everything that is the same for every API is here or in router.c. */
+#include "rest/ingest.h"
 #include "rest/ml.h"
 
 #include "base/log.h"
@@ -51,7 +52,9 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->scrolls = vz_scrolls_new();
     rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
+    pthread_mutex_init(&rest->ingest_mutex, NULL);
     vz_ml_restore(rest, false);
+    vz_ingest_restore(rest);
     return rest;
 }
 
@@ -59,6 +62,8 @@ void vz_rest_free(struct vz_rest *rest)
 {
     if (!rest)
         return;
+    vz_ingest_stop(rest);
+    pthread_mutex_destroy(&rest->ingest_mutex);
     vz_scrolls_free(rest->scrolls);
     free(rest->route_requests);
     free(rest->publish_address);

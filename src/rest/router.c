@@ -14,7 +14,7 @@
 #define SOURCE "_source _source_includes _source_excludes "
 #define WRITE "refresh routing timeout:time wait_for_active_shards "
 #define VERSIONS "version:int version_type if_seq_no:int if_primary_term:int "
-#define INDEX_DOC WRITE VERSIONS "op_type require_alias:bool !require_data_stream:bool !pipeline"
+#define INDEX_DOC WRITE VERSIONS "op_type require_alias:bool !require_data_stream:bool pipeline"
 #define GET_DOC                                                                                    \
     SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
            "!_source_exclude_vectors:bool !force_synthetic_source:bool"
@@ -38,7 +38,7 @@
             "rest_total_hits_as_int:bool routing search_type typed_keys:bool "                     \
             "include_named_queries_score:bool"
 #define BULK                                                                                       \
-    WRITE SOURCE "require_alias:bool !require_data_stream:bool !pipeline "                         \
+    WRITE SOURCE "require_alias:bool !require_data_stream:bool pipeline "                         \
                  "!list_executed_pipelines:bool include_source_on_error:bool"
 #define MGET SOURCE "preference realtime:bool refresh:bool routing !stored_fields"
 #define UPDATE                                                                                     \
@@ -157,6 +157,15 @@ const struct vz_route vz_routes[] = {
     {POST_PUT, "/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
     {POST_PUT, "/{index}/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
     {VZ_POST, "/{index}/_delete_by_query", vz_rest_delete_by_query, DELETE_BY_QUERY, "Delete what a query matches"},
+
+    /* Ingest */
+    {VZ_PUT, "/_ingest/pipeline/{id}", vz_rest_ingest_put, MASTER "if_version:int", "Put a pipeline"},
+    {VZ_GET, "/_ingest/pipeline", vz_rest_ingest_get, "master_timeout:time summary:bool", "All pipelines"},
+    {VZ_GET, "/_ingest/pipeline/{id}", vz_rest_ingest_get, "master_timeout:time summary:bool", "Pipelines by id; wildcards and commas"},
+    {VZ_DELETE, "/_ingest/pipeline/{id}", vz_rest_ingest_delete, MASTER, "Delete pipelines that no index names"},
+    {GET_POST, "/_ingest/pipeline/_simulate", vz_rest_ingest_simulate, "verbose:bool", "Try a pipeline on documents"},
+    {GET_POST, "/_ingest/pipeline/{id}/_simulate", vz_rest_ingest_simulate, "verbose:bool", "Try a pipeline on documents"},
+    {VZ_GET, "/_ingest/processor/grok", vz_rest_ingest_grok, "s:bool ecs_compatibility", "The patterns that grok knows"},
 
     /* Search */
     {GET_POST, "/_search", vz_rest_search, SEARCH, "Search all indices: query, knn, sort, _source, fields"},

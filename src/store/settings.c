@@ -67,8 +67,8 @@ static const struct known {
     {"knn", STATIC},
     {"knn.*", DYNAMIC},
     {"routing_partition_size", STATIC},
-    {"default_pipeline", REFUSED},
-    {"final_pipeline", REFUSED},
+    {"default_pipeline", DYNAMIC},
+    {"final_pipeline", DYNAMIC},
     {"sort.*", REFUSED},
     /* Printed by GET _settings; a body copied from there must be welcome. */
     {"creation_date", STATIC},
