@@ -4,9 +4,12 @@
 
 #include <oneapi/dnnl/dnnl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "nn/context.h"
 #include "nn/kernels.h"
+
+#define NN_PLAN_MEMORIES 2
 
 /* A compiled multiplication [rows, in] x [in, out] for one shape and precision, on one thread.
  * Immutable after it is made; `used` and `refs` are guarded by the context's lock. */
@@ -19,6 +22,10 @@ struct nn_plan {
     } key;
     dnnl_primitive_t primitive;
     dnnl_memory_desc_t src, weights, bias, dst, scratchpad;
+    struct nn_memories { /* oneDNN's handles, for who finds a set free; others make their own */
+        atomic_flag taken;
+        dnnl_memory_t src, weights, bias, dst, scratchpad; /* all or none */
+    } memories[NN_PLAN_MEMORIES];
     uint64_t used;
     unsigned refs;
 };
@@ -104,5 +111,9 @@ enum vz_status nn_plan_get(struct vz_nn *nn, const struct nn_plan_key *key,
                            struct vz_error *err);
 void nn_plan_release(struct vz_nn *nn, struct nn_plan *plan);
 void nn_plan_free(struct nn_plan *plan);
+/* Makes or frees the handles of one set, without data. */
+dnnl_status_t nn_memories_init(struct nn_memories *m, const struct nn_plan *plan,
+                               dnnl_engine_t engine);
+void nn_memories_deinit(struct nn_memories *m);
 
 #endif

@@ -110,8 +110,39 @@ static enum vz_status compile(struct vz_nn *nn, const struct nn_plan_key *key,
     return VZ_OK;
 }
 
+dnnl_status_t nn_memories_init(struct nn_memories *m, const struct nn_plan *plan,
+                               dnnl_engine_t engine)
+{
+    const struct {
+        dnnl_memory_t *memory;
+        const dnnl_memory_desc_t *desc;
+    } all[] = {{&m->src, &plan->src},
+               {&m->weights, &plan->weights},
+               {&m->bias, &plan->bias},
+               {&m->dst, &plan->dst},
+               {&m->scratchpad, &plan->scratchpad}};
+    dnnl_status_t status = dnnl_success;
+    for (size_t i = 0; i < VZ_COUNT_OF(all) && status == dnnl_success; i++)
+        status = dnnl_memory_create(all[i].memory, all[i].desc, engine, DNNL_MEMORY_NONE);
+    if (status != dnnl_success)
+        nn_memories_deinit(m);
+    return status;
+}
+
+void nn_memories_deinit(struct nn_memories *m)
+{
+    dnnl_memory_t *all[] = {&m->src, &m->weights, &m->bias, &m->dst, &m->scratchpad};
+    for (size_t i = 0; i < VZ_COUNT_OF(all); i++) {
+        if (*all[i])
+            dnnl_memory_destroy(*all[i]);
+        *all[i] = NULL;
+    }
+}
+
 void nn_plan_free(struct nn_plan *plan)
 {
+    for (size_t i = 0; i < NN_PLAN_MEMORIES; i++)
+        nn_memories_deinit(&plan->memories[i]);
     dnnl_primitive_destroy(plan->primitive);
     free(plan);
 }
