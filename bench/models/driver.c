@@ -1,6 +1,7 @@
 /* How fast the models are: a JSON line for each measurement.
  *
  *   bench_models [--seconds S] [--precision P] [--threads N] clip FOLDER    images, texts, loading
+ *   bench_models [...] short FOLDER                     CLIP texts of 12 and 77 tokens
  *   bench_models [...] text FOLDER                                          sentences
  *   bench_models [...] photo FOLDER FILE...    decoding beside embedding
  *   bench_models [...] encode FOLDER FILE...   lines of text, tokens and all
@@ -188,6 +189,19 @@ static double wall(void)
 }
 
 /* Wall time, since that is what one waits for. A line on stdin asks for the memory again. */
+/* Short texts only, for a profiler. */
+static void bench_short(const char *folder, enum vz_precision precision)
+{
+    struct vz_clip *clip;
+    struct vz_error err = {0};
+    struct vz_nn_options options = {.precision = precision, .threads = threads};
+    if (vz_clip_open(folder, &options, &clip, &err) != VZ_OK)
+        die(&err);
+    bench_texts(clip, 12);
+    bench_texts(clip, vz_clip_config(clip)->positions);
+    vz_clip_free(clip);
+}
+
 static void bench_load(const char *folder, enum vz_precision precision)
 {
     struct vz_clip *clip;
@@ -447,14 +461,17 @@ int main(int argc, char **argv)
     if (i + 2 > argc ||
         (i + 2 < argc && strcmp(argv[i], "photo") != 0 && strcmp(argv[i], "encode") != 0) ||
         threads < 1 || threads > 64) {
-        fprintf(stderr, "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
-                        "[--threads N] clip|text|load FOLDER | photo|encode FOLDER FILE...\n");
+        fprintf(stderr,
+                "usage: bench_models [--seconds S] [--precision f32|bf16|int8] "
+                "[--threads N] clip|text|short|load FOLDER | photo|encode FOLDER FILE...\n");
         return 2;
     }
     for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++) {
         if (only != VZ_PRECISION_AUTO && only != p)
             continue;
-        if (strcmp(argv[i], "encode") == 0)
+        if (strcmp(argv[i], "short") == 0)
+            bench_short(argv[i + 1], p);
+        else if (strcmp(argv[i], "encode") == 0)
             bench_encode(argv[i + 1], p, argv + i + 2, argc - i - 2);
         else if (strcmp(argv[i], "photo") == 0)
             bench_photos(argv[i + 1], p, argv + i + 2, argc - i - 2);
