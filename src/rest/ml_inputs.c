@@ -181,7 +181,7 @@ static struct vz_slice boundary_of(struct vz_slice type)
     bool quoted = at < end && *at == '"';
     at += quoted;
     out.ptr = at;
-    while (at < end && *at != (quoted ? '"' : ';') && *at != ' ' && *at != ',')
+    while (at < end && (quoted ? *at != '"' : *at != ';' && *at != ' ' && *at != ','))
         at++;
     out.len = (size_t)(at - out.ptr);
     return out.len >= 1 && out.len <= 70 ? out : (struct vz_slice){0};

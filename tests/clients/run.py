@@ -71,10 +71,10 @@ def node_modules(cache, name, requirement):
     return folder
 
 
-def python_from_pypi(version):
+def python_from_pypi(version, script="client_python.py"):
     def prepare(cache):
         python = python_venv(cache, f"python-{version}", f"elasticsearch=={version}")
-        return [python, str(SCRIPTS / "client_python.py")]
+        return [python, str(SCRIPTS / script)]
     return prepare
 
 
@@ -132,6 +132,8 @@ def elasticdump(cache):
 CLIENTS = {
     "python-9": python_from_pypi("9.1.1"),
     "python-8": python_from_pypi("8.19.1"),
+    "python-9-models": python_from_pypi("9.1.1", "client_python_models.py"),
+    "python-8-models": python_from_pypi("8.19.1", "client_python_models.py"),
     "python-7-debian": python_from_debian,
     "javascript-9": javascript("9.0.3"),
     "javascript-8": javascript("8.19.1"),
@@ -143,7 +145,10 @@ CLIENTS = {
 
 
 def start_server(binary, data):
-    """Starts the server on a free port; gives (process, url)."""
+    """Starts the server, with the tiny models, on a free port; gives (process, url)."""
+    for model in sorted((HERE.parent / "golden/tiny").iterdir()):
+        subprocess.run([binary, "models", "import", str(model), "--data", data],
+                       stdout=subprocess.DEVNULL, check=True)
     server = subprocess.Popen([binary, "serve", "--data", data, "--port", "0", "--log-level", "warn"],
                               stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
