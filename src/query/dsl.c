@@ -129,6 +129,8 @@ static const struct {
     {"constant_score", vz_dsl_parse_constant},
     {"dis_max", vz_dsl_parse_dis_max},
     {"boosting", vz_dsl_parse_boosting},
+    {"script_score", vz_dsl_parse_script_score},
+    {"function_score", vz_dsl_parse_function_score},
     {"geo_distance", vz_geo_parse_distance},
     {"geo_bounding_box", vz_geo_parse_box},
 };
@@ -155,9 +157,7 @@ static const char *const elsewhere[] = {
     "shape",
     "distance_feature",
     "rank_feature",
-    "function_score",
     "script",
-    "script_score",
     "percolate",
     "pinned",
     "rule",

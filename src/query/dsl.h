@@ -35,6 +35,7 @@ vz_dsl_parse vz_dsl_parse_all, vz_dsl_parse_none, vz_dsl_parse_exists, vz_dsl_pa
     vz_dsl_parse_term, vz_dsl_parse_terms, vz_dsl_parse_match, vz_dsl_parse_prefix,
     vz_dsl_parse_wildcard, vz_dsl_parse_range, vz_dsl_parse_bool, vz_dsl_parse_constant,
     vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_nested;
+vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score;
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 
 #endif

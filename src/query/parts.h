@@ -50,7 +50,9 @@ enum vz_node_kind {
     VZ_NODE_DIS_MAX,
     VZ_NODE_BOOSTING,
     VZ_NODE_KNN,
-    VZ_NODE_NESTED
+    VZ_NODE_NESTED,
+    VZ_NODE_SCRIPT_SCORE,
+    VZ_NODE_FUNCTION_SCORE
 };
 
 struct vz_node_list {
@@ -131,6 +133,8 @@ struct vz_node {
             float factor; /* tie_breaker, negative_boost */
         };
         struct vz_knn_clause *knn;
+        struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */
+        struct vz_function_clause *functions; /* FUNCTION_SCORE: score_function.c */
         struct { /* NESTED */
             struct vz_slice path;
             struct vz_node *query;
@@ -327,6 +331,13 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
 /* All of `filters`, settled. ALL when there are none. */
 enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters,
                                struct vz_docset *out, struct vz_error *err);
+/* score_script.c, score_function.c */
+enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                    struct vz_docset *out, struct vz_error *err);
+enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                      struct vz_docset *out, struct vz_error *err);
+/* "`what` returned an invalid score [-1.0] for doc [7]. Must be a non-negative score!" */
+enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err);
 /* Leaves (filter.c). */
 enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                             struct vz_docset *out, struct vz_error *err);

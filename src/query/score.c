@@ -386,6 +386,10 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return eval_boosting(eval, node, scores, out, err);
     case VZ_NODE_KNN:
         return eval_knn(eval, node, scores, out, err);
+    case VZ_NODE_SCRIPT_SCORE:
+        return vz_script_score_eval(eval, node, scores, out, err);
+    case VZ_NODE_FUNCTION_SCORE:
+        return vz_function_score_eval(eval, node, scores, out, err);
     case VZ_NODE_NESTED:
         return vz_nested_eval(eval, node, scores, out, err);
     default:
