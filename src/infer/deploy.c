@@ -605,7 +605,7 @@ enum vz_status vz_infer_stop(struct vz_infer *infer, struct vz_slice id, struct 
     digest_of(infer, id, digest);
     pthread_mutex_lock(&infer->lock);
     enum vz_status status = named_locked(infer, id, digest, &d, err);
-    if (status == VZ_OK && !d->model.folder.len)
+    if (status == VZ_OK && vz_slice_is(d->id, VZ_INFER_EYE))
         status = vz_fail(err, VZ_UNSUPPORTED, "the built-in eye is always there");
     if (status != VZ_OK) {
         pthread_mutex_unlock(&infer->lock);

@@ -221,7 +221,7 @@ void vz_rest_ml_stop(struct vz_call *call)
     size_t count = vz_infer_deployments(call->rest->infer, call->arena, &list), stopped = 0;
     bool pattern = vz_slice_is(wanted, "_all") || memchr(wanted.ptr, '*', wanted.len);
     for (size_t i = 0; i < count; i++) {
-        bool is_eye = vz_slice_is(list[i].model_id, "eye");
+        bool is_eye = vz_slice_is(list[i].id, "eye");
         if (!list[i].is_explicit || (is_eye && pattern) || !vz_ml_matches(wanted, list[i].id))
             continue;
         enum vz_status status = vz_infer_stop(call->rest->infer, list[i].id, &err);

@@ -1,0 +1,182 @@
+/* What must survive a restart of machine learning's state, and what a full queue answers. */
+#include "support.h"
+
+#include "infer/parts.h"
+#include "rest/ml.h"
+
+#include <unistd.h>
+
+struct ml_world {
+    struct world world;
+    char models[80];
+    struct vz_infer *infer;
+};
+
+static void open_again(struct ml_world *w, bool start)
+{
+    struct vz_error err = {0};
+    if (w->world.rest)
+        vz_rest_free(w->world.rest);
+    vz_infer_free(w->infer);
+    if (w->world.store)
+        vz_store_close(w->world.store);
+    if (vz_store_open(w->world.path, &(struct vz_store_options){.create = true}, &w->world.store,
+                      &err) != VZ_OK ||
+        vz_infer_new(&(struct vz_infer_options){.models = w->models}, &w->infer, &err) != VZ_OK)
+        fail_msg("%s", err.text);
+    w->world.rest = vz_rest_new(w->world.store, &(struct vz_rest_options){.node_name = "unit",
+                                                                          .infer = w->infer});
+    if (start)
+        vz_rest_start_models(w->world.rest);
+}
+
+static int ml_open(void **state)
+{
+    struct ml_world *w = vz_calloc(1, sizeof *w);
+    strcpy(w->world.path, "/tmp/vizsla-ml-XXXXXX");
+    assert_non_null(mkdtemp(w->world.path));
+    snprintf(w->models, sizeof w->models, "%s/models", w->world.path);
+    open_again(w, false);
+    *state = w;
+    return 0;
+}
+
+static int ml_close(void **state)
+{
+    struct ml_world *w = *state;
+    vz_rest_free(w->world.rest);
+    vz_infer_free(w->infer);
+    vz_store_close(w->world.store);
+    vz_remove_all(w->world.path, NULL);
+    free(w);
+    return 0;
+}
+
+static void it_survives_a_restart(void **state)
+{
+    struct ml_world *w = *state;
+    struct world *world = &w->world;
+    expect(world, "PUT", "/_ml/trained_models/eye/model_aliases/pictures", NULL, 200, NULL);
+    expect(world, "PUT", "/_inference/embedding/mine",
+           "{\"service\":\"vizsla\",\"service_settings\":{\"model_id\":\"eye\"}}", 200, NULL);
+    expect(world, "POST",
+           "/_ml/trained_models/eye/deployment/_start?deployment_id=kept&number_of_allocations=3&"
+           "queue_capacity=5",
+           NULL, 200, "\"number_of_allocations\":3");
+    expect(world, "PUT", "/_ml/trained_models/put",
+           "{\"inference_config\":{\"text_embedding\":{}},\"prefix_strings\":{\"search\":\"q: \"}}",
+           200, NULL);
+    expect(world, "PUT", "/_ml/trained_models/put/definition/0",
+           "{\"definition\":\"AAAA\",\"total_definition_length\":6,\"total_parts\":2}", 200, NULL);
+    open_again(w, true);
+    expect(world, "GET", "/_ml/trained_models/pictures", NULL, 200, "\"model_id\":\"eye\"");
+    expect(world, "GET", "/_inference/mine", NULL, 200, "\"model_id\":\"eye\"");
+    expect(world, "GET", "/_ml/trained_models/eye/_stats", NULL, 200,
+           "\"deployment_id\":\"kept\",\"model_id\":\"eye\"");
+    expect(world, "GET", "/_ml/trained_models/put?include=definition_status", NULL, 200,
+           "\"fully_defined\":false");
+    /* The second half goes on where the first one was. */
+    expect(world, "PUT", "/_ml/trained_models/put/definition/1",
+           "{\"definition\":\"AAAA\",\"total_definition_length\":7,\"total_parts\":2}", 400,
+           "differ from the other parts");
+    expect(world, "PUT", "/_ml/trained_models/put/definition/1",
+           "{\"definition\":\"AAAA\",\"total_definition_length\":6,\"total_parts\":2}", 200, NULL);
+    expect(world, "POST", "/_ml/trained_models/kept/deployment/_stop", NULL, 200, "true");
+    expect(world, "DELETE", "/_ml/trained_models/put", NULL, 200, NULL);
+    open_again(w, true);
+    expect(world, "POST", "/_ml/trained_models/kept/deployment/_stop", NULL, 404, NULL);
+    expect(world, "GET", "/_ml/trained_models/put", NULL, 404, NULL);
+    char left[120];
+    snprintf(left, sizeof left, "%s/.put/put", w->models);
+    assert_int_not_equal(access(left, F_OK), 0);
+}
+
+/* A command in the same process opens no deployments, a server does. */
+static void commands_open_nothing(void **state)
+{
+    struct ml_world *w = *state;
+    expect(&w->world, "POST", "/_ml/trained_models/eye/deployment/_start?deployment_id=later", NULL,
+           200, NULL);
+    open_again(w, false);
+    struct vz_buf answer = {0};
+    call(&w->world, "GET", "/_ml/trained_models/eye/_stats", NULL, &answer);
+    assert_null(strstr(answer.data, "\"later\""));
+    vz_buf_deinit(&answer);
+    open_again(w, true);
+    expect(&w->world, "GET", "/_ml/trained_models/eye/_stats", NULL, 200, "\"later\"");
+    expect(&w->world, "POST", "/_ml/trained_models/later/deployment/_stop", NULL, 200, NULL);
+}
+
+static const char picture[] =
+    "{\"docs\":[{\"image_field\":\"PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciIHdpZHRoPSI2"
+    "NCIgaGVpZ2h0PSI2NCI+PHJlY3Qgd2lkdGg9IjY0IiBoZWlnaHQ9IjMyIiBmaWxsPSJyZWQiLz48L3N2Zz4=\"}]}";
+
+static void *ask(void *arg)
+{
+    struct world *world = arg;
+    expect(world, "POST", "/_ml/trained_models/narrow/_infer", picture, 200, "predicted_value");
+    return NULL;
+}
+
+static void full_queues_and_deadlines(void **state)
+{
+    struct ml_world *w = *state;
+    struct world *world = &w->world;
+    struct deployment *held;
+    struct vz_deployment *list;
+    struct vz_arena arena = {0};
+    pthread_t waiting;
+    expect(world, "POST",
+           "/_ml/trained_models/eye/deployment/_start?deployment_id=narrow&queue_capacity=1&"
+           "number_of_allocations=1",
+           NULL, 200, NULL);
+    assert_int_equal(deployment_enter(w->infer, VZ_SLICE("narrow"), 0, &held, NULL), VZ_OK);
+    expect(world, "POST", "/_ml/trained_models/narrow/_infer?timeout=30ms", picture, 408,
+           "\"type\":\"status_exception\",\"reason\":\"timeout [30ms] waiting for inference result\"");
+    assert_int_equal(pthread_create(&waiting, NULL, ask, world), 0);
+    for (bool there = false; !there; usleep(1000)) {
+        size_t count = vz_infer_deployments(w->infer, &arena, &list);
+        for (size_t i = 0; i < count; i++)
+            there |= vz_slice_is(list[i].id, "narrow") && list[i].waiting == 1;
+    }
+    expect(world, "POST", "/_ml/trained_models/narrow/_infer", picture, 429,
+           "\"type\":\"es_rejected_execution_exception\",\"reason\":\"[narrow] inference process queue "
+           "is full");
+    expect(world, "POST", "/_inference/embedding/narrow",
+           "{\"input\":{\"type\":\"image\",\"value\":\"PHN2Zy8+\"}}", 429,
+           "es_rejected_execution_exception");
+    deployment_leave(w->infer, held, true, 1, 1, 0);
+    pthread_join(waiting, NULL);
+    expect(world, "GET", "/_ml/trained_models/eye/_stats", NULL, 200,
+           "\"rejected_execution_count\":2,\"timeout_count\":1");
+    vz_arena_deinit(&arena);
+}
+
+/* Without models the API says so. */
+static void a_rest_without_models(void **state)
+{
+    struct ml_world *w = *state;
+    struct vz_rest *rest = vz_rest_new(w->world.store, &(struct vz_rest_options){0});
+    struct world bare = {.store = w->world.store, .rest = rest};
+    expect(&bare, "GET", "/_ml/trained_models", NULL, 400, "runs no models");
+    expect(&bare, "POST", "/_inference/eye", "{\"input\":\"a\"}", 400, "runs no models");
+    expect(&bare, "PUT", "/plain",
+           "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":3}}}}", 200, NULL);
+    expect(&bare, "POST", "/plain/_search",
+           "{\"knn\":{\"field\":\"v\",\"k\":1,\"query_vector_builder\":{\"text_embedding\":{"
+           "\"model_id\":\"a\",\"model_text\":\"b\"}}}}",
+           400, "runs no models");
+    vz_rest_free(rest);
+}
+
+int main(void)
+{
+    assert_int_equal(vz_image_start(NULL), VZ_OK);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_survives_a_restart),
+        cmocka_unit_test(commands_open_nothing),
+        cmocka_unit_test(full_queues_and_deadlines),
+        cmocka_unit_test(a_rest_without_models),
+    };
+    return cmocka_run_group_tests(tests, ml_open, ml_close);
+}
