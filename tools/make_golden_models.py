@@ -214,6 +214,21 @@ MODELS = {
                            num_labels=2),
         ["vocab_size", "dim", "hidden_dim", "n_layers", "n_heads", "activation",
          "max_position_embeddings"], [6, 30], pooling="logits"),
+    # Heads at full size: sst-2 and emotion, twitter-roberta-base-sentiment, ms-marco-MiniLM-L-6-v2.
+    "distilbert-emotion": lambda n: text_model(
+        n, 31, T.DistilBertForSequenceClassification, T.DistilBertConfig(num_labels=6),
+        ["vocab_size", "dim", "hidden_dim", "n_layers", "n_heads", "activation",
+         "max_position_embeddings"], [7, 90], pooling="logits"),
+    "roberta-sentiment": lambda n: text_model(
+        n, 32, T.RobertaForSequenceClassification,
+        T.RobertaConfig(vocab_size=50265, num_labels=3, max_position_embeddings=514,
+                        type_vocab_size=1, layer_norm_eps=1e-5),
+        BERT + ["type_vocab_size", "pad_token_id"], [7, 90], pooling="logits"),
+    "ms-marco-minilm": lambda n: text_model(
+        n, 33, T.BertForSequenceClassification,
+        T.BertConfig(hidden_size=384, intermediate_size=1536, num_hidden_layers=6,
+                     num_attention_heads=12, num_labels=1),
+        BERT + ["type_vocab_size"], [14, 120], pair=True),
 }
 
 

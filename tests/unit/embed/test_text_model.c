@@ -178,6 +178,9 @@ static void full_equals_pytorch(void **state)
     check_text("distilbert-multilingual", "", 0);
     check_text("mpnet", "", 0);
     check_text("xlm-r-small", "", 0);
+    check_text("distilbert-emotion", "distilbert.", 6);
+    check_text("roberta-sentiment", "roberta.", 3);
+    check_text("ms-marco-minilm", "bert.", 1);
 }
 
 /* Texts of every length together give what each gives alone. */
