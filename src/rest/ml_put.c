@@ -2,9 +2,9 @@
  *
  * The configuration is a blob of the store; parts lie as files in MODELS/.put/ID until all are
  * there. Then the definition is put together, its kind is told from its first bytes, and what this
- * program can run (tensors: safetensors or torch.save's zip) becomes a folder in Hugging Face layout
- * and is imported like any other model, under the same id. What it cannot run is kept, and starting
- * it says why.
+ * program can run (eland's traced modules; tensors: safetensors or torch.save's zip) becomes a
+ * folder in Hugging Face layout and is imported like any other model, under the same id. What it
+ * cannot run is kept, and starting it says why.
  *
  *     configuration --parts, vocabulary--> whole --import--> installed
  *                                            \--cannot be run: why_not in the blob
@@ -20,6 +20,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "embed/registry.h"
+#include "embed/traced.h"
+#include "embed/vocabulary.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -286,78 +288,17 @@ static enum vz_status write_text(const char *folder, const char *name, struct vz
     return vz_file_write_atomic(path, text.ptr, text.len, err);
 }
 
-/* vocab.txt, or vocab.json with merges.txt, from the vocabulary as it was put. */
-static enum vz_status write_tokenizer(const char *folder, const char *vocabulary,
+/* A tokenizer's files from the vocabulary as it was put. */
+static enum vz_status write_tokenizer(const char *folder, struct vz_slice vocabulary,
                                       struct vz_json config, struct vz_error *err)
 {
-    struct vz_buf text = {0}, out = {0}, merges = {0};
-    struct vz_json_doc *doc = NULL;
-    struct vz_json root, list = {0}, item, kind = {0};
-    struct vz_slice name = {"", 0};
-    struct vz_json inference = vz_ml_get(config, "inference_config"), options;
-    struct vz_json_iter it = vz_json_iterate(inference);
-    if (vz_json_next(&it, NULL, &options)) {
-        it = vz_json_iterate(vz_ml_get(options, "tokenization"));
-        vz_json_next(&it, &name, &kind);
-    }
-    enum vz_status status = vz_file_read(vocabulary, 0, &text, err);
-    if (status == VZ_OK)
-        status = vz_json_parse(vz_buf_slice(&text), &doc, &root, err);
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    enum vz_status status = vz_json_parse(vocabulary, &doc, &root, err);
     if (status != VZ_OK)
-        goto out;
-    list = vz_ml_get(root, "vocabulary");
-    struct vz_json lower = vz_ml_get(kind, "do_lower_case");
-    size_t number = 0;
-    bool is_pieces = vz_slice_is(name, "bert") || vz_slice_is(name, "mpnet");
-    it = vz_json_iterate(list);
-    if (is_pieces) {
-        while (vz_json_next(&it, NULL, &item)) {
-            vz_buf_append_slice(&out, vz_json_string(item));
-            vz_buf_append_char(&out, '\n');
-        }
-        status = write_text(folder, "vocab.txt", vz_buf_slice(&out), err);
-    } else if (vz_slice_is(name, "roberta")) {
-        struct vz_json_writer w = vz_json_writer_on(&out);
-        vz_json_begin_object(&w);
-        while (vz_json_next(&it, NULL, &item)) {
-            vz_json_key_slice(&w, vz_json_string(item));
-            vz_json_put_int(&w, (int64_t)number++);
-        }
-        vz_json_end_object(&w);
-        status = write_text(folder, "vocab.json", vz_buf_slice(&out), err);
-        vz_buf_append_str(&merges, "#version: 0.2\n");
-        it = vz_json_iterate(vz_ml_get(root, "merges"));
-        while (vz_json_next(&it, NULL, &item)) {
-            vz_buf_append_slice(&merges, vz_json_string(item));
-            vz_buf_append_char(&merges, '\n');
-        }
-        if (status == VZ_OK)
-            status = write_text(folder, "merges.txt", vz_buf_slice(&merges), err);
-    } else {
-        status = vz_fail(err, VZ_UNSUPPORTED,
-                         "tokenization [%.*s] of models that are put is not done here; [bert], "
-                         "[mpnet] and [roberta] are",
-                         VZ_S(name));
-    }
-    vz_buf_clear(&out);
-    vz_buf_printf(&out, "{\"tokenizer_class\":\"%s\",\"do_lower_case\":%s,\"add_prefix_space\":%s}",
-                  is_pieces ? vz_slice_is(name, "mpnet") ? "MPNetTokenizer" : "BertTokenizer"
-                            : "RobertaTokenizer",
-                  vz_json_bool(lower) ? "true" : "false",
-                  vz_json_bool(vz_ml_get(kind, "add_prefix_space")) ? "true" : "false");
-    if (status == VZ_OK)
-        status = write_text(folder, "tokenizer_config.json", vz_buf_slice(&out), err);
-    vz_buf_clear(&out);
-    struct vz_json most = vz_ml_get(kind, "max_sequence_length");
-    if (status == VZ_OK && vz_json_int(most) > 0) {
-        vz_buf_printf(&out, "{\"max_seq_length\":%lld}", (long long)vz_json_int(most));
-        status = write_text(folder, "sentence_bert_config.json", vz_buf_slice(&out), err);
-    }
-out:
+        return status;
+    status = vz_vocabulary_write(folder, config, root, 0, err);
     vz_json_free(doc);
-    vz_buf_deinit(&text);
-    vz_buf_deinit(&out);
-    vz_buf_deinit(&merges);
     return status;
 }
 
@@ -396,19 +337,32 @@ static enum vz_status write_modules(const char *folder, struct vz_json metadata,
     return status;
 }
 
-/* The folder in Hugging Face layout that is imported. */
-static enum vz_status write_folder(struct vz_rest *rest, struct vz_slice id, enum kind kind,
-                                   const char *definition, struct vz_json config,
-                                   struct vz_arena *arena, struct vz_error *err)
+/* A program, as eland traces it: what it computes is recognised, never run. */
+static enum vz_status write_traced(const char *folder, const char *definition,
+                                   struct vz_json config, struct vz_slice vocabulary,
+                                   struct vz_error *err)
 {
-    const char *folder = put_path(rest, id, arena, "folder");
+    struct vz_buf text = {0};
+    vz_json_print(config, &text);
+    const struct vz_traced_upload upload = {.definition = definition,
+                                            .config = vz_buf_slice(&text),
+                                            .vocabulary = vocabulary,
+                                            .folder = folder};
+    enum vz_status status = vz_traced_unpack(&upload, err);
+    vz_buf_deinit(&text);
+    if (status == VZ_OK)
+        unlink(definition);
+    return status;
+}
+
+/* Tensors beside the architecture that the metadata names. */
+static enum vz_status write_tensors(const char *folder, enum kind kind, const char *definition,
+                                    struct vz_json config, struct vz_slice vocabulary,
+                                    struct vz_error *err)
+{
     struct vz_json metadata = vz_ml_get(config, "metadata");
     struct vz_json architecture = vz_ml_get(metadata, "config"), embedding;
-    struct vz_buf text = {0};
-    if (kind == KIND_TORCHSCRIPT)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "its definition is a TorchScript program, which is not run here; install "
-                       "the model from the hub instead: vizsla models pull NAME");
+    struct vz_buf text = {0}, weights = {0};
     if (kind == KIND_UNKNOWN)
         return vz_fail(err, VZ_UNSUPPORTED,
                        "its definition is neither safetensors nor an archive of torch.save");
@@ -416,22 +370,40 @@ static enum vz_status write_folder(struct vz_rest *rest, struct vz_slice id, enu
         return vz_fail(err, VZ_UNSUPPORTED,
                        "its definition is tensors without an architecture: put the model's "
                        "config.json as [metadata.config]");
-    vz_remove_all(folder, NULL);
-    enum vz_status status = vz_mkdir_all(folder, err);
     vz_json_print(architecture, &text);
-    if (status == VZ_OK)
-        status = write_text(folder, "config.json", vz_buf_slice(&text), err);
+    enum vz_status status = write_text(folder, "config.json", vz_buf_slice(&text), err);
     vz_buf_deinit(&text);
     if (status == VZ_OK)
-        status = write_tokenizer(folder, put_path(rest, id, arena, "vocabulary.json"), config, err);
+        status = write_tokenizer(folder, vocabulary, config, err);
     if (status == VZ_OK &&
         vz_json_get(vz_ml_get(config, "inference_config"), "text_embedding", &embedding))
         status = write_modules(folder, metadata, err);
-    const char *weights = vz_arena_printf(
-        arena, "%s/%s", folder,
-        kind == KIND_SAFETENSORS ? "model.safetensors" : "pytorch_model.bin");
-    if (status == VZ_OK && rename(definition, weights) != 0)
-        status = vz_fail_errno(err, errno, "putting model [%.*s] together", VZ_S(id));
+    vz_buf_printf(&weights, "%s/%s", folder,
+                  kind == KIND_SAFETENSORS ? "model.safetensors" : "pytorch_model.bin");
+    if (status == VZ_OK && rename(definition, weights.data) != 0)
+        status = vz_fail_errno(err, errno, "putting a model together in %s", folder);
+    vz_buf_deinit(&weights);
+    return status;
+}
+
+/* The folder in Hugging Face layout that is imported. */
+static enum vz_status write_folder(struct vz_rest *rest, struct vz_slice id,
+                                   const char *definition, struct vz_json config,
+                                   struct vz_arena *arena, struct vz_error *err)
+{
+    const char *folder = put_path(rest, id, arena, "folder");
+    struct vz_buf vocabulary = {0};
+    enum kind kind = kind_of(definition);
+    vz_remove_all(folder, NULL);
+    enum vz_status status = vz_mkdir_all(folder, err);
+    if (status == VZ_OK)
+        status = vz_file_read(put_path(rest, id, arena, "vocabulary.json"), 0, &vocabulary, err);
+    struct vz_slice words = vz_buf_slice(&vocabulary);
+    if (status == VZ_OK)
+        status = kind == KIND_TORCHSCRIPT
+                     ? write_traced(folder, definition, config, words, err)
+                     : write_tensors(folder, kind, definition, config, words, err);
+    vz_buf_deinit(&vocabulary);
     return status;
 }
 
@@ -460,8 +432,7 @@ static enum vz_status install(struct vz_call *call, struct vz_slice id, struct v
         unlink(definition);
         return status;
     }
-    status = write_folder(call->rest, id, kind_of(definition), definition, config, call->arena,
-                          &why);
+    status = write_folder(call->rest, id, definition, config, call->arena, &why);
     char *name = vz_arena_strdup(call->arena, id);
     const struct vz_model_import import = {.folder = folder, .name = name};
     if (status == VZ_OK)
