@@ -18,7 +18,7 @@ static enum vz_status no_models(struct vz_error *err)
 static bool is_about_input(enum vz_status status)
 {
     return status == VZ_BAD_IMAGE || status == VZ_LIMIT || status == VZ_BAD_ARGUMENT ||
-           status == VZ_BUDGET;
+           status == VZ_UNSUPPORTED || status == VZ_BUDGET;
 }
 
 static void ask_range(struct vz_infer *infer, const struct vz_infer_request *request,
@@ -114,6 +114,12 @@ static enum vz_status read_picture(struct vz_infer *infer, struct vz_slice text,
                : vz_infer_base64(infer, text, arena, &input->bytes, err);
 }
 
+static struct vz_slice member_text(const struct vz_value *object, const char *name)
+{
+    const struct vz_value *value = vz_value_get(object, vz_slice_from(name));
+    return value && value->type == VZ_VALUE_STRING ? value->string : (struct vz_slice){NULL, 0};
+}
+
 enum vz_status vz_ask_input(struct vz_ingest *ingest, const struct vz_value *value, bool as_image,
                             struct vz_arena *arena, struct vz_infer_input *input, bool *usable,
                             struct vz_error *err)
@@ -127,26 +133,24 @@ enum vz_status vz_ask_input(struct vz_ingest *ingest, const struct vz_value *val
         input->text = value->string;
         return VZ_OK;
     }
-    const struct vz_value *type = vz_value_get(value, VZ_SLICE("type")),
-                          *inner = vz_value_get(value, VZ_SLICE("value")),
-                          *format = vz_value_get(value, VZ_SLICE("format"));
-    if (!type || type->type != VZ_VALUE_STRING || !inner || inner->type != VZ_VALUE_STRING) {
+    struct vz_slice type = member_text(value, "type"), text = member_text(value, "value"),
+                    file = member_text(value, "file");
+    if (vz_slice_is(member_text(value, "format"), "file"))
+        file = text;
+    if (!type.ptr || (!text.ptr && !file.ptr)) {
         *usable = false;
         return VZ_OK;
     }
-    bool is_file = format && format->type == VZ_VALUE_STRING && vz_slice_is(format->string, "file");
-    if (vz_slice_is(type->string, "image") && is_file) {
+    if (vz_slice_is(type, "image") && file.ptr) {
         input->is_image = true;
-        return infer ? vz_infer_file(infer, inner->string, arena, &input->bytes, err)
-                     : no_models(err);
+        return infer ? vz_infer_file(infer, file, arena, &input->bytes, err) : no_models(err);
     }
-    if (vz_slice_is(type->string, "image"))
-        return read_picture(infer, inner->string, arena, input, err);
-    if (!vz_slice_is(type->string, "text"))
+    if (vz_slice_is(type, "image"))
+        return read_picture(infer, text, arena, input, err);
+    if (!vz_slice_is(type, "text") || !text.ptr)
         return vz_fail(err, VZ_BAD_ARGUMENT,
-                       "an input of type [%.*s] is not known; [image] and [text] are",
-                       VZ_S(type->string));
-    input->text = inner->string;
+                       "an input of type [%.*s] is not known; [image] and [text] are", VZ_S(type));
+    input->text = text;
     return VZ_OK;
 }
 

@@ -76,7 +76,8 @@ static struct vz_value *with_model(struct vz_arena *arena, struct vz_value *prop
         struct vz_value *meta = vz_value_get(made, VZ_SLICE("meta"));
         if (!meta)
             vz_value_put(made, VZ_SLICE("meta"), meta = vz_value_object(arena));
-        vz_value_put(meta, VZ_SLICE("model"), vz_value_string(arena, mark->model));
+        if (!vz_value_get(meta, VZ_SLICE("model")))
+            vz_value_put(meta, VZ_SLICE("model"), vz_value_string(arena, mark->model));
         vz_value_put(meta, VZ_SLICE("model_digest"),
                      vz_value_string(arena, vz_slice_from(mark->digest)));
     }
@@ -144,10 +145,10 @@ static bool remember_locked(struct vz_call *call, struct vz_index *index,
     bool ok = true;
     if (field && field->model.len)
         ok = same_model(call, field, mark) || refuse(call, item, mark, field);
-    else if (field)
+    if (ok && field && !field->model_digest.len)
         properties = with_model(call->arena, printed_properties(mapping, call->arena), mark->path,
                                 mark);
-    else
+    else if (!field)
         properties = new_field(call->arena, mark);
     vz_mapping_release(mapping);
     if (!properties || put_properties(index, call->arena, properties, &err) == VZ_OK)
@@ -165,8 +166,9 @@ static bool remember_one(struct vz_call *call, struct vz_index *index,
     const struct vz_field *field = vz_mapping_find(mapping, mark->path);
     bool changes = false, ok = true;
     if (field && field->type == VZ_FIELD_DENSE_VECTOR) {
-        changes = !field->model.len;
-        ok = changes || same_model(call, field, mark) || refuse(call, item, mark, field);
+        ok = !field->model.len || same_model(call, field, mark) ||
+             refuse(call, item, mark, field);
+        changes = ok && !field->model_digest.len && mark->digest[0];
     } else if (!field) {
         changes = mark->dims >= MIN_DYNAMIC_DIMS &&
                   vz_mapping_root_dynamic(mapping) == VZ_DYNAMIC_TRUE;
