@@ -13,6 +13,7 @@ static const struct subcommand subcommands[] = {
     {"dogs", "list and remove registered dogs", vz_cli_dogs},
     {"index", "index any folder of pictures", vz_cli_index},
     {"search", "search an index with pictures and texts", vz_cli_search},
+    {"dedupe", "show which pictures are the same one", vz_cli_dedupe},
     {"reindex", "change the model of an index", vz_cli_reindex},
     {"models", "get, list, check and remove models", vz_cli_models},
     {"embed", "print the vector of a picture or a text", vz_cli_embed},

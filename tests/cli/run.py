@@ -26,6 +26,7 @@ import traceback
 import urllib.error
 import urllib.request
 
+import stories_dedupe
 import stories_folders
 import stories_models
 import stories_reindex
@@ -421,7 +422,7 @@ def stories(names):
 
 
 TESTS = stories(dict(globals()))
-for module in (stories_models, stories_folders, stories_reindex):
+for module in (stories_models, stories_folders, stories_reindex, stories_dedupe):
     TESTS += stories(vars(module))
 
 
