@@ -10,7 +10,9 @@ void vz_rest_root(struct vz_call *call)
     vz_json_field_str(w, "cluster_uuid", vz_store_cluster_uuid(call->store));
     vz_json_key(w, "version");
     vz_json_begin_object(w);
-    vz_json_field_str(w, "number", VZ_ES_VERSION);
+    /* Tools of major 9 that look at the number (eland) refuse an older server outright, though what
+     * they call is the same. A client that asks for compatibility with 9 is told what it gets. */
+    vz_json_field_str(w, "number", call->accept_version == 9 ? "9.0.0" : VZ_ES_VERSION);
     vz_json_field_str(w, "build_flavor", "default");
     vz_json_field_str(w, "build_type", "deb");
     vz_json_field_str(w, "build_hash", VZ_BUILD_HASH);

@@ -97,7 +97,7 @@ static const char common_params[] =
 /* clang-format off */
 const struct vz_route vz_routes[] = {
     /* Who answers */
-    {VZ_GET, "/", vz_rest_root, "", "Name, cluster, version 8.19.0"},
+    {VZ_GET, "/", vz_rest_root, "", "Name, cluster, version: 8.19.0, or 9.0.0 to a client that asks for compatibility with 9"},
     {VZ_GET, "/_license", vz_rest_license, LOCAL "accept_enterprise:bool", "A basic licence, always active"},
     {VZ_GET, "/_xpack", vz_rest_xpack, "categories accept_enterprise:bool master_timeout:time", "No features of the paid tiers"},
 
