@@ -63,7 +63,7 @@ static bool want_index(struct vz_machine *vm, struct vz_cell *cell, size_t limit
 
 METHOD(list_get)
 {
-    size_t at;
+    size_t at = 0;
     UNUSED;
     return want_index(vm, &args[1], args[0].value->array.count, &at) &&
            give_tree(args[0].value->array.items[at], out);
@@ -71,7 +71,7 @@ METHOD(list_get)
 
 METHOD(list_set)
 {
-    size_t at;
+    size_t at = 0;
     UNUSED;
     struct vz_value *list = args[0].value;
     if (!vz_machine_may_change(vm, list) || !want_index(vm, &args[1], list->array.count, &at))
@@ -83,7 +83,7 @@ METHOD(list_set)
 
 METHOD(list_add)
 {
-    size_t at;
+    size_t at = 0;
     struct vz_value *list = args[0].value;
     if (!vz_machine_may_change(vm, list))
         return false;
@@ -107,7 +107,7 @@ static bool is_equal(struct vz_machine *vm, const struct vz_cell *a, const struc
 /* An int is an index, anything else a value. */
 METHOD(list_remove)
 {
-    size_t at;
+    size_t at = 0;
     UNUSED;
     struct vz_value *list = args[0].value;
     if (!vz_machine_may_change(vm, list) || !vz_machine_work(vm, list->array.count / 8))
@@ -208,7 +208,7 @@ METHOD(list_add_all)
 
 METHOD(list_sub_list)
 {
-    size_t from, to;
+    size_t from = 0, to = 0;
     UNUSED;
     const struct vz_value *list = args[0].value;
     if (!want_index(vm, &args[1], list->array.count + 1, &from) ||
@@ -308,14 +308,14 @@ static bool want_key(struct vz_machine *vm, struct vz_cell *cell, struct vz_slic
 
 METHOD(map_get)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     return want_key(vm, &args[1], &key) && give_tree(vz_value_get(args[0].value, key), out);
 }
 
 METHOD(map_get_or_default)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     if (!want_key(vm, &args[1], &key))
         return false;
@@ -326,7 +326,7 @@ METHOD(map_get_or_default)
 
 METHOD(map_contains_key)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     if (!want_key(vm, &args[1], &key))
         return false;
@@ -349,7 +349,7 @@ METHOD(map_contains_value)
 
 METHOD(map_put)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     if (!vz_machine_may_change(vm, args[0].value) || !want_key(vm, &args[1], &key))
         return false;
@@ -360,7 +360,7 @@ METHOD(map_put)
 
 METHOD(map_put_if_absent)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     if (!vz_machine_may_change(vm, args[0].value) || !want_key(vm, &args[1], &key))
         return false;
@@ -391,7 +391,7 @@ METHOD(map_put_all)
 
 METHOD(map_remove)
 {
-    struct vz_slice key;
+    struct vz_slice key = {0};
     UNUSED;
     if (!vz_machine_may_change(vm, args[0].value) || !want_key(vm, &args[1], &key))
         return false;
@@ -501,7 +501,7 @@ METHOD(field_is_empty)
 
 METHOD(field_get)
 {
-    size_t at;
+    size_t at = 0;
     UNUSED;
     if (args[0].field->count == 0)
         return vz_machine_field_value(vm, args[0].field, out);
@@ -568,7 +568,7 @@ static bool want_point(struct vz_machine *vm, const struct vz_cell *cell, struct
 
 METHOD(geo_lat)
 {
-    struct vz_script_geo point;
+    struct vz_script_geo point = {0};
     UNUSED;
     if (!want_point(vm, &args[0], &point))
         return false;
@@ -578,7 +578,7 @@ METHOD(geo_lat)
 
 METHOD(geo_lon)
 {
-    struct vz_script_geo point;
+    struct vz_script_geo point = {0};
     UNUSED;
     if (!want_point(vm, &args[0], &point))
         return false;
@@ -589,7 +589,7 @@ METHOD(geo_lon)
 /* Meters on a sphere, as Lucene's haversin. */
 METHOD(geo_arc_distance)
 {
-    struct vz_script_geo from;
+    struct vz_script_geo from = {0};
     UNUSED;
     if (!want_point(vm, &args[0], &from) || !vz_convert(vm, VZ_TYPE_DOUBLE, false, &args[1]) ||
         !vz_convert(vm, VZ_TYPE_DOUBLE, false, &args[2]))

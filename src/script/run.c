@@ -292,8 +292,8 @@ static bool key_of(struct vz_machine *vm, struct vz_cell *cell, struct vz_slice 
 
 static bool get_at(struct vz_machine *vm, struct vz_cell *object, struct vz_cell *index)
 {
-    size_t at;
-    struct vz_slice key;
+    size_t at = 0;
+    struct vz_slice key = {0};
     struct vz_value *found = NULL;
     switch (object->tag) {
     case VZ_CELL_LIST:
@@ -327,8 +327,8 @@ static bool get_at(struct vz_machine *vm, struct vz_cell *object, struct vz_cell
 static bool put_at(struct vz_machine *vm, struct vz_cell *object, struct vz_cell *index,
                    const struct vz_cell *value)
 {
-    size_t at;
-    struct vz_slice key;
+    size_t at = 0;
+    struct vz_slice key = {0};
     if (object->tag == VZ_CELL_NULL)
         return null_pointer(vm, VZ_SLICE("[]"));
     if (object->tag != VZ_CELL_LIST && object->tag != VZ_CELL_MAP)

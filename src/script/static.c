@@ -183,7 +183,7 @@ static bool want_text(struct vz_machine *vm, struct vz_cell *cell, struct vz_sli
 static bool parse_whole(struct vz_machine *vm, struct vz_cell *args, unsigned argc, int64_t low,
                         int64_t high, int64_t *value)
 {
-    struct vz_slice text;
+    struct vz_slice text = {0};
     char copy[80], *end;
     int64_t base = 10;
     if (!want_text(vm, &args[0], &text))
@@ -228,7 +228,7 @@ FUNCTION(parse_long)
 
 FUNCTION(parse_double)
 {
-    struct vz_slice text;
+    struct vz_slice text = {0};
     char copy[400], *end;
     (void)argc;
     if (!want_text(vm, &args[0], &text))
@@ -351,7 +351,7 @@ FUNCTION(number_compare)
 
 FUNCTION(text_join)
 {
-    struct vz_slice between;
+    struct vz_slice between = {0};
     (void)argc;
     if (!want_text(vm, &args[0], &between))
         return false;
@@ -486,7 +486,7 @@ FUNCTION(collections_sort)
 
 static bool read_date(struct vz_machine *vm, struct vz_cell *cell, struct vz_cell *out)
 {
-    struct vz_slice text;
+    struct vz_slice text = {0};
     if (!want_text(vm, cell, &text))
         return false;
     *out = (struct vz_cell){.tag = VZ_CELL_DATE};

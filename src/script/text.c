@@ -153,7 +153,7 @@ static const char *find(struct vz_slice text, struct vz_slice part)
     static bool name(struct vz_machine *vm, struct vz_cell *args, unsigned argc,                   \
                      struct vz_cell *out)
 #define SELF                                                                                       \
-    struct vz_slice self;                                                                          \
+    struct vz_slice self = {0};                                                                    \
     (void)argc;                                                                                    \
     if (!want_text(vm, &args[0], &self))                                                           \
     return false
@@ -181,7 +181,7 @@ static bool out_of_range(struct vz_machine *vm, int64_t at, struct vz_slice text
 METHOD(char_at)
 {
     SELF;
-    int64_t at;
+    int64_t at = 0;
     if (!want_int(vm, &args[1], &at))
         return false;
     if (at < 0 || (uint64_t)at >= vz_utf16_length(self))
@@ -213,7 +213,7 @@ METHOD(substring)
 METHOD(index_of)
 {
     SELF;
-    struct vz_slice part;
+    struct vz_slice part = {0};
     int64_t from = 0;
     if (!want_part(vm, &args[1], &part) || (argc > 1 && !want_int(vm, &args[2], &from)))
         return false;
@@ -226,7 +226,7 @@ METHOD(index_of)
 METHOD(last_index_of)
 {
     SELF;
-    struct vz_slice part;
+    struct vz_slice part = {0};
     if (!want_part(vm, &args[1], &part))
         return false;
     *out = vz_cell_int(-1);
@@ -244,7 +244,7 @@ METHOD(last_index_of)
 METHOD(contains)
 {
     SELF;
-    struct vz_slice part;
+    struct vz_slice part = {0};
     if (!want_part(vm, &args[1], &part))
         return false;
     *out = vz_cell_bool(find(self, part) != NULL);
@@ -254,7 +254,7 @@ METHOD(contains)
 METHOD(starts_with)
 {
     SELF;
-    struct vz_slice part;
+    struct vz_slice part = {0};
     if (!want_text(vm, &args[1], &part))
         return false;
     *out = vz_cell_bool(self.len >= part.len && vz_slice_eq(cut(self, 0, part.len), part));
@@ -264,7 +264,7 @@ METHOD(starts_with)
 METHOD(ends_with)
 {
     SELF;
-    struct vz_slice part;
+    struct vz_slice part = {0};
     if (!want_text(vm, &args[1], &part))
         return false;
     *out = vz_cell_bool(self.len >= part.len &&
@@ -295,7 +295,7 @@ static int compare(struct vz_slice a, struct vz_slice b)
 METHOD(compare_to)
 {
     SELF;
-    struct vz_slice other;
+    struct vz_slice other = {0};
     if (!want_text(vm, &args[1], &other))
         return false;
     *out = vz_cell_int(compare(self, other));
@@ -365,7 +365,7 @@ static int compare_folded(struct vz_slice a, struct vz_slice b)
 METHOD(equals_ignore_case)
 {
     SELF;
-    struct vz_slice other;
+    struct vz_slice other = {0};
     *out = vz_cell_bool(false);
     if (args[1].tag == VZ_CELL_NULL)
         return true;
@@ -378,7 +378,7 @@ METHOD(equals_ignore_case)
 METHOD(compare_to_ignore_case)
 {
     SELF;
-    struct vz_slice other;
+    struct vz_slice other = {0};
     if (!want_text(vm, &args[1], &other))
         return false;
     *out = vz_cell_int(compare_folded(self, other));
@@ -402,7 +402,7 @@ METHOD(trim)
 METHOD(concat)
 {
     SELF;
-    struct vz_slice other;
+    struct vz_slice other = {0};
     struct vz_buf text = {0};
     if (!want_text(vm, &args[1], &other) || !vz_machine_bytes(vm, self.len + other.len))
         return false;
@@ -414,7 +414,7 @@ METHOD(concat)
 METHOD(replace)
 {
     SELF;
-    struct vz_slice from, to;
+    struct vz_slice from = {0}, to = {0};
     struct vz_buf text = {0};
     if (!want_part(vm, &args[1], &from) || !want_part(vm, &args[2], &to))
         return false;
@@ -440,7 +440,7 @@ METHOD(replace)
 METHOD(repeat)
 {
     SELF;
-    int64_t times;
+    int64_t times = 0;
     struct vz_buf text = {0};
     if (!want_int(vm, &args[1], &times))
         return false;
@@ -464,7 +464,7 @@ static bool add_piece(struct vz_machine *vm, struct vz_value *list, struct vz_sl
 METHOD(split_on_token)
 {
     SELF;
-    struct vz_slice token;
+    struct vz_slice token = {0};
     int64_t limit = 0;
     if (!want_text(vm, &args[1], &token) || (argc > 1 && !want_int(vm, &args[2], &limit)))
         return false;
