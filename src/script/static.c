@@ -210,7 +210,7 @@ static bool parse_whole(struct vz_machine *vm, struct vz_cell *args, unsigned ar
 
 FUNCTION(parse_int)
 {
-    int64_t value;
+    int64_t value = 0;
     if (!parse_whole(vm, args, argc, INT32_MIN, INT32_MAX, &value))
         return false;
     *out = vz_cell_int(value);
@@ -219,7 +219,7 @@ FUNCTION(parse_int)
 
 FUNCTION(parse_long)
 {
-    int64_t value;
+    int64_t value = 0;
     if (!parse_whole(vm, args, argc, INT64_MIN, INT64_MAX, &value))
         return false;
     *out = vz_cell_long(value);
