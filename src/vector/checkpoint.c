@@ -39,7 +39,8 @@ struct header {
     uint64_t entry;
     uint32_t upper_lists, code_stride;
     struct section sections[SECTIONS];
-    uint8_t zero[4096 - 64 - SECTIONS * sizeof(struct section) - 8];
+    uint32_t removed_linked, removed;
+    uint8_t zero[4096 - 64 - SECTIONS * sizeof(struct section) - 8 - 8];
     uint64_t hash; /* XXH3 of all bytes before it */
 };
 _Static_assert(sizeof(struct header) == 4096, "the header is a page");
@@ -120,6 +121,8 @@ static enum vz_status write_file(const struct vz_hnsw *graph, int fd, const char
     header->entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     header->upper_lists = atomic_load_explicit(&graph->upper_lists, memory_order_relaxed);
     header->code_stride = graph->code_stride;
+    header->removed_linked = atomic_load_explicit(&graph->removed_linked, memory_order_relaxed);
+    header->removed = atomic_load_explicit(&graph->removed, memory_order_relaxed);
     uint64_t size = lay_out(graph, header->count, header->upper_lists, header->sections);
     const char *bases[SECTIONS] = {graph->level0.base, graph->place.base, graph->upper.base,
                                    graph->codes.base, graph->mean.base};
@@ -222,8 +225,12 @@ static enum vz_status check_header(const struct vz_hnsw *graph, const struct hea
     if (!same)
         return vz_fail(err, VZ_CORRUPT, "graph %s is %llu bytes, expected %llu", path,
                        (unsigned long long)file_bytes, (unsigned long long)size);
+    if (header->removed > header->count || header->removed_linked > header->removed)
+        return vz_fail(err, VZ_CORRUPT, "graph %s: %u of %u rows are removed, %u linked", path,
+                       header->removed, header->count, header->removed_linked);
+    uint32_t linked = header->count - (header->removed - header->removed_linked);
     uint32_t entry_row = (uint32_t)header->entry - 1;
-    if (header->count == 0 || graph->flat
+    if (linked == 0 || graph->flat
             ? header->entry != 0
             : entry_row >= header->count || vz_entry_level(header->entry) > VZ_LEVEL_MAX)
         return vz_fail(err, VZ_CORRUPT, "graph %s: the entry point is not in the graph", path);
@@ -298,6 +305,8 @@ enum vz_status vz_hnsw_open(const char *path, const struct vz_hnsw_options *opti
     if (status != VZ_OK)
         goto out;
     atomic_store_explicit(&graph->upper_lists, header->upper_lists, memory_order_relaxed);
+    atomic_store_explicit(&graph->removed_linked, header->removed_linked, memory_order_relaxed);
+    atomic_store_explicit(&graph->removed, header->removed, memory_order_relaxed);
     atomic_store_explicit(&graph->limit, header->count, memory_order_release);
     atomic_store_explicit(&graph->count, header->count, memory_order_release);
     atomic_store_explicit(&graph->entry, header->entry, memory_order_release);

@@ -147,9 +147,11 @@ static void pool_clear(struct vz_walk *walk)
 
 /* ---- dense ---- */
 
-static bool accepts(const struct vz_hnsw_search *search, uint32_t row)
+static bool accepts(const struct vz_walk *walk, uint32_t row)
 {
-    return !search->accept || search->accept(search->accept_context, row);
+    const struct vz_hnsw_search *search = walk->search;
+    return !(walk->removed && vz_is_removed(walk->graph, row)) &&
+           (!search->accept || search->accept(search->accept_context, row));
 }
 
 static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef, uint32_t ties, bool accepted)
@@ -158,19 +160,31 @@ static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef, uint32_t t
     if (s->pool_count == ef && key <= s->pool[ef - 1])
         return;
     heap_push(s, key);
-    if (accepted || accepts(walk->search, vz_key_row(key)))
+    if (accepted || accepts(walk, vz_key_row(key)))
         offer(walk, ef, ties, key);
+}
+
+/* Where the descent ended, the walk begins. */
+static bool begin(struct vz_walk *walk, uint32_t ef, uint32_t ties)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint64_t seeds[VZ_DESCENT];
+    uint32_t count = VZ_MIN(s->pool_count, (uint32_t)VZ_DESCENT);
+    memcpy(seeds, s->pool, count * sizeof *seeds);
+    pool_clear(walk);
+    if (!vz_scratch_heap_room(s, count))
+        return false;
+    for (uint32_t i = 0; i < count; i++)
+        consider(walk, seeds[i] & ~(uint64_t)VZ_KEY_OPEN, ef, ties, false);
+    return true;
 }
 
 static bool walk_dense(struct vz_walk *walk, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
     uint32_t ties = vz_walk_ties(walk, ef);
-    uint64_t seed = s->pool[0] & ~(uint64_t)VZ_KEY_OPEN;
-    pool_clear(walk);
-    if (!vz_scratch_heap_room(s, 1))
+    if (!begin(walk, ef, ties))
         return false;
-    consider(walk, seed, ef, ties, false);
     while (s->heap_count && !vz_walk_cancelled(walk)) {
         uint64_t best = heap_pop(s);
         if (s->pool_count == ef && best < s->pool[ef - 1])
@@ -239,7 +253,7 @@ static bool look(struct bridged *b, uint32_t row, uint32_t *bridges, uint32_t *b
         bool rejected = s->visited[to] == s->epoch + 1;
         if (rejected && !bridges)
             continue;
-        if (!rejected && accepts(walk->search, to)) {
+        if (!rejected && accepts(walk, to)) {
             if (!take(b, to))
                 return false;
             continue;
@@ -278,14 +292,20 @@ static uint32_t next_accepted(const struct vz_walk *walk, uint32_t *from, uint32
     uint32_t count = 0;
     if (!search->accepted) {
         for (; *from < walk->limit && count < max; ++*from)
-            if (accepts(search, *from))
+            if (accepts(walk, *from))
                 rows[count++] = *from;
         return count;
     }
-    count = search->accepted(search->accept_context, *from, rows, max);
-    while (count && rows[count - 1] >= walk->limit)
-        count--;
-    *from = count ? rows[count - 1] + 1 : walk->limit;
+    do {
+        uint32_t listed = search->accepted(search->accept_context, *from, rows, max);
+        while (listed && rows[listed - 1] >= walk->limit)
+            listed--;
+        *from = listed ? rows[listed - 1] + 1 : walk->limit;
+        count = 0;
+        for (uint32_t i = 0; i < listed; i++)
+            if (!walk->removed || !vz_is_removed(walk->graph, rows[i]))
+                rows[count++] = rows[i];
+    } while (!count && *from < walk->limit);
     return count;
 }
 
@@ -303,7 +323,7 @@ static bool add_seeds(struct bridged *b)
         rows[0] = from;
         if (walk->search->accepted)
             count = next_accepted(walk, &from, rows, BLOCK);
-        else if (!accepts(walk->search, from))
+        else if (!accepts(walk, from))
             continue;
         step = VZ_MAX(count / 3, 1u);
         for (uint32_t j = step / 2; j < count; j += step, taken++)
@@ -317,12 +337,7 @@ static bool walk_bridged(struct vz_walk *walk, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
     struct bridged b = {.walk = walk, .ef = ef, .ties = vz_walk_ties(walk, ef)};
-    uint64_t seed = s->pool[0] & ~(uint64_t)VZ_KEY_OPEN;
-    pool_clear(walk);
-    if (!vz_scratch_heap_room(s, 1))
-        return false;
-    consider(walk, seed, ef, b.ties, false);
-    if (!add_seeds(&b))
+    if (!begin(walk, ef, b.ties) || !add_seeds(&b))
         return false;
     while (s->heap_count && !vz_walk_cancelled(walk)) {
         uint64_t best = heap_pop(s);
@@ -372,14 +387,16 @@ bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, uint32_t keep_codes, doub
 static double estimate(const struct vz_walk *walk)
 {
     const struct vz_hnsw_search *search = walk->search;
-    if (!search->accept)
-        return walk->limit;
+    if (!search->accept) {
+        uint32_t removed = atomic_load_explicit(&walk->graph->removed, memory_order_relaxed);
+        return walk->limit - VZ_MIN(removed, walk->limit);
+    }
     if (search->accept_estimate)
         return VZ_MIN(search->accept_estimate, walk->limit);
     uint32_t hits = 0;
     uint64_t chance = 0x5a3e;
     for (uint32_t i = 0; i < SAMPLE; i++)
-        hits += accepts(search, (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32));
+        hits += accepts(walk, (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32));
     return ((double)hits + 0.5) / (SAMPLE + 1) * walk->limit;
 }
 
@@ -415,7 +432,7 @@ static uint32_t widening(struct vz_walk *walk, double share)
                 break;
             if (vz_link_row(to) >= walk->limit)
                 continue;
-            accepted += accepts(walk->search, vz_link_row(to));
+            accepted += accepts(walk, vz_link_row(to));
             asked++;
         }
     }
@@ -437,7 +454,7 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
     /* Without a list every row is asked. */
     double scan_cost = matches * SCAN_COST + (search->accepted ? 0 : walk->limit * LINK_COST);
     if (bridged_cost(walk, share, ef) < scan_cost) {
-        vz_walk_descend(walk, entry, 0);
+        vz_walk_descend(walk, entry, 0, VZ_DESCENT);
         wide = ef * widening(walk, share);
         /* In a hole of the filter a dense walk would see all of the hole first. */
         bool dense = share >= DENSE_SHARE && wide == ef;

@@ -2,8 +2,8 @@
  *
  * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
  * hnsw.c (new, free, room for rows), score.c (similarities of rows), walk.c (the walk that build
- * and search share), filter.c (walks with a filter or groups), insert.c, search.c, exact.c, codes.c
- * (the small copies), checkpoint.c, validate.c.
+ * and search share), filter.c (walks with a filter or groups), links.c (lists), insert.c, remove.c,
+ * search.c, exact.c, codes.c (the small copies), checkpoint.c, validate.c.
  */
 #ifndef VZ_VECTOR_GRAPH_H
 #define VZ_VECTOR_GRAPH_H
@@ -27,7 +27,11 @@ static inline uint32_t vz_link_row(uint32_t link)
 
 #define VZ_LEVEL_MAX 31
 #define VZ_STRIPES 1024
+/* What a row is: 0 - unknown or in the middle of its insert; DONE - in; DONE and REMOVED - removed,
+ * still linked; REMOVED - a repair is unlinking it ("leaving") or has done so. */
 #define VZ_PLACE_DONE 0x80000000u
+#define VZ_PLACE_REMOVED 0x40000000u
+#define VZ_PLACE_LIST 0x3fffffffu
 #define VZ_RECORD_LINKS 16 /* a level-0 list starts at a cache line */
 
 /* What scoring needs to know of the rows. Immutable. */
@@ -68,9 +72,10 @@ struct vz_hnsw {
      * stores and read by acquire loads; place[row] and the code of a row are written before the
      * first link to the row is published. */
     struct vz_grow level0; /* vz_link[record] per row */
-    struct vz_grow place;  /* vz_link per row: DONE | number of the first upper list + 1, or 0 */
-    struct vz_grow upper;  /* vz_link[m] per list; lists of levels 1, 2, .. of a row are adjacent */
-    struct vz_grow codes;  /* quantized only: code_stride bytes per row */
+    /* vz_link per row: DONE, REMOVED and the number of the first upper list + 1, or 0 */
+    struct vz_grow place;
+    struct vz_grow upper; /* vz_link[m] per list; lists of levels 1, 2, .. of a row are adjacent */
+    struct vz_grow codes; /* quantized only: code_stride bytes per row */
     _Atomic uint32_t upper_lists; /* lists handed out; raised before a place that names them */
     pthread_mutex_t grow_lock;
 
@@ -84,6 +89,14 @@ struct vz_hnsw {
      * with acquire. An insert that raises the top level holds entry_lock throughout. */
     _Atomic uint64_t entry;
     pthread_mutex_t entry_lock;
+    /* Removed rows that are still linked; and all that were removed and not inserted again. Raised
+     * with release after a row's place says so, read with acquire by a search. */
+    _Atomic uint32_t removed_linked, removed;
+    /* Read-held by every insert. A repair holds it for writing for a moment: inserts that run after
+     * that know which rows are leaving. */
+    pthread_rwlock_t insert_lock;
+    pthread_mutex_t repair_lock; /* held by the one repair */
+    atomic_bool repairing;       /* written under repair_lock */
     /* stripes[row % VZ_STRIPES] is held while that row's lists change. Never two at once. Searches
      * take none. */
     pthread_mutex_t stripes[VZ_STRIPES];
@@ -146,6 +159,19 @@ static inline float *vz_mean(const struct vz_hnsw *graph)
 {
     return (float *)(void *)graph->mean.base;
 }
+static inline uint32_t vz_place_get(const struct vz_hnsw *graph, uint32_t row)
+{
+    return atomic_load_explicit(vz_place(graph, row), memory_order_acquire);
+}
+static inline bool vz_is_removed(const struct vz_hnsw *graph, uint32_t row)
+{
+    return vz_place_get(graph, row) & VZ_PLACE_REMOVED;
+}
+/* No link to it may be made. */
+static inline bool vz_is_leaving(const struct vz_hnsw *graph, uint32_t row)
+{
+    return (vz_place_get(graph, row) & (VZ_PLACE_DONE | VZ_PLACE_REMOVED)) == VZ_PLACE_REMOVED;
+}
 /* Codes of a few bits lead a walk well and select neighbours badly: floats do that. */
 static inline bool vz_is_coarse(const struct vz_hnsw *graph)
 {
@@ -162,8 +188,8 @@ static inline vz_link *vz_list(const struct vz_hnsw *graph, uint32_t row, unsign
     }
     *width = graph->m;
     uint32_t place = atomic_load_explicit(vz_place(graph, row), memory_order_relaxed);
-    uint64_t list = (uint64_t)(place & ~VZ_PLACE_DONE) + level - 2;
-    if ((place & ~VZ_PLACE_DONE) == 0 ||
+    uint64_t list = (uint64_t)(place & VZ_PLACE_LIST) + level - 2;
+    if ((place & VZ_PLACE_LIST) == 0 ||
         list >= atomic_load_explicit(&graph->upper_lists, memory_order_relaxed))
         return NULL;
     return (vz_link *)graph->upper.base + list * graph->m;
@@ -264,7 +290,8 @@ struct vz_walk {
     uint64_t links; /* filter.c: links read */
     double allowed; /* filter.c: distances after which a scan is cheaper */
     bool stopped, gave_up, scanned;
-    bool exact; /* the pool holds similarities of floats already */
+    bool removed; /* there are removed rows to pass over */
+    bool exact;   /* the pool holds similarities of floats already */
 };
 /* Expects scratch->pool to hold the seeds (visited, open) and leaves there the up to ef nearest
  * rows reachable on `level`, best first. */
@@ -307,9 +334,13 @@ static inline void vz_walk_fetch_links(const struct vz_walk *walk, uint32_t row,
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }
-/* From the entry point down to `level`, greedily; the pool then holds the one seed for `level`,
- * open, and nothing else is marked visited. */
-void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level);
+/* From the entry point down to `level`; the pool then holds the seeds for `level`, at most `most`
+ * of them, open, and nothing else is marked visited. */
+void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level, uint32_t most);
+/* How many rows a descent keeps on its way: one is the paper's; see the essay, difference 9. */
+#define VZ_DESCENT 4
+/* What is best in the pool, open again, is where the next walk starts. */
+void vz_walk_seed(struct vz_walk *walk, uint32_t most);
 /* After a walk on codes: scores the pool again with the float rows and sorts it. */
 void vz_walk_rescore(struct vz_walk *walk);
 

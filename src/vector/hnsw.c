@@ -32,6 +32,13 @@
  *     similarities. For copies of less than 8 bits an insert does so too, and selects neighbours
  *     by floats: a graph is built once and searched often.
  *  8. Filters and groups: filter.c, with an essay of its own.
+ *  9. A descent keeps the four best rows of a level, not one, and all four are seeds of the next:
+ *     the long ways of the upper levels wear off when rows are replaced (a row that comes late
+ * links to near ones only), and a greedy descent then ends in a wrong region. Twenty thousand
+ *     clustered rows, half of them replaced ten times: recall@10 at ef 64 is 0.947 with one, 0.980
+ *     with two, 0.997 with four and with eight; built anew it is 0.999. It also pays without:
+ *     0.954 for 0.941 at ef 32 and 100,000 CLIP-like rows, in the same time.
+ * 10. Removal: remove.c, with an essay of its own.
  *
  * INVARIANTS (vz_hnsw_validate, in validate.c, while no insert runs)
  *
@@ -41,8 +48,9 @@
  *  4. A row above level 0 owns as many adjacent upper lists as its level; no list has two owners.
  *  5. The entry point is a row of the highest level there is, and stored with that level. A graph
  *     without rows has none.
- *  6. Rows 0 .. count-1 are marked as in.
+ *  6. Rows 0 .. count-1 are marked as in, or as removed and unlinked.
  *  7. Every row that is in can be reached from the entry point on level 0.
+ *  8. No list of a row that is in leads to a row that a repair unlinked.
  *
  * THREADS
  *
@@ -60,6 +68,11 @@
  * A link that leaves the tree (difference 3) is taken away only after both halves of its detour
  * exist, so that the tree's rows reach each other at every moment. If two threads split one link at
  * once, the second finds it gone and tries another.
+ *
+ * A repair runs beside inserts, removals and searches; one at a time (repair_lock). It keeps
+ * inserts waiting for a moment at its beginning (insert_lock, which every insert holds for
+ * reading), so that inserts either are over before it looks at the lists or know which rows leave.
+ * Order: repair_lock, insert_lock, then as above.
  *
  * Only the allocation of room for a row can fail, and it comes first: a failed insert leaves the
  * graph as it was, and may be repeated.
@@ -199,6 +212,16 @@ static enum vz_status reserve(struct vz_hnsw *graph, struct vz_error *err)
     return status;
 }
 
+/* A repair that waits keeps further inserts waiting: there is always another one. */
+static void insert_lock_init(pthread_rwlock_t *lock)
+{
+    pthread_rwlockattr_t kind;
+    pthread_rwlockattr_init(&kind);
+    pthread_rwlockattr_setkind_np(&kind, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(lock, &kind);
+    pthread_rwlockattr_destroy(&kind);
+}
+
 enum vz_status vz_graph_init(const struct vz_hnsw_options *options, struct vz_hnsw **out,
                              struct vz_error *err)
 {
@@ -221,6 +244,8 @@ enum vz_status vz_graph_init(const struct vz_hnsw_options *options, struct vz_hn
     pthread_mutex_init(&graph->grow_lock, NULL);
     pthread_mutex_init(&graph->count_lock, NULL);
     pthread_mutex_init(&graph->entry_lock, NULL);
+    pthread_mutex_init(&graph->repair_lock, NULL);
+    insert_lock_init(&graph->insert_lock);
     for (size_t i = 0; i < VZ_STRIPES; i++)
         pthread_mutex_init(&graph->stripes[i], NULL);
     status = reserve(graph, err);
@@ -254,6 +279,8 @@ void vz_hnsw_free(struct vz_hnsw *graph)
     pthread_mutex_destroy(&graph->grow_lock);
     pthread_mutex_destroy(&graph->count_lock);
     pthread_mutex_destroy(&graph->entry_lock);
+    pthread_mutex_destroy(&graph->repair_lock);
+    pthread_rwlock_destroy(&graph->insert_lock);
     for (size_t i = 0; i < VZ_STRIPES; i++)
         pthread_mutex_destroy(&graph->stripes[i]);
     free(graph);

@@ -17,13 +17,14 @@ static enum vz_status walk_for(struct vz_walk *walk, uint64_t entry, uint32_t ef
                                struct vz_error *err)
 {
     const struct vz_hnsw_search *search = walk->search;
-    if (search->accept || search->group) {
+    bool removed = atomic_load_explicit(&walk->graph->removed_linked, memory_order_acquire);
+    if (search->accept || search->group || removed) {
         uint64_t groups = VZ_MIN((uint64_t)VZ_MAX(ef, keep) * VZ_WIDEST, walk->limit);
         if (search->group && !vz_scratch_group_room(walk->scratch, (uint32_t)groups))
             return vz_fail(err, VZ_BUDGET, "no memory for the groups of %u rows", ef);
         return vz_walk_filtered(walk, entry, ef, keep, err);
     }
-    vz_walk_descend(walk, entry, 0);
+    vz_walk_descend(walk, entry, 0, ef);
     vz_walk_level(walk, 0, ef);
     return VZ_OK;
 }
@@ -43,7 +44,7 @@ static enum vz_status search_flat(struct vz_walk *walk, uint32_t ef, struct vz_n
                                   uint32_t *found, struct vz_error *err)
 {
     const struct vz_hnsw_search *search = walk->search;
-    if (!walk->graph->quantized && !search->accepted && !search->group) {
+    if (!walk->graph->quantized && !search->accepted && !search->group && !walk->removed) {
         walk->visited = walk->limit;
         walk->scanned = true;
         return vz_exact_range(&walk->graph->options, search, 0, walk->limit, out, found, err);
@@ -73,7 +74,8 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
     if (limit == 0 || (!entry && !graph->flat))
         return VZ_OK;
     uint32_t k = VZ_MIN(search->k, limit), ef = VZ_MIN(candidates_for(graph, search), limit);
-    bool filtered = search->accept || search->group;
+    uint32_t removed = atomic_load_explicit(&graph->removed, memory_order_acquire);
+    bool filtered = search->accept || search->group || removed;
     uint64_t room = filtered ? (uint64_t)ef * VZ_WIDEST : ef;
     struct vz_scratch *s = vz_scratch_get(graph, limit, (uint32_t)VZ_MIN(room, limit));
     if (!s)
@@ -88,6 +90,7 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
                            .scratch = s,
                            .search = search,
                            .limit = limit,
+                           .removed = removed,
                            .exact = few};
     status =
         graph->flat ? search_flat(&walk, ef, out, found, err) : walk_for(&walk, entry, ef, ef, err);

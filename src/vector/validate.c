@@ -27,6 +27,9 @@ static enum vz_status check_list(const struct vz_hnsw *graph, uint32_t row, unsi
                            limit);
         if (to == row)
             return vz_fail(err, VZ_CORRUPT, "row %u level %u links to itself", row, level);
+        if (vz_is_leaving(graph, to))
+            return vz_fail(err, VZ_CORRUPT, "row %u level %u links to row %u, which is removed",
+                           row, level, to);
         if (vz_level(graph, to) < level)
             return vz_fail(err, VZ_CORRUPT, "row %u level %u links to row %u of level %u", row,
                            level, to, vz_level(graph, to));
@@ -44,11 +47,11 @@ static enum vz_status check_place(const struct vz_hnsw *graph, uint32_t row, uin
                                   struct vz_bitset *owned, struct vz_error *err)
 {
     uint32_t place = atomic_load_explicit(vz_place(graph, row), memory_order_acquire);
-    uint32_t first = place & ~VZ_PLACE_DONE;
+    uint32_t first = place & VZ_PLACE_LIST;
     unsigned level = vz_level(graph, row);
-    if (row < count && !(place & VZ_PLACE_DONE))
+    if (row < count && !(place & (VZ_PLACE_DONE | VZ_PLACE_REMOVED)))
         return vz_fail(err, VZ_CORRUPT, "row %u of %u is not marked as in", row, count);
-    if (!(place & VZ_PLACE_DONE))
+    if (!(place & (VZ_PLACE_DONE | VZ_PLACE_REMOVED)))
         return VZ_OK;
     if ((first != 0) != (level != 0))
         return vz_fail(err, VZ_CORRUPT, "row %u of level %u has place %u", row, level, first);
@@ -67,8 +70,13 @@ static enum vz_status check_entry(const struct vz_hnsw *graph, uint32_t limit, s
     uint64_t entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     if (graph->flat)
         return entry ? vz_fail(err, VZ_CORRUPT, "a flat index has an entry point") : VZ_OK;
+    uint32_t linked = 0;
+    for (uint32_t row = 0; row < limit; row++)
+        linked += !vz_is_leaving(graph, row);
     if (!entry)
-        return limit ? vz_fail(err, VZ_CORRUPT, "%u rows and no entry point", limit) : VZ_OK;
+        return linked ? vz_fail(err, VZ_CORRUPT, "%u rows and no entry point", linked) : VZ_OK;
+    if (vz_entry_row(entry) < limit && vz_is_leaving(graph, vz_entry_row(entry)))
+        return vz_fail(err, VZ_CORRUPT, "the entry point, row %u, is removed", vz_entry_row(entry));
     if (vz_entry_row(entry) >= limit)
         return vz_fail(err, VZ_CORRUPT, "the entry point is row %u of %u", vz_entry_row(entry),
                        limit);
@@ -96,7 +104,9 @@ static enum vz_status check_reach(const struct vz_hnsw *graph, uint32_t limit, u
         vz_bitset_deinit(&seen);
         return vz_fail(err, VZ_BUDGET, "no memory to walk %u rows", limit);
     }
-    uint32_t head = 0, tail = 0, width;
+    uint32_t head = 0, tail = 0, width, wanted = 0;
+    for (uint32_t row = 0; row < count; row++)
+        wanted += !vz_is_leaving(graph, row);
     queue[tail++] = vz_entry_row(entry);
     vz_bitset_set(&seen, vz_entry_row(entry));
     while (head < tail) {
@@ -113,8 +123,23 @@ static enum vz_status check_reach(const struct vz_hnsw *graph, uint32_t limit, u
     }
     free(queue);
     vz_bitset_deinit(&seen);
-    if (tail < count)
-        return vz_fail(err, VZ_CORRUPT, "only %u of %u rows can be reached", tail, count);
+    if (tail < wanted)
+        return vz_fail(err, VZ_CORRUPT, "only %u of %u rows can be reached", tail, wanted);
+    return VZ_OK;
+}
+
+static enum vz_status check_removed(const struct vz_hnsw *graph, uint32_t limit,
+                                    struct vz_error *err)
+{
+    uint32_t removed = 0, linked = 0;
+    for (uint32_t row = 0; row < limit; row++) {
+        removed += vz_is_removed(graph, row);
+        linked += vz_is_removed(graph, row) && !vz_is_leaving(graph, row);
+    }
+    uint32_t counted = atomic_load_explicit(&graph->removed, memory_order_acquire);
+    if (removed != counted || linked != vz_hnsw_removed_count(graph))
+        return vz_fail(err, VZ_CORRUPT, "%u rows are removed, %u of them linked, not %u and %u",
+                       removed, linked, counted, vz_hnsw_removed_count(graph));
     return VZ_OK;
 }
 
@@ -128,8 +153,9 @@ enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *er
     for (uint32_t row = 0; row < limit && status == VZ_OK; row++) {
         status = check_place(graph, row, count, &owned, err);
         uint32_t place = atomic_load_explicit(vz_place(graph, row), memory_order_acquire);
-        unsigned top = place & ~VZ_PLACE_DONE ? vz_level(graph, row) : 0;
-        for (unsigned level = 0; !graph->flat && level <= top && status == VZ_OK; level++)
+        unsigned top = place & VZ_PLACE_LIST ? vz_level(graph, row) : 0;
+        bool linked = !graph->flat && !vz_is_leaving(graph, row);
+        for (unsigned level = 0; linked && level <= top && status == VZ_OK; level++)
             status = check_list(graph, row, level, limit, err);
     }
     vz_bitset_deinit(&owned);
@@ -137,5 +163,7 @@ enum vz_status vz_hnsw_validate(const struct vz_hnsw *graph, struct vz_error *er
         status = check_entry(graph, limit, err);
     if (status == VZ_OK)
         status = check_reach(graph, limit, count, err);
+    if (status == VZ_OK)
+        status = check_removed(graph, limit, err);
     return status;
 }

@@ -229,22 +229,31 @@ void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
     }
 }
 
-void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level)
+void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level, uint32_t most)
 {
     struct vz_scratch *s = walk->scratch;
     uint32_t row = vz_entry_row(entry);
     s->pool[0] = vz_key(vz_score_one(walk->scorer, row), row) | VZ_KEY_OPEN;
     s->pool_count = 1;
     walk->visited++;
-    /* Going down, rows seen above are worse than the one kept, so they stay visited. */
+    /* Going down, rows seen above are worse than those kept, so they stay visited. */
     s->visited[row] = s->epoch;
     for (unsigned l = vz_entry_level(entry); l > level; l--) {
-        s->pool[0] |= VZ_KEY_OPEN;
-        vz_walk_level(walk, l, 1);
+        vz_walk_level(walk, l, VZ_MIN(most, (uint32_t)VZ_DESCENT));
+        vz_walk_seed(walk, s->pool_count);
     }
-    s->pool[0] |= VZ_KEY_OPEN;
+    vz_walk_seed(walk, s->pool_count);
     vz_scratch_fresh(s);
-    s->visited[vz_key_row(s->pool[0])] = s->epoch;
+    for (uint32_t i = 0; i < s->pool_count; i++)
+        s->visited[vz_key_row(s->pool[i])] = s->epoch;
+}
+
+void vz_walk_seed(struct vz_walk *walk, uint32_t most)
+{
+    struct vz_scratch *s = walk->scratch;
+    s->pool_count = VZ_MIN(s->pool_count, most);
+    for (uint32_t i = 0; i < s->pool_count; i++)
+        s->pool[i] |= VZ_KEY_OPEN;
 }
 
 void vz_walk_rescore(struct vz_walk *walk)
