@@ -190,8 +190,8 @@ static void read_prefixes(const struct reader *r, struct vz_slice name)
         r->out->document_prefix = prompt(prompts, documents, r->arena);
     }
     vz_json_free(doc);
-    bool is_e5 = has_word(name, "/e5-") || has_word(name, "multilingual-e5-") ||
-                 has_word(name, "__e5-");
+    bool is_e5 =
+        has_word(name, "/e5-") || has_word(name, "multilingual-e5-") || has_word(name, "__e5-");
     if (is_e5 && !has_word(name, "instruct") && !r->out->query_prefix.len) {
         r->out->query_prefix = VZ_SLICE("query: ");
         r->out->document_prefix = VZ_SLICE("passage: ");
@@ -220,8 +220,8 @@ static void read_dtype(struct vz_json config, struct vz_model_about *out)
 
 /* ---- the whole ---- */
 
-static enum vz_status about_clip(const struct reader *r, struct vz_slice sub,
-                                 struct vz_slice text, struct vz_error *err)
+static enum vz_status about_clip(const struct reader *r, struct vz_slice sub, struct vz_slice text,
+                                 struct vz_error *err)
 {
     struct vz_clip_config clip;
     enum vz_status status = vz_clip_config_read(text, &clip, err);
@@ -253,7 +253,7 @@ static enum vz_status about_text(const struct reader *r, struct vz_slice encoder
     if (!has_modules && has_head(config)) {
         read_labels(config, r);
         out->dims = 0;
-        out->made_for = out->label_count == 1    ? VZ_MADE_TO_RANK
+        out->made_for = out->label_count == 1  ? VZ_MADE_TO_RANK
                         : out->entailment >= 0 ? VZ_MADE_TO_ENTAIL
                                                : VZ_MADE_TO_CLASSIFY;
     }

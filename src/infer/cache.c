@@ -9,7 +9,7 @@
 
 struct entry {
     uint64_t hash;
-    struct entry *chain;            /* in its bucket */
+    struct entry *chain; /* in its bucket */
     struct entry *newer, *older;
     struct vz_text_note note;
     size_t prefix_len, len;
@@ -124,8 +124,8 @@ void cache_put(struct cache *c, struct vz_slice prefix, struct vz_slice text, co
     if (!c || !text.len || len > MAX_TEXT_BYTES || bytes_of(c, len) > c->max_bytes)
         return;
     struct entry *e = vz_alloc(bytes_of(c, len));
-    *e = (struct entry){.hash = hash_of(c, prefix, text), .note = note, .prefix_len = prefix.len,
-                        .len = text.len};
+    *e = (struct entry){
+        .hash = hash_of(c, prefix, text), .note = note, .prefix_len = prefix.len, .len = text.len};
     memcpy(e->values, vector, c->dims * sizeof *vector);
     if (prefix.len)
         memcpy(text_of(c, e), prefix.ptr, prefix.len);

@@ -59,8 +59,8 @@ static bool is_eye(struct vz_slice name)
 }
 
 const struct vz_infer_model *catalogue_find(const struct vz_infer *infer,
-                                            const struct catalogue *catalogue,
-                                            struct vz_slice name, struct vz_error *err)
+                                            const struct catalogue *catalogue, struct vz_slice name,
+                                            struct vz_error *err)
 {
     const struct vz_infer_model *found = NULL;
     size_t shorts = 0;
@@ -116,8 +116,9 @@ static uint64_t memory_of(const struct vz_infer *infer, const struct vz_model_ab
 
 static void add_eye(struct vz_infer_model *model)
 {
-    *model = (struct vz_infer_model){
-        .id = VZ_SLICE(VZ_INFER_EYE), .name = VZ_SLICE(VZ_INFER_EYE), .digest = VZ_INFER_EYE_DIGEST};
+    *model = (struct vz_infer_model){.id = VZ_SLICE(VZ_INFER_EYE),
+                                     .name = VZ_SLICE(VZ_INFER_EYE),
+                                     .digest = VZ_INFER_EYE_DIGEST};
     vz_model_about(NULL, model->name, NULL, &model->about, NULL);
 }
 
@@ -183,8 +184,7 @@ enum vz_status catalogue_get(struct vz_infer *infer, struct catalogue **out, str
     enum vz_status status = VZ_OK;
     pthread_mutex_lock(&infer->catalogue_lock);
     int64_t mtime_ns = folder_mtime_ns(infer);
-    if (!infer->catalogue || infer->catalogue->is_young ||
-        infer->catalogue->mtime_ns != mtime_ns) {
+    if (!infer->catalogue || infer->catalogue->is_young || infer->catalogue->mtime_ns != mtime_ns) {
         struct catalogue *fresh = NULL;
         status = catalogue_read(infer, mtime_ns, &fresh, err);
         if (status == VZ_OK) {
@@ -216,14 +216,21 @@ static void copy_model(const struct vz_infer_model *from, struct vz_arena *arena
                        struct vz_infer_model *to)
 {
     *to = *from;
-    struct vz_slice *texts[] = {&to->id,      &to->name,      &to->folder, &to->source,
-                                &to->license, &to->installed, &to->why,    &to->about.type,
-                                &to->about.query_prefix, &to->about.document_prefix};
+    struct vz_slice *texts[] = {&to->id,
+                                &to->name,
+                                &to->folder,
+                                &to->source,
+                                &to->license,
+                                &to->installed,
+                                &to->why,
+                                &to->about.type,
+                                &to->about.query_prefix,
+                                &to->about.document_prefix};
     for (size_t i = 0; i < VZ_COUNT_OF(texts); i++)
         *texts[i] = vz_arena_copy(arena, *texts[i]);
     if (from->about.labels) {
-        to->about.labels = vz_arena_zalloc(arena, (from->about.label_count + 1) *
-                                                      sizeof *to->about.labels);
+        to->about.labels =
+            vz_arena_zalloc(arena, (from->about.label_count + 1) * sizeof *to->about.labels);
         for (size_t i = 0; i < from->about.label_count; i++)
             to->about.labels[i] = vz_arena_copy(arena, from->about.labels[i]);
     }
@@ -306,8 +313,8 @@ enum vz_status vz_infer_alias(struct vz_infer *infer, struct vz_slice alias, str
         fresh->next = infer->aliases;
         infer->aliases = fresh;
     } else if (!old) {
-        status = vz_fail(err, VZ_NOT_FOUND, "there is no model alias [%.*s]", (int)alias.len,
-                         alias.ptr);
+        status =
+            vz_fail(err, VZ_NOT_FOUND, "there is no model alias [%.*s]", (int)alias.len, alias.ptr);
     }
     pthread_mutex_unlock(&infer->lock);
     return status;

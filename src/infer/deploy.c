@@ -172,7 +172,8 @@ static enum vz_status open_files(const struct deployment *d, struct opened *o, s
                                 : vz_classifier_open(folder, &options, &o->classifier, err);
     /* What about was told from the configuration sizes buffers: the weights must agree. */
     if (status == VZ_OK && o->model && vz_model_dims(o->model) != d->model.about.dims)
-        status = vz_fail(err, VZ_CORRUPT, "model [%.*s]: its configuration says %u dimensions, its "
+        status = vz_fail(err, VZ_CORRUPT,
+                         "model [%.*s]: its configuration says %u dimensions, its "
                          "weights give %zu",
                          (int)d->model.name.len, d->model.name.ptr, d->model.about.dims,
                          vz_model_dims(o->model));
@@ -353,9 +354,9 @@ static enum vz_status take_locked(struct vz_infer *infer, struct vz_slice name,
         if (status == VZ_OK && !known)
             status = VZ_NOT_FOUND;
         if (status == VZ_OK && known->status != VZ_OK)
-            status = vz_fail(err, known->status, "model [%.*s] cannot be run: %.*s",
-                             (int)known->name.len, known->name.ptr, (int)known->why.len,
-                             known->why.ptr);
+            status =
+                vz_fail(err, known->status, "model [%.*s] cannot be run: %.*s",
+                        (int)known->name.len, known->name.ptr, (int)known->why.len, known->why.ptr);
         if (status == VZ_OK)
             status = vz_infer_find(infer, known->name, &arena, &found, err); /* with prefixes */
         model = &found;
@@ -526,8 +527,8 @@ enum vz_status vz_infer_start(struct vz_infer *infer, const struct vz_deployment
     struct vz_infer_model model;
     enum vz_status status = vz_infer_find(infer, options->model, &arena, &model, err);
     if (status == VZ_OK && model.status != VZ_OK)
-        status = vz_fail(err, model.status, "model [%.*s] cannot be run: %.*s",
-                         (int)model.name.len, model.name.ptr, (int)model.why.len, model.why.ptr);
+        status = vz_fail(err, model.status, "model [%.*s] cannot be run: %.*s", (int)model.name.len,
+                         model.name.ptr, (int)model.why.len, model.why.ptr);
     if (status != VZ_OK) {
         vz_arena_deinit(&arena);
         return status;
@@ -567,9 +568,8 @@ static void doom_locked(struct deployment *d)
 }
 
 /* By id, or the one deployment of the model that `name` means; the lock is held. */
-static enum vz_status named_locked(struct vz_infer *infer, struct vz_slice name,
-                                   const char *digest, struct deployment **out,
-                                   struct vz_error *err)
+static enum vz_status named_locked(struct vz_infer *infer, struct vz_slice name, const char *digest,
+                                   struct deployment **out, struct vz_error *err)
 {
     size_t count = 0;
     *out = by_id_locked(infer, name);

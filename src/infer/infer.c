@@ -127,10 +127,9 @@ enum vz_status task_choose(const struct vz_infer_model *model,
     }
     *task = asked;
     if (!can)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "model [%.*s] is made for [%s] and cannot be asked for [%s]",
-                       (int)model->name.len, model->name.ptr, vz_task_name(own),
-                       vz_task_name(asked));
+        return vz_fail(
+            err, VZ_UNSUPPORTED, "model [%.*s] is made for [%s] and cannot be asked for [%s]",
+            (int)model->name.len, model->name.ptr, vz_task_name(own), vz_task_name(asked));
     return VZ_OK;
 }
 
@@ -165,14 +164,13 @@ enum vz_status vz_infer_run(struct vz_infer *infer, const struct vz_infer_reques
 {
     struct deployment *d;
     *answer = (struct vz_infer_answer){0};
-    enum vz_status status =
-        deployment_enter(infer, request->model, request->deadline_ns, &d, err);
+    enum vz_status status = deployment_enter(infer, request->model, request->deadline_ns, &d, err);
     if (status != VZ_OK)
         return status;
     uint64_t start_ns = vz_now_ns();
     const struct vz_model_about *about = &d->model.about;
-    struct task task = {.infer = infer, .deployment = d, .request = request, .arena = arena,
-                        .answer = answer};
+    struct task task = {
+        .infer = infer, .deployment = d, .request = request, .arena = arena, .answer = answer};
     if (!request->without_prefix)
         task.prefix = request->is_query ? about->query_prefix : about->document_prefix;
     answer->dims = about->dims;

@@ -87,13 +87,13 @@ struct vz_infer_request {
     struct vz_slice query;         /* SIMILARITY */
     const struct vz_slice *labels; /* ZERO_SHOT */
     size_t label_count;
-    bool multi_label;          /* ZERO_SHOT: each label on its own instead of softmax over them */
-    struct vz_slice template;  /* ZERO_SHOT: "This is a photo of {}."; empty: the model's own */
-    uint32_t top_classes;      /* of CLASSIFY and ZERO_SHOT; 0: all */
-    uint64_t deadline_ns;      /* vz_now_ns; 0: none */
-    bool is_query;             /* the model's prefix for questions instead of that for documents */
-    bool without_prefix;       /* neither: the texts as they are */
-    bool refuse_long;          /* VZ_LIMIT instead of cutting texts */
+    bool multi_label;         /* ZERO_SHOT: each label on its own instead of softmax over them */
+    struct vz_slice template; /* ZERO_SHOT: "This is a photo of {}."; empty: the model's own */
+    uint32_t top_classes;     /* of CLASSIFY and ZERO_SHOT; 0: all */
+    uint64_t deadline_ns;     /* vz_now_ns; 0: none */
+    bool is_query;            /* the model's prefix for questions instead of that for documents */
+    bool without_prefix;      /* neither: the texts as they are */
+    bool refuse_long;         /* VZ_LIMIT instead of cutting texts */
 };
 
 struct vz_infer_class {
@@ -101,7 +101,7 @@ struct vz_infer_class {
     double probability;
 };
 struct vz_infer_one {
-    const float *vector; /* [dims]; EMBED, COMPOSE */
+    const float *vector;            /* [dims]; EMBED, COMPOSE */
     struct vz_infer_class *classes; /* most likely first */
     size_t class_count;
     double score; /* SIMILARITY: the cross-encoder's number */
@@ -145,10 +145,10 @@ struct vz_infer_model {
     struct vz_slice folder; /* empty for the eye */
     struct vz_slice source, license, installed; /* embed/registry.h; may be empty */
     char digest[65];
-    uint64_t bytes;         /* of all files */
-    uint64_t memory_bytes;  /* what opening it is expected to take */
+    uint64_t bytes;        /* of all files */
+    uint64_t memory_bytes; /* what opening it is expected to take */
     struct vz_model_about about;
-    enum vz_status status;  /* not VZ_OK: its configuration cannot be run; `why` says why */
+    enum vz_status status; /* not VZ_OK: its configuration cannot be run; `why` says why */
     struct vz_slice why;
 };
 /* All, by id, the eye among them. */
@@ -181,13 +181,13 @@ void vz_infer_prefixes(struct vz_infer *infer, struct vz_slice id, struct vz_sli
 enum vz_deployment_state { VZ_STARTING, VZ_STARTED, VZ_STOPPING };
 
 struct vz_deployment_options {
-    struct vz_slice id;      /* empty: the model's id */
-    struct vz_slice model;   /* a model or alias */
-    uint32_t allocations;    /* requests that compute at a time; 0: as many as cores */
-    uint32_t threads;        /* of one request; 0: all cores that are free */
-    uint32_t queue_capacity; /* requests that wait; 0: 1024 */
-    uint64_t cache_bytes;    /* for answers to texts asked again */
-    bool is_low_priority;    /* reported; allocations at most 1 */
+    struct vz_slice id;          /* empty: the model's id */
+    struct vz_slice model;       /* a model or alias */
+    uint32_t allocations;        /* requests that compute at a time; 0: as many as cores */
+    uint32_t threads;            /* of one request; 0: all cores that are free */
+    uint32_t queue_capacity;     /* requests that wait; 0: 1024 */
+    uint64_t cache_bytes;        /* for answers to texts asked again */
+    bool is_low_priority;        /* reported; allocations at most 1 */
     enum vz_precision precision; /* AUTO: that of the options */
 };
 /* Opens the model now (blocks) and keeps it until it is stopped. Errors: VZ_NOT_FOUND, VZ_EXISTS (a

@@ -7,11 +7,11 @@
 #include "image/image.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <errno.h>
 #include <unistd.h>
 
 #define SIDE_MEGAPIXELS 100

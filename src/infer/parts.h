@@ -30,8 +30,8 @@ struct catalogue {
     struct vz_arena arena;
     struct vz_infer_model *models; /* by id */
     size_t count;
-    int64_t mtime_ns;     /* of the folder when it was read */
-    bool is_young;        /* the folder had just changed: its clock may not show the next change */
+    int64_t mtime_ns; /* of the folder when it was read */
+    bool is_young;    /* the folder had just changed: its clock may not show the next change */
     atomic_uint refs;
 };
 
@@ -39,11 +39,10 @@ enum vz_status catalogue_get(struct vz_infer *infer, struct catalogue **out, str
 void catalogue_release(struct catalogue *catalogue);
 /* The model a name means, or NULL with VZ_NOT_FOUND. `name` is no alias. */
 const struct vz_infer_model *catalogue_find(const struct vz_infer *infer,
-                                            const struct catalogue *catalogue,
-                                            struct vz_slice name, struct vz_error *err);
+                                            const struct catalogue *catalogue, struct vz_slice name,
+                                            struct vz_error *err);
 /* What a name stands for after aliases; the arena's. */
-struct vz_slice alias_resolve(struct vz_infer *infer, struct vz_slice name,
-                              struct vz_arena *arena);
+struct vz_slice alias_resolve(struct vz_infer *infer, struct vz_slice name, struct vz_arena *arena);
 
 /* ---- deploy.c ------------------------------------------------------------------------------- */
 
@@ -52,10 +51,10 @@ struct opened {
     char digest[65];
     enum vz_precision precision;
     unsigned threads;
-    struct vz_opened_model *model;    /* one of the two; both NULL while it is being opened */
+    struct vz_opened_model *model; /* one of the two; both NULL while it is being opened */
     struct vz_classifier *classifier;
-    uint64_t bytes;                   /* estimated, then counted */
-    unsigned refs;                    /* deployments */
+    uint64_t bytes; /* estimated, then counted */
+    unsigned refs;  /* deployments */
     struct opened *next;
 };
 
@@ -75,14 +74,14 @@ struct deployment {
     bool is_explicit, is_doomed; /* doomed: goes when the last reference does */
     enum vz_deployment_state state;
     struct opened *opened;
-    struct cache *cache;          /* NULL: none */
-    unsigned refs;                /* requests that run or wait, and those who start it */
+    struct cache *cache; /* NULL: none */
+    unsigned refs;       /* requests that run or wait, and those who start it */
     uint32_t running, waiting;
     struct waiter *first, *last;
-    uint64_t last_used_ns;        /* vz_now_ns, for who goes first */
+    uint64_t last_used_ns; /* vz_now_ns, for who goes first */
     int64_t started_ms, last_access_ms;
     uint64_t inference_count, error_count, rejected_count, timeout_count, cache_hits, time_ns;
-    int64_t minute;               /* the current one, of the wall clock */
+    int64_t minute; /* the current one, of the wall clock */
     uint64_t in_minute, in_last_minute, peak_in_minute;
     struct deployment *next;
 };

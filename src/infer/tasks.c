@@ -95,10 +95,10 @@ static void *decode_some(void *arg)
             return NULL;
         size_t number = work->numbers[i];
         struct vz_error error = {0};
-        enum vz_status status = image_prepare(
-            t->infer, t->deployment->opened->model, t->request->inputs[number].bytes, number,
-            work->pixels ? work->pixels + i * work->pixel_count : NULL,
-            work->vectors + number * t->answer->dims, &error);
+        enum vz_status status =
+            image_prepare(t->infer, t->deployment->opened->model, t->request->inputs[number].bytes,
+                          number, work->pixels ? work->pixels + i * work->pixel_count : NULL,
+                          work->vectors + number * t->answer->dims, &error);
         if (status == VZ_OK)
             continue;
         pthread_mutex_lock(&work->lock);
@@ -118,8 +118,7 @@ static enum vz_status decode_piece(struct decoding *work, struct vz_error *err)
     size_t wanted = VZ_MIN(VZ_MIN(work->count, (size_t)work->task->infer->cores), MAX_DECODERS);
     atomic_init(&work->next, 0);
     pthread_mutex_init(&work->lock, NULL);
-    while (started + 1 < wanted &&
-           pthread_create(&threads[started], NULL, decode_some, work) == 0)
+    while (started + 1 < wanted && pthread_create(&threads[started], NULL, decode_some, work) == 0)
         started++;
     decode_some(work);
     for (size_t i = 0; i < started; i++)
@@ -146,8 +145,12 @@ static enum vz_status embed_images(struct task *t, const size_t *numbers, size_t
     }
     for (size_t first = 0; status == VZ_OK && first < count; first += IMAGES_A_PIECE) {
         size_t piece = VZ_MIN(count - first, (size_t)IMAGES_A_PIECE);
-        struct decoding work = {.task = t, .numbers = numbers + first, .count = piece,
-                                .pixel_count = pixel_count, .pixels = pixels, .vectors = vectors};
+        struct decoding work = {.task = t,
+                                .numbers = numbers + first,
+                                .count = piece,
+                                .pixel_count = pixel_count,
+                                .pixels = pixels,
+                                .vectors = vectors};
         status = on_time(t, err);
         if (status == VZ_OK)
             status = decode_piece(&work, err);
@@ -194,8 +197,8 @@ static enum vz_status embed_all(struct task *t, float *vectors, struct vz_infer_
 static enum vz_status new_vectors(struct task *t, size_t count, float **out, struct vz_error *err)
 {
     size_t bytes;
-    if (vz_mul_overflow(count, (size_t)t->answer->dims * sizeof **out, &bytes) ||
-        bytes > (size_t)1 << 30)
+    if (vz_mul_overflow(count, (size_t)t->answer->dims * sizeof **out, &bytes) || bytes > (size_t)1
+                                                                                              << 30)
         return vz_fail(err, VZ_LIMIT, "%zu vectors of %u dimensions in one request", count,
                        t->answer->dims);
     *out = vz_arena_alloc(t->arena, bytes);
@@ -279,8 +282,8 @@ static void put_classes(struct task *t, const struct vz_slice *labels, const dou
     for (size_t i = 0; i < count; i++)
         one->classes[i] = (struct vz_infer_class){labels[i], probabilities[i]};
     qsort(one->classes, count, sizeof *one->classes, by_probability);
-    one->class_count = t->request->top_classes ? VZ_MIN(count, (size_t)t->request->top_classes)
-                                               : count;
+    one->class_count =
+        t->request->top_classes ? VZ_MIN(count, (size_t)t->request->top_classes) : count;
 }
 
 /* Pairs or texts through the classifier, in pieces: logits [count, labels]. */
@@ -364,8 +367,7 @@ static enum vz_status similarity(struct task *t, struct vz_error *err)
 /* The template with the label for its "{}", or behind it when it has none. */
 static struct vz_slice hypothesis(struct task *t, const char *own, struct vz_slice label)
 {
-    struct vz_slice template = t->request->template.len ? t->request->template
-                                                        : vz_slice_from(own);
+    struct vz_slice template = t->request->template.len ? t->request->template : vz_slice_from(own);
     const char *place = memmem(template.ptr, template.len, "{}", 2);
     size_t before = place ? (size_t)(place - template.ptr) : template.len;
     size_t after = place ? template.len - before - 2 : 0;
@@ -377,7 +379,8 @@ static struct vz_slice hypothesis(struct task *t, const char *own, struct vz_sli
     return (struct vz_slice){text, before + label.len + after};
 }
 
-/* CLIP: labels and inputs in one space; the softmax over scaled cosines that it was trained with. */
+/* CLIP: labels and inputs in one space; the softmax over scaled cosines that it was trained with.
+ */
 static enum vz_status zero_shot_clip(struct task *t, struct vz_error *err)
 {
     const struct vz_infer_request *r = t->request;

@@ -1,6 +1,6 @@
-/* query_vector_builder: a question as text, picture, both, or another document's vector, made into a
- * query vector by the field's model. The query room asks through a callback (query/search.h); this
- * is its other side.
+/* query_vector_builder: a question as text, picture, both, or another document's vector, made into
+ * a query vector by the field's model. The query room asks through a callback (query/search.h);
+ * this is its other side.
  *
  *     {"text_embedding": {"model_id": "...", "model_text": "..."}}
  *     {"embedding": {"inference_id" or "model_id": "...", "input": ..., "timeout": "30s"}}
@@ -88,11 +88,14 @@ static enum vz_status text_embedding(struct asked *asked, struct vz_json builder
     static const char *const known[] = {"model_id", "model_text", NULL};
     struct vz_json text;
     struct vz_infer_input input = {0};
-    struct vz_infer_request request = {.task = VZ_TASK_EMBED, .inputs = &input, .count = 1,
-                                       .is_query = true, .deadline_ns = asked->deadline_ns};
+    struct vz_infer_request request = {.task = VZ_TASK_EMBED,
+                                       .inputs = &input,
+                                       .count = 1,
+                                       .is_query = true,
+                                       .deadline_ns = asked->deadline_ns};
     enum vz_status status = check_members(builder, VZ_SLICE("text_embedding"), known, err);
-    if (status == VZ_OK && (!vz_json_get(builder, "model_text", &text) ||
-                            vz_json_type(text) != VZ_JSON_STRING))
+    if (status == VZ_OK &&
+        (!vz_json_get(builder, "model_text", &text) || vz_json_type(text) != VZ_JSON_STRING))
         status = vz_fail(err, VZ_BAD_QUERY, "[text_embedding] requires [model_text], a string");
     if (status == VZ_OK)
         status = model_of(asked->rest, builder, field, arena, &request.model, err);
@@ -121,10 +124,9 @@ static enum vz_status read_parts(struct asked *asked, struct vz_json value, stru
 }
 
 static enum vz_status embedding(struct asked *asked, struct vz_json builder,
-                                const struct vz_query_embedder_field *field,
-                                struct vz_arena *arena, const float **vector, size_t *dims,
-                                struct vz_slice *model, struct vz_slice *digest,
-                                struct vz_error *err)
+                                const struct vz_query_embedder_field *field, struct vz_arena *arena,
+                                const float **vector, size_t *dims, struct vz_slice *model,
+                                struct vz_slice *digest, struct vz_error *err)
 {
     static const char *const known[] = {"inference_id", "model_id", "input", "timeout", NULL};
     struct vz_infer_request request = {.is_query = true, .deadline_ns = asked->deadline_ns};

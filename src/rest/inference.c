@@ -1,5 +1,5 @@
-/* `_inference` endpoints: a name for a model and a task. Every installed model has one without being
- * put, under its id and its other names; those that are put are kept in the store. */
+/* `_inference` endpoints: a name for a model and a task. Every installed model has one without
+ * being put, under its id and its other names; those that are put are kept in the store. */
 #include "rest/ml.h"
 
 #include <stdlib.h>
@@ -79,11 +79,17 @@ static bool check_members(struct vz_call *call, struct vz_json object, const cha
 
 static bool check_body(struct vz_call *call, struct vz_json body, struct vz_slice *model)
 {
-    static const char *const members[] = {"service", "service_settings", "task_settings",
-                                          "chunking_settings", "task_type", NULL};
-    static const char *const settings_members[] = {
-        "model_id", "num_allocations", "num_threads", "adaptive_allocations", "deployment_id",
-        "similarity", "dimensions", "element_type", NULL};
+    static const char *const members[] = {"service",           "service_settings", "task_settings",
+                                          "chunking_settings", "task_type",        NULL};
+    static const char *const settings_members[] = {"model_id",
+                                                   "num_allocations",
+                                                   "num_threads",
+                                                   "adaptive_allocations",
+                                                   "deployment_id",
+                                                   "similarity",
+                                                   "dimensions",
+                                                   "element_type",
+                                                   NULL};
     struct vz_slice service = vz_json_string(vz_ml_get(body, "service"));
     struct vz_json settings = vz_ml_get(body, "service_settings");
     if (!check_members(call, body, "Model configuration", members))
@@ -92,17 +98,19 @@ static bool check_body(struct vz_call *call, struct vz_json body, struct vz_slic
         return vz_call_fail(call, 400, "action_request_validation_exception",
                             "Validation Failed: 1: [service] is missing;");
     if (!vz_slice_is(service, "vizsla") && !vz_slice_is(service, "elasticsearch"))
-        return vz_call_fail(call, 400, "status_exception",
-                            "Unknown service [%.*s]: this server has [vizsla], the models installed "
-                            "here",
-                            VZ_S(service));
+        return vz_call_fail(
+            call, 400, "status_exception",
+            "Unknown service [%.*s]: this server has [vizsla], the models installed "
+            "here",
+            VZ_S(service));
     *model = vz_json_string(vz_ml_get(settings, "model_id"));
     if (!model->len)
         *model = vz_json_string(vz_ml_get(settings, "deployment_id"));
     if (!model->len)
-        return vz_call_fail(call, 400, "action_request_validation_exception",
-                            "Validation Failed: 1: [service_settings] does not contain the required "
-                            "setting [model_id];");
+        return vz_call_fail(
+            call, 400, "action_request_validation_exception",
+            "Validation Failed: 1: [service_settings] does not contain the required "
+            "setting [model_id];");
     return check_members(call, settings, "[service_settings]", settings_members);
 }
 
@@ -252,8 +260,8 @@ static size_t list_endpoints(struct vz_call *call, struct vz_slice task, struct 
         if (!vz_ml_matches(id, names[i]))
             continue;
         item->doc = vz_ml_blob(call->rest, VZ_BLOB_ENDPOINT, names[i], &item->root);
-        char *kind = vz_arena_strdup(call->arena,
-                                     vz_json_string(vz_ml_get(item->root, "task_type")));
+        char *kind =
+            vz_arena_strdup(call->arena, vz_json_string(vz_ml_get(item->root, "task_type")));
         if (item->doc && wanted(kind, task))
             count++;
         else
@@ -262,8 +270,7 @@ static size_t list_endpoints(struct vz_call *call, struct vz_slice task, struct 
     for (size_t i = 0; i < model_count; i++) {
         const char *own = models[i].status == VZ_OK ? task_of_model(&models[i].about) : NULL;
         if (own && vz_ml_matches(id, models[i].id) && wanted(own, task))
-            (*out)[count++] =
-                (struct listed){.id = models[i].id, .model = &models[i], .task = own};
+            (*out)[count++] = (struct listed){.id = models[i].id, .model = &models[i], .task = own};
     }
     qsort(*out, count, sizeof **out, by_id);
     return count;
@@ -319,7 +326,8 @@ void vz_rest_inference_delete(struct vz_call *call)
     if (!vz_ml_there(call))
         return;
     struct vz_json_doc *doc = vz_ml_blob(call->rest, VZ_BLOB_ENDPOINT, id, &root);
-    bool other = doc && task.len && !vz_slice_eq(task, vz_json_string(vz_ml_get(root, "task_type")));
+    bool other =
+        doc && task.len && !vz_slice_eq(task, vz_json_string(vz_ml_get(root, "task_type")));
     vz_json_free(doc);
     if (!doc && is_models_own(call, id)) {
         vz_call_fail(call, 400, "status_exception",

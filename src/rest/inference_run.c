@@ -19,12 +19,11 @@ struct asked {
 /* "search" and "ingest" choose the model's prefixes; Elasticsearch's other words mean neither. */
 static bool read_input_type(struct vz_call *call, struct vz_slice word, struct asked *asked)
 {
-    static const char *const others[] = {"",           "classification",        "clustering",
-                                         "unspecified", "internal_search",
-                                         "internal_ingest"};
+    static const char *const others[] = {
+        "", "classification", "clustering", "unspecified", "internal_search", "internal_ingest"};
     asked->without_prefix = true;
-    if (vz_slice_is(word, "search") || vz_slice_is(word, "ingest") ||
-        vz_slice_is(word, "SEARCH") || vz_slice_is(word, "INGEST")) {
+    if (vz_slice_is(word, "search") || vz_slice_is(word, "ingest") || vz_slice_is(word, "SEARCH") ||
+        vz_slice_is(word, "INGEST")) {
         asked->without_prefix = false;
         asked->is_query = (word.ptr[0] | 0x20) == 's';
         return true;
@@ -82,10 +81,11 @@ static bool read_form(struct vz_call *call, struct asked *asked)
     if (status != VZ_OK)
         return vz_ml_fail(call, &err);
     if (form.unknown.ptr)
-        return vz_call_fail(call, 400, "illegal_argument_exception",
-                            "the form's field [%.*s] is neither a file nor input, input_type, query "
-                            "or compose",
-                            VZ_S(form.unknown));
+        return vz_call_fail(
+            call, 400, "illegal_argument_exception",
+            "the form's field [%.*s] is neither a file nor input, input_type, query "
+            "or compose",
+            VZ_S(form.unknown));
     if (asked->is_composed) {
         asked->groups.sizes[0] = asked->groups.input_count;
         asked->groups.count = 1;
@@ -95,8 +95,8 @@ static bool read_form(struct vz_call *call, struct asked *asked)
 
 static bool read_json(struct vz_call *call, struct asked *asked)
 {
-    static const char *const known[] = {"input", "query", "input_type", "task_settings",
-                                        "return_documents", "top_n", "timeout"};
+    static const char *const known[] = {
+        "input", "query", "input_type", "task_settings", "return_documents", "top_n", "timeout"};
     struct vz_json body, input, key_value;
     struct vz_slice key;
     struct vz_error err = {0};

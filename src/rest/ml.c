@@ -69,7 +69,8 @@ bool vz_ml_check_id(struct vz_call *call, const char *what, struct vz_slice name
         return true;
     return vz_call_fail(
         call, 400, "action_request_validation_exception",
-        "Validation Failed: 1: Invalid %s; '%.*s' can contain lowercase alphanumeric (a-z and 0-9), "
+        "Validation Failed: 1: Invalid %s; '%.*s' can contain lowercase alphanumeric (a-z and "
+        "0-9), "
         "hyphens or underscores; must start and end with alphanumeric and be at most 64 "
         "characters;",
         what, VZ_S(name));

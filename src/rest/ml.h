@@ -2,8 +2,8 @@
  * embedder.c. Private to the room.
  *
  * Models are the infer room's (infer/infer.h): what is installed is there, under its id. What
- * clients put (`PUT _ml/trained_models/...`, aliases, endpoints, deployments) is kept in the store's
- * blobs, by these kinds:
+ * clients put (`PUT _ml/trained_models/...`, aliases, endpoints, deployments) is kept in the
+ * store's blobs, by these kinds:
  *
  *     ml_model       id -> {"config": {...as put...}, "state": {...}}     ml_put.c
  *     ml_alias       alias -> the model's id
@@ -21,7 +21,8 @@
 #define VZ_BLOB_DEPLOYMENT VZ_SLICE("ml_deployment")
 #define VZ_BLOB_ENDPOINT VZ_SLICE("ml_endpoint")
 
-/* ---- ml.c: small things ----------------------------------------------------------------------- */
+/* ---- ml.c: small things -----------------------------------------------------------------------
+ */
 
 /* False with a problem when this rest has no models. */
 bool vz_ml_there(struct vz_call *call);
@@ -44,7 +45,8 @@ unsigned vz_ml_processors(void);
 /* The member of an object that is there, or a missing value. */
 struct vz_json vz_ml_get(struct vz_json object, const char *key);
 
-/* ---- ml_inputs.c: what models are asked about --------------------------------------------------- */
+/* ---- ml_inputs.c: what models are asked about ---------------------------------------------------
+ */
 
 /* "text", "data:image/...;base64,...", {"type": "text|image", "format": "text|base64", "value"},
  * {"type": "image", "file": "name"}; with "weight" in composed questions. The arena's. */
@@ -63,18 +65,17 @@ struct vz_ml_groups {
 /* The "input" of `_inference`: one input, a list of them, {"content": ...}, a list of those, or a
  * list of lists; each inner list and each content list is one group. */
 enum vz_status vz_ml_groups(const struct vz_infer *infer, struct vz_json value,
-                            struct vz_arena *arena, struct vz_ml_groups *out,
-                            struct vz_error *err);
+                            struct vz_arena *arena, struct vz_ml_groups *out, struct vz_error *err);
 /* The parts of multipart/form-data: files are pictures, "input" a text; other fields through
  * `field`. */
-enum vz_status vz_ml_multipart(const struct vz_infer *infer, struct vz_slice content_type,
-                               struct vz_slice body, struct vz_arena *arena,
-                               struct vz_ml_groups *out,
-                               void (*field)(void *context, struct vz_slice name,
-                                             struct vz_slice value),
-                               void *context, struct vz_error *err);
+enum vz_status
+vz_ml_multipart(const struct vz_infer *infer, struct vz_slice content_type, struct vz_slice body,
+                struct vz_arena *arena, struct vz_ml_groups *out,
+                void (*field)(void *context, struct vz_slice name, struct vz_slice value),
+                void *context, struct vz_error *err);
 
-/* ---- ml_put.c: models that clients sent ---------------------------------------------------------- */
+/* ---- ml_put.c: models that clients sent
+ * ---------------------------------------------------------- */
 
 /* The configuration a model was put with, or NULL. Free the document. */
 struct vz_json_doc *vz_ml_put_config(struct vz_rest *rest, struct vz_slice id,
@@ -91,18 +92,21 @@ bool vz_ml_put_state(struct vz_call *call, struct vz_slice id, struct vz_ml_put_
 /* Everything of it but what is installed. */
 void vz_ml_put_remove(struct vz_rest *rest, struct vz_slice id);
 
-/* ---- embedder.c: query_vector_builder ------------------------------------------------------------- */
+/* ---- embedder.c: query_vector_builder
+ * ------------------------------------------------------------- */
 
 /* Sets params->embedder for a search of this call; valid as long as the call. */
 void vz_ml_embedder(struct vz_call *call, struct vz_search_params *params);
 
-/* ---- ml_deploy.c ------------------------------------------------------------------------------------ */
+/* ---- ml_deploy.c
+ * ------------------------------------------------------------------------------------ */
 
 /* Aliases, prefixes and deployments as the store remembers them, into the infer room. Deployments
  * are opened only when `open` (a server does, a command does not). */
 void vz_ml_restore(struct vz_rest *rest, bool open);
 
-/* ---- inference.c -------------------------------------------------------------------------------------- */
+/* ---- inference.c
+ * -------------------------------------------------------------------------------------- */
 
 /* The model behind an inference id: an endpoint that was put, or the id of a model itself. *task is
  * the endpoint's, empty for models. The arena's. */

@@ -152,7 +152,8 @@ static bool keep(struct vz_call *call, const struct vz_deployment *d)
     return status == VZ_OK || vz_call_fail_error(call, &err, VZ_AT_REQUEST);
 }
 
-/* ---- the calls -------------------------------------------------------------------------------- */
+/* ---- the calls --------------------------------------------------------------------------------
+ */
 
 /* A model that was put and is not whole, or cannot be run. */
 static bool check_put(struct vz_call *call, struct vz_slice id)
@@ -191,8 +192,8 @@ void vz_rest_ml_start(struct vz_call *call)
     }
     if (!options.id.len)
         options.id = model.id;
-    if (vz_infer_start(call->rest->infer, &options, vz_ml_deadline(call, START_TIMEOUT_MS),
-                       &err) != VZ_OK) {
+    if (vz_infer_start(call->rest->infer, &options, vz_ml_deadline(call, START_TIMEOUT_MS), &err) !=
+        VZ_OK) {
         vz_ml_fail(call, &err);
         return;
     }
@@ -276,7 +277,8 @@ void vz_rest_ml_update(struct vz_call *call)
         print_assignment(call, d);
 }
 
-/* ---- after a restart ---------------------------------------------------------------------------- */
+/* ---- after a restart ----------------------------------------------------------------------------
+ */
 
 static uint32_t number_of(struct vz_json object, const char *key)
 {

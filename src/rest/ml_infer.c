@@ -30,7 +30,8 @@ static const struct {
     {"learning_to_rank", VZ_TASK_AUTO, false},
 };
 
-/* ---- inference_config ---------------------------------------------------------------------------- */
+/* ---- inference_config
+ * ---------------------------------------------------------------------------- */
 
 static bool read_labels(struct vz_call *call, struct vz_json labels, struct asked *asked)
 {
@@ -121,14 +122,14 @@ static bool read_config(struct vz_call *call, struct vz_json config, struct aske
     return true;
 }
 
-/* ---- docs ------------------------------------------------------------------------------------------ */
+/* ---- docs
+ * ------------------------------------------------------------------------------------------ */
 
 /* A document's text or picture: the field the model was put with, or text_field or image_field. */
 static bool read_doc(struct vz_call *call, struct vz_json doc, size_t number, struct vz_slice field,
                      struct vz_infer_input *out)
 {
-    const char *const names[] = {vz_arena_strdup(call->arena, field), "text_field",
-                                 "image_field"};
+    const char *const names[] = {vz_arena_strdup(call->arena, field), "text_field", "image_field"};
     struct vz_json value;
     struct vz_error err = {0};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++) {
@@ -136,10 +137,10 @@ static bool read_doc(struct vz_call *call, struct vz_json doc, size_t number, st
             continue;
         bool bare = i == 2 && vz_json_type(value) == VZ_JSON_STRING &&
                     !vz_slice_starts(vz_json_string(value), "data:");
-        enum vz_status status =
-            bare ? vz_infer_base64(call->rest->infer, vz_json_string(value), call->arena,
-                                   &out->bytes, &err)
-                 : vz_ml_input(call->rest->infer, value, call->arena, out, &err);
+        enum vz_status status = bare
+                                    ? vz_infer_base64(call->rest->infer, vz_json_string(value),
+                                                      call->arena, &out->bytes, &err)
+                                    : vz_ml_input(call->rest->infer, value, call->arena, out, &err);
         out->is_image |= bare;
         return status == VZ_OK || vz_ml_fail(call, &err);
     }
@@ -193,7 +194,8 @@ static bool read_stored(struct vz_call *call, struct asked *asked, struct vz_sli
     return good;
 }
 
-/* ---- answering ---------------------------------------------------------------------------------------- */
+/* ---- answering
+ * ---------------------------------------------------------------------------------------- */
 
 static void put_classes(struct vz_json_writer *w, const struct vz_infer_one *one, size_t count)
 {

@@ -1,6 +1,6 @@
-/* What models are asked about, as clients write it: texts and pictures, alone, in lists, in lists of
- * lists, in form uploads. One reader for `_inference`, `_infer` and query_vector_builder, so that a
- * picture is accepted wherever an input is. */
+/* What models are asked about, as clients write it: texts and pictures, alone, in lists, in lists
+ * of lists, in form uploads. One reader for `_inference`, `_infer` and query_vector_builder, so
+ * that a picture is accepted wherever an input is. */
 #include "rest/ml.h"
 
 #include <stdio.h>
@@ -9,7 +9,8 @@
 #define MAX_INPUTS 10000
 #define MAX_PARTS 1000
 
-/* ---- one input ---------------------------------------------------------------------------------- */
+/* ---- one input ----------------------------------------------------------------------------------
+ */
 
 static enum vz_status read_text(const struct vz_infer *infer, struct vz_slice text,
                                 struct vz_arena *arena, struct vz_infer_input *out,
@@ -69,8 +70,7 @@ static enum vz_status read_object(const struct vz_infer *infer, struct vz_json o
     bool has_value = vz_json_type(vz_ml_get(object, "value")) == VZ_JSON_STRING;
     bool has_file = vz_json_type(vz_ml_get(object, "file")) == VZ_JSON_STRING;
     if (!is_text && !is_image)
-        return vz_fail(err, VZ_BAD_ARGUMENT,
-                       "[type] of an input is [text] or [image], not [%.*s]",
+        return vz_fail(err, VZ_BAD_ARGUMENT, "[type] of an input is [text] or [image], not [%.*s]",
                        (int)VZ_MIN(type.len, (size_t)40), type.ptr ? type.ptr : "");
     if (has_value == has_file || (has_file && is_text))
         return vz_fail(err, VZ_BAD_ARGUMENT, "an input of type [%.*s] wants %s", (int)type.len,
@@ -98,7 +98,8 @@ enum vz_status vz_ml_input(const struct vz_infer *infer, struct vz_json value,
                    vz_json_type_name(value));
 }
 
-/* ---- groups -------------------------------------------------------------------------------------- */
+/* ---- groups
+ * -------------------------------------------------------------------------------------- */
 
 static size_t count_inputs(struct vz_json value)
 {
@@ -167,7 +168,8 @@ enum vz_status vz_ml_groups(const struct vz_infer *infer, struct vz_json value,
     return status;
 }
 
-/* ---- uploads --------------------------------------------------------------------------------------- */
+/* ---- uploads
+ * --------------------------------------------------------------------------------------- */
 
 /* The boundary of multipart/form-data (RFC 7578, RFC 2046: 1 to 70 characters). */
 static struct vz_slice boundary_of(struct vz_slice type)
@@ -231,12 +233,11 @@ static bool next_part(struct vz_slice *rest, struct vz_slice mark, struct vz_sli
     return true;
 }
 
-enum vz_status vz_ml_multipart(const struct vz_infer *infer, struct vz_slice content_type,
-                               struct vz_slice body, struct vz_arena *arena,
-                               struct vz_ml_groups *out,
-                               void (*field)(void *context, struct vz_slice name,
-                                             struct vz_slice value),
-                               void *context, struct vz_error *err)
+enum vz_status
+vz_ml_multipart(const struct vz_infer *infer, struct vz_slice content_type, struct vz_slice body,
+                struct vz_arena *arena, struct vz_ml_groups *out,
+                void (*field)(void *context, struct vz_slice name, struct vz_slice value),
+                void *context, struct vz_error *err)
 {
     struct vz_slice boundary = boundary_of(content_type), head, content;
     bool broken = false;
@@ -254,8 +255,8 @@ enum vz_status vz_ml_multipart(const struct vz_infer *infer, struct vz_slice con
     while (next_part(&rest, marks, &head, &content, &broken)) {
         struct vz_slice name = {0}, file;
         disposition(head, "name", &name);
-        bool is_file = disposition(head, "filename", &file) ||
-                       memmem(head.ptr, head.len, "image/", 6) != NULL;
+        bool is_file =
+            disposition(head, "filename", &file) || memmem(head.ptr, head.len, "image/", 6) != NULL;
         if (!is_file && !vz_slice_is(name, "input")) {
             field(context, name, content);
             continue;

@@ -21,7 +21,8 @@ static int by_id(const void *a, const void *b)
     return vz_slice_cmp(((const struct listed *)a)->id, ((const struct listed *)b)->id);
 }
 
-/* ---- listing -------------------------------------------------------------------------------------- */
+/* ---- listing
+ * -------------------------------------------------------------------------------------- */
 
 static bool has_tags(struct vz_rest *rest, struct vz_slice id, struct vz_slice tags)
 {
@@ -92,8 +93,8 @@ static bool list_models(struct vz_call *call, struct listed **out, size_t *count
             list[(*count)++] = list[i];
     qsort(list, *count, sizeof *list, by_id);
     *out = list;
-    bool pattern = !patterns.len || vz_slice_is(patterns, "_all") ||
-                   memchr(patterns.ptr, '*', patterns.len);
+    bool pattern =
+        !patterns.len || vz_slice_is(patterns, "_all") || memchr(patterns.ptr, '*', patterns.len);
     if (!*count && (!pattern || !vz_call_bool(call, "allow_no_match", true)))
         return vz_call_fail(call, 404, "resource_not_found_exception",
                             "No known trained model with model_id [%.*s]", VZ_S(patterns));
@@ -105,14 +106,15 @@ static bool page_of(struct vz_call *call, size_t count, size_t *first, size_t *e
 {
     int64_t from = vz_call_int(call, "from", 0), size = vz_call_int(call, "size", PAGE);
     if (from < 0 || size < 0)
-        return vz_call_fail(call, 400, "illegal_argument_exception",
-                            "Parameter [%s] cannot be < 0", from < 0 ? "from" : "size");
+        return vz_call_fail(call, 400, "illegal_argument_exception", "Parameter [%s] cannot be < 0",
+                            from < 0 ? "from" : "size");
     *first = VZ_MIN((size_t)from, count);
     *end = VZ_MIN((size_t)size, count - *first) + *first;
     return true;
 }
 
-/* ---- a configuration --------------------------------------------------------------------------------- */
+/* ---- a configuration
+ * --------------------------------------------------------------------------------- */
 
 /* "2026-11-20T12:34:56.789Z" to milliseconds; 0 for others. */
 static int64_t parse_iso(struct vz_slice text)
@@ -129,9 +131,12 @@ static int64_t parse_iso(struct vz_slice text)
 
 static const char *tokenization_of(struct vz_slice type)
 {
-    static const char *const kinds[][2] = {{"bert", "bert"},       {"distilbert", "bert"},
-                                           {"mpnet", "mpnet"},     {"roberta", "roberta"},
-                                           {"clip", "clip"},       {"xlm-roberta", "xlm_roberta"},
+    static const char *const kinds[][2] = {{"bert", "bert"},
+                                           {"distilbert", "bert"},
+                                           {"mpnet", "mpnet"},
+                                           {"roberta", "roberta"},
+                                           {"clip", "clip"},
+                                           {"xlm-roberta", "xlm_roberta"},
                                            {"camembert", "xlm_roberta"}};
     for (size_t i = 0; i < VZ_COUNT_OF(kinds); i++)
         if (vz_slice_is(type, kinds[i][0]))
@@ -192,9 +197,9 @@ static void put_aliases(struct vz_call *call, struct vz_slice id)
 /* What was put, member by member; what is made here is left to the caller. */
 static void put_config(struct vz_call *call, const struct listed *item, struct vz_json config)
 {
-    static const char *const copied[] = {"description", "inference_config", "input", "tags",
-                                         "prefix_strings", "platform_architecture",
-                                         "default_field_map"};
+    static const char *const copied[] = {
+        "description",           "inference_config", "input", "tags", "prefix_strings",
+        "platform_architecture", "default_field_map"};
     struct vz_json_writer *w = &call->w;
     struct vz_json value;
     vz_json_field_string(w, "model_type", vz_json_string(vz_ml_get(config, "model_type")));
@@ -315,7 +320,8 @@ void vz_rest_ml_get(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- statistics ----------------------------------------------------------------------------------------- */
+/* ---- statistics
+ * ----------------------------------------------------------------------------------------- */
 
 static double average_ms(const struct vz_deployment *d, uint64_t count)
 {
@@ -421,8 +427,7 @@ static void put_stats(struct vz_call *call, const struct listed *item,
     vz_json_field_int(w, "failure_count", d ? (int64_t)d->error_count : 0);
     vz_json_field_int(w, "inference_count", d ? (int64_t)d->inference_count : 0);
     vz_json_field_int(w, "cache_miss_count",
-                      d ? (int64_t)(d->inference_count -
-                                    VZ_MIN(d->cache_hits, d->inference_count))
+                      d ? (int64_t)(d->inference_count - VZ_MIN(d->cache_hits, d->inference_count))
                         : 0);
     vz_json_field_int(w, "missing_all_fields_count", 0);
     vz_json_field_int(w, "timestamp", vz_wall_ms());
@@ -483,7 +488,9 @@ void vz_rest_ml_info(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- deleting ------------------------------------------------------------------------------------------------ */
+/* ---- deleting
+ * ------------------------------------------------------------------------------------------------
+ */
 
 static bool may_delete(struct vz_call *call, const struct listed *item)
 {
@@ -548,7 +555,9 @@ void vz_rest_ml_delete(struct vz_call *call)
     vz_call_acknowledge(call);
 }
 
-/* ---- aliases --------------------------------------------------------------------------------------------------- */
+/* ---- aliases
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 void vz_rest_ml_alias_put(struct vz_call *call)
 {
@@ -570,19 +579,21 @@ void vz_rest_ml_alias_put(struct vz_call *call)
         return;
     }
     if (exists && !vz_slice_eq(old, model.id) && !vz_call_bool(call, "reassign", false)) {
-        vz_call_fail(call, 400, "status_exception",
-                     "cannot assign model_alias [%.*s] to model_id [%.*s] as model_alias already "
-                     "refers to [%.*s]. Set parameter [reassign] to [true] if model_alias should be "
-                     "reassigned.",
-                     VZ_S(alias), VZ_S(model.id), VZ_S(old));
+        vz_call_fail(
+            call, 400, "status_exception",
+            "cannot assign model_alias [%.*s] to model_id [%.*s] as model_alias already "
+            "refers to [%.*s]. Set parameter [reassign] to [true] if model_alias should be "
+            "reassigned.",
+            VZ_S(alias), VZ_S(model.id), VZ_S(old));
         return;
     }
     if (exists && vz_infer_find(call->rest->infer, old, call->arena, &other, NULL) == VZ_OK &&
         other.about.made_for != model.about.made_for) {
-        vz_call_fail(call, 400, "status_exception",
-                     "cannot reassign model_alias [%.*s] to model [%.*s] as it has a different task "
-                     "than [%.*s]",
-                     VZ_S(alias), VZ_S(model.id), VZ_S(old));
+        vz_call_fail(
+            call, 400, "status_exception",
+            "cannot reassign model_alias [%.*s] to model [%.*s] as it has a different task "
+            "than [%.*s]",
+            VZ_S(alias), VZ_S(model.id), VZ_S(old));
         return;
     }
     if (vz_store_put_blob(call->store, VZ_BLOB_ALIAS, alias, model.id, &err) != VZ_OK) {

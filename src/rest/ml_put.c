@@ -36,14 +36,15 @@
 
 static pthread_mutex_t put_lock = PTHREAD_MUTEX_INITIALIZER;
 
-/* ---- where things are --------------------------------------------------------------------------- */
+/* ---- where things are ---------------------------------------------------------------------------
+ */
 
 /* MODELS/.put/ID and what is in it; ids hold nothing but [a-z0-9._-]. */
 static const char *put_path(struct vz_rest *rest, struct vz_slice id, struct vz_arena *arena,
                             const char *name)
 {
-    return vz_arena_printf(arena, "%s/.put/%.*s%s%s", vz_infer_models_folder(rest->infer),
-                           VZ_S(id), *name ? "/" : "", name);
+    return vz_arena_printf(arena, "%s/.put/%.*s%s%s", vz_infer_models_folder(rest->infer), VZ_S(id),
+                           *name ? "/" : "", name);
 }
 
 struct vz_json_doc *vz_ml_put_config(struct vz_rest *rest, struct vz_slice id,
@@ -58,7 +59,8 @@ struct vz_json_doc *vz_ml_put_config(struct vz_rest *rest, struct vz_slice id,
     return doc;
 }
 
-/* ---- the state --------------------------------------------------------------------------------------- */
+/* ---- the state
+ * --------------------------------------------------------------------------------------- */
 
 static void count_parts(const char *folder, struct vz_ml_put_state *state)
 {
@@ -123,14 +125,16 @@ void vz_ml_put_remove(struct vz_rest *rest, struct vz_slice id)
     vz_arena_deinit(&arena);
 }
 
-/* ---- PUT: the configuration ------------------------------------------------------------------------------ */
+/* ---- PUT: the configuration
+ * ------------------------------------------------------------------------------ */
 
 static bool check_config(struct vz_call *call, struct vz_json body)
 {
-    static const char *const known[] = {
-        "model_type", "description",  "inference_config", "input",          "metadata",
-        "tags",       "prefix_strings", "platform_architecture", "model_size_bytes",
-        "default_field_map"};
+    static const char *const known[] = {"model_type",       "description",
+                                        "inference_config", "input",
+                                        "metadata",         "tags",
+                                        "prefix_strings",   "platform_architecture",
+                                        "model_size_bytes", "default_field_map"};
     struct vz_json_iter it = vz_json_iterate(body);
     struct vz_slice key, type = vz_json_string(vz_ml_get(body, "model_type"));
     struct vz_json value;
@@ -165,8 +169,9 @@ void vz_rest_ml_put(struct vz_call *call)
         !vz_call_body(call, VZ_AT_BODY, true, &body) || !check_config(call, body))
         return;
     struct vz_json_doc *old = vz_ml_put_config(call->rest, id, &config);
-    bool exists = old || (vz_infer_find(call->rest->infer, id, call->arena, &model, NULL) == VZ_OK &&
-                          vz_slice_eq(model.id, id));
+    bool exists =
+        old || (vz_infer_find(call->rest->infer, id, call->arena, &model, NULL) == VZ_OK &&
+                vz_slice_eq(model.id, id));
     vz_json_free(old);
     if (exists) {
         vz_call_fail(call, 400, "resource_already_exists_exception",
@@ -174,8 +179,7 @@ void vz_rest_ml_put(struct vz_call *call)
         return;
     }
     const struct vz_ml_put_state state = {.created_ms = vz_wall_ms()};
-    enum vz_status status =
-        vz_mkdir_all(put_path(call->rest, id, call->arena, ""), &err);
+    enum vz_status status = vz_mkdir_all(put_path(call->rest, id, call->arena, ""), &err);
     if (status == VZ_OK)
         status = keep(call->rest, id, body, &state, &err);
     if (status != VZ_OK) {
@@ -209,7 +213,8 @@ void vz_rest_ml_put(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- putting a whole one together ------------------------------------------------------------------------- */
+/* ---- putting a whole one together
+ * ------------------------------------------------------------------------- */
 
 enum kind { KIND_UNKNOWN, KIND_SAFETENSORS, KIND_TORCH, KIND_TORCHSCRIPT };
 
@@ -323,13 +328,14 @@ static enum vz_status write_modules(const char *folder, struct vz_json metadata,
     if (status == VZ_OK)
         status = write_text(path.data, "config.json", vz_buf_slice(&text), err);
     vz_buf_clear(&text);
-    vz_buf_printf(&text,
-                  "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":"
-                  "\"sentence_transformers.models.Transformer\"},{\"idx\":1,\"name\":\"1\",\"path\":"
-                  "\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"}%s]",
-                  unit ? ",{\"idx\":2,\"name\":\"2\",\"path\":\"2_Normalize\",\"type\":"
-                         "\"sentence_transformers.models.Normalize\"}"
-                       : "");
+    vz_buf_printf(
+        &text,
+        "[{\"idx\":0,\"name\":\"0\",\"path\":\"\",\"type\":"
+        "\"sentence_transformers.models.Transformer\"},{\"idx\":1,\"name\":\"1\",\"path\":"
+        "\"1_Pooling\",\"type\":\"sentence_transformers.models.Pooling\"}%s]",
+        unit ? ",{\"idx\":2,\"name\":\"2\",\"path\":\"2_Normalize\",\"type\":"
+               "\"sentence_transformers.models.Normalize\"}"
+             : "");
     if (status == VZ_OK)
         status = write_text(folder, "modules.json", vz_buf_slice(&text), err);
     vz_buf_deinit(&text);
@@ -387,9 +393,9 @@ static enum vz_status write_tensors(const char *folder, enum kind kind, const ch
 }
 
 /* The folder in Hugging Face layout that is imported. */
-static enum vz_status write_folder(struct vz_rest *rest, struct vz_slice id,
-                                   const char *definition, struct vz_json config,
-                                   struct vz_arena *arena, struct vz_error *err)
+static enum vz_status write_folder(struct vz_rest *rest, struct vz_slice id, const char *definition,
+                                   struct vz_json config, struct vz_arena *arena,
+                                   struct vz_error *err)
 {
     const char *folder = put_path(rest, id, arena, "folder");
     struct vz_buf vocabulary = {0};
@@ -483,7 +489,8 @@ static struct vz_json_doc *open_put(struct vz_call *call, struct vz_slice id,
     return NULL;
 }
 
-/* ---- PUT: a part -------------------------------------------------------------------------------------------- */
+/* ---- PUT: a part
+ * -------------------------------------------------------------------------------------------- */
 
 static bool read_part(struct vz_call *call, struct vz_json body, int64_t *part,
                       struct vz_ml_put_state *state)
@@ -497,21 +504,20 @@ static bool read_part(struct vz_call *call, struct vz_json body, int64_t *part,
         number = text.ptr[i] >= '0' && text.ptr[i] <= '9';
         *part = *part * 10 + (text.ptr[i] - '0');
     }
-    const char *wrong = !number                                    ? "part must be a number"
-                        : parts < 1 || parts > MAX_PARTS           ? "total_parts"
-                        : bytes < 1 || (uint64_t)bytes > MAX_DEFINITION_BYTES
-                            ? "total_definition_length"
-                        : *part >= parts                           ? "part must be below total_parts"
-                        : vz_json_type(vz_ml_get(body, "definition")) != VZ_JSON_STRING
-                            ? "definition"
-                            : NULL;
+    const char *wrong =
+        !number                                               ? "part must be a number"
+        : parts < 1 || parts > MAX_PARTS                      ? "total_parts"
+        : bytes < 1 || (uint64_t)bytes > MAX_DEFINITION_BYTES ? "total_definition_length"
+        : *part >= parts                                      ? "part must be below total_parts"
+        : vz_json_type(vz_ml_get(body, "definition")) != VZ_JSON_STRING ? "definition"
+                                                                        : NULL;
     if (wrong)
         return vz_call_fail(call, 400, "action_request_validation_exception",
                             "Validation Failed: 1: [%s] is missing or out of range (at most %d "
                             "parts, %llu bytes);",
                             wrong, MAX_PARTS, (unsigned long long)MAX_DEFINITION_BYTES);
-    if (state->total_parts && (state->total_parts != (uint32_t)parts ||
-                               state->total_bytes != (uint64_t)bytes))
+    if (state->total_parts &&
+        (state->total_parts != (uint32_t)parts || state->total_bytes != (uint64_t)bytes))
         return vz_call_fail(call, 400, "illegal_argument_exception",
                             "total_parts [%lld] and total_definition_length [%lld] differ from the "
                             "other parts': [%u] and [%llu]",
@@ -542,8 +548,8 @@ static bool write_part(struct vz_call *call, struct vz_slice id, struct vz_slice
     if (good) {
         char name[32];
         snprintf(name, sizeof name, "part-%lld", (long long)part);
-        if (vz_file_write_atomic(put_path(call->rest, id, call->arena, name), bytes.data,
-                                 bytes.len, &err) != VZ_OK)
+        if (vz_file_write_atomic(put_path(call->rest, id, call->arena, name), bytes.data, bytes.len,
+                                 &err) != VZ_OK)
             good = vz_call_fail_error(call, &err, VZ_AT_REQUEST);
     }
     vz_buf_deinit(&bytes);
@@ -573,7 +579,8 @@ void vz_rest_ml_put_part(struct vz_call *call)
     pthread_mutex_unlock(&put_lock);
 }
 
-/* ---- PUT: the vocabulary ------------------------------------------------------------------------------------- */
+/* ---- PUT: the vocabulary
+ * ------------------------------------------------------------------------------------- */
 
 static bool check_vocabulary(struct vz_call *call, struct vz_json body)
 {
@@ -592,9 +599,9 @@ static bool check_vocabulary(struct vz_call *call, struct vz_json body)
         struct vz_json_iter items = vz_json_iterate(list);
         while (vz_json_next(&items, NULL, &item)) {
             struct vz_slice text = vz_json_string(item);
-            bool good = i == 2 ? vz_json_is_number(item)
-                               : vz_json_type(item) == VZ_JSON_STRING &&
-                                     !memchr(text.ptr, '\n', text.len);
+            bool good =
+                i == 2 ? vz_json_is_number(item)
+                       : vz_json_type(item) == VZ_JSON_STRING && !memchr(text.ptr, '\n', text.len);
             if (!good)
                 return vz_call_fail(call, 400, "illegal_argument_exception",
                                     "[%.*s] holds something else than %s", VZ_S(key),
@@ -618,9 +625,9 @@ void vz_rest_ml_put_vocabulary(struct vz_call *call)
         return;
     pthread_mutex_lock(&put_lock);
     struct vz_json_doc *doc = open_put(call, id, &config, &state);
-    if (doc && vz_file_write_atomic(put_path(call->rest, id, call->arena, "vocabulary.json"),
-                                    call->request->body.ptr, call->request->body.len,
-                                    &err) != VZ_OK)
+    if (doc &&
+        vz_file_write_atomic(put_path(call->rest, id, call->arena, "vocabulary.json"),
+                             call->request->body.ptr, call->request->body.len, &err) != VZ_OK)
         vz_call_fail_error(call, &err, VZ_AT_REQUEST);
     else if (doc && install_when_whole(call, id, config))
         vz_call_acknowledge(call);

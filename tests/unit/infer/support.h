@@ -121,8 +121,8 @@ static inline const float *vector_of(struct world *world, const char *model,
 {
     struct vz_infer_answer answer;
     struct vz_error err = {0};
-    const struct vz_infer_request request = {.model = vz_slice_from(model), .inputs = &input,
-                                             .count = 1};
+    const struct vz_infer_request request = {
+        .model = vz_slice_from(model), .inputs = &input, .count = 1};
     if (run(world, &request, &answer, &err) != VZ_OK)
         fail_msg("%s: %s", model, err.text);
     assert_int_equal(answer.task, VZ_TASK_EMBED);

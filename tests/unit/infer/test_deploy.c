@@ -114,8 +114,7 @@ static void deadlines_end_waiting(void **state)
     struct world *world = *state;
     start(world, "slow", "tiny-embed", 1, 10);
     struct deployment *held = hold(world, "slow");
-    struct asker late = {.world = world, .model = "slow",
-                         .deadline_ns = vz_now_ns() + 50000000};
+    struct asker late = {.world = world, .model = "slow", .deadline_ns = vz_now_ns() + 50000000};
     struct asker behind = {.world = world, .model = "slow"};
     ask_later(&late);
     wait_for_waiting(world, "slow", 1);
@@ -216,9 +215,8 @@ static void texts_asked_again(void **state)
     assert_memory_equal(first, second, DIMS * sizeof *first);
     assert_int_equal(find(world, "cached").cache_hits, 1);
     assert_int_equal(vz_infer_stop(world->infer, VZ_SLICE("cached"), NULL), VZ_OK);
-    const struct vz_deployment_options none = {.id = VZ_SLICE("plain"),
-                                               .model = VZ_SLICE("tiny-embed"),
-                                               .cache_bytes = 1};
+    const struct vz_deployment_options none = {
+        .id = VZ_SLICE("plain"), .model = VZ_SLICE("tiny-embed"), .cache_bytes = 1};
     assert_int_equal(vz_infer_start(world->infer, &none, 0, NULL), VZ_OK);
     vector_of(world, "plain", text_input("a dog"));
     vector_of(world, "plain", text_input("a dog"));
@@ -238,8 +236,8 @@ static uint64_t estimate(struct world *world, const char *name)
 static void memory_is_given_back_for_others(void **state)
 {
     struct world *world = *state;
-    world_restart(world, &(struct vz_infer_options){.max_memory_bytes =
-                                                        estimate(world, "tiny-clip") + 1000});
+    world_restart(
+        world, &(struct vz_infer_options){.max_memory_bytes = estimate(world, "tiny-clip") + 1000});
     vector_of(world, "tiny-embed", text_input("a dog"));
     assert_true(find(world, "tiny-embed").memory_bytes > 1000);
     vector_of(world, "tiny-clip", text_input("a dog"));
@@ -256,8 +254,8 @@ static void memory_is_given_back_for_others(void **state)
 static void memory_in_use_is_not_given_back(void **state)
 {
     struct world *world = *state;
-    world_restart(world, &(struct vz_infer_options){.max_memory_bytes =
-                                                        estimate(world, "tiny-rank") + 1000});
+    world_restart(
+        world, &(struct vz_infer_options){.max_memory_bytes = estimate(world, "tiny-rank") + 1000});
     start(world, "kept", "tiny-embed", 1, 0);
     struct asker other = {.world = world, .model = "tiny-rank"};
     ask(&other);
@@ -273,8 +271,8 @@ static void memory_in_use_is_not_given_back(void **state)
     /* Now it is idle, and goes for the one that is wanted. */
     const struct vz_infer_input input = text_input("a dog");
     struct vz_infer_answer answer;
-    const struct vz_infer_request request = {.model = VZ_SLICE("tiny-rank"), .inputs = &input,
-                                             .count = 1, .query = VZ_SLICE("puppy")};
+    const struct vz_infer_request request = {
+        .model = VZ_SLICE("tiny-rank"), .inputs = &input, .count = 1, .query = VZ_SLICE("puppy")};
     assert_int_equal(run(world, &request, &answer, NULL), VZ_OK);
     world_restart(world, NULL);
 }
@@ -328,9 +326,10 @@ static void *storm(void *arg)
             self->good += fine;
             self->refused += known;
         } else if (kind == 5) {
-            const struct vz_deployment_options options = {
-                .id = VZ_SLICE("named"), .model = VZ_SLICE("tiny-clip"), .allocations = 1,
-                .queue_capacity = 2};
+            const struct vz_deployment_options options = {.id = VZ_SLICE("named"),
+                                                          .model = VZ_SLICE("tiny-clip"),
+                                                          .allocations = 1,
+                                                          .queue_capacity = 2};
             vz_infer_start(self->world->infer, &options, 0, NULL);
         } else if (kind == 6) {
             vz_infer_stop(self->world->infer, VZ_SLICE("named"), NULL);
@@ -349,8 +348,8 @@ static void many_threads(void **state)
     pthread_t threads[8];
     struct storm storms[8];
     unsigned good = 0;
-    world_restart(world, &(struct vz_infer_options){.max_memory_bytes =
-                                                        estimate(world, "tiny-clip") + 1000});
+    world_restart(
+        world, &(struct vz_infer_options){.max_memory_bytes = estimate(world, "tiny-clip") + 1000});
     print_message("seeds 1 to 8\n");
     for (unsigned i = 0; i < 8; i++) {
         storms[i] = (struct storm){.world = world, .seed = i + 1};

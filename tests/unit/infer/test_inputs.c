@@ -13,11 +13,15 @@ static void data_uris(void **state)
 {
     struct world *world = *state;
     struct vz_slice bytes;
-    static const char *const good[] = {"data:image/png;base64,aGVsbG8=",
-                                       "data:image/jpeg;base64,aGVsbG8",
-                                       "DATA:image/webp;charset=x;BASE64,aGVs\r\nbG8=\n"};
-    static const char *const bad[] = {"data:image/png,aGVsbG8=", "data:text/plain;base64,aGVsbG8=",
-                                      "aGVsbG8=", "", "data:image/png;base64", "data:image/",
+    static const char *const good[] = {
+        "data:image/png;base64,aGVsbG8=", "data:image/jpeg;base64,aGVsbG8",
+        "DATA:image/webp;charset=x;BASE64,aGVs\r\nbG8=\n"};
+    static const char *const bad[] = {"data:image/png,aGVsbG8=",
+                                      "data:text/plain;base64,aGVsbG8=",
+                                      "aGVsbG8=",
+                                      "",
+                                      "data:image/png;base64",
+                                      "data:image/",
                                       "http://example.org/a.png"};
     for (size_t i = 0; i < VZ_COUNT_OF(good); i++) {
         assert_true(vz_infer_is_data_uri(vz_slice_from(good[i])));
@@ -52,10 +56,9 @@ static void sizes_are_limited(void **state)
     assert_int_equal(
         vz_infer_file(world->infer, VZ_SLICE("large.bin"), &world->arena, &bytes, &err), VZ_LIMIT);
     struct vz_infer_answer answer;
-    const struct vz_infer_input input = {.is_image = true,
-                                         .bytes = picture(world, 7, 400, 300)};
-    const struct vz_infer_request request = {.model = VZ_SLICE("eye"), .inputs = &input,
-                                             .count = 1};
+    const struct vz_infer_input input = {.is_image = true, .bytes = picture(world, 7, 400, 300)};
+    const struct vz_infer_request request = {
+        .model = VZ_SLICE("eye"), .inputs = &input, .count = 1};
     assert_true(input.bytes.len > 1000);
     assert_int_equal(run(world, &request, &answer, &err), VZ_LIMIT);
     world_restart(world, NULL);
@@ -93,16 +96,26 @@ static void files_stay_below_their_folder(void **state)
         const char *name;
         enum vz_status status;
     } cases[] = {
-        {"dogs/luigi.png", VZ_OK},     {"near", VZ_OK},           {"nope.png", VZ_NOT_FOUND},
-        {"../secret", VZ_BAD_NAME},    {"dogs/../../secret", VZ_BAD_NAME},
-        {"/etc/passwd", VZ_BAD_NAME},  {"link", VZ_BAD_NAME},     {"out/secret", VZ_BAD_NAME},
-        {"more/a", VZ_BAD_NAME},       {"dogs", VZ_BAD_NAME},     {"", VZ_BAD_NAME},
-        {"dogs//luigi.png", VZ_BAD_NAME}, {"./dogs/luigi.png", VZ_BAD_NAME},
-        {"dogs/luigi.png/", VZ_BAD_NAME}, {"a\nb", VZ_BAD_NAME},  {"pipe", VZ_BAD_NAME},
+        {"dogs/luigi.png", VZ_OK},
+        {"near", VZ_OK},
+        {"nope.png", VZ_NOT_FOUND},
+        {"../secret", VZ_BAD_NAME},
+        {"dogs/../../secret", VZ_BAD_NAME},
+        {"/etc/passwd", VZ_BAD_NAME},
+        {"link", VZ_BAD_NAME},
+        {"out/secret", VZ_BAD_NAME},
+        {"more/a", VZ_BAD_NAME},
+        {"dogs", VZ_BAD_NAME},
+        {"", VZ_BAD_NAME},
+        {"dogs//luigi.png", VZ_BAD_NAME},
+        {"./dogs/luigi.png", VZ_BAD_NAME},
+        {"dogs/luigi.png/", VZ_BAD_NAME},
+        {"a\nb", VZ_BAD_NAME},
+        {"pipe", VZ_BAD_NAME},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
-        enum vz_status status = vz_infer_file(world->infer, vz_slice_from(cases[i].name),
-                                              &world->arena, &bytes, NULL);
+        enum vz_status status =
+            vz_infer_file(world->infer, vz_slice_from(cases[i].name), &world->arena, &bytes, NULL);
         if (status != cases[i].status)
             fail_msg("%s: %s, wanted %s", cases[i].name, vz_status_name(status),
                      vz_status_name(cases[i].status));
@@ -118,8 +131,8 @@ static void files_need_a_folder(void **state)
     struct vz_infer *infer;
     struct vz_slice bytes;
     struct vz_error err = {0};
-    assert_int_equal(vz_infer_new(&(struct vz_infer_options){.models = world->models}, &infer, NULL),
-                     VZ_OK);
+    assert_int_equal(
+        vz_infer_new(&(struct vz_infer_options){.models = world->models}, &infer, NULL), VZ_OK);
     assert_int_equal(vz_infer_file(infer, VZ_SLICE("a"), &world->arena, &bytes, &err),
                      VZ_UNSUPPORTED);
     assert_non_null(strstr(err.text, "--image-folder"));

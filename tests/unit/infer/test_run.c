@@ -33,9 +33,9 @@ static void vectors_are_the_models_own(void **state)
     for (unsigned i = 0; i < 40; i++) {
         if (inputs[i].is_image) {
             struct vz_image image = {0};
-            assert_int_equal(vz_image_decode(inputs[i].bytes, NULL, vz_model_image_side(model),
-                                             &image, NULL),
-                             VZ_OK);
+            assert_int_equal(
+                vz_image_decode(inputs[i].bytes, NULL, vz_model_image_side(model), &image, NULL),
+                VZ_OK);
             assert_int_equal(vz_model_embed_image(model, &image, direct, NULL), VZ_OK);
             vz_image_deinit(&image);
         } else {
@@ -83,9 +83,9 @@ static void names_of_a_model(void **state)
     /* By its digest, which is what fields remember. */
     vector_of(world, about.digest, text_input("a dog"));
     struct vz_error err = {0};
-    assert_int_equal(vz_infer_about(world->infer, VZ_SLICE("clip-ViT-B-32"), &world->arena, &about,
-                                    &err),
-                     VZ_NOT_FOUND);
+    assert_int_equal(
+        vz_infer_about(world->infer, VZ_SLICE("clip-ViT-B-32"), &world->arena, &about, &err),
+        VZ_NOT_FOUND);
     assert_non_null(strstr(err.text, "vizsla models pull clip-ViT-B-32"));
 }
 
@@ -252,8 +252,8 @@ static void similarity_to_a_query(void **state)
     const struct vz_infer_input inputs[] = {text_input("a lost dog"), text_input("a lost dog"),
                                             text_input("politics")};
     struct vz_infer_answer answer;
-    struct vz_infer_request request = {.model = VZ_SLICE("tiny-rank"), .inputs = inputs, .count = 3,
-                                       .query = VZ_SLICE("puppy")};
+    struct vz_infer_request request = {
+        .model = VZ_SLICE("tiny-rank"), .inputs = inputs, .count = 3, .query = VZ_SLICE("puppy")};
     assert_int_equal(run(world, &request, &answer, NULL), VZ_OK);
     assert_int_equal(answer.task, VZ_TASK_SIMILARITY);
     assert_true(fabs(answer.ones[0].score - answer.ones[1].score) < 1e-6);
@@ -288,8 +288,7 @@ static void long_texts_are_cut_or_refused(void **state)
     struct vz_buf text = {0};
     for (int i = 0; i < 100; i++)
         vz_buf_append_str(&text, "dog ");
-    const struct vz_infer_input inputs[] = {text_input("a dog"),
-                                            {.text = vz_buf_slice(&text)}};
+    const struct vz_infer_input inputs[] = {text_input("a dog"), {.text = vz_buf_slice(&text)}};
     struct vz_infer_answer answer;
     struct vz_error err = {0};
     struct vz_infer_request request = {
@@ -332,9 +331,8 @@ static void what_is_refused(void **state)
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         struct vz_infer_answer answer;
         struct vz_error err = {0};
-        const struct vz_infer_request request = {.model = vz_slice_from(cases[i].model),
-                                                 .inputs = &inputs[cases[i].first],
-                                                 .count = 1};
+        const struct vz_infer_request request = {
+            .model = vz_slice_from(cases[i].model), .inputs = &inputs[cases[i].first], .count = 1};
         assert_int_equal(run(world, &request, &answer, &err), cases[i].status);
         if (!strstr(err.text, cases[i].part))
             fail_msg("%s: %s", cases[i].model, err.text);

@@ -24,8 +24,8 @@ static void open_again(struct ml_world *w, bool start)
                       &err) != VZ_OK ||
         vz_infer_new(&(struct vz_infer_options){.models = w->models}, &w->infer, &err) != VZ_OK)
         fail_msg("%s", err.text);
-    w->world.rest = vz_rest_new(w->world.store, &(struct vz_rest_options){.node_name = "unit",
-                                                                          .infer = w->infer});
+    w->world.rest = vz_rest_new(w->world.store,
+                                &(struct vz_rest_options){.node_name = "unit", .infer = w->infer});
     if (start)
         vz_rest_start_models(w->world.rest);
 }
@@ -131,8 +131,9 @@ static void full_queues_and_deadlines(void **state)
            "number_of_allocations=1",
            NULL, 200, NULL);
     assert_int_equal(deployment_enter(w->infer, VZ_SLICE("narrow"), 0, &held, NULL), VZ_OK);
-    expect(world, "POST", "/_ml/trained_models/narrow/_infer?timeout=30ms", picture, 408,
-           "\"type\":\"status_exception\",\"reason\":\"timeout [30ms] waiting for inference result\"");
+    expect(
+        world, "POST", "/_ml/trained_models/narrow/_infer?timeout=30ms", picture, 408,
+        "\"type\":\"status_exception\",\"reason\":\"timeout [30ms] waiting for inference result\"");
     assert_int_equal(pthread_create(&waiting, NULL, ask, world), 0);
     for (bool there = false; !there; usleep(1000)) {
         size_t count = vz_infer_deployments(w->infer, &arena, &list);
@@ -140,7 +141,8 @@ static void full_queues_and_deadlines(void **state)
             there |= vz_slice_is(list[i].id, "narrow") && list[i].waiting == 1;
     }
     expect(world, "POST", "/_ml/trained_models/narrow/_infer", picture, 429,
-           "\"type\":\"es_rejected_execution_exception\",\"reason\":\"[narrow] inference process queue "
+           "\"type\":\"es_rejected_execution_exception\",\"reason\":\"[narrow] inference process "
+           "queue "
            "is full");
     expect(world, "POST", "/_inference/embedding/narrow",
            "{\"input\":{\"type\":\"image\",\"value\":\"PHN2Zy8+\"}}", 429,
@@ -161,7 +163,8 @@ static void a_rest_without_models(void **state)
     expect(&bare, "GET", "/_ml/trained_models", NULL, 400, "runs no models");
     expect(&bare, "POST", "/_inference/eye", "{\"input\":\"a\"}", 400, "runs no models");
     expect(&bare, "PUT", "/plain",
-           "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":3}}}}", 200, NULL);
+           "{\"mappings\":{\"properties\":{\"v\":{\"type\":\"dense_vector\",\"dims\":3}}}}", 200,
+           NULL);
     expect(&bare, "POST", "/plain/_search",
            "{\"knn\":{\"field\":\"v\",\"k\":1,\"query_vector_builder\":{\"text_embedding\":{"
            "\"model_id\":\"a\",\"model_text\":\"b\"}}}}",
