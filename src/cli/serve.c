@@ -99,13 +99,18 @@ static void announce(const char *url, const char *folder, size_t memory, size_t 
     struct vz_arena arena = {0};
     struct vz_slice *names;
     size_t count = vz_store_names(store, &arena, &names);
+    struct vz_buf vectors = {0};
+    vz_vector_memory_statement(512, &vectors);
     printf("vizsla %s serves %s\n"
            "  data    %s (%zu %s)\n"
            "  memory  at most %.1f GiB for indices, %.1f GiB for models; more is refused, not "
            "swapped\n"
+           "  vectors a vector of 512 floats takes bytes of memory: %.*s\n"
            "  try     curl %s\n",
            VZ_VERSION, url, folder, count, count == 1 ? "index" : "indices",
-           (double)memory / (1 << 30), (double)model_memory / (1 << 30), url);
+           (double)memory / (1 << 30), (double)model_memory / (1 << 30), (int)vectors.len,
+           vectors.data, url);
+    vz_buf_deinit(&vectors);
     fflush(stdout);
     vz_arena_deinit(&arena);
 }

@@ -310,8 +310,72 @@ static void put_count(struct vz_json_writer *w, const char *key, uint64_t value)
     vz_json_put_uint(w, value);
 }
 
+/* Elasticsearch's names for what is on disk or mapped: vec the rows, veq codes of 4 and 8 bits, veb
+ * of one, vex links. */
+static void print_off_heap(struct vz_json_writer *w, const struct vz_vector_stats *fields,
+                           size_t count)
+{
+    uint64_t vec = 0, veq = 0, veb = 0, vex = 0;
+    for (size_t i = 0; i < count; i++) {
+        vec += fields[i].row_bytes;
+        *(fields[i].quantize == VZ_QUANTIZE_BIT ? &veb : &veq) += fields[i].code_bytes;
+        vex += fields[i].link_bytes;
+    }
+    vz_json_key(w, "off_heap");
+    vz_json_begin_object(w);
+    put_count(w, "total_size_bytes", vec + veq + veb + vex);
+    put_count(w, "total_veb_size_bytes", veb);
+    put_count(w, "total_vec_size_bytes", vec);
+    put_count(w, "total_veq_size_bytes", veq);
+    put_count(w, "total_vex_size_bytes", vex);
+    vz_json_key(w, "fielddata");
+    vz_json_begin_object(w);
+    for (size_t i = 0; i < count; i++) {
+        bool bits = fields[i].quantize == VZ_QUANTIZE_BIT;
+        vz_json_key_slice(w, fields[i].path);
+        vz_json_begin_object(w);
+        if (bits && fields[i].code_bytes)
+            put_count(w, "veb_size_bytes", fields[i].code_bytes);
+        put_count(w, "vec_size_bytes", fields[i].row_bytes);
+        if (!bits && fields[i].code_bytes)
+            put_count(w, "veq_size_bytes", fields[i].code_bytes);
+        if (fields[i].link_bytes)
+            put_count(w, "vex_size_bytes", fields[i].link_bytes);
+        vz_json_end_object(w);
+    }
+    vz_json_end_object(w);
+    vz_json_end_object(w);
+}
+
+/* Our own: what one vector of a field takes, part by part; `memory` is what the budget counts. */
+static void print_per_vector(struct vz_json_writer *w, const struct vz_vector_stats *fields,
+                             size_t count)
+{
+    vz_json_key(w, "bytes_per_vector");
+    vz_json_begin_object(w);
+    for (size_t i = 0; i < count; i++) {
+        const struct vz_vector_stats *f = &fields[i];
+        double rows = f->rows ? (double)f->rows : 1;
+        double in = f->rows_in_graph ? (double)f->rows_in_graph : 1;
+        vz_json_key_slice(w, f->path);
+        vz_json_begin_object(w);
+        put_count(w, "count", f->rows);
+        put_count(w, "in_graph_count", f->rows_in_graph);
+        put_count(w, "removed_count", f->removed);
+        vz_json_field_double(w, "disk_rows", (double)f->row_bytes / rows);
+        vz_json_field_double(w, "codes", (double)f->code_bytes / in);
+        vz_json_field_double(w, "graph", (double)f->link_bytes / in);
+        vz_json_field_double(w, "other", (double)(f->docno_bytes + f->fixed_bytes) / rows);
+        vz_json_field_double(w, "memory", (double)f->memory_bytes / rows);
+        vz_json_field_bool(w, "rebuilding", f->old_kind);
+        vz_json_end_object(w);
+    }
+    vz_json_end_object(w);
+}
+
 static void print_stats(struct vz_json_writer *w, const struct stats_wanted *wanted,
-                        const struct vz_index_stats *s)
+                        const struct vz_index_stats *s, const struct vz_vector_stats *fields,
+                        size_t field_count)
 {
     vz_json_begin_object(w);
     if (begin_section(w, wanted, "docs", "docs")) {
@@ -368,6 +432,10 @@ static void print_stats(struct vz_json_writer *w, const struct stats_wanted *wan
         put_count(w, "in_graph_count", s->rows_in_graph);
         put_count(w, "vector_size_in_bytes", s->vector_bytes);
         put_count(w, "graph_size_in_bytes", s->graph_bytes);
+        if (fields) {
+            print_off_heap(w, fields, field_count);
+            print_per_vector(w, fields, field_count);
+        }
         vz_json_end_object(w);
     }
     vz_json_end_object(w);
@@ -395,13 +463,15 @@ static void add_stats(struct vz_index_stats *sum, const struct vz_index_stats *s
     sum->search_time_ns += s->search_time_ns;
 }
 
+/* fields: of one index, or NULL for a sum over several. */
 static void print_both(struct vz_json_writer *w, const struct stats_wanted *wanted,
-                       const struct vz_index_stats *stats)
+                       const struct vz_index_stats *stats, const struct vz_vector_stats *fields,
+                       size_t count)
 {
     vz_json_key(w, "primaries");
-    print_stats(w, wanted, stats);
+    print_stats(w, wanted, stats, fields, count);
     vz_json_key(w, "total");
-    print_stats(w, wanted, stats);
+    print_stats(w, wanted, stats, fields, count);
 }
 
 /* /_stats, /_stats/{metric}, /{index}/_stats, /{index}/_stats/{metric} share this handler. */
@@ -448,7 +518,7 @@ void vz_rest_index_stats(struct vz_call *call)
     vz_call_shards(w, shards, (unsigned)found.count, false);
     vz_json_key(w, "_all");
     vz_json_begin_object(w);
-    print_both(w, &wanted, &sum);
+    print_both(w, &wanted, &sum, NULL, 0);
     vz_json_end_object(w);
     if (!vz_slice_is(vz_call_text(call, "level"), "cluster")) {
         vz_json_key(w, "indices");
@@ -460,7 +530,9 @@ void vz_rest_index_stats(struct vz_call *call)
             vz_json_field_str(w, "health",
                               vz_index_replicas(found.indices[i]) ? "yellow" : "green");
             vz_json_field_str(w, "status", "open");
-            print_both(w, &wanted, &each[i]);
+            struct vz_vector_stats *fields;
+            size_t count = vz_index_vector_stats(found.indices[i], call->arena, &fields);
+            print_both(w, &wanted, &each[i], fields, count);
             vz_json_end_object(w);
         }
         vz_json_end_object(w);

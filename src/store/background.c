@@ -6,8 +6,9 @@
  * keeps answers right meanwhile.
  *
  *   vz-refresh: sleeps until the earliest index that has commits and whose interval has passed
- *   vz-graph:   insert a chunk of every graph that lags, again and again; then save what grew
- *               enough or has been quiet; compact what is mostly dead; sleep
+ *   vz-graph:   insert a chunk of every graph that lags, again and again; then take the dead out
+ *               of graphs, save what grew enough or has been quiet, compact what is mostly dead;
+ *               sleep
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -20,6 +21,7 @@
 #define CHUNK_ROWS 256
 #define SAVE_ROWS 10000
 #define QUIET_NS (10ull * 1000000000)
+#define PINNED_NS (2ull * 1000000000)
 #define COMPACT_DEAD 10000
 #define COMPACT_RETRY_NS (300ull * 1000000000)
 #define GRAPH_NICE 10
@@ -90,14 +92,15 @@ static bool insert_chunks(struct vz_index *index)
     struct vz_store *store = index->store;
     struct vz_generation *gen = vz_index_generation(index);
     struct vz_mapping *mapping = vz_index_mapping(index);
+    struct vz_graph_work work = {CHUNK_ROWS, store->pool, store->graph_threads - 1,
+                                 vz_store_memory_left(store)};
     bool any = false;
     for (size_t i = 0; i < vz_mapping_count(mapping) && !atomic_load(&index->deleted); i++) {
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         bool left = false;
         struct vz_error err = {0};
-        if (rows &&
-            vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), CHUNK_ROWS,
-                                 store->pool, store->graph_threads - 1, &left, &err) != VZ_OK)
+        if (rows && vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), &work, &left,
+                                         &err) != VZ_OK)
             vz_log(VZ_LOG_WARN, "store", "[%s]: the graph of field [%zu] stops growing: %s",
                    index->name, i, err.text);
         any |= left;
@@ -120,11 +123,12 @@ static bool save_grown(struct vz_index *index, bool all)
         uint32_t count = vz_hnsw_count(graph->hnsw);
         vz_graph_release(graph);
         pthread_mutex_lock(&rows->graph_lock);
+        bool changed = rows->graph_changed;
         uint32_t saved = rows->graph_saved;
         uint32_t since = VZ_MAX(saved, rows->graph_tried); /* a full disk is not tried every time */
         pthread_mutex_unlock(&rows->graph_lock);
         struct vz_error err = {0};
-        if (count == saved)
+        if (count == saved && !changed)
             continue;
         if (!all && count - VZ_MIN(count, since) < VZ_MAX((uint32_t)SAVE_ROWS, saved / 4))
             unsaved = true;
@@ -133,6 +137,33 @@ static bool save_grown(struct vz_index *index, bool all)
     }
     vz_generation_release(gen);
     return unsaved;
+}
+
+static bool stopping(void *index_void)
+{
+    const struct vz_index *index = index_void;
+    return atomic_load(&index->compact_cancel) || atomic_load(&index->deleted);
+}
+
+/* Takes the dead out of an index's graphs. `now`: repairs even a few. True when some of the dead
+ * are still seen by a view: look again later. */
+static bool tidy_graphs(struct vz_index *index, bool now)
+{
+    pthread_mutex_lock(&index->view_lock);
+    struct vz_generation *gen = vz_generation_acquire(index->gen);
+    uint32_t deaths = gen->state.dead, newest = index->view->epoch;
+    pthread_mutex_unlock(&index->view_lock);
+    uint32_t oldest = vz_index_oldest_epoch(index, gen);
+    for (size_t i = 0; i < VZ_MAX_FIELDS && deaths && !stopping(index); i++) {
+        struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
+        struct vz_error err = {0};
+        if (rows && vz_graph_tidy(rows, VZ_MIN(oldest, newest), deaths, now, stopping, index,
+                                  &err) != VZ_OK)
+            vz_log(VZ_LOG_WARN, "store", "[%s]: a graph is not repaired: %s", index->name,
+                   err.text);
+    }
+    vz_generation_release(gen);
+    return deaths && oldest < newest;
 }
 
 static void compact_if_dead(struct vz_index *index)
@@ -161,8 +192,10 @@ static bool graph_round(struct vz_store *store, bool quiet_saves, uint64_t *wait
         bool lags = insert_chunks(list[i]);
         uint64_t written = atomic_load(&list[i]->last_write_ns);
         bool quiet = !lags && quiet_saves && vz_now_ns() - written >= QUIET_NS;
+        if (!lags && tidy_graphs(list[i], quiet))
+            *wait_ns = VZ_MIN(*wait_ns, PINNED_NS);
         if (save_grown(list[i], quiet))
-            *wait_ns = QUIET_NS;
+            *wait_ns = VZ_MIN(*wait_ns, QUIET_NS);
         if (!lags)
             compact_if_dead(list[i]);
         vz_index_account(list[i]);
@@ -219,11 +252,18 @@ static enum vz_status settle_rows(struct vz_index *index, struct vz_generation *
     for (size_t i = 0; status == VZ_OK && i < vz_mapping_count(mapping); i++) {
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         bool left = rows != NULL;
-        while (status == VZ_OK && left)
-            status =
-                vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), CHUNK_ROWS * 4,
-                                     store->pool, store->graph_threads - 1, &left, err);
-        if (status == VZ_OK && rows)
+        while (status == VZ_OK && left) {
+            struct vz_graph_work work = {CHUNK_ROWS * 4, store->pool, store->graph_threads - 1,
+                                         vz_store_memory_left(store)};
+            status = vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), &work,
+                                          &left, err);
+        }
+    }
+    if (status == VZ_OK)
+        tidy_graphs(index, true);
+    for (size_t i = 0; status == VZ_OK && i < vz_mapping_count(mapping); i++) {
+        struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
+        if (rows)
             status = vz_graph_save(gen->dir, rows, err);
     }
     return status;
@@ -233,11 +273,18 @@ enum vz_status vz_index_settle(struct vz_index *index, struct vz_error *err)
 {
     if (atomic_load(&index->deleted))
         return vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
-    struct vz_generation *gen = vz_index_generation(index);
-    struct vz_mapping *mapping = vz_index_mapping(index);
-    enum vz_status status = settle_rows(index, gen, mapping, err);
-    vz_mapping_release(mapping);
-    vz_generation_release(gen);
+    enum vz_status status = VZ_OK;
+    bool swapped = true; /* a compaction may end meanwhile: what was settled is not used any more */
+    while (status == VZ_OK && swapped) {
+        struct vz_generation *gen = vz_index_generation(index);
+        struct vz_mapping *mapping = vz_index_mapping(index);
+        status = settle_rows(index, gen, mapping, err);
+        struct vz_generation *now = vz_index_generation(index);
+        swapped = now != gen;
+        vz_generation_release(now);
+        vz_mapping_release(mapping);
+        vz_generation_release(gen);
+    }
     vz_index_account(index);
     return status;
 }

@@ -81,6 +81,7 @@ static enum vz_status rows_of(struct vz_generation *gen, const struct vz_field *
         if (status != VZ_OK)
             return status;
         gen->new_files = true;
+        rows->dead = &gen->dead;
         atomic_store_explicit(&gen->rows[field->id], rows, memory_order_release);
     }
     if (rows->dims != dims)

@@ -340,8 +340,10 @@ static enum vz_status build_graphs(struct compaction *c, struct vz_error *err)
         bool left = rows != NULL;
         while (status == VZ_OK && left) {
             /* A graph that is refused is not an error: its rows are scanned. */
-            if (vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), GRAPH_CHUNK,
-                                     store->pool, store->graph_threads - 1, &left, NULL) != VZ_OK)
+            struct vz_graph_work work = {GRAPH_CHUNK, store->pool, store->graph_threads - 1,
+                                         vz_store_memory_left(store)};
+            if (vz_graph_insert_some(rows, vz_mapping_field(mapping, (uint16_t)i), &work, &left,
+                                     NULL) != VZ_OK)
                 left = false;
             status = check_cancel(c, err);
         }

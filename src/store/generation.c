@@ -242,6 +242,7 @@ static enum vz_status load_rows(struct vz_generation *gen, MDB_txn *txn,
         struct vz_rows *rows = NULL;
         status = vz_rows_open(gen->dir, field, entry.dims, entry.count, &rows, err);
         if (status == VZ_OK) {
+            rows->dead = &gen->dead;
             rows->staged_multi = entry.multi;
             atomic_init(&rows->multi, entry.multi);
             atomic_store(&gen->rows[entry.field], rows);

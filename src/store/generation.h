@@ -85,11 +85,16 @@ struct vz_graph {
     struct vz_graph_shape shape;
     struct vz_hnsw *hnsw;
     _Atomic uint32_t references;
+    /* Rows of documents that died in this epoch or before are removed from it; 0: not looked for
+     * yet. Release by whoever removes, acquire by searches. */
+    _Atomic uint32_t clean_epoch;
+    uint32_t clean_deaths; /* guarded by graph_lock: deaths there were when it was last cleaned */
 };
 
 struct vz_rows {
     /* immutable */
     uint16_t field;
+    const struct vz_grow *dead; /* the generation's: the epoch that each document died in */
     uint32_t dims;
     size_t stride; /* bytes, a multiple of 64 */
     enum vz_similarity similarity;
@@ -113,8 +118,9 @@ struct vz_rows {
     pthread_mutex_t swap_lock; /* for the pointer alone: held for a few instructions */
     struct vz_graph *graph;    /* guarded by swap_lock; NULL: none yet */
     struct vz_graph *growing;  /* guarded by graph_lock: of the new shape, not searched yet */
-    bool growing_failed;       /* likewise: refused by the budget, until the shape changes again */
-    struct vz_graph_shape refused;
+    bool growing_failed;       /* likewise: for want of room; said once */
+    _Atomic size_t growing_bytes;
+    bool graph_changed; /* guarded by graph_lock: rows were removed since it was saved */
     uint32_t graph_saved;
     uint32_t graph_tried;      /* rows it had when it was last tried to be saved */
     _Atomic bool graph_failed; /* refused by the budget: the tail is scanned instead */
@@ -349,6 +355,15 @@ size_t vz_long_key(const char *prefix, size_t prefix_len, struct vz_slice bytes,
                    char *out);
 bool vz_key_is_long(struct vz_slice bytes);
 
+/* memory.c: what one more vector of a field takes. */
+struct vz_row_cost {
+    size_t row_bytes;          /* on disk */
+    size_t resident_row_bytes; /* of these, what walks read: all, or nothing of quantized kinds */
+    size_t code_bytes, link_bytes, docno_bytes;
+};
+struct vz_row_cost vz_row_cost(const struct vz_field *field);
+size_t vz_row_cost_memory(const struct vz_row_cost *cost);
+
 /* graph.c: a generation's graphs. */
 /* A reference to the graph to search, or NULL; any thread. Release it when the search is over. */
 struct vz_graph *vz_graph_acquire(struct vz_rows *rows);
@@ -357,10 +372,24 @@ void vz_graph_release(struct vz_graph *graph);
 bool vz_graph_wanted(const struct vz_field *field);
 /* Is there a graph of a shape that the field does not ask for any more? */
 bool vz_graph_is_old(struct vz_rows *rows, const struct vz_field *field);
-/* Inserts up to `budget` rows; *left says whether more wait. Holds graph_lock for a while. */
+/* How an insertion works: up to `rows` rows, with helpers of a pool; a graph of another kind is not
+ * begun unless there is `room_bytes` of memory for it. */
+struct vz_graph_work {
+    uint32_t rows;
+    struct vz_pool *pool;
+    unsigned helpers;
+    size_t room_bytes;
+};
+/* *left says whether more rows wait. Holds graph_lock for a while. */
 enum vz_status vz_graph_insert_some(struct vz_rows *rows, const struct vz_field *field,
-                                    uint32_t budget, struct vz_pool *pool, unsigned helpers,
-                                    bool *left, struct vz_error *err);
+                                    const struct vz_graph_work *work, bool *left,
+                                    struct vz_error *err);
+/* Removes the rows of documents that died in epoch `oldest` or before, which no view sees any more,
+ * and repairs what linked to them when they are many, or with `now`. `deaths`: how many there are,
+ * to see at once that nothing is new. Blocks for a repair; `cancelled` is asked often. */
+enum vz_status vz_graph_tidy(struct vz_rows *rows, uint32_t oldest, uint32_t deaths, bool now,
+                             bool (*cancelled)(void *context), void *context,
+                             struct vz_error *err);
 enum vz_status vz_graph_save(const char *dir, struct vz_rows *rows, struct vz_error *err);
 /* Opens the checkpoint if there is a fitting one; without one the graph is built anew. */
 void vz_graph_open(const char *dir, struct vz_rows *rows, const struct vz_field *field);

@@ -13,10 +13,18 @@
  * loses nothing else. Until the new one is whole both are in memory; where the budget forbids that,
  * the old one stays.
  *
+ * Dead documents' rows leave in two steps. What no living view sees any more is marked in the graph
+ * (vz_hnsw_remove): searches of newer views need not ask about deaths then. When a twentieth of the
+ * rows is marked, or nothing else is to do, the graph is repaired around them. A view older than a
+ * death still finds the row: it is not marked while the view lives.
+ *
  * Invariants:
  *  1. Only committed rows are inserted, each once, in order; a row never changes after.
  *  2. rows->graph_lock is held while inserting, saving or swapping; searches hold a reference.
  *  3. A checkpoint with more rows than were committed (a power loss undid commits) is removed.
+ *  5. A row is removed only when its document's death is no younger than every view of the
+ *     generation. clean_epoch says up to which death all rows below count are removed; rows that
+ *     enter later and are that dead are removed right behind their insertion.
  *  4. Kinds that code what rows have beside their mean start with MEAN_ROWS rows at least.
  */
 #include "base/log.h"
@@ -30,6 +38,10 @@
 /* A mean of fewer rows says little of those to come, and so few are scanned in 0.2 ms. */
 #define MEAN_ROWS 2048
 #define MEAN_ROWS_MOST 4096
+/* A repair costs about a fifth of an insert for each row around; until then a search walks through
+ * marked rows, one in so many. */
+#define REPAIR_SHARE 20
+#define REPAIR_FROM 64
 
 static void graph_path(const char *dir, uint16_t field, struct vz_buf *path)
 {
@@ -248,54 +260,96 @@ static enum vz_status insert_range(struct vz_hnsw *graph, uint32_t first, uint32
     return VZ_OK;
 }
 
-/* Up to `budget` of the committed rows that a graph lacks; *left says whether more wait. */
-static enum vz_status feed(struct vz_graph *graph, uint32_t count, uint32_t budget,
-                           struct vz_pool *pool, unsigned helpers, bool *left, struct vz_error *err)
+/* Marks the dead of [first, last), both below the graph's count. True when any was. */
+static bool remove_dead(const struct vz_rows *rows, struct vz_hnsw *hnsw, uint32_t first,
+                        uint32_t last, uint32_t epoch)
 {
-    uint32_t first = vz_hnsw_count(graph->hnsw), last = VZ_MIN(count, first + budget);
+    const uint32_t *docnos = vz_rows_docnos(rows);
+    const uint32_t *dead = (const uint32_t *)(const void *)rows->dead->base;
+    bool any = false;
+    for (uint32_t row = first; row < last; row++) {
+        uint32_t death = __atomic_load_n(&dead[docnos[row]], __ATOMIC_RELAXED);
+        if (death == 0 || death > epoch || vz_hnsw_is_removed(hnsw, row))
+            continue;
+        any |= vz_hnsw_remove(hnsw, row, NULL) == VZ_OK;
+    }
+    return any;
+}
+
+/* Up to work->rows of the committed rows that a graph lacks; *left says whether more wait. */
+static enum vz_status feed(struct vz_rows *rows, struct vz_graph *graph, uint32_t count,
+                           const struct vz_graph_work *work, bool *left, struct vz_error *err)
+{
+    uint32_t first = vz_hnsw_count(graph->hnsw), last = VZ_MIN(count, first + work->rows);
     *left = last < count;
-    return first < last ? insert_range(graph->hnsw, first, last, pool, helpers, err) : VZ_OK;
+    if (first >= last)
+        return VZ_OK;
+    enum vz_status status = insert_range(graph->hnsw, first, last, work->pool, work->helpers, err);
+    uint32_t clean = atomic_load_explicit(&graph->clean_epoch, memory_order_relaxed);
+    if (status == VZ_OK && clean)
+        rows->graph_changed |= remove_dead(rows, graph->hnsw, first, last, clean);
+    return status;
+}
+
+static void drop_growing(struct vz_rows *rows)
+{
+    vz_graph_release(rows->growing);
+    rows->growing = NULL;
+    atomic_store(&rows->growing_bytes, 0);
+}
+
+/* Memory for a whole graph beside the one in use? */
+static enum vz_status begin_new(struct vz_rows *rows, const struct vz_field *field, uint32_t count,
+                                const struct vz_graph_work *work, struct vz_error *err)
+{
+    struct vz_row_cost cost = vz_row_cost(field);
+    size_t needed = count * (cost.code_bytes + cost.link_bytes);
+    if (needed > work->room_bytes)
+        return vz_fail(err, VZ_BUDGET,
+                       "another kind takes [%zu] bytes until it is built, [%zu] are left", needed,
+                       work->room_bytes);
+    return new_graph(rows, field, count, &rows->growing, err);
 }
 
 /* graph_lock held. A chunk of the graph that shall take the place of the one in use; then the
  * swap. What the new one is refused for leaves the old one in use. */
 static void grow_new(struct vz_rows *rows, const struct vz_field *field, uint32_t count,
-                     uint32_t budget, struct vz_pool *pool, unsigned helpers, bool *left)
+                     const struct vz_graph_work *work, bool *left)
 {
     struct vz_graph_shape wanted = shape_of(field);
     struct vz_error err = {0};
     enum vz_status status = VZ_OK;
-    if (rows->growing && !same_shape(&rows->growing->shape, &wanted)) {
-        vz_graph_release(rows->growing);
-        rows->growing = NULL;
-    }
-    if (same_shape(&rows->graph->shape, &wanted) ||
-        (rows->growing_failed && same_shape(&rows->refused, &wanted)))
+    if (rows->growing && !same_shape(&rows->growing->shape, &wanted))
+        drop_growing(rows);
+    if (same_shape(&rows->graph->shape, &wanted))
         return;
-    rows->growing_failed = false;
     if (!rows->growing)
-        status = new_graph(rows, field, count, &rows->growing, &err);
+        status = begin_new(rows, field, count, work, &err);
     if (status == VZ_OK)
-        status = feed(rows->growing, count, budget, pool, helpers, left, &err);
+        status = feed(rows, rows->growing, count, work, left, &err);
     if (status != VZ_OK) {
-        vz_log(VZ_LOG_WARN, "store", "the graph of field [%.*s] stays as it was: %s",
-               (int)field->path.len, field->path.ptr, err.text);
-        vz_graph_release(rows->growing);
-        rows->growing = NULL;
+        if (!rows->growing_failed)
+            vz_log(VZ_LOG_WARN, "store", "the graph of field [%.*s] stays as it was: %s",
+                   (int)field->path.len, field->path.ptr, err.text);
+        drop_growing(rows);
         rows->growing_failed = true;
-        rows->refused = wanted;
         *left = false;
-    } else if (!*left) {
-        publish(rows, rows->growing);
-        rows->growing = NULL;
-        rows->graph_saved = rows->graph_tried = 0;
-        atomic_store(&rows->graph_failed, false);
+        return;
     }
+    rows->growing_failed = false;
+    atomic_store(&rows->growing_bytes, vz_hnsw_memory_bytes(rows->growing->hnsw));
+    if (*left)
+        return;
+    publish(rows, rows->growing);
+    rows->growing = NULL;
+    atomic_store(&rows->growing_bytes, 0);
+    rows->graph_saved = rows->graph_tried = 0;
+    atomic_store(&rows->graph_failed, false);
 }
 
 enum vz_status vz_graph_insert_some(struct vz_rows *rows, const struct vz_field *field,
-                                    uint32_t budget, struct vz_pool *pool, unsigned helpers,
-                                    bool *left, struct vz_error *err)
+                                    const struct vz_graph_work *work, bool *left,
+                                    struct vz_error *err)
 {
     *left = false;
     if (!vz_graph_wanted(field))
@@ -314,13 +368,38 @@ enum vz_status vz_graph_insert_some(struct vz_rows *rows, const struct vz_field 
             publish(rows, graph);
     }
     if (status == VZ_OK && rows->graph && !atomic_load(&rows->graph_failed))
-        status = feed(rows->graph, count, budget, pool, helpers, left, err);
+        status = feed(rows, rows->graph, count, work, left, err);
     if (status != VZ_OK)
         atomic_store(&rows->graph_failed, true);
     bool more = false;
     if (rows->graph && !too_few)
-        grow_new(rows, field, count, budget, pool, helpers, &more);
+        grow_new(rows, field, count, work, &more);
     *left |= more;
+    pthread_mutex_unlock(&rows->graph_lock);
+    return status;
+}
+
+enum vz_status vz_graph_tidy(struct vz_rows *rows, uint32_t oldest, uint32_t deaths, bool now,
+                             bool (*cancelled)(void *context), void *context, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    pthread_mutex_lock(&rows->graph_lock);
+    struct vz_graph *graph = atomic_load(&rows->graph_failed) ? NULL : rows->graph;
+    if (graph) {
+        uint32_t count = vz_hnsw_count(graph->hnsw);
+        uint32_t clean = atomic_load_explicit(&graph->clean_epoch, memory_order_relaxed);
+        if (clean != oldest || graph->clean_deaths != deaths) {
+            rows->graph_changed |= remove_dead(rows, graph->hnsw, 0, count, oldest);
+            graph->clean_deaths = deaths;
+            atomic_store_explicit(&graph->clean_epoch, oldest, memory_order_release);
+        }
+        uint32_t removed = vz_hnsw_removed_count(graph->hnsw);
+        bool many = removed >= REPAIR_FROM && removed >= count / REPAIR_SHARE;
+        if (removed && (now || many)) {
+            status = vz_hnsw_repair(graph->hnsw, cancelled, context, err);
+            rows->graph_changed = true;
+        }
+    }
     pthread_mutex_unlock(&rows->graph_lock);
     return status;
 }
@@ -333,11 +412,13 @@ enum vz_status vz_graph_save(const char *dir, struct vz_rows *rows, struct vz_er
     pthread_mutex_lock(&rows->graph_lock);
     if (rows->graph && !atomic_load(&rows->graph_failed)) {
         uint32_t count = vz_hnsw_count(rows->graph->hnsw);
-        if (count != rows->graph_saved) {
+        if (count != rows->graph_saved || rows->graph_changed) {
             rows->graph_tried = count;
             status = vz_hnsw_save(rows->graph->hnsw, path.data, err);
-            if (status == VZ_OK)
+            if (status == VZ_OK) {
                 rows->graph_saved = count;
+                rows->graph_changed = false;
+            }
         }
     }
     pthread_mutex_unlock(&rows->graph_lock);

@@ -52,6 +52,7 @@ static struct vz_index *new_index(struct vz_store *store, struct vz_slice name, 
     index->mapping = vz_mapping_acquire(mapping);
     pthread_mutex_init(&index->mapping_lock, NULL);
     pthread_mutex_init(&index->view_lock, NULL);
+    pthread_mutex_init(&index->views_lock, NULL);
     pthread_cond_init(&index->refreshed, NULL);
     pthread_mutex_init(&index->queue_lock, NULL);
     pthread_condattr_t monotonic;
@@ -77,6 +78,7 @@ static void free_index(struct vz_index *index)
     vz_settings_deinit(&index->settings);
     pthread_mutex_destroy(&index->mapping_lock);
     pthread_mutex_destroy(&index->view_lock);
+    pthread_mutex_destroy(&index->views_lock);
     pthread_cond_destroy(&index->refreshed);
     pthread_mutex_destroy(&index->queue_lock);
     pthread_cond_destroy(&index->queue_cond);
@@ -328,40 +330,6 @@ static uint64_t folder_bytes(const char *path)
     return sum;
 }
 
-static void sum_parts(const struct vz_generation *gen, struct vz_index_stats *stats)
-{
-    for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
-        struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
-        const struct vz_column_file *column =
-            atomic_load_explicit(&gen->columns[i], memory_order_acquire);
-        if (rows) {
-            uint64_t count = atomic_load_explicit(&rows->count, memory_order_acquire);
-            struct vz_graph *graph = vz_graph_acquire(rows);
-            stats->rows += count;
-            stats->vector_bytes += count * rows->stride;
-            stats->column_bytes += count * 4;
-            stats->rows_in_graph += graph ? vz_hnsw_count(graph->hnsw) : 0;
-            stats->graph_bytes += graph ? vz_hnsw_memory_bytes(graph->hnsw) : 0;
-            vz_graph_release(graph);
-        }
-        if (column)
-            stats->column_bytes +=
-                atomic_load_explicit(&column->count, memory_order_acquire) * (4 + column->width);
-    }
-}
-
-/* What the budget counts: rows, graphs, columns and deaths, as if all of it were in memory. */
-void vz_index_account(struct vz_index *index)
-{
-    struct vz_index_stats stats = {0};
-    struct vz_generation *gen = vz_index_generation(index);
-    sum_parts(gen, &stats);
-    vz_generation_release(gen);
-    size_t now = stats.vector_bytes + stats.graph_bytes + stats.column_bytes;
-    size_t before = atomic_exchange(&index->memory_bytes, now);
-    atomic_fetch_add(&index->store->memory_bytes, now - before);
-}
-
 void vz_index_stats(struct vz_index *index, struct vz_index_stats *stats)
 {
     struct vz_counters *c = &index->counters;
@@ -379,14 +347,15 @@ void vz_index_stats(struct vz_index *index, struct vz_index_stats *stats)
     };
     pthread_mutex_lock(&index->view_lock);
     struct vz_generation *gen = vz_generation_acquire(index->gen);
+    struct vz_mapping *mapping = vz_mapping_acquire(index->mapping);
     stats->docs = index->view->live;
     stats->deleted = index->view->watermark - index->view->live;
     stats->docs_written = gen->state.docs - gen->state.dead;
     stats->max_seq_no = gen->state.next_seq - 1;
     pthread_mutex_unlock(&index->view_lock);
-    sum_parts(gen, stats);
+    stats->memory_bytes = vz_generation_memory(gen, mapping, stats);
+    vz_mapping_release(mapping);
     stats->disk_bytes = folder_bytes(gen->dir);
-    stats->memory_bytes = stats->vector_bytes + stats->graph_bytes + stats->column_bytes;
     vz_generation_release(gen);
 }
 

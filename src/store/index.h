@@ -53,6 +53,8 @@ struct vz_snapshot { /* immutable but for the references */
     struct vz_mapping *mapping;
     uint32_t watermark, epoch, live;
     uint64_t commit_number; /* commits up to this one are visible */
+    /* guarded by the index's views_lock */
+    struct vz_snapshot *before, *after;
 };
 
 /* ---- the writer's queue -------------------------------------------------------------------- */
@@ -104,6 +106,9 @@ struct vz_index {
     bool deaths_pending;
     uint64_t dirty_since_ns; /* 0: nothing to refresh */
 
+    pthread_mutex_t views_lock; /* innermost: nothing is locked while it is held */
+    struct vz_snapshot *views;  /* all that live, guarded by it */
+
     pthread_mutex_t queue_lock;
     pthread_cond_t queue_cond;
     /* guarded by queue_lock */
@@ -142,12 +147,19 @@ enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json bod
                                       const struct vz_mapping *seen, struct vz_error *err);
 void vz_index_settings(struct vz_index *index, struct vz_settings *copy);
 char *vz_generation_path(const struct vz_index *index, uint64_t number);
+/* memory.c */
 void vz_index_account(struct vz_index *index);
+/* What the budget counts of a generation; adds the parts to stats. */
+size_t vz_generation_memory(const struct vz_generation *gen, const struct vz_mapping *mapping,
+                            struct vz_index_stats *stats);
+size_t vz_store_memory_left(const struct vz_store *store);
 
 /* snapshot.c; view_lock held. Replaces the view; `gen` and `mapping` are acquired. */
 void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32_t epoch,
                               uint32_t live, uint64_t commit_number);
 void vz_view_drop(struct vz_snapshot *view);
+/* What died in this epoch or before is seen by no view of the generation any more. */
+uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generation *gen);
 /* Makes all that is committed visible; true when something was new. */
 bool vz_index_refresh_now(struct vz_index *index);
 

@@ -43,6 +43,7 @@ struct searcher {
     const struct vz_hnsw *graph;
     uint32_t below;    /* accept_row refuses rows from here on */
     bool all_accepted; /* nothing dead, no filter: rows need not be asked about */
+    bool graph_clean;  /* the graph has none of the dead of this view: neither need its rows */
     size_t matches;    /* documents that may be found */
     uint32_t ef;
     uint64_t visited;
@@ -98,12 +99,13 @@ static uint32_t accepted_rows(void *context, uint32_t row, uint32_t *rows, uint3
     return count;
 }
 
-static struct vz_hnsw_search search_for(struct searcher *s, uint32_t k)
+static struct vz_hnsw_search search_for(struct searcher *s, uint32_t k, bool in_graph)
 {
+    bool all = s->all_accepted || (in_graph && s->graph_clean);
     struct vz_hnsw_search search = {
         .k = k,
         .ef = VZ_MAX(s->ef, k),
-        .accept = s->all_accepted ? NULL : accept_row,
+        .accept = all ? NULL : accept_row,
         .accept_context = s,
         .cancelled = s->knn->cancelled,
         .cancelled_context = s->knn->cancelled_context,
@@ -114,16 +116,17 @@ static struct vz_hnsw_search search_for(struct searcher *s, uint32_t k)
 
 /* ---- the graph's part ---------------------------------------------------------------------- */
 
-/* The graph may grow meanwhile and give rows that the tail has too, or that are not visible yet:
- * accept_row refuses them; without it they are looked for afterwards. */
+/* The graph may grow meanwhile and give rows that the tail has too, that are not visible yet, or
+ * that were dead when they came: accept_row refuses them; without it they are looked for
+ * afterwards. */
 static enum vz_status walk(struct searcher *s, uint32_t k, struct vz_near *near, uint32_t *found,
                            struct vz_error *err)
 {
     struct vz_hnsw_stats stats = {0};
     for (;;) {
-        struct vz_hnsw_search search = search_for(s, k);
+        struct vz_hnsw_search search = search_for(s, k, true);
         s->below = s->walkable;
-        if (!s->all_accepted) {
+        if (search.accept) {
             double share = (double)s->matches / VZ_MAX(s->snap->watermark, 1u);
             search.accept_estimate = VZ_MAX((uint32_t)(share * s->walkable), 1u);
             search.accepted = accepted_rows;
@@ -135,14 +138,14 @@ static enum vz_status walk(struct searcher *s, uint32_t k, struct vz_near *near,
         enum vz_status status = vz_hnsw_search(s->graph, &search, near, found, &stats, err);
         s->visited += stats.visited;
         s->scanned |= stats.scanned;
-        if (status != VZ_OK || !s->all_accepted)
+        if (status != VZ_OK || search.accept)
             return status;
         uint32_t i = 0;
-        while (i < *found && near[i].row < s->walkable)
+        while (i < *found && accept_row(s, near[i].row))
             i++;
         if (i == *found)
             return VZ_OK;
-        s->all_accepted = false;
+        s->all_accepted = s->graph_clean = false;
     }
 }
 
@@ -195,7 +198,7 @@ static enum vz_status scan(struct searcher *s, uint32_t first, struct vz_knn_hit
     *found = 0;
     *near = NULL;
     while (k > 0 && status == VZ_OK) {
-        struct vz_hnsw_search search = search_for(s, k);
+        struct vz_hnsw_search search = search_for(s, k, false);
         free(*near);
         *near = vz_try_alloc(k, sizeof **near);
         s->below = s->limit;
@@ -304,8 +307,10 @@ static void searcher_init(struct searcher *s, const struct vz_snapshot *snap,
     vz_rows_space(rows, knn->field, &s->space);
     uint32_t in_graph = s->graph ? vz_hnsw_count(s->graph) : 0;
     s->walkable = VZ_MIN(in_graph, s->limit);
-    s->all_accepted =
-        !knn->filter && !knn->accept_row && snap->live == snap->watermark && in_graph <= s->limit;
+    bool unfiltered = !knn->filter && !knn->accept_row && in_graph <= s->limit;
+    s->all_accepted = unfiltered && snap->live == snap->watermark;
+    s->graph_clean = unfiltered && graph &&
+                     atomic_load_explicit(&graph->clean_epoch, memory_order_acquire) >= snap->epoch;
 }
 
 enum vz_status vz_snapshot_knn(const struct vz_snapshot *snap, const struct vz_knn *knn,

@@ -21,6 +21,15 @@ void vz_view_drop(struct vz_snapshot *view)
 {
     if (!view || atomic_fetch_sub_explicit(&view->references, 1, memory_order_acq_rel) != 1)
         return;
+    struct vz_index *index = view->index;
+    pthread_mutex_lock(&index->views_lock);
+    if (view->before)
+        view->before->after = view->after;
+    else
+        index->views = view->after;
+    if (view->after)
+        view->after->before = view->before;
+    pthread_mutex_unlock(&index->views_lock);
     vz_generation_release(view->gen);
     vz_mapping_release(view->mapping);
     free(view);
@@ -38,9 +47,26 @@ void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32
     view->epoch = epoch;
     view->live = live;
     view->commit_number = commit_number;
+    pthread_mutex_lock(&index->views_lock);
+    view->after = index->views;
+    if (view->after)
+        view->after->before = view;
+    index->views = view;
+    pthread_mutex_unlock(&index->views_lock);
     struct vz_snapshot *old = index->view;
     index->view = view;
     vz_view_drop(old);
+}
+
+uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generation *gen)
+{
+    uint32_t oldest = UINT32_MAX;
+    pthread_mutex_lock(&index->views_lock);
+    for (const struct vz_snapshot *view = index->views; view; view = view->after)
+        if (view->gen == gen)
+            oldest = VZ_MIN(oldest, view->epoch);
+    pthread_mutex_unlock(&index->views_lock);
+    return oldest;
 }
 
 bool vz_index_refresh_now(struct vz_index *index)
@@ -48,7 +74,7 @@ bool vz_index_refresh_now(struct vz_index *index)
     vz_writer_flush(index);
     pthread_mutex_lock(&index->view_lock);
     const struct vz_snapshot *view = index->view;
-    bool fresh = view->commit_number != index->commit_number;
+    bool fresh = view->commit_number != index->commit_number, deaths = index->deaths_pending;
     if (fresh) {
         const struct vz_generation_state *state = &index->gen->state;
         vz_index_set_view_locked(index, state->docs, view->epoch + (index->deaths_pending ? 1 : 0),
@@ -59,6 +85,8 @@ bool vz_index_refresh_now(struct vz_index *index)
     pthread_cond_broadcast(&index->refreshed);
     pthread_mutex_unlock(&index->view_lock);
     atomic_fetch_add_explicit(&index->counters.refresh_total, 1, memory_order_relaxed);
+    if (fresh && deaths)
+        vz_background_rows(index->store); /* their rows leave the graphs */
     return fresh;
 }
 

@@ -128,6 +128,25 @@ struct vz_index_stats {
     uint64_t index_time_ns, search_time_ns;
 };
 void vz_index_stats(struct vz_index *index, struct vz_index_stats *stats);
+/* What the vectors of one field take. */
+struct vz_vector_stats {
+    struct vz_slice path;
+    uint64_t rows, rows_in_graph, removed; /* removed: dead rows that the graph still has */
+    uint64_t row_bytes;                    /* on disk, mapped */
+    uint64_t code_bytes;                   /* quantized copy */
+    uint64_t link_bytes;
+    uint64_t docno_bytes, fixed_bytes;
+    uint64_t growing_bytes; /* a graph of another kind that takes this one's place */
+    uint64_t memory_bytes;  /* what the budget counts */
+    uint32_t quantize;      /* enum vz_quantize */
+    bool old_kind;          /* the graph is of the kind before the last change of the mapping */
+    const struct vz_field *field; /* the store's own; NULL */
+};
+/* Of every vector field with rows, in the arena; how many. */
+size_t vz_index_vector_stats(struct vz_index *index, struct vz_arena *arena,
+                             struct vz_vector_stats **stats);
+/* Appends what a float vector takes of memory in each kind of index: "hnsw 2193, int8_hnsw ..." */
+void vz_vector_memory_statement(uint32_t dims, struct vz_buf *out);
 /* For the query room: one search done. */
 void vz_index_note_search(struct vz_index *index, uint64_t time_ns);
 

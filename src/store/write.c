@@ -121,9 +121,17 @@ static enum vz_status check_budget(struct vz_index *index, const struct vz_task 
 {
     const struct vz_store *store = index->store;
     size_t more = 0, now = atomic_load_explicit(&store->memory_bytes, memory_order_relaxed);
+    struct vz_mapping *mapping = NULL;
     for (size_t i = 0; i < task->count; i++)
-        for (size_t v = 0; v < task->prepared[i].doc.vector_count; v++)
-            more += (size_t)task->prepared[i].doc.vectors[v].dims * 4 + 256;
+        for (size_t v = 0; v < task->prepared[i].doc.vector_count; v++) {
+            const struct vz_doc_vector *vector = &task->prepared[i].doc.vectors[v];
+            if (!mapping)
+                mapping = vz_index_mapping(index);
+            struct vz_row_cost cost = vz_row_cost(vz_mapping_field(mapping, vector->field));
+            more += vz_row_cost_memory(&cost);
+        }
+    if (mapping)
+        vz_mapping_release(mapping);
     if (now + more > store->max_memory_bytes)
         return vz_fail(err, VZ_BUDGET,
                        "[parent] Data too large, data for [%s] would be [%zu], which is larger "

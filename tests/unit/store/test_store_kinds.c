@@ -425,12 +425,107 @@ static void test_elements(void **state)
     }
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+/* What is said of a kind is what it takes, and what the budget counts is its sum. */
+static void test_memory_by_part(void **state)
+{
+    struct vz_error err = {0};
+    for (size_t kind = 0; kind < VZ_COUNT_OF(kinds); kind++) {
+        static const size_t codes[] = {0, 128, 64, 32}; /* of 96 dims, by enum vz_quantize */
+        struct vz_arena arena = {0};
+        struct vz_vector_stats *stats;
+        struct vz_index_stats sums;
+        char *path = temp_folder();
+        struct vz_store *store = open_store(path);
+        struct vz_index *index = index_of(store, kinds[kind].name, "cosine");
+        uint64_t docs = 2500;
+        put_docs(index, 0, (int)docs);
+        OK(vz_index_settle(index, &err));
+        assert_int_equal(vz_index_vector_stats(index, &arena, &stats), 1);
+        vz_index_stats(index, &sums);
+        assert_true(vz_slice_is(stats->path, "v"));
+        assert_int_equal(stats->rows, docs);
+        assert_int_equal(stats->row_bytes, docs * 384);
+        assert_int_equal(stats->rows_in_graph, kinds[kind].graph ? docs : 0);
+        assert_in_range(stats->code_bytes, docs * codes[kinds[kind].quantize],
+                        docs * codes[kinds[kind].quantize] * 11 / 10);
+        uint64_t links = !kinds[kind].graph ? 0 : kinds[kind].flat ? 4 : 137;
+        assert_in_range(stats->link_bytes, docs * links * 9 / 10, docs * links * 12 / 10);
+        uint64_t rows = kinds[kind].quantize ? 0 : stats->row_bytes;
+        assert_int_equal(stats->memory_bytes, rows + stats->code_bytes + stats->link_bytes +
+                                                  stats->docno_bytes + stats->fixed_bytes);
+        assert_true(sums.memory_bytes >= stats->memory_bytes);
+        assert_true(sums.memory_bytes < stats->memory_bytes + 100000);
+        vz_arena_deinit(&arena);
+        vz_index_release(index);
+        vz_store_close(store);
+        drop_folder(path);
+    }
+    struct vz_buf text = {0};
+    vz_vector_memory_statement(512, &text);
+    assert_string_equal(text.data,
+                        "hnsw 2189, int8_hnsw 717, int4_hnsw 413, bbq_hnsw 221; 2048 on disk");
+    vz_buf_deinit(&text);
+}
+
+/* Writes are refused before the graph that they will grow passes the budget; a change of kind for
+ * which there is no room leaves the old graph in use. */
+static void test_budget(void **state)
+{
+    enum { LIMIT = 2 << 20 };
+    struct vz_error err = {0};
+    struct vz_index_stats stats;
+    char *path = temp_folder();
+    struct vz_store *store = NULL;
+    uint32_t count;
+    OK(vz_store_open(path, &(struct vz_store_options){.create = true, .max_memory_bytes = LIMIT},
+                     &store, &err));
+    struct vz_index *index = index_of(store, "hnsw", "cosine");
+    int docs = 0;
+    for (enum vz_status status = VZ_OK; status == VZ_OK; docs++) {
+        float floats[DIMS];
+        char id[12];
+        struct vz_buf text = {0};
+        vector_of((uint64_t)docs, floats);
+        snprintf(id, sizeof id, "%d", docs);
+        vz_buf_append_str(&text, "{\"v\":");
+        vz_json_append_floats(&text, floats, DIMS);
+        vz_buf_append_char(&text, '}');
+        struct vz_write op = {
+            .verb = VZ_WRITE_INDEX, .id = vz_slice_from(id), .source = vz_buf_slice(&text)};
+        status = vz_index_write(index, &op, 1, NULL, &err);
+        vz_buf_deinit(&text);
+        if (status != VZ_OK)
+            assert_int_equal(status, VZ_BUDGET);
+        assert_true(docs < 20000);
+        if (docs % 100 == 99) /* what waits for the graph is counted as if it were in */
+            usleep(1000);
+    }
+    assert_non_null(strstr(err.text, "[parent] Data too large, data for [kinds] would be ["));
+    OK(vz_index_refresh(index, &err));
+    OK(vz_index_settle(index, &err));
+    vz_index_stats(index, &stats);
+    print_message("%d documents, %llu bytes of %d\n", docs - 1,
+                  (unsigned long long)stats.memory_bytes, LIMIT);
+    assert_true(stats.memory_bytes <= LIMIT + 64 * 1024);
+    assert_true(stats.memory_bytes >= LIMIT / 2);
+    OK(change_kind(index, "\"type\":\"hnsw\",\"m\":64", "", &err));
+    OK(vz_index_settle(index, &err));
+    assert_int_equal(shape_now(index, &count).m, 16);
+    assert_int_equal(count, docs - 1);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kinds),    cmocka_unit_test(test_few_rows),
         cmocka_unit_test(test_upgrades), cmocka_unit_test(test_upgrade_cut_short),
-        cmocka_unit_test(test_elements),
+        cmocka_unit_test(test_elements), cmocka_unit_test(test_memory_by_part),
+        cmocka_unit_test(test_budget),
     };
     return cmocka_run_group_tests_name("store-kinds", tests, NULL, NULL);
 }
