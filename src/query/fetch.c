@@ -49,14 +49,16 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
     }
 }
 
-static enum vz_status write_fields(const struct vz_search *search, struct vz_eval *eval,
-                                   uint32_t docno, struct vz_json source, struct vz_search_hit *hit,
+static enum vz_status write_fields(const struct vz_search *search, struct vz_fetch_plan *plan,
+                                   struct vz_eval *eval, uint32_t docno, struct vz_json source, struct vz_search_hit *hit,
                                    struct vz_error *err)
 {
     struct vz_buf buf = {0};
     struct vz_json_writer writer = vz_json_writer_on(&buf);
     vz_json_begin_object(&writer);
     enum vz_status status = vz_fields_write(search, eval, docno, source, &writer, err);
+    if (status == VZ_OK && search->script_field_count)
+        status = vz_script_fields_write(search, plan, eval, docno, &writer, err);
     vz_json_end_object(&writer);
     if (status == VZ_OK && buf.len > 2)
         hit->fields = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
@@ -86,7 +88,8 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
         if (status != VZ_OK)
             return status;
     }
-    bool want_fields = search->fields.count || search->docvalue_fields.count;
+    bool want_fields = search->fields.count || search->docvalue_fields.count ||
+                       search->script_field_count;
     if (!plan->filter && !want_fields)
         return VZ_OK;
 
@@ -104,7 +107,7 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
         vz_buf_deinit(&buf);
     }
     if (want_fields)
-        status = write_fields(search, eval, docno, source, hit, err);
+        status = write_fields(search, plan, eval, docno, source, hit, err);
     if (parsed)
         vz_json_free(parsed);
     return status;

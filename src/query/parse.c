@@ -362,6 +362,12 @@ static enum vz_status parse_stored(struct body *body, struct vz_json value, stru
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+static enum vz_status parse_script_fields(struct body *body, struct vz_json value,
+                                          struct vz_error *err)
+{
+    return vz_script_fields_parse(value, body->search, err);
+}
+
 static enum vz_status parse_nothing(struct body *body, struct vz_json value, struct vz_error *err)
 {
     return VZ_OK; /* groups for statistics: part of no answer */
@@ -380,6 +386,7 @@ static const struct {
     {"fields", parse_fields},
     {"docvalue_fields", parse_docvalue},
     {"stored_fields", parse_stored},
+    {"script_fields", parse_script_fields},
     {"track_total_hits", parse_track_total},
     {"track_scores", parse_track_scores},
     {"profile", parse_profile},
@@ -400,7 +407,6 @@ static const char *const refused[] = {
     "suggest",
     "rescore",
     "collapse",
-    "script_fields",
     "runtime_mappings",
     "explain",
     "indices_boost",
@@ -675,6 +681,8 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         return status;
     if (body.stored_fields_given && !body.source_given)
         search->with_source = body.stored_source;
+    if (search->script_field_count && !body.source_given && !body.stored_fields_given)
+        search->with_source = false; /* as Elasticsearch */
     search->built = body.parser.built;
     search->built_count = body.parser.built_count;
     search->inners = body.parser.inners;

@@ -199,7 +199,9 @@ double vz_query_haversine(double lat1, double lon1, double lat2, double lon2);
 
 /* ---- a parsed body ------------------------------------------------------------------------- */
 
-enum vz_sort_kind { VZ_SORT_SCORE, VZ_SORT_DOC, VZ_SORT_FIELD, VZ_SORT_GEO };
+enum vz_sort_kind { VZ_SORT_SCORE, VZ_SORT_DOC, VZ_SORT_FIELD, VZ_SORT_GEO, VZ_SORT_SCRIPT };
+struct vz_script_text; /* scripting.h */
+struct vz_doc_script;
 enum vz_sort_mode {
     VZ_MODE_DEFAULT,
     VZ_MODE_MIN,
@@ -219,6 +221,8 @@ struct vz_sort_key {
     struct vz_slice unmapped_type, format;
     double lat, lon, unit; /* GEO: meters of a unit */
     bool ignore_unmapped;
+    const struct vz_script_text *script; /* SCRIPT */
+    bool is_text;
 };
 
 /* Reads a `sort` of a body. An only key of `_score` descending gives no keys, as it is what comes
@@ -256,6 +260,8 @@ struct vz_search {
     struct vz_json_patterns includes, excludes;
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
+    struct vz_script_request *script_fields;
+    size_t script_field_count;
     bool with_version, with_seq_no;
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
@@ -387,12 +393,24 @@ struct vz_sort_reader {
     const struct vz_snapshot *snap;
     struct vz_arena *arena;
     bool is_min;
+    struct vz_doc_script *script; /* SCRIPT */
+    struct vz_error *failure;     /* of its runs: the first one, see vz_sort_failed */
 };
 enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
                             struct vz_sort_reader *reader, struct vz_error *err);
 void vz_sort_unbind(struct vz_sort_reader *reader);
 /* The value of a document; docnos must not go down from call to call. */
 struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno, float score);
+/* Whether a script of the readers failed on a document: then its error. */
+enum vz_status vz_sort_failed(const struct vz_sort_reader *readers, size_t count,
+                              struct vz_error *err);
+/* script_hits.c: the parts of scripts in what is declared above. */
+enum vz_status vz_script_sort_parse(struct vz_json value, struct vz_arena *arena,
+                                    struct vz_sort_key *key, struct vz_error *err);
+enum vz_status vz_script_sort_bind(struct vz_sort_reader *reader, struct vz_eval *eval,
+                                   struct vz_error *err);
+struct vz_sort_value vz_script_sort_read(struct vz_sort_reader *reader, uint32_t docno,
+                                         float score);
 /* Negative when `a` comes first. */
 int vz_sort_compare(const struct vz_sort_key *key, const struct vz_sort_value *a,
                     const struct vz_sort_value *b);
@@ -439,7 +457,17 @@ struct vz_fetch_plan {
     bool filter; /* _source is filtered, so it has to be parsed */
     struct vz_json_patterns includes, excludes;
     struct vz_arena scratch; /* the whole document while a part of it is kept */
+    struct vz_doc_script **scripts; /* of script_fields, opened when first needed */
+    size_t script_count;
 };
+/* script_hits.c */
+enum vz_status vz_script_fields_parse(struct vz_json value, struct vz_search *search,
+                                      struct vz_error *err);
+enum vz_status vz_script_fields_write(const struct vz_search *search, struct vz_fetch_plan *plan,
+                                      struct vz_eval *eval, uint32_t docno,
+                                      struct vz_json_writer *w, struct vz_error *err);
+void vz_script_fields_close(struct vz_fetch_plan *plan);
+void vz_doc_script_close(struct vz_doc_script *script);
 void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
                       struct vz_fetch_plan *plan);
 /* Fills id, version, seq_no, source and fields of a hit; texts in the arena. */

@@ -80,6 +80,7 @@ static void close_target(struct target *target)
 {
     for (size_t i = 0; i < target->reader_count; i++)
         vz_sort_unbind(&target->readers[i]);
+    vz_script_fields_close(&target->plan);
     vz_arena_deinit(&target->plan.scratch);
     vz_docset_deinit(&target->alias);
     if (target->alias_doc)
@@ -450,6 +451,7 @@ static enum vz_status collect_target(struct run *run, uint32_t t, struct vz_erro
             collect_alike(run, t, &matches);
         else
             collect_each(run, t, &matches, !none_wanted);
+        status = vz_sort_failed(run->targets[t].readers, run->targets[t].reader_count, err);
     }
     vz_docset_deinit(&matches.set);
     return status;
@@ -460,7 +462,7 @@ static bool scores_are_needed(const struct vz_search *search)
     if (search->sort_count == 0 || search->track_scores || search->has_min_score)
         return true;
     for (size_t i = 0; i < search->sort_count; i++)
-        if (search->sort[i].kind == VZ_SORT_SCORE)
+        if (search->sort[i].kind == VZ_SORT_SCORE || search->sort[i].kind == VZ_SORT_SCRIPT)
             return true;
     return false;
 }

@@ -132,7 +132,7 @@ static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, s
 
 static enum vz_status check_name(struct vz_slice field, struct vz_error *err)
 {
-    static const char *const refused[] = {"_script", "_shard_doc", "_id",     "_index",
+    static const char *const refused[] = {"_shard_doc", "_id",     "_index",
                                           "_seq_no", "_source",    "_version"};
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(field, refused[i]))
@@ -159,6 +159,8 @@ static enum vz_status parse_member(struct key_list *list, struct vz_slice name,
     struct vz_sort_key *key = add_key(list);
     if (vz_slice_is(name, "_geo_distance") || vz_slice_is(name, "_geoDistance"))
         return parse_geo(value, key, err);
+    if (vz_slice_is(name, "_script"))
+        return vz_script_sort_parse(value, list->arena, key, err);
     enum vz_status status = check_name(name, err);
     if (status != VZ_OK)
         return status;

@@ -123,6 +123,8 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
                                                 (key->mode != VZ_MODE_MAX && !key->descending)};
     if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC)
         return VZ_OK;
+    if (key->kind == VZ_SORT_SCRIPT)
+        return vz_script_sort_bind(reader, eval, err);
     if (key->kind == VZ_SORT_GEO) {
         reader->type = VZ_SORTED_F64;
         reader->absent = (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = INFINITY};
@@ -151,6 +153,9 @@ void vz_sort_unbind(struct vz_sort_reader *reader)
 {
     free(reader->terms);
     reader->terms = NULL;
+    if (reader->script)
+        vz_doc_script_close(reader->script);
+    reader->script = NULL;
 }
 
 /* Moves the cursor to the first entry at or after docno: a few steps, then doubling ones. */
@@ -265,6 +270,8 @@ struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno,
         return (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = (double)score};
     if (reader->key->kind == VZ_SORT_DOC)
         return (struct vz_sort_value){.type = VZ_SORTED_I64, .i64 = docno};
+    if (reader->key->kind == VZ_SORT_SCRIPT)
+        return vz_script_sort_read(reader, docno, score);
     size_t from = advance(reader, docno), to = from;
     while (to < reader->column.count && reader->column.docnos[to] == docno)
         to++;

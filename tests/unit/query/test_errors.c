@@ -100,7 +100,7 @@ static const struct refused refusals[] = {
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}},'inner_hits':{'highlight':{'fields':"
      "{'x':{}}}}}}}",
      VZ_UNSUPPORTED, "[inner_hits] [highlight]"},
-    {"{'query':{'script_score':{}}}", VZ_UNSUPPORTED, "[script_score]"},
+    {"{'query':{'script_score':{}}}", VZ_BAD_QUERY, "Required [query]"},
     {"{'query':{'term':{'age':'abc'}}}", VZ_BAD_QUERY,
      "failed to create query: For input string: \"abc\""},
     {"{'query':{'term':{'ok':'maybe'}}}", VZ_BAD_QUERY,
@@ -189,7 +189,7 @@ static const struct refused refusals[] = {
     {"{'sort':{'age':'up'}}", VZ_BAD_QUERY, "Unknown SortOrder [up]"},
     {"{'sort':{'age':{'foo':1}}}", VZ_BAD_QUERY, "[field_sort] unknown field [foo]"},
     {"{'sort':'at'}", VZ_BAD_QUERY, "can't sort on [geo_point] field"},
-    {"{'sort':'_script'}", VZ_UNSUPPORTED, "[_script]"},
+    {"{'sort':{'_script':{}}}", VZ_BAD_QUERY, "[_script] needs a [script]"},
     {"{'search_after':[1]}", VZ_BAD_QUERY, "Sort must contain at least one field."},
     {"{'sort':'age','search_after':[1,2]}", VZ_BAD_QUERY,
      "search_after has 2 value(s) but sort has 1."},

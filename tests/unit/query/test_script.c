@@ -492,13 +492,82 @@ static void test_function_errors(void **state)
     fixture_close(&f);
 }
 
+static void expect_fields(struct vz_index *index, const char *body, const char *fields)
+{
+    struct answer answer;
+    search_index(index, body, &answer);
+    struct vz_slice found = answer.result.hits[0].fields;
+    if (!vz_slice_is(found, fields))
+        fail_msg("%s\n  gives %.*s, expected %s", body, (int)found.len, found.ptr, fields);
+    assert_int_equal(answer.result.hits[0].source.len, 0);
+    answer_deinit(&answer);
+}
+
+static void test_script_fields(void **state)
+{
+    struct fixture f;
+    fixture_open(&f);
+    struct vz_index *index = shop(&f);
+    expect_fields(
+        index,
+        "{\"script_fields\":{\"double\":{\"script\":{\"source\":\"doc['price'].value * "
+        "params.f\",\"params\":{\"f\":2}}},\"tags\":{\"script\":\"doc['tag']\"},\"day\":{"
+        "\"script\":\"doc['day'].value\"},\"place\":{\"script\":\"doc['place'].value\"}}}",
+        "{\"double\":[20],\"tags\":[\"big\",\"red\"],\"day\":[\"2024-05-01T00:00:00.000Z\"],"
+        "\"place\":[{\"lat\":52.5,\"lon\":13.4}]}");
+    expect_fields(index,
+                  "{\"script_fields\":{\"a\":{\"script\":\"doc['price'].value / "
+                  "0\",\"ignore_failure\":true},\"b\":{\"script\":\"1\"}}}",
+                  "{\"b\":[1]}");
+    expect_error(index, "{\"script_fields\":{\"a\":{\"script\":\"doc['price'].value / 0\"}}}",
+                 VZ_BAD_QUERY, "runtime error", "/ by zero");
+    expect_error(index, "{\"script_fields\":{\"a\":{}}}", VZ_BAD_QUERY, "has no [script]", "");
+    fixture_close(&f);
+}
+
+static void test_script_sort(void **state)
+{
+    struct fixture f;
+    fixture_open(&f);
+    struct vz_index *index = shop(&f);
+#define SORT(inside) "{\"sort\":{\"_script\":{" inside "}}}"
+    assert_ids(
+        index,
+        SORT("\"type\":\"number\",\"order\":\"desc\",\"script\":\"doc['price'].value % 20\""),
+        "1,3,2");
+    assert_ids(index,
+               SORT("\"type\":\"number\",\"script\":{\"source\":\"Math.abs(doc['rating'].value - "
+                    "params.r)\",\"params\":{\"r\":3.2}}"),
+               "2,1,3");
+    assert_ids(index,
+               SORT("\"type\":\"string\",\"order\":\"asc\",\"script\":\"doc['tag'].value + "
+                    "doc['price'].value\""),
+               "1,2,3");
+    struct answer answer;
+    search_index(index,
+                 "{\"sort\":[{\"_script\":{\"type\":\"number\",\"script\":\"doc['price'].value * "
+                 "1.5\"}},\"_doc\"],\"search_after\":[15,0]}",
+                 &answer);
+    assert_string_equal(ids_of(&answer), "2,3");
+    assert_true(vz_slice_is(answer.result.hits[0].sort, "[30.0,1]"));
+    answer_deinit(&answer);
+    expect_error(index, SORT("\"type\":\"number\",\"script\":\"1 / (doc['price'].value - 30)\""),
+                 VZ_BAD_QUERY, "runtime error", "/ by zero");
+    expect_error(index, SORT("\"type\":\"string\",\"script\":\"1\""), VZ_BAD_ARGUMENT,
+                 "gave no string", "");
+    expect_error(index, SORT("\"script\":\"1\""), VZ_BAD_QUERY, "needs a [script] and a [type]",
+                 "");
+    fixture_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_script_score),    cmocka_unit_test(test_script_errors),
         cmocka_unit_test(test_vectors),         cmocka_unit_test(test_bytes_and_bits),
         cmocka_unit_test(test_function_score),  cmocka_unit_test(test_random_score),
-        cmocka_unit_test(test_function_errors),
+        cmocka_unit_test(test_function_errors), cmocka_unit_test(test_script_fields),
+        cmocka_unit_test(test_script_sort),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
