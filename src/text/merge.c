@@ -71,9 +71,8 @@ static void copy_list(struct merge *merge, const struct input *input, bool posit
             continue;
         if (merge->seen)
             vz_bitset_set(merge->seen, p->doc - merge->base);
-        uint32_t freq = vz_postings_freq(p);
-        vz_segment_writer_doc(merge->writer, p->doc, freq,
-                              positions ? vz_postings_positions(p) : NULL);
+        const uint32_t *places = positions ? vz_postings_positions(p) : NULL;
+        vz_segment_writer_doc(merge->writer, p->doc, VZ_MAX(vz_postings_freq(p), 1), places);
     }
     vz_postings_close(p);
 }
@@ -255,6 +254,7 @@ static enum vz_status validate_list(struct vz_postings *p, const struct vz_segme
         }
         if (field->flags & VZ_TEXT_POSITIONS) {
             const uint32_t *positions = vz_postings_positions(p);
+            freq = vz_postings_freq(p);
             for (uint32_t i = 1; i < freq; i++)
                 if (positions[i] < positions[i - 1])
                     return vz_fail(err, VZ_CORRUPT, "positions are out of order");
@@ -286,7 +286,9 @@ static enum vz_status validate_field(struct vz_postings *p, const struct vz_segm
         vz_buf_clear(&last);
         vz_buf_append_slice(&last, term);
         if (status == VZ_OK && (!vz_segment_find_term(segment, field, term, &info) ||
-                                memcmp(&info, &walk.info, sizeof info) != 0))
+                                info.doc_freq != walk.info.doc_freq ||
+                                info.total_freq != walk.info.total_freq ||
+                                info.at != walk.info.at || info.bytes != walk.info.bytes))
             status = vz_fail(err, VZ_CORRUPT, "a term is not found again");
         terms++;
         doc_freqs += walk.info.doc_freq;

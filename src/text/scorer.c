@@ -117,8 +117,9 @@ const uint32_t *vz_union_positions(struct vz_union *lists, uint32_t *count)
         on++;
     }
     if (on == 1) {
-        *count = (uint32_t)total;
-        return vz_postings_positions(only);
+        const uint32_t *positions = vz_postings_positions(only);
+        *count = vz_postings_freq(only);
+        return positions;
     }
     if (total > lists->capacity) {
         lists->capacity = total * 2;
@@ -129,8 +130,9 @@ const uint32_t *vz_union_positions(struct vz_union *lists, uint32_t *count)
         struct vz_postings *list = &lists->lists[i];
         if (list->doc != lists->doc)
             continue;
-        uint32_t freq = vz_postings_freq(list);
-        memcpy(lists->positions + total, vz_postings_positions(list), freq * sizeof(uint32_t));
+        const uint32_t *positions = vz_postings_positions(list);
+        uint32_t freq = vz_postings_freq(list); /* after: a damaged file's is cut there */
+        memcpy(lists->positions + total, positions, freq * sizeof(uint32_t));
         total += freq;
     }
     qsort(lists->positions, total, sizeof(uint32_t), by_value);

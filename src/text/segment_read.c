@@ -463,6 +463,26 @@ void vz_postings_close(struct vz_postings *p)
     p->position_buffer = NULL;
 }
 
+/* A block that no writer made: the list ends here. */
+static void give_up(struct vz_postings *p)
+{
+    p->count = 1;
+    p->docs[0] = p->doc = VZ_TEXT_END;
+    p->freqs[0] = 1;
+    p->freqs_ready = true;
+}
+
+/* Whether documents rise and lie in the segment. Widths below 25 bits cannot overflow a sum. */
+static bool is_sane(const struct vz_postings *p, unsigned bits)
+{
+    if (p->docs[p->count - 1] >= p->segment->limit || p->docs[0] < p->base)
+        return false;
+    for (unsigned i = 1; bits > 24 && i < p->count; i++)
+        if (p->docs[i] <= p->docs[i - 1])
+            return false;
+    return true;
+}
+
 /* Numbers of any length: the last block of a list, or all of a short one. */
 static void load_tail(struct vz_postings *p, const unsigned char *at, unsigned count,
                       uint32_t before)
@@ -481,6 +501,8 @@ static void load_tail(struct vz_postings *p, const unsigned char *at, unsigned c
         p->freqs[i] = freq;
     }
     p->freqs_ready = true;
+    if (!is_sane(p, 32))
+        give_up(p);
     if (!p->skips && (p->flags & VZ_TEXT_POSITIONS))
         p->positions = at;
 }
@@ -500,6 +522,8 @@ static void load_packed(struct vz_postings *p, const unsigned char *at, uint32_t
     vz_prefix_sum(p->docs, p->base + before);
     p->freqs_at = at + doc_bits * 16;
     p->freqs_ready = false;
+    if (doc_bits == 0 || !is_sane(p, doc_bits))
+        give_up(p);
 }
 
 void vz_postings_load(struct vz_postings *p, uint32_t block)
@@ -542,7 +566,10 @@ uint32_t vz_postings_next(struct vz_postings *p)
     if (++p->at < p->count)
         return p->doc = p->docs[p->at];
     if (p->block + 1 < p->block_count) {
+        uint32_t before = p->doc;
         vz_postings_load(p, p->block + 1);
+        if (p->doc <= before)
+            give_up(p);
         return p->doc;
     }
     return p->doc = VZ_TEXT_END;
@@ -603,27 +630,28 @@ const uint32_t *vz_postings_positions(struct vz_postings *p)
 {
     uint32_t freq = vz_postings_freq(p);
     size_t skip = 0;
-    if (freq > 1u << 26) /* only a damaged file says so */
-        freq = p->freqs[p->at] = 1u << 26;
-    if (freq > p->position_capacity) {
-        p->position_capacity = freq * 2;
-        p->position_buffer =
-            vz_realloc(p->position_buffer, p->position_capacity * sizeof *p->position_buffer);
-    }
     for (unsigned i = 0; i < p->at; i++)
         skip += p->freqs[i];
     const unsigned char *at = p->positions;
     if (at && p->skips)
         at += p->skips[p->block].pos_at;
-    unsigned bits = at && at < p->end ? *at : 0;
+    unsigned bits = at && at < p->end ? *at & 63 : 0;
     const unsigned char *packed = at ? at + 1 : p->end;
     uint64_t mask = bits >= 32 ? UINT32_MAX : (1ull << bits) - 1;
     size_t left = packed < p->end ? (size_t)(p->end - packed) * 8 : 0;
     uint32_t position = 0;
+    size_t most = bits ? left / bits : 1u << 20;
+    if (freq > most) /* only a damaged file says so */
+        freq = p->freqs[p->at] = most ? (uint32_t)most : 1;
+    if (freq > p->position_capacity) {
+        p->position_capacity = freq * 2;
+        p->position_buffer =
+            vz_realloc(p->position_buffer, p->position_capacity * sizeof *p->position_buffer);
+    }
     for (uint32_t i = 0; i < freq; i++) {
         size_t bit = (skip + i) * bits;
         uint64_t word = 0;
-        if (bit + bits <= left) /* eight bytes behind the last list are in the file, too */
+        if (bits && bit + bits <= left) /* eight bytes behind the last list are in the file, too */
             memcpy(&word, packed + bit / 8, 8);
         position += (uint32_t)(word >> bit % 8 & mask);
         p->position_buffer[i] = position;
