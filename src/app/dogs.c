@@ -3,19 +3,11 @@
 #include "base/strmap.h"
 #include "json/json.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 /* Every picture of one dog may come before the next dog's best one; ask for more than `top`. */
 #define PICTURES_PER_DOG 4
-
-int vz_dog_decode_side(const struct vz_opened_model *model)
-{
-    int side = vz_model_image_side(model);
-    size_t pixels = vz_model_pixel_count(model) / 3;
-    return side || !pixels ? side : 2 * (int)lround(sqrt((double)pixels));
-}
 
 void vz_dog_hash(struct vz_slice bytes, char out[33])
 {
@@ -29,7 +21,7 @@ enum vz_status vz_dog_look(struct vz_slice bytes, const struct vz_image_limits *
 {
     struct vz_image image = {0};
     enum vz_status status =
-        vz_image_decode(bytes, limits, vz_dog_decode_side(model), &image, err);
+        vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
     if (status != VZ_OK)
         return status;
     status = vz_model_embed_image(model, &image, vector, err);

@@ -65,10 +65,6 @@ struct vz_dog_report {
     struct vz_error error; /* when it failed */
 };
 
-/* The side a picture is decoded at before this model looks: twice what CLIP looks at, because
- * decoding a photo of 12 megapixels whole costs more than embedding it, and vectors stay within a
- * cosine of 0.999 (vizsla embed decodes whole). */
-int vz_dog_decode_side(const struct vz_opened_model *model);
 /* 128 bits of XXH3 of some bytes, hexadecimal. */
 void vz_dog_hash(struct vz_slice bytes, char out[33]);
 

@@ -25,7 +25,7 @@ enum vz_status vz_picture_look(struct vz_slice bytes, const struct vz_image_limi
 {
     struct vz_image image = {0};
     enum vz_status status =
-        vz_image_decode(bytes, limits, vz_dog_decode_side(model), &image, err);
+        vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
     if (status != VZ_OK)
         return status;
     picture->width = image.file_width;

@@ -229,7 +229,7 @@ enum vz_status vz_lens_picture(const struct vz_lens *lens, struct vz_slice bytes
 {
     struct vz_image image = {0};
     enum vz_status status =
-        vz_image_decode(bytes, limits, vz_dog_decode_side(lens->images), &image, err);
+        vz_image_decode(bytes, limits, vz_model_image_side(lens->images), &image, err);
     if (status == VZ_OK)
         status = vz_model_embed_image(lens->images, &image, out, err);
     vz_image_deinit(&image);

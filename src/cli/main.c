@@ -16,6 +16,7 @@ static const struct subcommand subcommands[] = {
     {"dedupe", "show which pictures are the same one", vz_cli_dedupe},
     {"reindex", "change the model of an index", vz_cli_reindex},
     {"models", "get, list, check and remove models", vz_cli_models},
+    {"import-model", "put a model of the hub into a server", vz_cli_import_model},
     {"embed", "print the vector of a picture or a text", vz_cli_embed},
     {"serve", "answer the Elasticsearch REST API over HTTP", vz_cli_serve},
     {"version", "print versions and what this machine can do", vz_cli_version},
@@ -26,7 +27,7 @@ static void print_help(FILE *to)
     fprintf(to, "vizsla finds things by a picture.\n\n"
                 "Usage: vizsla COMMAND [options]\n\nCommands:\n");
     for (size_t i = 0; i < VZ_COUNT_OF(subcommands); i++)
-        fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].summary);
+        fprintf(to, "  %-12s %s\n", subcommands[i].name, subcommands[i].summary);
     fprintf(to, "\nExamples:\n"
                 "  vizsla register --name Luigi --breed \"Jack Russel\" --owner Ully luigi.png\n"
                 "  vizsla find lost.png\n"

@@ -28,22 +28,25 @@ import urllib.request
 
 import stories_dedupe
 import stories_folders
+import stories_import
 import stories_models
 import stories_reindex
-from story import SAMPLES, SHARED, Bench, Skip, contains, equal, get, register_samples
+from story import SAMPLES, SHARED, Babbler, Bench, Skip, contains, equal, get, http, register_samples
 
 # ---- tests: each takes a Bench ------------------------------------------------------------------
 
 def help_is_there_for_every_command(bench):
     top = bench.run("--help")
     equal(top.returncode, 0)
-    for command in ("serve", "register", "find", "version"):
+    for command in ("serve", "register", "find", "dogs", "index", "search", "reindex", "dedupe", "models", "embed",
+                    "import-model", "version"):
         contains(top.stdout, command)
         page = bench.run(command, "--help")
         equal(bench.run("help", command).stdout, page.stdout)
         equal(page.returncode, 0)
         contains(page.stdout, "Usage: vizsla " + command, "--help")
-    for command in ("serve", "register", "find"):
+    for command in ("serve", "register", "find", "dogs", "index", "search", "reindex", "dedupe", "embed",
+                    "import-model"):
         contains(bench.run(command, "--help").stdout, "Examples:")
 
 
@@ -264,44 +267,6 @@ def pages_of_other_hosts_are_refused(bench):
     equal(status("DELETE", Origin=url)[0], 200)
 
 
-class Babbler:
-    """A server that answers whatever it is asked with the same bytes."""
-
-    def __init__(self, answer):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.answer = answer
-
-    def __enter__(self):
-        threading.Thread(target=self.talk, daemon=True).start()
-        return self
-
-    def talk(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            with peer:
-                asked = b""
-                while b"\r\n\r\n" not in asked:
-                    asked += peer.recv(65536)
-                length = re.search(rb"(?i)content-length: (\d+)", asked)
-                missing = int(length[1]) - len(asked.split(b"\r\n\r\n", 1)[1]) if length else 0
-                while missing > 0:
-                    missing -= len(peer.recv(65536))
-                peer.sendall(self.answer)
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-
-
-def http(status, body):
-    return (f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
-            + body)
-
-
 def nonsense_from_a_server_is_told(bench):
     hit = b'{"_source": {"dog_id": 7, "breed": [[]], "exif": {"location": {"lat": "x", "lon": {}}}}, "_score": "y"}'
     for answer in (b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nshort",
@@ -422,7 +387,7 @@ def stories(names):
 
 
 TESTS = stories(dict(globals()))
-for module in (stories_models, stories_folders, stories_reindex, stories_dedupe):
+for module in (stories_models, stories_folders, stories_reindex, stories_dedupe, stories_import):
     TESTS += stories(vars(module))
 
 

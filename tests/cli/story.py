@@ -4,7 +4,9 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
+import threading
 import urllib.request
 
 import tiny_model
@@ -80,3 +82,41 @@ def call(url, method="GET", body=None):
                                      data=None if body is None else json.dumps(body).encode())
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)
+
+
+class Babbler:
+    """A server that answers whatever it is asked with the same bytes."""
+
+    def __init__(self, answer):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.answer = answer
+
+    def __enter__(self):
+        threading.Thread(target=self.talk, daemon=True).start()
+        return self
+
+    def talk(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            with peer:
+                asked = b""
+                while b"\r\n\r\n" not in asked:
+                    asked += peer.recv(65536)
+                length = re.search(rb"(?i)content-length: (\d+)", asked)
+                missing = int(length[1]) - len(asked.split(b"\r\n\r\n", 1)[1]) if length else 0
+                while missing > 0:
+                    missing -= len(peer.recv(65536))
+                peer.sendall(self.answer)
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+
+def http(status, body):
+    return (f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+            + body)

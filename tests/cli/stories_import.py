@@ -1,0 +1,102 @@
+"""Stories of import-model: into this machine's folder, and through the API of another server."""
+import json
+
+import tiny_model
+from story import SAMPLES, Babbler, Bench, call, contains, equal, http, install_clip
+
+
+def vector(bench, text, name):
+    done = bench.run("embed", text, "--model", name, "--json", "--precision", "f32")
+    equal((done.returncode, done.stderr), (0, ""))
+    return json.loads(done.stdout)["embedding"]
+
+
+def infer(url, model, text):
+    answer = call(f"{url}/_ml/trained_models/{model}/_infer", "POST", {"docs": [{"text_field": text}]})
+    return answer["inference_results"][0]["predicted_value"]
+
+
+def close(a, b):
+    return sum(x * y for x, y in zip(a, b)) > 0.999
+
+
+def a_folder_is_installed_here_and_started(bench):
+    source = tiny_model.clip(bench.folder / "My Model")
+    done = bench.run("import-model", "--hub-model-id", source, "--es-model-id", "dogs-eye", "--json")
+    equal((done.returncode, done.stderr), (0, ""))
+    equal(json.loads(done.stdout), {"model_id": "dogs-eye", "name": "dogs-eye", "task_type": "text_embedding",
+                                    "sent": False, "started": False})
+    done = bench.run("import-model", "--hub-model-id", source, "--es-model-id", "dogs-eye")
+    equal(done.returncode, 2)
+    contains(done.stderr, "--clear-previous")
+    url = bench.serve()
+    done = bench.run("import-model", "--url", url, "--hub-model-id", source, "--es-model-id", "dogs-eye",
+                     "--clear-previous", "--start")
+    equal((done.returncode, done.stderr), (0, ""))
+    contains(done.stdout, "is installed as dogs-eye, and started")
+    stats = call(url + "/_ml/trained_models/dogs-eye/_stats")["trained_model_stats"][0]
+    equal(stats["deployment_stats"]["state"], "started")
+    assert close(infer(url, "dogs-eye", "a lost dog"), vector(bench, "a lost dog", "dogs-eye"))
+
+
+def a_model_is_sent_to_a_server_of_another_folder(bench):
+    there = Bench(bench.binary, bench.folder / "there")
+    there.folder.mkdir()
+    url = there.serve()
+    source = tiny_model.clip(bench.folder / "tiny-clip")
+    install_clip(bench, "mine")
+    try:
+        words = ("import-model", "--url", url, "--hub-model-id", source)
+        done = bench.run(*words, "--start", "--json")
+        equal((done.returncode, done.stderr), (0, ""))
+        seen = json.loads(done.stdout)
+        equal((seen["model_id"], seen["sent"], seen["started"]), ("tiny-clip", True, True))
+        assert close(infer(url, "tiny-clip", "a lost dog"), vector(bench, "a lost dog", "mine"))
+        done = bench.run(*words)
+        equal(done.returncode, 2)
+        contains(done.stderr, "[tiny-clip] is there already", "--clear-previous")
+        equal(bench.run(*words, "--clear-previous").returncode, 0)
+        done = bench.run(*words, "--es-model-id", "shorter", "--max-model-input-length", "8",
+                         "--search-prefix", "query: ")
+        equal((done.returncode, done.stderr), (0, ""))
+    finally:
+        there.stop()
+
+
+def wrong_wishes_are_refused_aloud(bench):
+    source = tiny_model.clip(bench.folder / "tiny")
+    for words, part in (((), "--hub-model-id NAME"), (("--hub-model-id", source, "--es-api-key", "x"), "no keys"),
+                        (("--hub-model-id", source, "--insecure"), "SSL_CERT_FILE"),
+                        (("--hub-model-id", source, "--search-prefix", "q"), "need --url"),
+                        (("--hub-model-id", source, "--task-type", "ner"), "made for text_embedding"),
+                        (("--hub-model-id", bench.folder), "config.json"), (("x",), "unexpected 'x'"),
+                        (("--hub-model-id", source, "--url", "http://127.0.0.1:1"), "127.0.0.1")):
+        done = bench.run("import-model", *words)
+        equal(done.returncode, 2)
+        contains(done.stderr, part)
+    root = {"name": "x", "version": {"number": "8.19.0"}, "tagline": "You Know, for Search"}
+    with Babbler(http(200, json.dumps(root).encode())) as server:
+        done = bench.run("import-model", "--url", server.url, "--hub-model-id", source)
+        equal(done.returncode, 2)
+        contains(done.stderr, "TorchScript", f"eland_import_hub_model --url {server.url}")
+
+
+def many_are_embedded_at_once(bench):
+    install_clip(bench)
+    words = [SAMPLES / f"{dog}.svg" for dog in ("luigi", "otto", "mango")] + ["a lost dog", "grass"]
+    done = bench.run("embed", *words, "--model", "clip-ViT-B-32", "--json")
+    equal((done.returncode, done.stderr), (0, ""))
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    equal([line["input"] for line in lines], [str(word) for word in words])
+    equal([line["kind"] for line in lines], ["image", "image", "image", "text", "text"])
+    for line, word in zip(lines, words):
+        one = json.loads(bench.run("embed", word, "--model", "clip-ViT-B-32", "--json").stdout)
+        assert close(line["embedding"], one["embedding"]), word
+        assert "input" not in one
+    plain = bench.run("embed", *words, "--model", "clip-ViT-B-32").stdout.splitlines()
+    equal([len(json.loads(line)) for line in plain], [32] * 5)
+    (bench.folder / "broken.jpg").write_text("no")
+    done = bench.run("embed", words[0], bench.folder / "broken.jpg", words[1], "--model", "clip-ViT-B-32", "--json")
+    equal((done.returncode, len(done.stdout.splitlines())), (1, 3))
+    contains(done.stderr, "broken.jpg")
+    contains(json.loads(done.stdout.splitlines()[1])["error"], "not a picture")
