@@ -520,6 +520,16 @@ void deployment_leave(struct vz_infer *infer, struct deployment *d, bool good, s
 
 /* ---- started and stopped by name ---- */
 
+/* The deployment of the same model that nobody started by name and nobody uses; NULL: none. */
+static struct deployment *idle_implicit_locked(struct vz_infer *infer, const struct deployment *d)
+{
+    struct deployment *old = infer->deployments;
+    while (old && (old->is_explicit || old->refs || old->is_doomed ||
+                   strcmp(old->model.digest, d->model.digest) != 0))
+        old = old->next;
+    return old;
+}
+
 enum vz_status vz_infer_start(struct vz_infer *infer, const struct vz_deployment_options *options,
                               uint64_t deadline_ns, struct vz_error *err)
 {
@@ -552,6 +562,15 @@ enum vz_status vz_infer_start(struct vz_infer *infer, const struct vz_deployment
     d->next = infer->deployments;
     infer->deployments = d;
     status = start_locked(infer, d, deadline_ns, err);
+    struct deployment *old = status == VZ_OK ? idle_implicit_locked(infer, d) : NULL;
+    if (old) { /* what the first request made is of no more use */
+        old->refs++;
+        old->is_doomed = true;
+        d->refs++;
+        unref_and_unlock(infer, old);
+        pthread_mutex_lock(&infer->lock);
+        d->refs--;
+    }
     unref_and_unlock(infer, d);
     return status;
 }

@@ -85,7 +85,7 @@ struct vz_infer_request {
     const struct vz_infer_input *inputs;
     size_t count;
     struct vz_slice query;         /* SIMILARITY */
-    const struct vz_slice *labels; /* ZERO_SHOT */
+    const struct vz_slice *labels; /* ZERO_SHOT; CLASSIFY: other names for the model's own */
     size_t label_count;
     bool multi_label;         /* ZERO_SHOT: each label on its own instead of softmax over them */
     struct vz_slice template; /* ZERO_SHOT: "This is a photo of {}."; empty: the model's own */

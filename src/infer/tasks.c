@@ -328,6 +328,11 @@ static enum vz_status classify(struct task *t, struct vz_error *err)
     size_t count = t->request->count;
     size_t labels = vz_classifier_label_count(t->deployment->opened->classifier);
     const struct vz_slice *names = label_names(t, labels);
+    if (t->request->label_count && t->request->label_count != labels)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "%zu labels for a model that has %zu",
+                       t->request->label_count, labels);
+    if (t->request->label_count)
+        names = t->request->labels;
     float *logits = vz_arena_alloc(t->arena, (count * labels + 1) * sizeof *logits);
     double *p = vz_arena_alloc(t->arena, labels * sizeof *p);
     struct vz_text_note *notes = vz_arena_zalloc(t->arena, (count + 1) * sizeof *notes);

@@ -96,7 +96,7 @@ static bool read_form(struct vz_call *call, struct asked *asked)
 static bool read_json(struct vz_call *call, struct asked *asked)
 {
     static const char *const known[] = {
-        "input", "query", "input_type", "task_settings", "return_documents", "top_n", "timeout"};
+        "input", "query", "input_type", "task_settings", "return_documents", "top_n"};
     struct vz_json body, input, key_value;
     struct vz_slice key;
     struct vz_error err = {0};

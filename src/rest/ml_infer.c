@@ -73,6 +73,9 @@ static bool read_option(struct vz_call *call, struct vz_slice key, struct vz_jso
     /* Of a stored configuration; they describe the model and ask nothing. */
     static const char *const known[] = {"vocabulary", "embedding_size", "classification_labels",
                                         "span_score_combination_function"};
+    bool is_labels = vz_slice_is(key, "labels") && asked->request.task == VZ_TASK_ZERO_SHOT;
+    is_labels |=
+        vz_slice_is(key, "classification_labels") && asked->request.task == VZ_TASK_CLASSIFY;
     struct vz_infer_request *r = &asked->request;
     if (vz_slice_is(key, "results_field"))
         asked->results_field = vz_arena_copy(call->arena, vz_json_string(value));
@@ -80,7 +83,7 @@ static bool read_option(struct vz_call *call, struct vz_slice key, struct vz_jso
         asked->num_top_classes = vz_json_int(value);
     else if (vz_slice_is(key, "tokenization"))
         return read_tokenization(call, value, asked);
-    else if (vz_slice_is(key, "labels") && r->task == VZ_TASK_ZERO_SHOT)
+    else if (is_labels)
         return read_labels(call, value, asked);
     else if (vz_slice_is(key, "multi_label") && r->task == VZ_TASK_ZERO_SHOT)
         r->multi_label = vz_json_bool(value);
