@@ -202,7 +202,8 @@ static enum vz_status scan(struct searcher *s, uint32_t first, struct vz_knn_hit
         free(*near);
         *near = vz_try_alloc(k, sizeof **near);
         s->below = s->limit;
-        s->visited += most;
+        s->visited +=
+            VZ_MIN((size_t)most, VZ_MAX(s->matches, (size_t)k)); /* about, for rows asked */
         if (!*near)
             status = vz_fail(err, VZ_BUDGET, "no memory for [%u] neighbours", k);
         else if (list)
