@@ -27,6 +27,12 @@ struct serve_options {
 };
 
 #define GRACE_DEFAULT_S 10
+#define MODEL_WAITERS 64
+
+static unsigned concurrency_of(const struct serve_options *options)
+{
+    return options->threads ? (unsigned)options->threads : vz_cpu_count();
+}
 
 static bool is_loopback(const char *host)
 {
@@ -42,7 +48,8 @@ static bool check_host(const struct serve_options *options)
 {
     struct in_addr v4;
     struct in6_addr v6;
-    if (inet_pton(AF_INET, options->host, &v4) != 1 && inet_pton(AF_INET6, options->host, &v6) != 1) {
+    if (inet_pton(AF_INET, options->host, &v4) != 1 &&
+        inet_pton(AF_INET6, options->host, &v6) != 1) {
         fprintf(stderr, "vizsla serve: --host %s: expected a numeric address such as 127.0.0.1\n",
                 options->host);
         return false;
@@ -56,14 +63,15 @@ static bool check_host(const struct serve_options *options)
                 options->host);
         return true;
     }
-    fprintf(stderr,
-            "vizsla serve: refusing to listen on %s without security: this version has neither TLS "
-            "nor passwords, so anyone on the network could read and delete your data.\n"
-            "  Safe: keep 127.0.0.1 and put a reverse proxy with TLS and passwords in front, or use "
-            "an SSH tunnel (ssh -L 9200:127.0.0.1:9200 HOST).\n"
-            "  To allow it all the same, on a network you trust: "
-            "--allow-remote-without-security\n",
-            options->host);
+    fprintf(
+        stderr,
+        "vizsla serve: refusing to listen on %s without security: this version has neither TLS "
+        "nor passwords, so anyone on the network could read and delete your data.\n"
+        "  Safe: keep 127.0.0.1 and put a reverse proxy with TLS and passwords in front, or use "
+        "an SSH tunnel (ssh -L 9200:127.0.0.1:9200 HOST).\n"
+        "  To allow it all the same, on a network you trust: "
+        "--allow-remote-without-security\n",
+        options->host);
     return false;
 }
 
@@ -121,7 +129,8 @@ static enum vz_status start(const struct serve_options *options, struct vz_rest 
     const struct vz_http_options http = {
         .host = options->host,
         .port = (uint16_t)options->port,
-        .worker_threads = (unsigned)options->threads,
+        /* Those that wait for a model must not keep others from running. */
+        .worker_threads = concurrency_of(options) + MODEL_WAITERS,
         .max_body_bytes = options->max_body,
         .max_connections = (unsigned)options->max_connections,
         .idle_timeout_s = (unsigned)options->idle_timeout,
@@ -145,8 +154,7 @@ static enum vz_status start_models(const struct serve_options *options, const ch
 {
     struct vz_buf folder = {0};
     enum vz_precision precision = VZ_PRECISION_AUTO;
-    if (options->precision &&
-        !vz_precision_parse(vz_slice_from(options->precision), &precision))
+    if (options->precision && !vz_precision_parse(vz_slice_from(options->precision), &precision))
         return vz_fail(err, VZ_BAD_ARGUMENT, "--precision is auto, f32, bf16 or int8, not %s",
                        options->precision);
     if (options->models)
@@ -191,7 +199,8 @@ static int serve(const struct serve_options *options)
         vz_complain(&err);
         goto out;
     }
-    rest = vz_rest_new(store, &(struct vz_rest_options){.infer = infer});
+    rest = vz_rest_new(
+        store, &(struct vz_rest_options){.infer = infer, .concurrency = concurrency_of(options)});
     vz_rest_start_models(rest);
     if (start(options, rest, &server, &err) != VZ_OK) {
         vz_complain(&err);
@@ -232,8 +241,8 @@ int vz_cli_serve(int argc, char **argv)
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--host", VZ_ARG_TEXT, &options.host, "ADDRESS", "address to listen on (127.0.0.1)", 0, 0},
         {"--port", VZ_ARG_NUMBER, &options.port, "N", "port (9200; 0: any free one)", 0, 65535},
-        {"--threads", VZ_ARG_NUMBER, &options.threads, "N", "worker threads (default: cores)", 1,
-         1024},
+        {"--threads", VZ_ARG_NUMBER, &options.threads, "N",
+         "requests that run at a time, those to models aside (default: cores)", 1, 1024},
         {"--max-memory", VZ_ARG_BYTES, &options.max_memory, "SIZE",
          "memory budget of the indices, such as 2g (default: half of what there is)", 0, 0},
         {"--max-model-memory", VZ_ARG_BYTES, &options.max_model_memory, "SIZE",
@@ -265,10 +274,11 @@ int vz_cli_serve(int argc, char **argv)
         .name = "serve",
         .usage = "vizsla serve [options]",
         .summary = "Answers the Elasticsearch REST API over HTTP, until stopped with Ctrl-C.",
-        .details = "Clients made for Elasticsearch 7, 8 and 9 connect to it unmodified. One process\n"
-                   "holds a data folder at a time; `vizsla register` and `find` on the same folder\n"
-                   "go through this server while it runs.\n"
-                   "Web pages from other hosts that a browser here shows are refused (403).",
+        .details =
+            "Clients made for Elasticsearch 7, 8 and 9 connect to it unmodified. One process\n"
+            "holds a data folder at a time; `vizsla register` and `find` on the same folder\n"
+            "go through this server while it runs.\n"
+            "Web pages from other hosts that a browser here shows are refused (403).",
         .examples = "  vizsla serve\n"
                     "  vizsla serve --data /srv/dogs --port 9300 --log json",
         .args = args,

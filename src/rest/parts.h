@@ -23,6 +23,7 @@
 #include "json/json.h"
 
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 /* What we say we are: the API we speak and the program that speaks it. */
@@ -259,6 +260,8 @@ struct vz_scrolls; /* scroll.c */
 struct vz_rest {
     struct vz_store *store;
     struct vz_infer *infer; /* NULL: no models */
+    bool has_places;
+    sem_t places; /* of requests that run, see vz_rest_options.concurrency */
     struct vz_ingest *ingest;       /* pipelines; locks itself */
     pthread_mutex_t ingest_mutex;   /* ingest_pool; changes of which model made a field */
     struct vz_pool *ingest_pool;    /* NULL until a large request needs it */
@@ -358,6 +361,7 @@ VZ_HANDLER(doc_mget);
 VZ_HANDLER(bulk);
 VZ_HANDLER(search);
 VZ_HANDLER(count);
+VZ_HANDLER(analyze);
 VZ_HANDLER(msearch);
 VZ_HANDLER(delete_by_query);
 VZ_HANDLER(scroll_next);

@@ -18,6 +18,10 @@ struct vz_rest_options {
     const char *node_name;    /* NULL: the machine's name */
     const char *cluster_name; /* NULL: "vizsla" */
     struct vz_infer *infer;   /* models; NULL: whatever needs one is refused aloud */
+    /* How many requests run at a time, those to models (_ml, _inference) not counted: they wait in
+     * their deployment's queue, and whoever waits there must not keep others from running. The
+     * server wants more workers than this, then. 0: as many as come. */
+    unsigned concurrency;
 };
 
 /* `store` and `options->infer` are borrowed and outlive the rest. */
