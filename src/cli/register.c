@@ -336,13 +336,17 @@ static void print_text(const struct items *items, const struct vz_lens *lens, co
     printf(" (%s)\n", where);
 }
 
-static int do_register(struct items *items, const char *url, const struct vz_lens_want *want,
+static int do_register(struct items *items, const char *url, struct vz_lens_want *want,
                        const struct vz_image_limits *limits, bool json)
 {
     struct vz_error err = {0};
     struct vz_reach *reach = NULL;
     struct vz_lens lens = {0};
     int code = VZ_EXIT_FAILED;
+    if (items->count > 1) { /* a core a picture: handing parts to other threads only waits */
+        want->options.threads = 1;
+        setenv("VIPS_CONCURRENCY", "1", 0);
+    }
     if (vz_image_start(&err) != VZ_OK ||
         vz_reach_new(url, want->data, true, &reach, &err) != VZ_OK ||
         vz_lens_open_for(want, vz_reach_transport(reach), VZ_DOG_INDEX, &lens, &err) != VZ_OK ||
