@@ -240,6 +240,18 @@ static void take_vector(struct vz_ask *ask, const struct vz_ingest_vector *field
     vz_doc_mark(ask->doc, field->path, about);
 }
 
+/* By digest where that is known: a model may have got another name since. */
+static struct vz_slice model_of(struct vz_ingest *ingest, const struct vz_ingest_vector *vector,
+                                struct vz_arena *arena)
+{
+    struct vz_infer *infer = vz_ingest_infer(ingest);
+    struct vz_infer_about about;
+    return infer && vector->digest.len &&
+                   vz_infer_about(infer, vector->digest, arena, &about, NULL) == VZ_OK
+               ? vector->digest
+               : vector->model;
+}
+
 void vz_ingest_embed(struct vz_ingest *ingest, const struct vz_ingest_vector *vectors, size_t count,
                      struct vz_ingest_doc **docs, size_t doc_count)
 {
@@ -247,14 +259,15 @@ void vz_ingest_embed(struct vz_ingest *ingest, const struct vz_ingest_vector *ve
     struct collector c = {.ingest = ingest};
     for (size_t v = 0; v < count; v++) {
         struct vz_ask_about about;
-        const struct vz_infer_request request = {.model = vectors[v].model,
-                                                 .task = VZ_TASK_EMBED};
+        struct vz_infer_request request = {.task = VZ_TASK_EMBED};
         c.count = 0;
         for (size_t i = 0; i < doc_count; i++) {
             c.doc = docs[i];
             if (c.doc->status == VZ_OK && !c.doc->dropped)
                 collect(&c, c.doc->ctx, vectors[v].path);
         }
+        if (c.count)
+            request.model = model_of(ingest, &vectors[v], &scratch);
         vz_ask_all(ingest, &request, c.asks, c.count, &scratch, &about);
         for (size_t i = 0; i < c.count; i++)
             take_vector(&c.asks[i], &vectors[v], &about);

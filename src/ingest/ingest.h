@@ -181,8 +181,9 @@ void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs
 
 /* A vector field and the model that makes its vectors. */
 struct vz_ingest_vector {
-    struct vz_slice path; /* "image_embedding", "photos.vector" */
+    struct vz_slice path;   /* "image_embedding", "photos.vector" */
     struct vz_slice model;
+    struct vz_slice digest; /* goes before the name where a model has it; empty: unknown */
 };
 /* Replaces every picture or text that stands where a vector is expected ("data:image/...;base64,"
  * or {"type": "image" | "text", "value": ...}) by its vector, in batches over all documents; other

@@ -107,22 +107,24 @@ void vz_ingest_stop(struct vz_rest *rest)
     vz_ingest_free(rest->ingest);
 }
 
-struct vz_slice vz_ingest_setting(struct vz_index *index, const char *name,
-                                  struct vz_arena *arena)
+void vz_ingest_settings(struct vz_index *index, struct vz_arena *arena,
+                        struct vz_slice *default_name, struct vz_slice *final_name)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc;
     struct vz_json root, settings, value;
-    struct vz_slice out = {NULL, 0};
+    *default_name = *final_name = (struct vz_slice){NULL, 0};
     vz_index_print_settings(index, &text);
     if (vz_json_parse(vz_buf_slice(&text), &doc, &root, NULL) == VZ_OK) {
-        if (vz_json_get(root, "index", &settings) && vz_json_get(settings, name, &value) &&
-            vz_json_type(value) == VZ_JSON_STRING)
-            out = vz_arena_copy(arena, vz_json_string(value));
+        if (vz_json_get(root, "index", &settings)) {
+            if (vz_json_get(settings, "default_pipeline", &value))
+                *default_name = vz_arena_copy(arena, vz_json_string(value));
+            if (vz_json_get(settings, "final_pipeline", &value))
+                *final_name = vz_arena_copy(arena, vz_json_string(value));
+        }
         vz_json_free(doc);
     }
     vz_buf_deinit(&text);
-    return out;
 }
 
 /* ---- put ------------------------------------------------------------------------------------- */
@@ -239,28 +241,27 @@ void vz_rest_ingest_get(struct vz_call *call)
 /* Elasticsearch keeps pipelines that an index names. */
 static bool in_use(struct vz_call *call, struct vz_slice id)
 {
-    static const char *const settings[] = {"default_pipeline", "final_pipeline"};
-    struct vz_slice *names;
-    size_t count = vz_store_names(call->store, call->arena, &names);
-    for (size_t s = 0; s < VZ_COUNT_OF(settings); s++) {
-        size_t users = 0;
-        struct vz_buf list = {0};
-        for (size_t i = 0; i < count; i++) {
-            struct vz_index *index = vz_store_index(call->store, names[i]);
-            if (!index)
-                continue;
-            if (vz_slice_eq(vz_ingest_setting(index, settings[s], call->arena), id) &&
-                users++ < 3)
-                vz_buf_printf(&list, "%s%.*s", list.len ? "," : "", VZ_S(names[i]));
-            vz_index_release(index);
-        }
-        if (users)
+    static const char *const words[] = {"default pipeline", "final pipeline"};
+    struct vz_slice *names, used[2];
+    size_t count = vz_store_names(call->store, call->arena, &names), users[2] = {0};
+    struct vz_buf lists[2] = {0};
+    for (size_t i = 0; i < count; i++) {
+        struct vz_index *index = vz_store_index(call->store, names[i]);
+        if (!index)
+            continue;
+        vz_ingest_settings(index, call->arena, &used[0], &used[1]);
+        for (size_t s = 0; s < 2; s++)
+            if (vz_slice_eq(used[s], id) && users[s]++ < 3)
+                vz_buf_printf(&lists[s], "%s%.*s", lists[s].len ? "," : "", VZ_S(names[i]));
+        vz_index_release(index);
+    }
+    for (size_t s = 0; s < 2; s++) {
+        if (users[s])
             vz_call_fail(call, 400, "illegal_argument_exception",
                          "pipeline [%.*s] cannot be deleted because it is the %s for %zu "
-                         "index(es) including [%.*s]",
-                         VZ_S(id), s ? "final pipeline" : "default pipeline", users, (int)list.len,
-                         list.data);
-        vz_buf_deinit(&list);
+                         "index(es) including [%s]",
+                         VZ_S(id), words[s], users[s], lists[s].data);
+        vz_buf_deinit(&lists[s]);
     }
     return call->problem.status != 0;
 }

@@ -55,8 +55,8 @@ void vz_ingest_bad_pipeline(struct vz_call *call, const struct vz_error *err,
 void vz_ingest_restore(struct vz_rest *rest);
 /* For vz_rest_free. */
 void vz_ingest_stop(struct vz_rest *rest);
-/* A string setting of an index ("default_pipeline"), empty when absent; the arena's. */
-struct vz_slice vz_ingest_setting(struct vz_index *index, const char *name,
-                                  struct vz_arena *arena);
+/* The pipelines that an index names, empty when it names none; the arena's. */
+void vz_ingest_settings(struct vz_index *index, struct vz_arena *arena,
+                        struct vz_slice *default_name, struct vz_slice *final_name);
 
 #endif

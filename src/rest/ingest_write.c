@@ -88,15 +88,10 @@ static void plan_vectors(struct vz_ingest_work *work, struct plan *plan, struct 
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
         if (field->type != VZ_FIELD_DENSE_VECTOR || !field->model.len)
             continue;
-        /* The digest first: a model may have got another name since. */
-        struct vz_infer_about about;
-        struct vz_slice model = field->model;
-        if (work->call->rest->infer && field->model_digest.len &&
-            vz_infer_about(work->call->rest->infer, field->model_digest, &work->arena, &about,
-                           NULL) == VZ_OK)
-            model = field->model_digest;
-        plan->vectors[plan->vector_count++] = (struct vz_ingest_vector){
-            vz_arena_copy(&work->arena, field->path), vz_arena_copy(&work->arena, model)};
+        plan->vectors[plan->vector_count++] =
+            (struct vz_ingest_vector){vz_arena_copy(&work->arena, field->path),
+                                      vz_arena_copy(&work->arena, field->model),
+                                      vz_arena_copy(&work->arena, field->model_digest)};
     }
     vz_mapping_release(mapping);
 }
@@ -130,8 +125,9 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
                                               require_alias, &problem);
     if (!index)
         return plan; /* what that means is said when the write comes to it */
-    plan->default_name = pipeline_name(vz_ingest_setting(index, "default_pipeline", &work->arena));
-    plan->final_name = pipeline_name(vz_ingest_setting(index, "final_pipeline", &work->arena));
+    vz_ingest_settings(index, &work->arena, &plan->default_name, &plan->final_name);
+    plan->default_name = pipeline_name(plan->default_name);
+    plan->final_name = pipeline_name(plan->final_name);
     plan_vectors(work, plan, index);
     vz_index_release(index);
     return plan;
