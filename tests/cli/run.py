@@ -11,16 +11,13 @@ import argparse
 import json
 import os
 import pathlib
-import pty
 import re
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import traceback
 import urllib.error
@@ -313,28 +310,8 @@ def a_stopping_server_finishes_and_frees_the_folder(bench):
 
 
 def a_progress_bar_and_a_picture_on_a_terminal(bench):
-    def on_terminal(*words):
-        pid, fd = pty.fork()
-        if pid == 0:
-            os.environ.update(VIZSLA_DATA=bench.data, TERM="xterm-256color", COLORTERM="truecolor")
-            os.execv(bench.binary, [bench.binary, *map(str, words)])
-        out = b""
-        while True:
-            try:
-                if not select.select([fd], [], [], 60)[0]:
-                    break
-                part = os.read(fd, 65536)
-            except OSError:
-                break
-            if not part:
-                break
-            out += part
-        _, status = os.waitpid(pid, 0)
-        os.close(fd)
-        equal(os.waitstatus_to_exitcode(status), 0)
-        return out.decode(errors="replace")
-    contains(on_terminal("register", "--from", SAMPLES / "register.json"), "registering", "left")
-    out = on_terminal("find", SAMPLES / "lost.svg")
+    contains(bench.on_terminal("register", "--from", SAMPLES / "register.json"), "registering", "left")
+    out = bench.on_terminal("find", SAMPLES / "lost.svg")
     contains(out, "\x1b[", "Luigi")
     assert len(out) > 2000, "no picture"
     assert "\x1b[" not in bench.run("find", SAMPLES / "lost.svg").stdout, "escape codes in a pipe"

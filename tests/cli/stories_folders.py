@@ -269,3 +269,17 @@ def filters_narrow_a_search(bench):
         done = bench.run("search", SAMPLES / "otto.svg", "--filter", text)
         equal(done.returncode, 2)
         contains(done.stderr, part)
+
+
+def a_terminal_shows_progress_and_pictures(bench):
+    folder = album(bench)
+    for i in range(60):
+        shutil.copy(SAMPLES / f"{DOGS[i % 6]}.svg", folder / f"{i}.svg")
+    contains(bench.on_terminal("index", folder), "indexing", "left", "66 added")
+    out = bench.on_terminal("search", SAMPLES / "luigi.svg", "-k", "3")
+    contains(out, "\x1b[", "same picture")
+    assert len(out) > 2000, "no pictures"
+    assert "\x1b[" not in bench.on_terminal("search", SAMPLES / "luigi.svg", "--no-picture")
+    out = bench.on_terminal("dedupe")
+    contains(out, "\x1b[", "Copies: the same bytes or the same pixels: 6 groups")
+    assert "\x1b[" in bench.run("dedupe", "--picture", env={"TERM": "xterm-256color"}).stdout

@@ -1,8 +1,13 @@
 """Stories of import-model: into this machine's folder, and through the API of another server."""
 import json
+import pathlib
+import sys
 
 import tiny_model
-from story import SAMPLES, Babbler, Bench, call, contains, equal, http, install_clip
+from story import ROOT, SAMPLES, Babbler, Bench, call, contains, equal, http, install_clip
+
+sys.path.append(str(ROOT / "tests/hub"))
+import server as hub  # noqa: E402
 
 
 def vector(bench, text, name):
@@ -60,6 +65,31 @@ def a_model_is_sent_to_a_server_of_another_folder(bench):
                          "--search-prefix", "query: ")
         equal((done.returncode, done.stderr), (0, ""))
     finally:
+        there.stop()
+
+
+def a_model_comes_from_the_hub(bench):
+    source = tiny_model.clip(bench.folder / "tiny")
+    files = {path.name: path.read_bytes() for path in pathlib.Path(source).iterdir()}
+    there = Bench(bench.binary, bench.folder / "there")
+    there.folder.mkdir()
+    url = there.serve()
+    served = hub.Hub({"my-company/dogs-clip": hub.Repo(files, token="hf_secret")})
+    try:
+        words = ("import-model", "--hub-model-id", "my-company/dogs-clip")
+        done = bench.run(*words, env={"HF_ENDPOINT": served.url})
+        equal(done.returncode, 2)
+        contains(done.stderr, "token")
+        words += ("--hub-access-token", "hf_secret", "--task-type", "text_embedding")
+        for where in (("--start",), ("--url", url, "--start")):
+            done = bench.run(*words, *where, "--json", env={"HF_ENDPOINT": served.url})
+            equal((done.returncode, done.stderr.count("checksum")), (0, 0))
+            seen = json.loads(done.stdout)
+            equal((seen["model_id"], seen["sent"]), ("my-company__dogs-clip", "--url" in where))
+        assert close(infer(url, "my-company__dogs-clip", "a lost dog"),
+                     vector(bench, "a lost dog", "my-company/dogs-clip"))
+    finally:
+        served.stop()
         there.stop()
 
 

@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -41,6 +43,28 @@ class Bench:
         match = re.search(r"serves (http\S+)", line)
         assert match, f"the server said {line!r}"
         return match.group(1)
+
+    def on_terminal(self, *words):
+        """What the command writes to a terminal of its own."""
+        pid, fd = pty.fork()
+        if pid == 0:
+            os.environ.update(VIZSLA_DATA=self.data, TERM="xterm-256color", COLORTERM="truecolor")
+            os.execv(self.binary, [self.binary, *map(str, words)])
+        out = b""
+        while True:
+            try:
+                if not select.select([fd], [], [], 60)[0]:
+                    break
+                part = os.read(fd, 65536)
+            except OSError:
+                break
+            if not part:
+                break
+            out += part
+        _, status = os.waitpid(pid, 0)
+        os.close(fd)
+        equal(os.waitstatus_to_exitcode(status), 0)
+        return out.decode(errors="replace")
 
     def stop(self, how=signal.SIGTERM):
         if self.server and self.server.poll() is None:
