@@ -397,6 +397,7 @@ VZ_HANDLER(ml_alias_delete);
 VZ_HANDLER(ml_start);
 VZ_HANDLER(ml_stop);
 VZ_HANDLER(ml_update);
+VZ_HANDLER(ml_clear_cache);
 VZ_HANDLER(ml_infer);
 VZ_HANDLER(inference_put);
 VZ_HANDLER(inference_get);

@@ -192,6 +192,10 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_cat/shards", vz_rest_cat_shards, CAT, "One shard an index"},
     {VZ_GET, "/_cat/shards/{index}", vz_rest_cat_shards, CAT, "One shard an index"},
 
+    /* Text analysis */
+    {GET_POST, "/_analyze", vz_rest_analyze, "", "What an analyzer makes of a text; explain"},
+    {GET_POST, "/{index}/_analyze", vz_rest_analyze, "", "The same with an index's analyzers and fields"},
+
     /* Cluster and nodes */
     {VZ_GET, "/_cluster/health", vz_rest_cluster_health, HEALTH, "Health; waits are answered at once"},
     {VZ_GET, "/_cluster/health/{index}", vz_rest_cluster_health, HEALTH, "Health of indices"},
@@ -223,6 +227,7 @@ const struct vz_route vz_routes[] = {
     {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_start", vz_rest_ml_start, ML_START, "Open a model and keep it open, over restarts too"},
     {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_stop", vz_rest_ml_stop, "allow_no_match:bool force:bool finish_pending_work:bool timeout:time", "Close it; wildcards"},
     {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_update", vz_rest_ml_update, "number_of_allocations:int timeout:time", "Change how many requests compute at a time"},
+    {VZ_POST, "/_ml/trained_models/{model_id}/deployment/cache/_clear", vz_rest_ml_clear_cache, "timeout:time", "Forget the vectors of texts asked before"},
     {VZ_POST, "/_ml/trained_models/{model_id}/_infer", vz_rest_ml_infer, "timeout:time", "Vectors, labels, zero-shot labels, similarity of docs, pictures among them"},
     {VZ_POST, "/_ml/trained_models/{model_id}/deployment/_infer", vz_rest_ml_infer, "timeout:time", "The same, as clients of 8.0 say it"},
     {VZ_GET, "/_inference", vz_rest_inference_get, "", "All inference endpoints; each installed model has one"},
@@ -236,8 +241,6 @@ const struct vz_route vz_routes[] = {
     {VZ_DELETE, "/_inference/{task_type}/{inference_id}", vz_rest_inference_delete, "dry_run:bool force:bool", "Delete an endpoint that was put"},
 
     /* Known, not served yet */
-    {VZ_ANY, "/_analyze", NULL, "", ""},
-    {VZ_ANY, "/{index}/_analyze", NULL, "", ""},
     {VZ_ANY, "/_validate/query", NULL, "", ""},
     {VZ_ANY, "/{index}/_validate/query", NULL, "", ""},
     {GET_POST, "/{index}/_explain/{id}", NULL, "", ""},
