@@ -1,40 +1,51 @@
-"""vizsla's indexes beside other libraries': same rows, same settings, same run, one thread, in turns.
+"""vizsla's indexes beside other libraries: same rows, same settings, same machine.
 
-Called by ./run, which makes the environment. Builds run two at a time, searches alone and in turns,
-best of ROUNDS each; queries a second at a given recall are interpolated on the swept parameter (log
-rate over recall). All seconds are processor time of the one thread that works, so that other
-programs on the machine disturb less; caches and memory bandwidth are still shared with them.
+Called by ./run, which makes the environment. For each kind of data and number of rows: rows, queries
+and exact answers are generated; then one index after the other is built, saved, swept over its
+parameter and dropped. What was measured goes into a file at once, and what is there is not measured
+again (--again NAMES does), so a run may be stopped and goes on where it was; rows and the peers'
+indexes are kept too. At the end one table and one JSON of everything.
+
+Queries a second at a recall are interpolated on the swept parameter (log rate over recall). With
+one thread seconds are processor time of the thread that works, so that other programs disturb less;
+with two they are wall time, and so are p50 and p99 (which for peers include the call from Python,
+about 5 us). "resident" is what an index adds to a process's memory; vizsla's float rows are mapped
+from a file and not counted, theirs hold them inside.
 """
 import argparse
 import datetime
+import glob
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from generate import generate
-from peers import EFS, all_peers, processor_time
+import generate
+from peers import EFS, FILTERED, MAKERS, processor_time, wall_time
 
+DIMS = generate.DIMS
 K = 10
 LEVELS = [0.90, 0.95, 0.99]
-KINDS = {"vizsla float": 0, "vizsla int8": 1, "vizsla int4": 2, "vizsla bit": 3}
-FLATS = {"vizsla flat": 4, "vizsla flat int8": 5, "vizsla flat int4": 6, "vizsla flat bit": 7}
+KINDS = {"vizsla float": 0, "vizsla int8": 1, "vizsla int4": 2, "vizsla bit": 3,
+         "vizsla flat": 4, "vizsla flat int8": 5, "vizsla flat int4": 6, "vizsla flat bit": 7}
+GRAPHS = list(KINDS)[:4]
 FILTERS = 50  # driver.c's
 FILTER_KINDS = ["random", "near", "far"]
 PERCENTS = [50, 20, 10, 5, 1, 0.1]
 DEFAULT_EF = 15
+LATENCY_QUERIES = 200
 
 
 class Driver:
     """bench_vectors over a pipe."""
 
-    def __init__(self, program, rows, queries, dims, memory):
-        self.process = subprocess.Popen([program, rows, queries, str(dims), memory],
+    def __init__(self, program, rows, queries, memory):
+        self.process = subprocess.Popen([program, rows, queries, str(DIMS), memory],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __call__(self, *words):
@@ -49,17 +60,8 @@ class Driver:
         self.process.wait()
 
 
-def at_recall(curve, recall):
-    """Queries a second at a recall, from [(recall, rate)]: what the fastest setting of at least that
-    recall does, or an interpolation between two. None when no setting reaches it."""
-    curve = sorted(curve)
-    reached = [rate for got, rate in curve if got >= recall]
-    best = max(reached, default=None)
-    for (low, fast), (high, slow) in zip(curve, curve[1:]):
-        if low < recall <= high:
-            share = (recall - low) / (high - low)
-            best = max(best, float(np.exp(np.log(fast) * (1 - share) + np.log(slow) * share)))
-    return best
+def slug(name):
+    return name.replace(" ", "-")
 
 
 def machine():
@@ -68,6 +70,7 @@ def machine():
             for line in file:
                 if line.startswith(key):
                     return line.split(":", 1)[1].strip()
+        return None
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
     return {"cpu": first("/proc/cpuinfo", "model name"), "cores": os.cpu_count(),
             "memory": first("/proc/meminfo", "MemTotal"),
@@ -78,70 +81,179 @@ def machine():
                       for name in ("hnswlib", "faiss-cpu", "usearch")}}
 
 
-def exact(rows, queries):
-    truth = np.empty((len(queries), K), dtype=np.int64)
-    for begin in range(0, len(queries), 100):
-        scores = queries[begin:begin + 100] @ rows.T
-        truth[begin:begin + 100] = np.argpartition(-scores, K, axis=1)[:, :K]
-    return truth
-
-
 def hits(found, truth):
     return float(np.mean([len(set(a) & set(b)) / len(b) for a, b in zip(found, truth)]))
 
 
-def build_all(ours, peers, rows, args):
-    """Seconds and bytes a row. Our builds run in the driver while peers build here."""
-    builds, sizes = {}, {}
+class Case:
+    """A kind of data and a number of rows, and its folder in the cache."""
 
-    def build_ours():
-        for kind, number in (KINDS | FLATS).items():
-            built = ours("build", args.m, args.ef_construction, number)
-            if not built["valid"]:
-                sys.exit("the graph does not validate")
-            builds[kind], sizes[kind] = built["seconds"], built["memory_bytes"] / len(rows)
+    def __init__(self, kind, count, args):
+        self.kind, self.count, self.args = kind, count, args
+        self.folder = os.path.join(args.cache, "vectors", f"{kind}-{count}")
+        os.makedirs(self.folder, exist_ok=True)
+        self.rows_path, self.queries_path = self.path("rows.f32"), self.path("queries.f32")
+        if not os.path.exists(self.queries_path):
+            self.make()
+        self.queries = np.fromfile(self.queries_path, np.float32).reshape(-1, DIMS)
+        self.driver = None
 
-    def build_peer(name):
-        _, builds[name] = processor_time(peers[name].build, rows, args.m, args.ef_construction)
+    def path(self, name):
+        return os.path.join(self.folder, name)
 
-    with ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(build_ours)] + [pool.submit(build_peer, name) for name in peers]
-        for job in jobs:
-            job.result()
-    for name, peer in peers.items():
-        sizes[name] = peer.bytes_per_row(rows)
-    return builds, sizes
+    def make(self):
+        print(f"generating {self.count} {self.kind} rows", flush=True)
+        if self.kind == "real":
+            vectors = generate.real(self.args.real)
+            vectors[200:].tofile(self.rows_path)
+            vectors[:200].tofile(self.queries_path)
+            return
+        source = generate.Source(self.kind)
+        generate.write(self.rows_path, source, self.count)
+        source.sample(self.args.queries).astype(np.float32).tofile(self.queries_path)
+
+    def rows(self):
+        return np.memmap(self.rows_path, np.float32, "r").reshape(-1, DIMS)
+
+    def ours(self, *words):
+        if not self.driver:
+            self.driver = Driver(self.args.driver, self.rows_path, self.queries_path,
+                                 self.args.memory)
+            self.driver("truth", K, self.path("truth.u32"))
+        return self.driver(*words)
+
+    def truth(self):
+        self.ours("cpu")
+        return np.fromfile(self.path("truth.u32"), np.uint32).reshape(-1, K)
+
+    def close(self):
+        if self.driver:
+            self.driver.close()
+            self.driver = None
+
+    def measured(self, name, measure):
+        """What the file of `name` says, or what `measure` does now."""
+        path = self.path(f"result-{slug(name)}.json")
+        if os.path.exists(path) and name not in self.args.again:
+            with open(path) as file:
+                return json.load(file)
+        print(f"{self.kind} {self.count}: {name}", flush=True)
+        result = measure()
+        with open(path + ".part", "w") as file:
+            json.dump(result, file, indent=1)
+        os.replace(path + ".part", path)
+        return result
 
 
-def search_all(ours, peers, queries, truth, rounds):
-    """{name: {setting: (seconds, recall)}}"""
-    curves = {name: {} for name in [*KINDS, *FLATS, *peers]}
+# ---- one index ----
 
-    def keep_best(name, setting, seconds, recall):
-        best, _ = curves[name].get(setting, (1e9, 0))
-        curves[name][setting] = (min(best, seconds), recall)
+def best_of(rounds, measure):
+    return min((measure() for _ in range(rounds)), key=lambda one: one["seconds"])
 
-    for _ in range(rounds):
-        for at in range(len(EFS)):
-            for kind, number in KINDS.items():
-                one = ours("search", EFS[at], K, number)
-                keep_best(kind, EFS[at], one["seconds"], one["recall"])
-            for name, peer in peers.items():
-                if at < len(peer.sweep):
-                    found, seconds = processor_time(peer.search, queries, K, peer.sweep[at])
-                    keep_best(name, peer.sweep[at], seconds, hits(found, truth))
-    for kind, number in FLATS.items():
-        for ef in (16, 40, 64, 100):
-            one = ours("search", ef, K, number)
-            keep_best(kind, ef, one["seconds"], one["recall"])
-    return curves
 
+def at_recall(points, recall):
+    """Queries a second at a recall, from [(recall, rate)]: what the fastest setting of at least that
+    recall does, or an interpolation between two. None when no setting reaches it."""
+    points = sorted(points)
+    best = max((rate for got, rate in points if got >= recall), default=None)
+    for (low, fast), (high, slow) in zip(points, points[1:]):
+        if low < recall <= high:
+            share = (recall - low) / (high - low)
+            best = max(best, math.exp(math.log(fast) * (1 - share) + math.log(slow) * share))
+    return best
+
+
+def sweep(settings, one_thread, two_threads):
+    """Stops once 0.999 is reached: what comes after is slower only."""
+    points = []
+    for setting in settings:
+        point = {"setting": setting, **one_thread(setting)}
+        point["queries_per_second_2"] = round(two_threads(setting), 1)
+        points.append(point)
+        if point["recall"] >= 0.999:
+            break
+    return points
+
+
+def point_of(count, result):
+    return {"recall": round(result["recall"], 5),
+            "queries_per_second": round(count / result["seconds"], 1),
+            "visited": result.get("visited"), "p50_us": result["p50_us"],
+            "p99_us": result["p99_us"]}
+
+
+def measure_ours(case, name):
+    args, number = case.args, KINDS[name]
+    threads = args.build_threads
+    built = case.ours("build", args.m, args.ef_construction, number, threads)
+    if not built["valid"]:
+        sys.exit("the graph does not validate")
+    case.ours("save", case.path(f"index-{slug(name)}"), number)
+    count = len(case.queries)
+    settings = EFS if name in GRAPHS else [16, 40, 64, 100]
+
+    def one(ef):
+        return point_of(count, best_of(args.rounds, lambda: case.ours("search", ef, K, number, 1)))
+
+    def two(ef):
+        return count / best_of(args.rounds,
+                               lambda: case.ours("search", ef, K, number, 2))["seconds"]
+
+    points = sweep(settings, one, two)
+    case.ours("drop", number)
+    return {"build_seconds": built["seconds"], "build_threads": threads,
+            "bytes_per_row": built["memory_bytes"] / case.count,
+            "resident_bytes": built["resident_bytes"], "sweep": points}
+
+
+def measure_peer(case, name):
+    args, peer, queries, truth = case.args, MAKERS[name](), case.queries, case.truth()
+    path, built_path = case.path(f"index-{slug(name)}"), case.path(f"built-{slug(name)}.json")
+    if os.path.exists(built_path) and os.path.exists(path):
+        with open(built_path) as file:
+            build_seconds = json.load(file)["seconds"]
+        peer.load(path, DIMS)
+    else:
+        time_it = processor_time if args.build_threads == 1 else wall_time
+        rows = np.ascontiguousarray(case.rows())
+        _, build_seconds = time_it(peer.build, rows, args.m, args.ef_construction,
+                                   args.build_threads)
+        peer.save(path)
+        with open(built_path, "w") as file:
+            json.dump({"seconds": build_seconds}, file)
+        del rows
+    alone = subprocess.run([sys.executable, os.path.join(os.path.dirname(__file__), "peers.py"),
+                            name, path, str(DIMS)], capture_output=True, text=True, check=True)
+
+    def one(setting):
+        best = 1e9
+        for _ in range(args.rounds):
+            found, seconds = processor_time(peer.search, queries, K, setting)
+            best = min(best, seconds)
+        each = sorted(wall_time(peer.search, query[None], K, setting)[1]
+                      for query in queries[:LATENCY_QUERIES])
+        return point_of(len(queries), {
+            "seconds": best, "recall": hits(found, truth),
+            "p50_us": round(each[len(each) // 2] * 1e6, 1),
+            "p99_us": round(each[len(each) * 99 // 100] * 1e6, 1)})
+
+    def two(setting):
+        return len(queries) / min(wall_time(peer.search, queries, K, setting, 2)[1]
+                                  for _ in range(args.rounds))
+
+    return {"build_seconds": build_seconds, "build_threads": args.build_threads,
+            "bytes_per_row": os.path.getsize(path) / case.count,
+            "resident_bytes": json.loads(alone.stdout)["resident_bytes"],
+            "sweep": sweep(peer.sweep, one, two)}
+
+
+# ---- filters ----
 
 def make_filters(kind, percent, rows, queries):
     """A bitmap a query: random rows; those around the query's nearest row (near: correlated); those
     around the row farthest from it (far: anti-correlated)."""
     rng = np.random.default_rng(1)
-    count = int(len(rows) * percent / 100)
+    count = max(K, int(len(rows) * percent / 100))
     bits = np.zeros((FILTERS, len(rows)), dtype=bool)
     for q in range(FILTERS):
         if kind == "random":
@@ -149,12 +261,12 @@ def make_filters(kind, percent, rows, queries):
             continue
         near = rows @ queries[q]
         around = rows @ rows[near.argmax() if kind == "near" else near.argmin()]
-        bits[q, np.argpartition(-around, count)[:count]] = True
+        bits[q, np.argpartition(-around, count - 1)[:count]] = True
     return bits
 
 
-def filtered_faiss(peer, rows, queries, bits):
-    """FAISS's HNSW with a selector: the fastest swept ef of recall 0.95, or its best recall."""
+def filtered_peer(peer, rows, queries, bits):
+    """The fastest swept ef of recall 0.95, or its best recall."""
     packed = [np.packbits(one, bitorder="little") for one in bits]
     matches = [np.flatnonzero(one) for one in bits]
     truth = [one[np.argsort(-(rows[one] @ query))[:K]] for one, query in zip(matches, queries)]
@@ -162,108 +274,197 @@ def filtered_faiss(peer, rows, queries, bits):
         found, seconds = processor_time(
             lambda: [peer.filtered(query, K, ef, one) for one, query in zip(packed, queries)])
         recall = hits(found, truth)
-        if recall >= 0.95:
+        if recall >= 0.95 or seconds > 20:
             break
     return {"seconds": seconds / FILTERS, "recall": round(recall, 4), "ef": ef}
 
 
-def filter_all(ours, peer, rows, queries, path):
+def measure_filters(case):
+    rows = np.ascontiguousarray(case.rows())
+    peers = {name: MAKERS[name]() for name in FILTERED if os.path.exists(
+        case.path(f"index-{slug(name)}"))}
+    for name, peer in peers.items():
+        peer.load(case.path(f"index-{slug(name)}"), DIMS)
+    for name in GRAPHS:
+        case.ours("open", case.path(f"index-{slug(name)}"), case.args.m, KINDS[name])
     result = []
-    print(f"\nfiltered at ef {DEFAULT_EF}: us a query / recall@{K}; scan: exact, over the matches; "
-          "faiss hnsw at the least ef that reaches 0.95, of 16, 64, 256, 1024")
-    print(f"{'':8}{'matches':>9}{'scan':>8}{'float':>15}{'int8':>15}{'int4':>15}{'bit':>15}"
-          f"{'faiss':>15}")
     for kind in FILTER_KINDS:
         for percent in PERCENTS:
-            bits = make_filters(kind, percent, rows, queries)
+            bits = make_filters(kind, percent, rows, case.queries)
+            path = case.path("filters.bits")
             np.packbits(bits, axis=1, bitorder="little").tofile(path)
             entry = {"filter": kind, "percent": percent,
-                     "scan_seconds": ours("filters", path)["scan_seconds"]}
-            for name, number in KINDS.items():
-                entry[name] = min((ours("filtered", DEFAULT_EF, K, number) for _ in range(3)),
-                                  key=lambda one: one["seconds"])
-            entry["faiss hnsw"] = filtered_faiss(peer, rows, queries, bits)
+                     "scan_seconds": case.ours("filters", path)["scan_seconds"]}
+            for name in GRAPHS:
+                entry[name] = best_of(3, lambda: case.ours("filtered", DEFAULT_EF, K, KINDS[name]))
+            for name, peer in peers.items():
+                entry[name] = filtered_peer(peer, rows, case.queries, bits)
             result.append(entry)
-            cells = "".join(f"{entry[name]['seconds'] * 1e6:7.0f} / {entry[name]['recall']:.3f}"
-                            for name in [*KINDS, "faiss hnsw"])
-            print(f"{kind:8}{percent:>7} %{entry['scan_seconds'] * 1e6:8.0f}{cells}", flush=True)
+            print(f"  {kind} {percent} %", flush=True)
+    for name in GRAPHS:
+        case.ours("drop", KINDS[name])
+    os.remove(case.path("filters.bits"))
     return result
 
 
-def report(result):
-    print(f"\n{'':18}{'build s':>9}{'bytes/row':>11}" +
-          "".join(f"{'q/s @' + str(level):>11}" for level in LEVELS))
-    for name, sweep in result["sweeps"].items():
-        points = [(p["recall"], p["queries_per_second"]) for p in sweep]
-        rates = {str(level): at_recall(points, level) for level in LEVELS}
-        result["at_recall"][name] = rates
-        print(f"{name:18}{result['build_seconds'][name]:9.1f}{result['bytes_per_row'][name]:11.0f}" +
-              "".join(f"{rate:11.0f}" if rate else f"{'-':>11}" for rate in rates.values()))
-    best = {level: max((rates[level] or 0, name) for name, rates in result["at_recall"].items()
-                       if not name.startswith("vizsla")) for level in map(str, LEVELS)}
-    for name in KINDS:
-        ratios = {level: rate / best[level][0] for level, rate in result["at_recall"][name].items()
-                  if rate and best[level][0]}
-        to_hnswlib = {level: rate / result["at_recall"]["hnswlib"][level]
-                      for level, rate in result["at_recall"][name].items()
-                      if rate and result["at_recall"]["hnswlib"][level]}
-        to_hnswlib["build"] = result["build_seconds"]["hnswlib"] / result["build_seconds"][name]
-        result["ratios"][name] = {"best peer": ratios, "hnswlib": to_hnswlib}
-        print(f"{name} over the best peer: " +
-              ", ".join(f"{level} {ratio:.2f}x ({best[level][1]})"
-                        for level, ratio in ratios.items()) +
-              "; over hnswlib: " +
-              ", ".join(f"{what} {ratio:.2f}x" for what, ratio in to_hnswlib.items()))
-    print("bytes/row: of the index; vizsla's graphs over codes also read the mapped float rows "
-          "(dims x 4) to score their best again, faiss ivfpq keeps them too")
+# ---- the run ----
+
+def measure_case(case):
+    args = case.args
+    wanted = [name for name in [*KINDS, *MAKERS]
+              if not args.only or name in args.only or name == "hnswlib"]
+    result = {"data": case.kind, "rows": case.count, "queries": len(case.queries), "indexes": {}}
+    result["scan"] = case.measured("scan", lambda: {
+        "one": case.ours("scan", 1), "two": case.ours("scan", 2)})
+    result["kernels"] = case.ours("cpu")["kernels"]
+    for name in wanted:
+        measure = measure_ours if name in KINDS else measure_peer
+        result["indexes"][name] = case.measured(name, lambda: measure(case, name))
+    if not args.no_filters:
+        result["filtered"] = case.measured("filtered", lambda: measure_filters(case))
+    case.close()
+    for name, index in result["indexes"].items():
+        for field, key in (("queries_per_second", "at_recall"),
+                           ("queries_per_second_2", "at_recall_2")):
+            points = [(p["recall"], p[field]) for p in index["sweep"]]
+            index[key] = {str(level): at_recall(points, level) for level in LEVELS}
+        fit = [p for p in index["sweep"] if p["recall"] >= 0.95]
+        index["at_0.95"] = {key: fit[0][key] for key in ("p50_us", "p99_us")} if fit else None
+    return result
+
+
+def compare(result):
+    """Ratios of vizsla's graphs to hnswlib and to the best peer."""
+    indexes = result["indexes"]
+    reference = indexes.get("hnswlib")
+    result["ratios"] = {}
+    for name in GRAPHS:
+        if name not in indexes or not reference:
+            continue
+        mine, ratios = indexes[name], {"hnswlib": {}, "best peer": {}}
+        for level in map(str, LEVELS):
+            rate = mine["at_recall"][level]
+            best = max((indexes[peer]["at_recall"][level] or 0, peer)
+                       for peer in indexes if peer in MAKERS)
+            if rate and reference["at_recall"][level]:
+                ratios["hnswlib"][level] = round(rate / reference["at_recall"][level], 2)
+            if rate and best[0]:
+                ratios["best peer"][level] = [round(rate / best[0], 2), best[1]]
+        ratios["hnswlib"]["build"] = round(reference["build_seconds"] / mine["build_seconds"], 2)
+        ratios["hnswlib"]["resident"] = round(
+            mine["resident_bytes"] / reference["resident_bytes"], 3)
+        result["ratios"][name] = ratios
+
+
+def cell(value, width=9):
+    return f"{value:{width}.0f}" if value else f"{'-':>{width}}"
+
+
+def show(result):
+    scan = result["scan"]
+    print(f"\n{result['data']}, {result['rows']:,} rows of {DIMS}, {result['queries']} queries, "
+          f"recall@{K}. Exact scan {scan['one']['scan_gb_s']:.1f} GB/s of "
+          f"{scan['one']['read_gb_s']:.1f} that a plain read reaches "
+          f"({scan['one']['scan_gb_s'] / scan['one']['read_gb_s']:.0%}), two threads "
+          f"{scan['two']['scan_gb_s']:.1f} of {scan['two']['read_gb_s']:.1f}")
+    print(f"{'':18}{'build s':>9}{'bytes/row':>10}{'resident':>10}"
+          + "".join(f"{'q/s@' + str(level):>9}" for level in LEVELS)
+          + "".join(f"{'2: @' + str(level):>9}" for level in LEVELS)
+          + f"{'p50 us':>9}{'p99 us':>9}")
+    for name, index in result["indexes"].items():
+        at = index["at_0.95"] or {"p50_us": None, "p99_us": None}
+        print(f"{name:18}{index['build_seconds']:9.1f}{index['bytes_per_row']:10.0f}"
+              f"{index['resident_bytes'] / 2**20:8.0f} M"
+              + "".join(cell(rate) for rate in index["at_recall"].values())
+              + "".join(cell(rate) for rate in index["at_recall_2"].values())
+              + cell(at["p50_us"]) + cell(at["p99_us"]))
+    for name, ratios in result["ratios"].items():
+        print(f"{name}: " + ", ".join(f"{what} {ratio}x" for what, ratio in
+                                      ratios["hnswlib"].items()) + " of hnswlib; "
+              + ", ".join(f"{level} {one[0]}x {one[1]}" for level, one in
+                          ratios["best peer"].items()))
+    if result.get("filtered"):
+        show_filtered(result["filtered"])
+
+
+def show_filtered(entries):
+    names = [name for name in [*GRAPHS, *FILTERED] if name in entries[0]]
+    print(f"filtered at ef {DEFAULT_EF}: us a query / recall@{K}; scan: exact, over the matches; "
+          "peers at the least ef of 16, 64, 256, 1024 that reaches 0.95")
+    print(f"{'':8}{'matches':>9}{'scan':>8}" + "".join(f"{name.split()[-1]:>16}" for name in names))
+    for entry in entries:
+        print(f"{entry['filter']:8}{entry['percent']:>7} %{entry['scan_seconds'] * 1e6:8.0f}"
+              + "".join(f"{entry[name]['seconds'] * 1e6:8.0f} / {entry[name]['recall']:.3f}"
+                        for name in names))
+
+
+def show_growth(cases):
+    """How the time of a query at recall 0.95 grows with the rows, beside what log n would give."""
+    result = {}
+    for kind in {case["data"] for case in cases}:
+        sizes = sorted((c for c in cases if c["data"] == kind), key=lambda c: c["rows"])
+        if len(sizes) < 2:
+            continue
+        print(f"\n{kind}: time of a query at recall 0.95 against {sizes[0]['rows']:,} rows "
+              "(log n: " + ", ".join(
+                  f"{math.log(c['rows']) / math.log(sizes[0]['rows']):.2f}" for c in sizes) + ")")
+        for name in sizes[0]["indexes"]:
+            rates = [c["indexes"].get(name, {}).get("at_recall", {}).get("0.95") for c in sizes]
+            if all(rates):
+                growth = [round(rates[0] / rate, 2) for rate in rates]
+                result.setdefault(kind, {})[name] = growth
+                print(f"  {name:18}" + "".join(f"{one:8.2f}" for one in growth))
+    return result
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--driver", required=True)
     parser.add_argument("--cache", required=True)
-    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rows", default="10000,100000,1000000", help="sizes, by comma")
+    parser.add_argument("--data", default="clip,real,uniform",
+                        help="kinds by comma, also spread: see generate.py; real has one size")
+    parser.add_argument("--real", help="folder of the real vectors")
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=100)
+    parser.add_argument("--build-threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--peers", help="only these, by comma; hnswlib and faiss hnsw always")
+    parser.add_argument("--only", default="", help="these indexes by comma; hnswlib always")
+    parser.add_argument("--again", default="", help="measure these again, by comma; also scan, "
+                        "filtered, and all")
+    parser.add_argument("--no-filters", action="store_true")
     parser.add_argument("--memory", choices=["file", "huge"], default="file",
                         help="our rows: mapped from a file as the store does, or in huge pages")
-    parser.add_argument("--data", choices=["clip", "spread"], default="clip",
-                        help="see generate.py")
     parser.add_argument("--out", help="write the JSON here")
     args = parser.parse_args()
+    args.only = [name for name in args.only.split(",") if name]
+    args.again = [name for name in args.again.split(",") if name]
+    if "all" in args.again:
+        args.again = [*KINDS, *MAKERS, "scan", "filtered"]
 
-    name = os.path.join(args.cache, f"{args.data}-{args.rows}")
-    rows, queries = generate(args.rows, max(args.queries, FILTERS), args.data)
-    rows.tofile(name + ".rows")
-    queries.tofile(name + ".queries")
-    dims = rows.shape[1]
-    ours = Driver(args.driver, name + ".rows", name + ".queries", dims, args.memory)
-    peers = {peer: one for peer, one in all_peers().items()
-             if not args.peers or peer in args.peers.split(",") + ["hnswlib", "faiss hnsw"]}
-    result = {"machine": machine(), "kernels": ours("cpu")["kernels"], "rows": args.rows,
-              "dims": dims, "queries": len(queries), "k": K, "m": args.m,
-              "ef_construction": args.ef_construction, "memory": args.memory,
-              "data": args.data}
-    result["scan"] = ours("scan")
-    print(f"exact scan {result['scan']['scan_gb_s']:.1f} GB/s, "
-          f"plain read {result['scan']['read_gb_s']:.1f} GB/s", flush=True)
-    ours("truth", K)
-    result["build_seconds"], result["bytes_per_row"] = build_all(ours, peers, rows, args)
-    curves = search_all(ours, peers, queries, exact(rows, queries), args.rounds)
-    result["sweeps"] = {kind: [{"setting": setting, "recall": round(float(recall), 5),
-                                "queries_per_second": round(len(queries) / seconds, 1)}
-                               for setting, (seconds, recall) in curve.items()]
-                        for kind, curve in curves.items()}
-    result["at_recall"], result["ratios"] = {}, {}
-    report(result)
-    result["filtered"] = filter_all(ours, peers["faiss hnsw"], rows, queries, name + ".filters")
-    ours.close()
+    everything = {"machine": machine(), "k": K, "dims": DIMS, "m": args.m,
+                  "ef_construction": args.ef_construction, "memory": args.memory, "cases": []}
+    for kind in args.data.split(","):
+        sizes = [int(size) for size in args.rows.split(",")]
+        if kind == "real":
+            if not args.real or not glob.glob(os.path.join(args.real, "*.npy")):
+                print("no real vectors here: skipped")
+                continue
+            sizes = [len(generate.real(args.real)) - 200]
+        for size in sizes:
+            result = measure_case(Case(kind, size, args))
+            compare(result)
+            everything["cases"].append(result)
+    for result in everything["cases"]:
+        show(result)
+    everything["growth"] = show_growth(everything["cases"])
+    print("\nbytes/row: of the index in a file; vizsla's graphs over codes also read the mapped "
+          "float rows (dims x 4) to score their best again")
     if args.out:
         with open(args.out, "w") as file:
-            file.write(json.dumps(result, indent=1) + "\n")
+            file.write(json.dumps(everything, indent=1) + "\n")
 
 
 main()

@@ -1,25 +1,31 @@
 /* The vector room's side of bench/vectors: holds rows and queries, obeys one command a line from
- * standard input, answers one JSON object a line. bench/vectors/run drives it in turns with
- * another library in the same process run, so that both see the same minute of the same machine.
+ * standard input, answers one JSON object a line. compare.py drives it.
  *
  *     bench_vectors ROWS QUERIES DIMS file|huge
  *
- *     build M EF_CONSTRUCTION QUANTIZE   {"seconds":..,"memory_bytes":..}
- *     truth K                            {"seconds":..}  exact answers, for recall
- *     search EF K QUANTIZE               {"seconds":..,"recall":..,"visited":..,"hops":..}
- *     filter KIND PERCENT                {"scan_seconds":..}  a filter a query (see below), its
- * truth filtered EF K QUANTIZE             {"seconds":..,"recall":..,"visited":..,"scans":..} scan
- * {"scan_gb_s":..,"read_gb_s":..} save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
+ *     build M EF_CONSTRUCTION QUANTIZE THREADS
+ *                         {"seconds":..,"memory_bytes":..,"resident_bytes":..,"valid":..}
+ *     drop QUANTIZE       frees it
+ *     truth K PATH        exact answers for recall, into PATH as 32-bit row numbers; read when
+ * there search EF K QUANTIZE THREADS
+ *                         {"seconds":..,"recall":..,"visited":..,"hops":..,"p50_us":..,"p99_us":..}
+ *     filters PATH        a filter a query (see below); {"scan_seconds":..} of the matches
+ *     filtered EF K QUANTIZE   {"seconds":..,"recall":..,"visited":..,"scans":..}
+ *     scan THREADS        {"scan_gb_s":..,"read_gb_s":..,..} of float rows, and of flat codes
+ *     save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
  *
- * QUANTIZE is an enum vz_quantize, + 4 for flat; all stay side by side. Seconds are processor time.
+ * QUANTIZE is an enum vz_quantize, + 4 for flat; all stay side by side. Seconds are processor time
+ * of the one thread that works, or with THREADS above 1 what a clock on the wall says.
  */
 #include "base/cpu.h"
 #include "base/file.h"
 #include "vector/hnsw.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -73,11 +79,16 @@ static float *into_huge_pages(const float *from, size_t floats)
 
 /* Processor time of this thread: all work here is done by one, and other programs on the machine
  * should not count. */
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t now_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static double seconds_since(uint64_t start)
@@ -85,77 +96,191 @@ static double seconds_since(uint64_t start)
     return (double)(now_ns() - start) * 1e-9;
 }
 
-static void build(struct bench *b, uint32_t m, uint32_t ef_construction, uint32_t quantize)
+/* Anonymous memory of this process that is in memory: what an index needs, without mapped rows. */
+static size_t resident_bytes(void)
+{
+    char line[128];
+    size_t kilobytes = 0;
+    FILE *file = fopen("/proc/self/status", "r");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "RssAnon: %zu", &kilobytes) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return kilobytes * 1024;
+}
+
+/* Runs `work` in `threads` threads; processor time for one, wall time for more. */
+static double timed(void *(*work)(void *), void *context, unsigned threads)
+{
+    if (threads <= 1) {
+        uint64_t start = now_ns();
+        work(context);
+        return seconds_since(start);
+    }
+    pthread_t ids[16];
+    uint64_t start = clock_ns(CLOCK_MONOTONIC);
+    threads = VZ_MIN(threads, 16u);
+    for (unsigned t = 0; t < threads; t++)
+        if (pthread_create(&ids[t], NULL, work, context) != 0)
+            die("no thread");
+    for (unsigned t = 0; t < threads; t++)
+        pthread_join(ids[t], NULL);
+    return (double)(clock_ns(CLOCK_MONOTONIC) - start) * 1e-9;
+}
+
+static struct vz_hnsw_options options_of(const struct bench *b, uint32_t quantize)
+{
+    return (struct vz_hnsw_options){.similarity = VZ_COSINE,
+                                    .dims = b->dims,
+                                    .rows = b->rows,
+                                    .quantize = quantize % 4,
+                                    .flat = quantize >= 4,
+                                    .sample_rows = b->row_count,
+                                    .max_rows = b->row_count};
+}
+
+struct work {
+    struct bench *bench;
+    struct vz_hnsw *graph;
+    _Atomic uint32_t next;
+    uint32_t ef, k, quantize;
+    struct vz_near *got;
+    double *latencies;
+    _Atomic uint64_t visited, hops;
+};
+
+static void *insert_rows(void *context)
+{
+    struct work *work = context;
+    struct vz_error err = {0};
+    for (;;) {
+        uint32_t row = work->next++;
+        if (row >= work->bench->row_count)
+            return NULL;
+        if (vz_hnsw_insert(work->graph, row, &err) != VZ_OK)
+            die(err.text);
+    }
+}
+
+static void build(struct bench *b, uint32_t m, uint32_t ef_construction, uint32_t quantize,
+                  uint32_t threads)
 {
     struct vz_error err = {0};
     vz_hnsw_free(b->graphs[quantize]);
-    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE,
-                                          .dims = b->dims,
-                                          .rows = b->rows,
-                                          .m = m,
-                                          .ef_construction = ef_construction,
-                                          .quantize = quantize % 4,
-                                          .flat = quantize >= 4,
-                                          .sample_rows = b->row_count,
-                                          .max_rows = b->row_count};
+    struct vz_hnsw_options options = options_of(b, quantize);
+    options.m = m;
+    options.ef_construction = ef_construction;
+    size_t before = resident_bytes();
     uint64_t start = now_ns();
-    if (vz_hnsw_new(&b->options, &b->graphs[quantize], &err) != VZ_OK)
+    if (vz_hnsw_new(&options, &b->graphs[quantize], &err) != VZ_OK)
         die(err.text);
-    for (uint32_t row = 0; row < b->row_count; row++)
-        if (vz_hnsw_insert(b->graphs[quantize], row, &err) != VZ_OK)
-            die(err.text);
     double seconds = seconds_since(start);
-    enum vz_status valid = vz_hnsw_validate(b->graphs[quantize], &err);
-    printf("{\"seconds\":%.4f,\"memory_bytes\":%zu,\"valid\":%s}\n", seconds,
-           vz_hnsw_memory_bytes(b->graphs[quantize]), valid == VZ_OK ? "true" : "false");
+    struct work work = {.bench = b, .graph = b->graphs[quantize]};
+    seconds += timed(insert_rows, &work, threads);
+    size_t after = resident_bytes();
+    /* A check of everything, which costs as much memory as time, for graphs of some size only. */
+    bool valid = b->row_count > 200000 || vz_hnsw_validate(b->graphs[quantize], &err) == VZ_OK;
+    printf("{\"seconds\":%.4f,\"memory_bytes\":%zu,\"resident_bytes\":%zu,\"valid\":%s}\n", seconds,
+           vz_hnsw_memory_bytes(b->graphs[quantize]), after - VZ_MIN(before, after),
+           valid ? "true" : "false");
 }
 
-static void truth(struct bench *b, uint32_t k)
+static bool read_truth(struct bench *b, uint32_t k, const char *path)
+{
+    uint32_t *rows = vz_try_alloc((size_t)b->query_count * k, sizeof *rows);
+    FILE *file = fopen(path, "rb");
+    bool whole = file && fread(rows, sizeof *rows * k, b->query_count, file) == b->query_count;
+    for (size_t i = 0; whole && i < (size_t)b->query_count * k; i++)
+        b->truth[i].row = rows[i];
+    if (file)
+        fclose(file);
+    free(rows);
+    return whole;
+}
+
+static void write_truth(const struct bench *b, uint32_t k, const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        die(path);
+    for (size_t i = 0; i < (size_t)b->query_count * k; i++)
+        if (fwrite(&b->truth[i].row, sizeof b->truth[i].row, 1, file) != 1)
+            die(path);
+    if (fclose(file) != 0)
+        die(path);
+}
+
+static void truth(struct bench *b, uint32_t k, const char *path)
 {
     uint64_t start = now_ns();
     free(b->truth);
     b->truth = vz_try_alloc((size_t)b->query_count * k, sizeof *b->truth);
     b->truth_k = k;
-    b->options =
-        (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b->dims, .rows = b->rows};
-    for (uint32_t q = 0; q < b->query_count; q++) {
-        struct vz_hnsw_search search = {.query = b->queries + (size_t)q * b->dims, .k = k};
-        uint32_t found;
-        if (vz_exact_range(&b->options, &search, 0, b->row_count, b->truth + (size_t)q * k, &found,
-                           NULL) != VZ_OK ||
-            found != k)
-            die("exact scan");
+    if (!read_truth(b, k, path)) {
+        for (uint32_t q = 0; q < b->query_count; q++) {
+            struct vz_hnsw_search search = {.query = b->queries + (size_t)q * b->dims, .k = k};
+            uint32_t found;
+            if (vz_exact_range(&b->options, &search, 0, b->row_count, b->truth + (size_t)q * k,
+                               &found, NULL) != VZ_OK ||
+                found != k)
+                die("exact scan");
+        }
+        write_truth(b, k, path);
     }
     printf("{\"seconds\":%.4f}\n", seconds_since(start));
 }
 
-static void search(struct bench *b, uint32_t ef, uint32_t k, uint32_t quantize)
+static void *search_queries(void *context)
+{
+    struct work *work = context;
+    struct bench *b = work->bench;
+    for (;;) {
+        uint32_t q = work->next++, found;
+        if (q >= b->query_count)
+            return NULL;
+        struct vz_near *got = work->got + (size_t)q * work->k;
+        struct vz_hnsw_search one = {
+            .query = b->queries + (size_t)q * b->dims, .k = work->k, .ef = work->ef};
+        struct vz_hnsw_stats stats;
+        uint64_t start = clock_ns(CLOCK_MONOTONIC);
+        if (vz_hnsw_search(work->graph, &one, got, &found, &stats, NULL) != VZ_OK)
+            die("search");
+        work->latencies[q] = (double)(clock_ns(CLOCK_MONOTONIC) - start) * 1e-3;
+        for (; found < work->k; found++)
+            got[found].row = UINT32_MAX;
+        work->visited += stats.visited;
+        work->hops += stats.hops;
+    }
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    const double *one = a, *other = b;
+    return (*one > *other) - (*one < *other);
+}
+
+static void search(struct bench *b, uint32_t ef, uint32_t k, uint32_t quantize, uint32_t threads)
 {
     if (!b->graphs[quantize] || b->truth_k < k)
         die("build and truth come first");
-    struct vz_near *got = vz_try_alloc((size_t)b->query_count * k, sizeof *got);
-    uint64_t visited = 0, hops = 0, hits = 0, start = now_ns();
-    for (uint32_t q = 0; q < b->query_count; q++) {
-        struct vz_hnsw_search one = {.query = b->queries + (size_t)q * b->dims, .k = k, .ef = ef};
-        struct vz_hnsw_stats stats;
-        uint32_t found;
-        if (vz_hnsw_search(b->graphs[quantize], &one, got + (size_t)q * k, &found, &stats, NULL) !=
-            VZ_OK)
-            die("search");
-        for (; found < k; found++)
-            got[(size_t)q * k + found].row = UINT32_MAX;
-        visited += stats.visited;
-        hops += stats.hops;
-    }
-    double seconds = seconds_since(start);
+    struct work work = {.bench = b, .graph = b->graphs[quantize], .ef = ef, .k = k};
+    work.got = vz_try_alloc((size_t)b->query_count * k, sizeof *work.got);
+    work.latencies = vz_try_alloc(b->query_count, sizeof *work.latencies);
+    double seconds = timed(search_queries, &work, threads);
+    uint64_t hits = 0;
     for (uint32_t q = 0; q < b->query_count; q++)
         for (uint32_t i = 0; i < k; i++)
             for (uint32_t j = 0; j < k; j++)
-                hits += got[(size_t)q * k + j].row == b->truth[(size_t)q * b->truth_k + i].row;
-    printf("{\"seconds\":%.6f,\"recall\":%.6f,\"visited\":%.1f,\"hops\":%.1f}\n", seconds,
-           (double)hits / ((double)k * b->query_count), (double)visited / b->query_count,
-           (double)hops / b->query_count);
-    free(got);
+                hits += work.got[(size_t)q * k + j].row == b->truth[(size_t)q * b->truth_k + i].row;
+    qsort(work.latencies, b->query_count, sizeof *work.latencies, compare_doubles);
+    printf("{\"seconds\":%.6f,\"recall\":%.6f,\"visited\":%.1f,\"hops\":%.1f,\"p50_us\":%.1f,"
+           "\"p99_us\":%.1f}\n",
+           seconds, (double)hits / ((double)k * b->query_count),
+           (double)work.visited / b->query_count, (double)work.hops / b->query_count,
+           work.latencies[b->query_count / 2], work.latencies[b->query_count * 99 / 100]);
+    free(work.got);
+    free(work.latencies);
 }
 
 /* ---- filters ---- */
@@ -248,29 +373,44 @@ static uint64_t read_all(const void *memory, size_t bytes)
     return sum[0] + sum[1] + sum[2] + sum[3] + sum[4] + sum[5] + sum[6] + sum[7];
 }
 
-static void scan(struct bench *b)
+struct scan {
+    struct bench *bench;
+    _Atomic uint32_t next; /* part of the rows */
+    uint32_t parts;
+    bool plain;
+    _Atomic uint64_t sink;
+};
+
+/* Each thread takes a part: a scan of it, or a plain read of the same bytes. */
+static void *scan_part(void *context)
+{
+    struct scan *scan = context;
+    struct bench *b = scan->bench;
+    uint32_t part = scan->next++;
+    uint32_t first = (uint32_t)((uint64_t)b->row_count * part / scan->parts);
+    uint32_t last = (uint32_t)((uint64_t)b->row_count * (part + 1) / scan->parts);
+    struct vz_hnsw_search one = {.query = b->queries, .k = 10};
+    struct vz_near out[10];
+    uint32_t found;
+    if (scan->plain)
+        scan->sink += read_all(b->rows + (size_t)first * b->dims,
+                               (size_t)(last - first) * b->dims * sizeof(float));
+    else if (vz_exact_range(&b->options, &one, first, last, out, &found, NULL) != VZ_OK)
+        die("exact scan");
+    return NULL;
+}
+
+static void scan(struct bench *b, uint32_t threads)
 {
     size_t bytes = (size_t)b->row_count * b->dims * sizeof(float);
-    double scan_best = 1e9, read_best = 1e9;
-    uint64_t sink = 0;
-    struct vz_hnsw_options space = {.similarity = VZ_COSINE, .dims = b->dims, .rows = b->rows};
-    for (int round = 0; round < 10; round++) {
-        struct vz_hnsw_search one = {.query = b->queries, .k = 10};
-        struct vz_near out[10];
-        uint32_t found;
-        uint64_t start = now_ns();
-        if (vz_exact_range(&space, &one, 0, b->row_count, out, &found, NULL) != VZ_OK)
-            die("exact scan");
-        double seconds = seconds_since(start);
-        scan_best = VZ_MIN(scan_best, seconds);
-        start = now_ns();
-        sink += read_all(b->rows, bytes);
-        seconds = seconds_since(start);
-        read_best = VZ_MIN(read_best, seconds);
+    double best[2] = {1e9, 1e9};
+    for (int round = 0; round < 20; round++) {
+        struct scan work = {.bench = b, .parts = VZ_MAX(threads, 1u), .plain = round % 2};
+        double seconds = timed(scan_part, &work, threads);
+        best[round % 2] = VZ_MIN(best[round % 2], seconds);
     }
-    printf("{\"scan_gb_s\":%.3f,\"read_gb_s\":%.3f,\"scan_ms\":%.3f,\"sink\":%d}\n",
-           (double)bytes / scan_best * 1e-9, (double)bytes / read_best * 1e-9, scan_best * 1e3,
-           (int)(sink & 1));
+    printf("{\"scan_gb_s\":%.3f,\"read_gb_s\":%.3f,\"scan_ms\":%.3f}\n",
+           (double)bytes / best[0] * 1e-9, (double)bytes / best[1] * 1e-9, best[0] * 1e3);
 }
 
 static void save(struct bench *b, const char *path, uint32_t quantize)
@@ -286,18 +426,42 @@ static void reopen(struct bench *b, const char *path, uint32_t m, uint32_t quant
 {
     struct vz_error err = {0};
     vz_hnsw_free(b->graphs[quantize]);
-    b->options = (struct vz_hnsw_options){.similarity = VZ_COSINE,
-                                          .dims = b->dims,
-                                          .rows = b->rows,
-                                          .m = m,
-                                          .quantize = quantize % 4,
-                                          .flat = quantize >= 4,
-                                          .sample_rows = b->row_count,
-                                          .max_rows = b->row_count};
+    struct vz_hnsw_options options = options_of(b, quantize);
+    options.m = m;
     uint64_t start = now_ns();
-    if (vz_hnsw_open(path, &b->options, &b->graphs[quantize], &err) != VZ_OK)
+    if (vz_hnsw_open(path, &options, &b->graphs[quantize], &err) != VZ_OK)
         die(err.text);
     printf("{\"seconds\":%.6f}\n", seconds_since(start));
+}
+
+static void obey(struct bench *b, const char *line)
+{
+    char path[400];
+    unsigned x, y, z, threads;
+    if (sscanf(line, "build %u %u %u %u", &x, &y, &z, &threads) == 4 && z < 8)
+        build(b, x, y, z, threads);
+    else if (sscanf(line, "truth %u %399s", &x, path) == 2)
+        truth(b, x, path);
+    else if (sscanf(line, "search %u %u %u %u", &x, &y, &z, &threads) == 4 && z < 8)
+        search(b, x, y, z, threads);
+    else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 8)
+        filtered(b, x, y, z);
+    else if (sscanf(line, "filters %399s", path) == 1)
+        read_filters(b, path);
+    else if (sscanf(line, "scan %u", &threads) == 1)
+        scan(b, threads);
+    else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 8)
+        save(b, path, x);
+    else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3 && y < 8)
+        reopen(b, path, x, y);
+    else if (sscanf(line, "drop %u", &x) == 1 && x < 8) {
+        vz_hnsw_free(b->graphs[x]);
+        b->graphs[x] = NULL;
+        printf("{}\n");
+    } else if (strncmp(line, "cpu", 3) == 0)
+        printf("{\"kernels\":\"%s\"}\n", vz_cpu_describe());
+    else
+        die("unknown command");
 }
 
 int main(int argc, char **argv)
@@ -312,29 +476,10 @@ int main(int argc, char **argv)
         b.rows = into_huge_pages(b.rows, floats);
     b.queries = map_floats(argv[2], &floats);
     b.query_count = (uint32_t)(floats / b.dims);
-    char line[512], path[400];
-    unsigned x, y, z;
+    b.options = (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b.dims, .rows = b.rows};
+    char line[512];
     while (fgets(line, sizeof line, stdin)) {
-        if (sscanf(line, "build %u %u %u", &x, &y, &z) == 3 && z < 8)
-            build(&b, x, y, z);
-        else if (sscanf(line, "truth %u", &x) == 1)
-            truth(&b, x);
-        else if (sscanf(line, "search %u %u %u", &x, &y, &z) == 3 && z < 8)
-            search(&b, x, y, z);
-        else if (sscanf(line, "filtered %u %u %u", &x, &y, &z) == 3 && y <= FILTER_K && z < 8)
-            filtered(&b, x, y, z);
-        else if (sscanf(line, "filters %399s", path) == 1)
-            read_filters(&b, path);
-        else if (strncmp(line, "scan", 4) == 0)
-            scan(&b);
-        else if (sscanf(line, "save %399s %u", path, &x) == 2 && x < 8)
-            save(&b, path, x);
-        else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3 && y < 8)
-            reopen(&b, path, x, y);
-        else if (strncmp(line, "cpu", 3) == 0)
-            printf("{\"kernels\":\"%s\"}\n", vz_cpu_describe());
-        else
-            die("unknown command");
+        obey(&b, line);
         fflush(stdout);
     }
     for (size_t i = 0; i < VZ_COUNT_OF(b.graphs); i++)

@@ -1,47 +1,70 @@
-"""The libraries that compare.py measures beside vizsla. A peer builds from rows and answers queries
-at a setting of its sweep, on one thread. All are given the same m and ef_construction."""
+"""The libraries that compare.py measures beside vizsla. A peer builds from rows, keeps its index in a
+file, and answers queries at a setting of its sweep. All are given the same m and ef_construction.
+
+Run as a program it tells how much memory an index takes when nothing else is in the process:
+    peers.py NAME PATH DIMS      prints {"resident_bytes": ..}
+"""
+import json
+import os
+import sys
 import time
 
-import faiss
-import hnswlib
 import numpy as np
-import usearch.index
 
-EFS = [16, 24, 32, 48, 64, 96, 128, 192, 256, 512]
+EFS = [16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024]
 
 
 class Hnswlib:
     sweep = EFS
 
-    def build(self, rows, m, ef_construction):
-        self.index = hnswlib.Index(space="ip", dim=rows.shape[1])
+    def __init__(self):
+        import hnswlib
+        self.library = hnswlib
+
+    def build(self, rows, m, ef_construction, threads=1):
+        self.index = self.library.Index(space="ip", dim=rows.shape[1])
         self.index.init_index(max_elements=len(rows), M=m, ef_construction=ef_construction,
                               random_seed=42)
-        self.index.set_num_threads(1)
-        self.index.add_items(rows, num_threads=1)
+        self.index.add_items(rows, num_threads=threads)
 
-    def search(self, queries, k, ef):
+    def save(self, path):
+        self.index.save_index(path)
+
+    def load(self, path, dims):
+        self.index = self.library.Index(space="ip", dim=dims)
+        self.index.load_index(path)
+
+    def search(self, queries, k, ef, threads=1):
         self.index.set_ef(ef)
-        return self.index.knn_query(queries, k=k, num_threads=1)[0]
+        return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
-    def bytes_per_row(self, rows):
-        return self.index.index_file_size() / len(rows)
+    def filtered(self, query, k, ef, bits):
+        """Its filter is a function in Python, asked for every row it visits: slow by design."""
+        self.index.set_ef(ef)
+        accepted = np.unpackbits(bits, bitorder="little").astype(bool)
+        try:
+            return self.index.knn_query(query[None], k=k, num_threads=1,
+                                        filter=lambda row: accepted[row])[0][0]
+        except RuntimeError:  # it found fewer than k
+            return np.empty(0, dtype=np.int64)
 
 
 class Faiss:
     """HNSW over floats or 8-bit codes; IVF over 4-bit product codes, the best scored again."""
 
     def __init__(self, kind):
+        import faiss
+        self.library = faiss
         self.kind = kind
-        self.sweep = [1, 2, 4, 8, 16, 32, 64, 128] if kind == "ivfpq" else EFS
+        self.sweep = [1, 2, 4, 8, 16, 32, 64, 128, 256] if kind == "ivfpq" else EFS
 
-    def build(self, rows, m, ef_construction):
-        faiss.omp_set_num_threads(1)
+    def build(self, rows, m, ef_construction, threads=1):
+        faiss = self.library
+        faiss.omp_set_num_threads(threads)
         dims, ip = rows.shape[1], faiss.METRIC_INNER_PRODUCT
         if self.kind == "ivfpq":
             lists = max(16, int(2 * len(rows) ** 0.5))
             self.index = faiss.index_factory(dims, f"IVF{lists},PQ{dims // 4}x4fs,RFlat", ip)
-            self.index.k_factor = 10
             faiss.extract_index_ivf(self.index).cp.niter = 8
         elif self.kind == "hnsw":
             self.index = faiss.IndexHNSWFlat(dims, m, ip)
@@ -50,51 +73,76 @@ class Faiss:
         if self.kind != "ivfpq":
             self.index.hnsw.efConstruction = ef_construction
         if not self.index.is_trained:
-            self.index.train(rows)
+            self.index.train(rows[:min(len(rows), 100_000)])
         self.index.add(rows)
+        self.prepare()
 
-    def search(self, queries, k, setting):
-        faiss.omp_set_num_threads(1)
+    def prepare(self):
         if self.kind == "ivfpq":
-            faiss.extract_index_ivf(self.index).nprobe = setting
+            self.owner = self.index  # what downcast_index returns owns nothing
+            self.index = self.library.downcast_index(self.owner)
+            self.index.k_factor = 10
+
+    def save(self, path):
+        self.library.write_index(self.index, path)
+
+    def load(self, path, dims):
+        self.index = self.library.read_index(path)
+        self.prepare()
+
+    def search(self, queries, k, setting, threads=1):
+        self.library.omp_set_num_threads(threads)
+        if self.kind == "ivfpq":
+            self.library.extract_index_ivf(self.index).nprobe = setting
         else:
             self.index.hnsw.efSearch = setting
+        if threads > 1:
+            return self.index.search(queries, k)[1]
         # One by one, as a server is asked: a batch lets IVF and PQ share work between queries.
         return np.concatenate([self.index.search(query[None], k)[1] for query in queries])
 
     def filtered(self, query, k, ef, bits):
+        faiss = self.library
+        faiss.omp_set_num_threads(1)
         selector = faiss.IDSelectorBitmap(len(bits) * 8, faiss.swig_ptr(bits))
         return self.index.search(query[None], k, params=faiss.SearchParametersHNSW(
             sel=selector, efSearch=ef))[1][0]
-
-    def bytes_per_row(self, rows):
-        index = self.index.base_index if self.kind == "ivfpq" else self.index
-        return len(faiss.serialize_index(index)) / len(rows)
 
 
 class Usearch:
     sweep = EFS
 
     def __init__(self, dtype):
+        import usearch.index
+        self.library = usearch.index
         self.dtype = dtype
 
-    def build(self, rows, m, ef_construction):
-        self.index = usearch.index.Index(ndim=rows.shape[1], metric="cos", dtype=self.dtype,
-                                         connectivity=m, expansion_add=ef_construction)
-        self.index.add(np.arange(len(rows)), rows, threads=1)
+    def build(self, rows, m, ef_construction, threads=1):
+        self.index = self.library.Index(ndim=rows.shape[1], metric="cos", dtype=self.dtype,
+                                        connectivity=m, expansion_add=ef_construction)
+        self.index.add(np.arange(len(rows)), rows, threads=threads)
 
-    def search(self, queries, k, ef):
+    def save(self, path):
+        self.index.save(path)
+
+    def load(self, path, dims):
+        self.index = self.library.Index.restore(path)
+
+    def search(self, queries, k, ef, threads=1):
         self.index.expansion_search = ef
-        return self.index.search(queries, k, threads=1).keys
-
-    def bytes_per_row(self, rows):
-        return self.index.serialized_length / len(rows)
+        return self.index.search(queries, k, threads=threads).keys
 
 
-def all_peers():
-    peers = {"hnswlib": Hnswlib(), "faiss hnsw": Faiss("hnsw"), "faiss hnsw sq8": Faiss("sq8"),
-             "faiss ivfpq fs": Faiss("ivfpq")}
-    return peers | {f"usearch {dtype}": Usearch(dtype) for dtype in ("f32", "f16", "i8")}
+MAKERS = {
+    "hnswlib": Hnswlib,
+    "faiss hnsw": lambda: Faiss("hnsw"),
+    "faiss hnsw sq8": lambda: Faiss("sq8"),
+    "faiss ivfpq fs": lambda: Faiss("ivfpq"),
+    "usearch f32": lambda: Usearch("f32"),
+    "usearch f16": lambda: Usearch("f16"),
+    "usearch i8": lambda: Usearch("i8"),
+}
+FILTERED = ["faiss hnsw", "hnswlib"]  # USearch's Python has no filters
 
 
 def processor_time(work, *arguments):
@@ -102,3 +150,31 @@ def processor_time(work, *arguments):
     start = time.thread_time()
     answer = work(*arguments)
     return answer, time.thread_time() - start
+
+
+def wall_time(work, *arguments):
+    start = time.perf_counter()
+    answer = work(*arguments)
+    return answer, time.perf_counter() - start
+
+
+def resident():
+    with open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def main():
+    name, path, dims = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    peer = MAKERS[name]()
+    before = resident()
+    peer.load(path, dims)
+    print(json.dumps({"resident_bytes": resident() - before}))
+    sys.stdout.flush()
+    os._exit(0)  # some take their time to free what the process's end frees too
+
+
+if __name__ == "__main__":
+    main()
