@@ -117,6 +117,16 @@ static void drop_oldest(struct cache *c)
     free(e);
 }
 
+void cache_clear(struct cache *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_lock(&c->lock);
+    while (c->oldest)
+        drop_oldest(c);
+    pthread_mutex_unlock(&c->lock);
+}
+
 void cache_put(struct cache *c, struct vz_slice prefix, struct vz_slice text, const float *vector,
                struct vz_text_note note)
 {

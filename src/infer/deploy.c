@@ -654,6 +654,20 @@ enum vz_status vz_infer_update(struct vz_infer *infer, struct vz_slice id, uint3
     return status;
 }
 
+enum vz_status vz_infer_clear_cache(struct vz_infer *infer, struct vz_slice id,
+                                    struct vz_error *err)
+{
+    char digest[65];
+    struct deployment *d;
+    digest_of(infer, id, digest);
+    pthread_mutex_lock(&infer->lock);
+    enum vz_status status = named_locked(infer, id, digest, &d, err);
+    if (status == VZ_OK)
+        cache_clear(d->cache);
+    pthread_mutex_unlock(&infer->lock);
+    return status;
+}
+
 void deployments_close(struct vz_infer *infer)
 {
     pthread_mutex_lock(&infer->lock);

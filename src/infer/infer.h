@@ -201,6 +201,10 @@ enum vz_status vz_infer_stop(struct vz_infer *infer, struct vz_slice id, struct 
 enum vz_status vz_infer_update(struct vz_infer *infer, struct vz_slice id, uint32_t allocations,
                                struct vz_error *err);
 
+/* Forgets the vectors of texts that were asked before. VZ_NOT_FOUND. */
+enum vz_status vz_infer_clear_cache(struct vz_infer *infer, struct vz_slice id,
+                                    struct vz_error *err);
+
 struct vz_deployment {
     struct vz_slice id, model_id, model;
     bool is_explicit; /* started by name: stays */

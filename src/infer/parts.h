@@ -128,6 +128,7 @@ enum vz_status task_choose(const struct vz_infer_model *model,
 
 struct cache *cache_new(uint64_t max_bytes, uint32_t dims);
 void cache_free(struct cache *cache);
+void cache_clear(struct cache *cache); /* thread-safe; NULL is allowed */
 /* Thread-safe. The key is the text with its prefix. */
 bool cache_get(struct cache *cache, struct vz_slice prefix, struct vz_slice text, float *out,
                struct vz_text_note *note);

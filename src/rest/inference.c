@@ -298,6 +298,10 @@ void vz_rest_inference_get(struct vz_call *call)
         return;
     /* GET /_inference/{x}: an id; a task type only with an id or _all behind it. */
     size_t count = list_endpoints(call, task, id, &list);
+    struct vz_infer_model model; /* by another of its names */
+    if (!count && id.len &&
+        vz_infer_find(call->rest->infer, id, call->arena, &model, NULL) == VZ_OK)
+        count = list_endpoints(call, task, model.id, &list);
     bool pattern = !id.len || vz_slice_is(id, "_all") || memchr(id.ptr, '*', id.len);
     if (!count && !pattern) {
         endpoint_missing(call, id);

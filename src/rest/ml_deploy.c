@@ -277,6 +277,20 @@ void vz_rest_ml_update(struct vz_call *call)
         print_assignment(call, d);
 }
 
+void vz_rest_ml_clear_cache(struct vz_call *call)
+{
+    struct vz_error err = {0};
+    if (!vz_ml_there(call))
+        return;
+    if (vz_infer_clear_cache(call->rest->infer, call->args[0], &err) != VZ_OK) {
+        vz_ml_fail(call, &err);
+        return;
+    }
+    vz_json_begin_object(&call->w);
+    vz_json_field_bool(&call->w, "cleared", true);
+    vz_json_end_object(&call->w);
+}
+
 /* ---- after a restart ----------------------------------------------------------------------------
  */
 

@@ -79,6 +79,7 @@ expect("start again", ConflictError, lambda: es.ml.start_trained_model_deploymen
 updated = es.ml.update_trained_model_deployment(model_id=name, number_of_allocations=2)
 check("update", updated["assignment"]["task_parameters"]["number_of_allocations"] == 2, updated)
 es.ml.infer_trained_model(model_id=name, docs=[{"text_field": "a red dog"}])
+check("cache cleared", es.ml.clear_trained_model_deployment_cache(model_id=name)["cleared"] is True)
 stats = es.ml.get_trained_models_stats(model_id="tiny-embed")
 mine = [s["deployment_stats"] for s in stats["trained_model_stats"]
         if s.get("deployment_stats", {}).get("deployment_id") == name]

@@ -214,6 +214,9 @@ static void texts_asked_again(void **state)
     const float *second = vector_of(world, "cached", text_input("a dog"));
     assert_memory_equal(first, second, DIMS * sizeof *first);
     assert_int_equal(find(world, "cached").cache_hits, 1);
+    assert_int_equal(vz_infer_clear_cache(world->infer, VZ_SLICE("cached"), NULL), VZ_OK);
+    vector_of(world, "cached", text_input("a dog"));
+    assert_int_equal(find(world, "cached").cache_hits, 1);
     assert_int_equal(vz_infer_stop(world->infer, VZ_SLICE("cached"), NULL), VZ_OK);
     const struct vz_deployment_options none = {
         .id = VZ_SLICE("plain"), .model = VZ_SLICE("tiny-embed"), .cache_bytes = 1};
