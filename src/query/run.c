@@ -12,7 +12,7 @@
  *
  * Time: a search that runs past `timeout` stops evaluating and answers with what it has.
  */
-#include "query/parts.h"
+#include "query/agg.h"
 
 #include "base/clock.h"
 
@@ -40,6 +40,7 @@ struct run {
     struct vz_scored *nearest; /* of all knn clauses: ascending by target, docno; summed scores */
     size_t nearest_count, nearest_capacity;
     struct vz_collector collector;
+    struct vz_agg_run aggs;
     bool need_scores;
     uint64_t total;
     bool timed_out, terminated_early;
@@ -69,7 +70,9 @@ static enum vz_status open_target(struct target *target, const struct vz_search_
                                   struct vz_arena *arena, int64_t now_ms, uint64_t deadline_ns,
                                   struct vz_error *err)
 {
-    *target = (struct target){.index = from->index, .snap = vz_index_snapshot(from->index)};
+    *target = (struct target){.index = from->index,
+                              .snap = from->snap ? vz_snapshot_acquire(from->snap)
+                                                 : vz_index_snapshot(from->index)};
     vz_eval_init(&target->eval, target->snap, arena, now_ms, deadline_ns);
     if (from->alias_filter.len == 0)
         return VZ_OK;
@@ -290,6 +293,34 @@ static bool cut_matches(struct matches *matches, struct vz_eval *eval, uint64_t 
     return true;
 }
 
+/* Before the post_filter, which is what it is for; min_score counts. */
+static enum vz_status aggregate(struct run *run, uint32_t t, struct matches *matches,
+                                struct vz_error *err)
+{
+    struct vz_eval *eval = &run->targets[t].eval;
+    const struct vz_docset *set = &matches->set;
+    struct vz_docset passing = {0};
+    if (!run->search->has_min_score)
+        return vz_agg_collect(&run->aggs, eval, set, matches->nearest, matches->nearest_count, err);
+    vz_docset_begin(&passing, eval);
+    size_t near = 0;
+    for (uint32_t d = 0; d < eval->limit; d++) {
+        float score = vz_docset_has(set, d) ? score_of(set, d) : 0;
+        bool match = vz_docset_has(set, d) && vz_snapshot_live(eval->snap, d);
+        while (near < matches->nearest_count && matches->nearest[near].docno < d)
+            near++;
+        if (near < matches->nearest_count && matches->nearest[near].docno == d) {
+            match = true;
+            score += matches->nearest[near].score;
+        }
+        if (match && score >= run->search->min_score)
+            vz_bitset_set(&passing.bits, d);
+    }
+    enum vz_status status = vz_agg_collect(&run->aggs, eval, &passing, NULL, 0, err);
+    vz_docset_deinit(&passing);
+    return status;
+}
+
 static enum vz_status find_matches(struct run *run, uint32_t t, struct matches *matches,
                                    struct vz_error *err)
 {
@@ -313,6 +344,11 @@ static enum vz_status find_matches(struct run *run, uint32_t t, struct matches *
     vz_docset_settle(&matches->set, eval);
     if (eval->alias)
         vz_docset_and(&matches->set, &run->targets[t].alias);
+    if (search->aggs) {
+        enum vz_status status = aggregate(run, t, matches, err);
+        if (status != VZ_OK)
+            return status;
+    }
     if (search->post_filter) {
         struct vz_docset post;
         struct vz_node *filter = search->post_filter;
@@ -596,8 +632,13 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
             docs += vz_snapshot_doc_count(run.targets[t].snap);
         vz_collector_init(&run.collector, search->sort, search->sort_count,
                           (size_t)VZ_MIN(wanted, docs), arena);
+        if (search->aggs)
+            vz_agg_begin(&run.aggs, search->aggs, run.target_count == 1, search->typed_keys, arena);
         status = find_all(&run, err);
     }
+    if (status == VZ_OK && search->aggs)
+        status = vz_agg_print(&run.aggs, &result->aggregations, err);
+    vz_agg_end(&run.aggs);
     if (status == VZ_OK) {
         vz_collector_finish(&run.collector);
         put_totals(&run, result);

@@ -17,6 +17,7 @@
 struct vz_search_target {
     struct vz_index *index;       /* borrowed */
     struct vz_slice alias_filter; /* JSON query that every hit must also match; empty: none */
+    struct vz_snapshot *snap;     /* borrowed: what to search in; NULL: the newest */
 };
 
 /* What a `query_vector_builder` is asked for: a vector of this field. */
@@ -50,6 +51,7 @@ struct vz_search_params {
     struct vz_slice source_includes, source_excludes;
     struct vz_slice query_string; /* ?q= : refused aloud until it is served */
     bool version, seq_no_primary_term, explain;
+    bool typed_keys; /* "sterms#brands" instead of "brands" */
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */
     /* NULL: a query_vector_builder is refused. Must live as long as the parsed search. */
     const struct vz_query_embedder *embedder;
@@ -87,6 +89,7 @@ struct vz_search_result {
     bool timed_out;
     bool has_terminated_early; /* terminate_after was asked for: print "terminated_early" */
     bool terminated_early;
+    struct vz_slice aggregations; /* JSON object, or empty when not asked for */
     struct vz_slice profile; /* JSON object, or empty when not asked for */
 };
 

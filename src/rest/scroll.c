@@ -226,41 +226,26 @@ static bool matches_all(struct vz_json body)
 }
 
 /* Whether the pages can be walked in the order of documents. */
-static bool in_doc_order(struct vz_json body, const struct vz_search_params *params,
-                         struct scroll *scroll)
+static bool in_doc_order(struct vz_json body, struct vz_slice text,
+                         const struct vz_search_params *params, struct scroll *scroll)
 {
+    static const char inner[] = "\"inner_hits\""; /* only a whole search finds them */
     static const char *const others[] = {"knn",    "min_score",       "search_after",
                                          "fields", "docvalue_fields", "post_filter"};
     struct vz_json value = {0};
     for (size_t i = 0; i < VZ_COUNT_OF(others); i++)
         if (vz_json_get(body, others[i], &value))
             return false;
+    if (text.len && memmem(text.ptr, text.len, inner, sizeof inner - 1))
+        return false;
     bool has_sort = params->sort.len || vz_json_get(body, "sort", &value);
     scroll->sorts_by_doc = has_sort && is_doc_sort(value, params->sort);
     return has_sort ? scroll->sorts_by_doc : matches_all(body);
 }
 
-struct collector {
-    struct scroll_part *part;
-    struct vz_arena scratch;
-    bool failed;
-};
-
-/* The search may see a newer snapshot than the pinned one; then documents are found again by id. */
-static bool collect(void *context, const struct vz_snapshot *snap, uint32_t docno)
+static bool collect(void *part_void, const struct vz_snapshot *snap, uint32_t docno)
 {
-    struct collector *c = context;
-    struct scroll_part *part = c->part;
-    if (snap != part->snap) {
-        struct vz_stored_doc doc;
-        vz_arena_reset(&c->scratch);
-        if (vz_snapshot_doc(snap, docno, VZ_DOC_META, &c->scratch, &doc, NULL) != VZ_OK) {
-            c->failed = true;
-            return false;
-        }
-        if (vz_snapshot_find(part->snap, doc.id, &docno, NULL) != VZ_OK)
-            return true;
-    }
+    struct scroll_part *part = part_void;
     if (part->count == part->capacity) {
         part->capacity = part->capacity ? part->capacity * 2 : 1024;
         part->docnos = vz_realloc(part->docnos, part->capacity * sizeof *part->docnos);
@@ -272,16 +257,12 @@ static bool collect(void *context, const struct vz_snapshot *snap, uint32_t docn
 static bool collect_part(struct vz_call *call, struct scroll_part *part,
                          const struct vz_search_target *target, const struct vz_search *search)
 {
-    struct collector c = {.part = part};
     struct vz_error err = {.offset = VZ_NO_OFFSET};
-    bool ok = vz_search_each(target, search, collect, &c, &err) == VZ_OK;
+    bool ok = vz_search_each(target, search, collect, part, &err) == VZ_OK;
     if (!ok)
         vz_call_fail_index(call, &err, VZ_AT_SHARD, target->index);
-    else if (c.failed)
-        ok = vz_call_fail(call, 500, "i_o_exception", "a matching document could not be read");
     if (!part->docnos)
         part->docnos = vz_alloc(sizeof *part->docnos); /* not NULL: that would mean all */
-    vz_arena_deinit(&c.scratch);
     return ok;
 }
 
@@ -311,8 +292,10 @@ static void keep_hit(struct scroll *scroll, const struct vz_search_hit *from,
     to->id = vz_arena_copy(&scroll->arena, from->id);
     to->fields = vz_arena_copy(&scroll->arena, from->fields);
     to->sort = vz_arena_copy(&scroll->arena, from->sort);
+    to->inner_hits = vz_arena_copy(&scroll->arena, from->inner_hits);
     to->source = (struct vz_slice){NULL, 0};
-    scroll->kept_bytes += sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len;
+    scroll->kept_bytes += sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len +
+                          to->inner_hits.len;
 }
 
 /* One search for everything, without sources. */
@@ -412,10 +395,12 @@ static bool fill(struct vz_call *call, struct scroll *scroll, struct vz_json bod
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     struct vz_search_target *targets = vz_search_targets(call->arena, resolved);
     scroll->parts = vz_arena_zalloc(&scroll->arena, (resolved->count + 1) * sizeof *scroll->parts);
-    for (size_t i = 0; i < resolved->count; i++)
+    for (size_t i = 0; i < resolved->count; i++) {
         scroll->parts[scroll->part_count++] =
             (struct scroll_part){.index = vz_index_acquire(resolved->indices[i]),
                                  .snap = vz_index_snapshot(resolved->indices[i])};
+        targets[i].snap = scroll->parts[i].snap; /* whatever is refreshed meanwhile */
+    }
     if (vz_search_parse(body, params, call->arena, &search, &err) != VZ_OK)
         return vz_call_fail_error(call, &err, VZ_AT_SEARCH);
     if (!choose_page(call, scroll, body, params) || !choose_source(call, scroll, body))
@@ -425,7 +410,7 @@ static bool fill(struct vz_call *call, struct scroll *scroll, struct vz_json bod
         params->version || (vz_json_get(body, "version", &value) && vz_json_bool(value));
     scroll->with_seq_no = params->seq_no_primary_term ||
                           (vz_json_get(body, "seq_no_primary_term", &value) && vz_json_bool(value));
-    if (!in_doc_order(body, params, scroll))
+    if (!in_doc_order(body, call->request->body, params, scroll))
         return materialize(call, scroll, body, params, targets, resolved->count);
     scroll->has_max_score = !scroll->sorts_by_doc;
     scroll->max_score = 1.0f;

@@ -108,6 +108,13 @@ struct vz_snapshot *vz_index_snapshot(struct vz_index *index)
     return view;
 }
 
+struct vz_snapshot *vz_snapshot_acquire(struct vz_snapshot *snap)
+{
+    vz_index_acquire(snap->index);
+    atomic_fetch_add_explicit(&snap->references, 1, memory_order_relaxed);
+    return snap;
+}
+
 void vz_snapshot_release(struct vz_snapshot *snap)
 {
     if (!snap)

@@ -225,6 +225,8 @@ enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_
 /* A frozen view. */
 struct vz_snapshot;
 struct vz_snapshot *vz_index_snapshot(struct vz_index *index);
+/* One more reference to the same view. */
+struct vz_snapshot *vz_snapshot_acquire(struct vz_snapshot *snap);
 void vz_snapshot_release(struct vz_snapshot *snap);
 struct vz_index *vz_snapshot_index(const struct vz_snapshot *snap);
 const struct vz_mapping *vz_snapshot_mapping(const struct vz_snapshot *snap);

@@ -615,6 +615,27 @@ static void test_nested_many(void **state)
     }
 }
 
+/* A search of a view that is held sees what the view saw. */
+static void test_held_view(void **state)
+{
+    struct vz_index *index = element_index("held", "float", "l2_norm", 1);
+    struct answer answer;
+    put_doc(index, "a", "{\"v\":[1]}");
+    put_doc(index, "b", "{\"v\":[2]}");
+    refresh(index);
+    struct vz_search_target target = {.index = index, .snap = vz_index_snapshot(index)};
+    put_doc(index, "a", "{\"v\":[9]}");
+    put_doc(index, "b", NULL);
+    put_doc(index, "c", "{\"v\":[0]}");
+    refresh(index);
+    search_targets(&target, 1, "{\"knn\":{\"field\":\"v\",\"query_vector\":[0]}}", NULL, &answer);
+    must(answer.status, &answer.err);
+    assert_string_equal(ids_of(&answer), "a,b");
+    answer_deinit(&answer);
+    assert_ids(index, "{\"knn\":{\"field\":\"v\",\"query_vector\":[0]}}", "c,a");
+    vz_snapshot_release(target.snap);
+}
+
 /* ---- profile -------------------------------------------------------------------------------- */
 
 static void test_profile(void **state)
@@ -673,6 +694,7 @@ int main(void)
         cmocka_unit_test(test_nested_query),
         cmocka_unit_test(test_nested_twice),
         cmocka_unit_test(test_nested_many),
+        cmocka_unit_test(test_held_view),
         cmocka_unit_test(test_profile),
     };
     return cmocka_run_group_tests(tests, open_all, close_all);
