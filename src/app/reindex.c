@@ -99,6 +99,7 @@ static enum vz_status see_relative(struct vz_reindex *plan, struct vz_slice inde
     if (vz_json_get(mark, "model_digest", &value))
         snprintf(model.digest, sizeof model.digest, "%.*s",
                  (int)VZ_MIN(vz_json_string(value).len, (size_t)64), vz_json_string(value).ptr);
+    vz_reindex_block(plan, false, NULL); /* a crash may have come in the moment of the swap */
     bool same = vz_json_get(mark, "from", &value) &&
                 vz_slice_is(vz_json_string(value), plan->old_index) &&
                 vz_app_model_same(&model, &plan->model);

@@ -256,7 +256,7 @@ bool vz_lens_is_picture(const char *word)
                                           ".tiff", ".heic", ".heif", ".avif", ".svg", ".bmp"};
     struct stat info;
     if (stat(word, &info) == 0)
-        return true;
+        return !S_ISDIR(info.st_mode) || strchr(word, '/');
     size_t len = strlen(word);
     for (size_t i = 0; i < VZ_COUNT_OF(endings); i++) {
         size_t ending = strlen(endings[i]);

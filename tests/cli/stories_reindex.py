@@ -203,3 +203,20 @@ def other_aliases_go_along(bench):
     reindex(bench, "--model", "eye")
     equal(sorted(call(url + "/_alias/terriers")), ["dog-image-index-000003"])
     equal(indices(url), ["dog-image-index-000001", "dog-image-index-000002", "dog-image-index-000003"])
+
+
+def a_crash_in_the_moment_of_the_swap_is_mended(bench):
+    """A half-made index and an old one that nobody may write to: what kill -9 can leave."""
+    register_samples(bench)
+    install_clip(bench)
+    url = bench.serve()
+    call(url + "/dog-image-index-000002", "PUT", {"mappings": {"_meta": {"vizsla_reindex": {
+        "from": "dog-image-index", "seq_no": 0, "model": "x"}}}})
+    call(url + "/dog-image-index/_settings", "PUT", {"index.blocks.write": True})
+    done = bench.run("reindex", "--model", "absent")
+    equal(done.returncode, 2)
+    picture = SAMPLES / "lost.svg"
+    equal(bench.run("register", "--name", "X", picture).returncode, 1)  # still blocked
+    equal(reindex(bench, "--model", "clip-ViT-B-32")["looked_at"], 12)
+    equal(bench.run("register", "--name", "X", picture).returncode, 0)
+    equal(indices(url), ["dog-image-index-000001", "dog-image-index-000002"])
