@@ -467,4 +467,5 @@ def main():
             file.write(json.dumps(everything, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

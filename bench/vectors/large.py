@@ -1,0 +1,100 @@
+"""More vectors than memory holds as floats: ten million rows of 512 on a machine of 24 GB.
+
+    bench/vectors/run large [--rows 10000000] [--kinds bit,int8] [--threads 2]
+
+Rows are generated in a stream into a file (20 GB for ten million) and mapped from it; the graph and
+its codes are in memory (bit 2.2 GB, int8 7.1 GB), the floats are read for the candidates of a search
+and, with one bit, for the neighbours that an insert chooses. Exact answers come from one pass over
+the file. What is done is kept under build/bench/vectors/large-N, so a run that was stopped goes on;
+a graph that is there is opened, not built. On two cores with the file in reach of the page cache
+about 4 minutes go to the rows, 5 to the exact answers, 30 to 60 to a graph.
+"""
+import argparse
+import json
+import os
+import time
+
+import numpy as np
+
+import generate
+from compare import DIMS, EFS, K, KINDS, Driver, at_recall, machine, point_of
+
+LEVELS = [0.80, 0.90, 0.95, 0.99]
+
+
+def page_cache():
+    with open("/proc/meminfo") as file:
+        fields = dict(line.split(":") for line in file)
+    return int(fields["Cached"].split()[0]) * 1024
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--driver", required=True)
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--rows", type=int, default=10_000_000)
+    parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--kinds", default="bit,int8")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--m", type=int, default=16)
+    parser.add_argument("--ef-construction", type=int, default=100)
+    parser.add_argument("--out")
+    args = parser.parse_args()
+
+    folder = os.path.join(args.cache, "vectors", f"large-{args.rows}")
+    os.makedirs(folder, exist_ok=True)
+    rows, queries = os.path.join(folder, "rows.f32"), os.path.join(folder, "queries.f32")
+    result = {"machine": machine(), "rows": args.rows, "dims": DIMS, "k": K, "m": args.m,
+              "ef_construction": args.ef_construction, "threads": args.threads, "kinds": {}}
+    if not os.path.exists(queries):
+        start = time.time()
+        source = generate.Source("clip")
+        generate.write(rows, source, args.rows)
+        source.sample(args.queries).astype(np.float32).tofile(queries)
+        print(f"rows in {time.time() - start:.0f} s", flush=True)
+    driver = Driver(args.driver, rows, queries, "cold")
+    start = time.time()
+    driver("truth", K, os.path.join(folder, "truth.u32"))
+    result["truth_seconds"] = round(time.time() - start, 1)
+    print(f"exact answers in {result['truth_seconds']} s", flush=True)
+    for kind in args.kinds.split(","):
+        number = KINDS["vizsla " + kind]
+        path = os.path.join(folder, f"index-{kind}")
+        if os.path.exists(path):
+            with open(path + ".json") as file:
+                built = json.load(file)
+            driver("open", path, args.m, number)
+        else:
+            built = driver("build", args.m, args.ef_construction, number, args.threads)
+            saved = driver("save", path, number)
+            built |= {"save_seconds": saved["seconds"], "page_cache_bytes": page_cache()}
+            with open(path + ".json", "w") as file:
+                json.dump(built, file)
+        sweep = []
+        print(f"\n{kind}: {built['seconds']:.0f} s with {args.threads} threads, "
+              f"{built['memory_bytes'] / 2**30:.2f} GiB, resident "
+              f"{built['resident_bytes'] / 2**30:.2f} GiB\n"
+              f"{'ef':>6}{'recall':>9}{'q/s':>9}{'2: q/s':>9}{'p50 us':>9}{'p99 us':>9}{'visited':>9}")
+        for ef in EFS:
+            driver("search", ef, K, number, 1)  # brings the rows it needs into the page cache
+            one = driver("search", ef, K, number, 1)
+            two = driver("search", ef, K, number, 2)
+            point = {"setting": ef, **point_of(args.queries, one),
+                     "queries_per_second_2": round(args.queries / two["seconds"], 1)}
+            sweep.append(point)
+            print(f"{ef:6}{point['recall']:9.4f}{point['queries_per_second']:9.0f}"
+                  f"{point['queries_per_second_2']:9.0f}{point['p50_us']:9.0f}"
+                  f"{point['p99_us']:9.0f}{point['visited']:9.0f}", flush=True)
+        points = [(p["recall"], p["queries_per_second"]) for p in sweep]
+        result["kinds"][kind] = {"build": built, "sweep": sweep, "at_recall": {
+            str(level): at_recall(points, level) for level in LEVELS}}
+        driver("drop", number)
+    driver.close()
+    if args.out:
+        with open(args.out, "w") as file:
+            file.write(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
