@@ -17,7 +17,7 @@
 
 struct vz_opened_model;
 
-/* ---- what a folder holds, without opening its weights --------------------------------------- */
+/* ---- what a folder holds, without opening its weights -------------------------------------- */
 
 enum vz_model_made_for {
     VZ_MADE_TO_EMBED,    /* vectors */
@@ -49,7 +49,7 @@ struct vz_model_about {
 enum vz_status vz_model_about(const char *folder, struct vz_slice name, struct vz_arena *arena,
                               struct vz_model_about *out, struct vz_error *err);
 
-/* ---- vectors --------------------------------------------------------------------------------- */
+/* ---- vectors ------------------------------------------------------------------------------- */
 
 /* A folder in Hugging Face or sentence-transformers layout: CLIP by its config.json (there or in
  * 0_CLIPModel/), otherwise a text model. A NULL folder is the built-in eye. NULL options: the
@@ -102,7 +102,7 @@ float vz_model_logit_scale(const struct vz_opened_model *model);
 /* Packed weights and tables. The eye: 0. */
 size_t vz_model_bytes(const struct vz_opened_model *model);
 
-/* ---- labels ---------------------------------------------------------------------------------- */
+/* ---- labels -------------------------------------------------------------------------------- */
 
 /* A text model with a head: sentiment, emotion, cross-encoders, NLI. Threads as above. */
 struct vz_classifier;

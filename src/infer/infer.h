@@ -39,7 +39,7 @@ enum vz_status vz_infer_new(const struct vz_infer_options *options, struct vz_in
 /* Waits for running requests. NULL is allowed. */
 void vz_infer_free(struct vz_infer *infer);
 
-/* ---- inputs --------------------------------------------------------------------------------- */
+/* ---- inputs -------------------------------------------------------------------------------- */
 
 /* A text, or a picture as its file's bytes (JPEG, PNG, ...). Borrowed. */
 struct vz_infer_input {
@@ -66,7 +66,7 @@ enum vz_status vz_infer_base64(const struct vz_infer *infer, struct vz_slice tex
 enum vz_status vz_infer_file(const struct vz_infer *infer, struct vz_slice name,
                              struct vz_arena *arena, struct vz_slice *bytes, struct vz_error *err);
 
-/* ---- running -------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------------------------- */
 
 enum vz_task {
     VZ_TASK_AUTO,      /* what the model is made for */
@@ -136,7 +136,7 @@ struct vz_infer_about {
 enum vz_status vz_infer_about(struct vz_infer *infer, struct vz_slice model, struct vz_arena *arena,
                               struct vz_infer_about *about, struct vz_error *err);
 
-/* ---- models --------------------------------------------------------------------------------- */
+/* ---- models -------------------------------------------------------------------------------- */
 
 /* One installed model, or the eye. Everything is the arena's of the call that gave it. */
 struct vz_infer_model {
@@ -176,7 +176,7 @@ size_t vz_infer_aliases(struct vz_infer *infer, struct vz_arena *arena, struct v
 void vz_infer_prefixes(struct vz_infer *infer, struct vz_slice id, struct vz_slice query,
                        struct vz_slice document);
 
-/* ---- deployments ---------------------------------------------------------------------------- */
+/* ---- deployments --------------------------------------------------------------------------- */
 
 enum vz_deployment_state { VZ_STARTING, VZ_STARTED, VZ_STOPPING };
 

@@ -23,7 +23,7 @@
 #define VZ_INFER_EYE "eye"
 #define VZ_INFER_EYE_DIGEST "eye-1"
 
-/* ---- catalogue.c ---------------------------------------------------------------------------- */
+/* ---- catalogue.c --------------------------------------------------------------------------- */
 
 /* Immutable once read; shared by references. */
 struct catalogue {
@@ -44,7 +44,7 @@ const struct vz_infer_model *catalogue_find(const struct vz_infer *infer,
 /* What a name stands for after aliases; the arena's. */
 struct vz_slice alias_resolve(struct vz_infer *infer, struct vz_slice name, struct vz_arena *arena);
 
-/* ---- deploy.c ------------------------------------------------------------------------------- */
+/* ---- deploy.c ------------------------------------------------------------------------------ */
 
 /* Weights in memory, shared by deployments of the same files, precision and threads. */
 struct opened {
@@ -99,14 +99,14 @@ void deployments_close(struct vz_infer *infer);
 struct vz_slice deployment_model(struct vz_infer *infer, struct vz_slice id,
                                  struct vz_arena *arena);
 
-/* ---- inputs.c ------------------------------------------------------------------------------- */
+/* ---- inputs.c ------------------------------------------------------------------------------ */
 
 /* Decodes and prepares a picture: pixels[vz_model_pixel_count], or a vector at once for the eye. */
 enum vz_status image_prepare(const struct vz_infer *infer, const struct vz_opened_model *model,
                              struct vz_slice bytes, size_t number, float *pixels, float *vector,
                              struct vz_error *err);
 
-/* ---- tasks.c -------------------------------------------------------------------------------- */
+/* ---- tasks.c ------------------------------------------------------------------------------- */
 
 /* Everything a task needs: `prefix` is the one to use. */
 struct task {
@@ -124,7 +124,7 @@ enum vz_status task_choose(const struct vz_infer_model *model,
                            const struct vz_infer_request *request, enum vz_task *task,
                            struct vz_error *err);
 
-/* ---- cache.c: vectors of texts asked again -------------------------------------------------- */
+/* ---- cache.c: vectors of texts asked again ------------------------------------------------- */
 
 struct cache *cache_new(uint64_t max_bytes, uint32_t dims);
 void cache_free(struct cache *cache);
@@ -135,7 +135,7 @@ bool cache_get(struct cache *cache, struct vz_slice prefix, struct vz_slice text
 void cache_put(struct cache *cache, struct vz_slice prefix, struct vz_slice text,
                const float *vector, struct vz_text_note note);
 
-/* ---- infer.c -------------------------------------------------------------------------------- */
+/* ---- infer.c ------------------------------------------------------------------------------- */
 
 struct alias {
     char *name, *model;

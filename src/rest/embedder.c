@@ -120,6 +120,8 @@ static enum vz_status read_parts(struct asked *asked, struct vz_json value, stru
     request->inputs = groups.inputs;
     request->count = groups.input_count;
     request->task = groups.input_count == 1 ? VZ_TASK_EMBED : VZ_TASK_COMPOSE;
+    if (status == VZ_OK && groups.input_count == 1)
+        status = vz_ml_alone(groups.inputs, err);
     return status;
 }
 

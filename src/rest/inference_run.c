@@ -14,7 +14,7 @@ struct asked {
     int64_t top_n; /* 0: all */
 };
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* "search" and "ingest" choose the model's prefixes; Elasticsearch's other words mean neither. */
 static bool read_input_type(struct vz_call *call, struct vz_slice word, struct asked *asked)
@@ -155,7 +155,7 @@ static bool read_path(struct vz_call *call, struct asked *asked)
     return vz_call_unsupported(call, "inference task type [%.*s] is", VZ_S(asked->task));
 }
 
-/* ---- answering ------------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------------- */
 
 static void put_vector(struct vz_json_writer *w, const float *vector, size_t dims)
 {
@@ -185,6 +185,8 @@ static bool embed_groups(struct vz_call *call, const struct asked *asked, const 
     size_t alone_count = 0;
     for (size_t i = 0, at = 0; i < groups->count; at += groups->sizes[i++]) {
         if (groups->sizes[i] == 1) {
+            if (vz_ml_alone(&groups->inputs[at], &err) != VZ_OK)
+                return vz_ml_fail(call, &err);
             places[alone_count] = i;
             alone[alone_count++] = groups->inputs[at];
             continue;
@@ -251,6 +253,11 @@ static void rerank(struct vz_call *call, const struct asked *asked)
             vz_call_fail(call, 400, "illegal_argument_exception",
                          "rerank wants one text an input, input [%zu] has %zu", i,
                          groups->sizes[i]);
+            return;
+        }
+    for (size_t i = 0; i < groups->count; i++)
+        if (vz_ml_alone(&groups->inputs[i], &err) != VZ_OK) {
+            vz_ml_fail(call, &err);
             return;
         }
     if (!asked->query.len) {

@@ -54,6 +54,10 @@ enum vz_status vz_ml_input(const struct vz_infer *infer, struct vz_json value,
                            struct vz_arena *arena, struct vz_infer_input *out,
                            struct vz_error *err);
 
+/* A weight says something only beside other inputs of one question: VZ_BAD_ARGUMENT where an input
+ * that stands alone has one. */
+enum vz_status vz_ml_alone(const struct vz_infer_input *input, struct vz_error *err);
+
 /* Groups of inputs: an answer for each. */
 struct vz_ml_groups {
     struct vz_infer_input *inputs; /* all, one behind the other */
@@ -74,8 +78,7 @@ vz_ml_multipart(const struct vz_infer *infer, struct vz_slice content_type, stru
                 void (*field)(void *context, struct vz_slice name, struct vz_slice value),
                 void *context, struct vz_error *err);
 
-/* ---- ml_put.c: models that clients sent
- * ---------------------------------------------------------- */
+/* ---- ml_put.c: models that clients sent ---------------------------------------------------- */
 
 /* The configuration a model was put with, or NULL. Free the document. */
 struct vz_json_doc *vz_ml_put_config(struct vz_rest *rest, struct vz_slice id,
@@ -92,21 +95,18 @@ bool vz_ml_put_state(struct vz_call *call, struct vz_slice id, struct vz_ml_put_
 /* Everything of it but what is installed. */
 void vz_ml_put_remove(struct vz_rest *rest, struct vz_slice id);
 
-/* ---- embedder.c: query_vector_builder
- * ------------------------------------------------------------- */
+/* ---- embedder.c: query_vector_builder ------------------------------------------------------ */
 
 /* Sets params->embedder for a search of this call; valid as long as the call. */
 void vz_ml_embedder(struct vz_call *call, struct vz_search_params *params);
 
-/* ---- ml_deploy.c
- * ------------------------------------------------------------------------------------ */
+/* ---- ml_deploy.c --------------------------------------------------------------------------- */
 
 /* Aliases, prefixes and deployments as the store remembers them, into the infer room. Deployments
  * are opened only when `open` (a server does, a command does not). */
 void vz_ml_restore(struct vz_rest *rest, bool open);
 
-/* ---- inference.c
- * -------------------------------------------------------------------------------------- */
+/* ---- inference.c --------------------------------------------------------------------------- */
 
 /* The model behind an inference id: an endpoint that was put, or the id of a model itself. *task is
  * the endpoint's, empty for models. The arena's. */

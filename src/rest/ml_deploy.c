@@ -9,7 +9,7 @@
 #define MAX_ALLOCATIONS 1024
 #define MAX_QUEUE 100000
 
-/* ---- reading -------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------- */
 
 /* "10mb", "4kb", "100b", "1024". */
 static bool parse_bytes(struct vz_slice text, uint64_t *out)
@@ -81,7 +81,7 @@ static bool read_options(struct vz_call *call, struct vz_deployment_options *opt
     return true;
 }
 
-/* ---- answering ------------------------------------------------------------------------------ */
+/* ---- answering ----------------------------------------------------------------------------- */
 
 static const struct vz_deployment *find(struct vz_call *call, struct vz_slice id)
 {

@@ -30,8 +30,7 @@ static const struct {
     {"learning_to_rank", VZ_TASK_AUTO, false},
 };
 
-/* ---- inference_config
- * ---------------------------------------------------------------------------- */
+/* ---- inference_config ---------------------------------------------------------------------- */
 
 static bool read_labels(struct vz_call *call, struct vz_json labels, struct asked *asked)
 {
@@ -125,8 +124,7 @@ static bool read_config(struct vz_call *call, struct vz_json config, struct aske
     return true;
 }
 
-/* ---- docs
- * ------------------------------------------------------------------------------------------ */
+/* ---- docs ---------------------------------------------------------------------------------- */
 
 /* A document's text or picture: the field the model was put with, or text_field or image_field. */
 static bool read_doc(struct vz_call *call, struct vz_json doc, size_t number, struct vz_slice field,
@@ -145,6 +143,8 @@ static bool read_doc(struct vz_call *call, struct vz_json doc, size_t number, st
                                                       call->arena, &out->bytes, &err)
                                     : vz_ml_input(call->rest->infer, value, call->arena, out, &err);
         out->is_image |= bare;
+        if (status == VZ_OK)
+            status = vz_ml_alone(out, &err);
         return status == VZ_OK || vz_ml_fail(call, &err);
     }
     return vz_call_fail(call, 400, "illegal_argument_exception",
@@ -197,8 +197,7 @@ static bool read_stored(struct vz_call *call, struct asked *asked, struct vz_sli
     return good;
 }
 
-/* ---- answering
- * ---------------------------------------------------------------------------------------- */
+/* ---- answering ----------------------------------------------------------------------------- */
 
 static void put_classes(struct vz_json_writer *w, const struct vz_infer_one *one, size_t count)
 {

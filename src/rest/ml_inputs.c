@@ -98,8 +98,15 @@ enum vz_status vz_ml_input(const struct vz_infer *infer, struct vz_json value,
                    vz_json_type_name(value));
 }
 
-/* ---- groups
- * -------------------------------------------------------------------------------------- */
+enum vz_status vz_ml_alone(const struct vz_infer_input *input, struct vz_error *err)
+{
+    if (input->weight == 0)
+        return VZ_OK;
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   "[weight] of an input that stands alone: it weighs the parts of one question");
+}
+
+/* ---- groups -------------------------------------------------------------------------------- */
 
 static size_t count_inputs(struct vz_json value)
 {
@@ -168,8 +175,7 @@ enum vz_status vz_ml_groups(const struct vz_infer *infer, struct vz_json value,
     return status;
 }
 
-/* ---- uploads
- * --------------------------------------------------------------------------------------- */
+/* ---- uploads ------------------------------------------------------------------------------- */
 
 /* The boundary of multipart/form-data (RFC 7578, RFC 2046: 1 to 70 characters). */
 static struct vz_slice boundary_of(struct vz_slice type)

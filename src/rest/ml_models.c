@@ -21,8 +21,7 @@ static int by_id(const void *a, const void *b)
     return vz_slice_cmp(((const struct listed *)a)->id, ((const struct listed *)b)->id);
 }
 
-/* ---- listing
- * -------------------------------------------------------------------------------------- */
+/* ---- listing ------------------------------------------------------------------------------- */
 
 static bool has_tags(struct vz_rest *rest, struct vz_slice id, struct vz_slice tags)
 {
@@ -113,8 +112,7 @@ static bool page_of(struct vz_call *call, size_t count, size_t *first, size_t *e
     return true;
 }
 
-/* ---- a configuration
- * --------------------------------------------------------------------------------- */
+/* ---- a configuration ----------------------------------------------------------------------- */
 
 /* "2026-11-20T12:34:56.789Z" to milliseconds; 0 for others. */
 static int64_t parse_iso(struct vz_slice text)
@@ -320,8 +318,7 @@ void vz_rest_ml_get(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- statistics
- * ----------------------------------------------------------------------------------------- */
+/* ---- statistics ---------------------------------------------------------------------------- */
 
 static double average_ms(const struct vz_deployment *d, uint64_t count)
 {
@@ -488,9 +485,7 @@ void vz_rest_ml_info(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- deleting
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- deleting ------------------------------------------------------------------------------ */
 
 static bool may_delete(struct vz_call *call, const struct listed *item)
 {
@@ -555,9 +550,7 @@ void vz_rest_ml_delete(struct vz_call *call)
     vz_call_acknowledge(call);
 }
 
-/* ---- aliases
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- aliases ------------------------------------------------------------------------------- */
 
 void vz_rest_ml_alias_put(struct vz_call *call)
 {

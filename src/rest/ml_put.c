@@ -59,8 +59,7 @@ struct vz_json_doc *vz_ml_put_config(struct vz_rest *rest, struct vz_slice id,
     return doc;
 }
 
-/* ---- the state
- * --------------------------------------------------------------------------------------- */
+/* ---- the state ----------------------------------------------------------------------------- */
 
 static void count_parts(const char *folder, struct vz_ml_put_state *state)
 {
@@ -125,8 +124,7 @@ void vz_ml_put_remove(struct vz_rest *rest, struct vz_slice id)
     vz_arena_deinit(&arena);
 }
 
-/* ---- PUT: the configuration
- * ------------------------------------------------------------------------------ */
+/* ---- PUT: the configuration ---------------------------------------------------------------- */
 
 static bool check_config(struct vz_call *call, struct vz_json body)
 {
@@ -213,8 +211,7 @@ void vz_rest_ml_put(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
-/* ---- putting a whole one together
- * ------------------------------------------------------------------------- */
+/* ---- putting a whole one together ---------------------------------------------------------- */
 
 enum kind { KIND_UNKNOWN, KIND_SAFETENSORS, KIND_TORCH, KIND_TORCHSCRIPT };
 
@@ -489,8 +486,7 @@ static struct vz_json_doc *open_put(struct vz_call *call, struct vz_slice id,
     return NULL;
 }
 
-/* ---- PUT: a part
- * -------------------------------------------------------------------------------------------- */
+/* ---- PUT: a part --------------------------------------------------------------------------- */
 
 static bool read_part(struct vz_call *call, struct vz_json body, int64_t *part,
                       struct vz_ml_put_state *state)
@@ -579,8 +575,7 @@ void vz_rest_ml_put_part(struct vz_call *call)
     pthread_mutex_unlock(&put_lock);
 }
 
-/* ---- PUT: the vocabulary
- * ------------------------------------------------------------------------------------- */
+/* ---- PUT: the vocabulary ------------------------------------------------------------------- */
 
 static bool check_vocabulary(struct vz_call *call, struct vz_json body)
 {
