@@ -168,11 +168,10 @@ static enum vz_status picture_vector(const char *picture, const struct vz_image_
                                      struct vz_error *err)
 {
     struct vz_buf bytes = {0};
-    struct vz_dog lost = {0};
     enum vz_status status = vz_file_read(picture, (size_t)100 << 20, &bytes, err);
     if (status == VZ_OK) {
-        status = vz_dog_look(vz_buf_slice(&bytes), limits, lens->images, &lost, vector, err);
-        memcpy(hash, lost.image_hash, 33);
+        status = vz_lens_picture(lens, vz_buf_slice(&bytes), limits, vector, err);
+        vz_dog_hash(vz_buf_slice(&bytes), hash);
         if (status != VZ_OK) {
             char reason[sizeof err->text];
             memcpy(reason, err->text, sizeof reason);
@@ -216,6 +215,8 @@ static enum vz_status open_lens(struct vz_reach *reach, const struct vz_lens_wan
                                 struct vz_lens *lens, struct vz_error *err)
 {
     struct vz_api_about about;
+    struct vz_lens_want with_server = *want;
+    with_server.server = vz_lens_server(reach);
     enum vz_status status = vz_api_about(vz_reach_transport(reach), VZ_DOG_INDEX, &about, err);
     if (status == VZ_NO_INDEX)
         return vz_fail(err, status,
@@ -223,7 +224,7 @@ static enum vz_status open_lens(struct vz_reach *reach, const struct vz_lens_wan
                        "photo.jpg");
     if (status != VZ_OK)
         return status;
-    status = vz_lens_open(want, &about.model, VZ_DOG_INDEX, lens, err);
+    status = vz_lens_open(&with_server, &about.model, VZ_DOG_INDEX, lens, err);
     vz_api_about_deinit(&about);
     return status;
 }

@@ -1,7 +1,7 @@
 #include "cli/lens.h"
 
 #include "app/dogs.h"
-#include "cli/cli.h"
+#include "base/text.h"
 #include "embed/registry.h"
 
 #include <limits.h>
@@ -112,14 +112,110 @@ static enum vz_status resolve_remembered(const char *data, const struct vz_app_m
                    index, remembered->name, remembered->name, index);
 }
 
+/* ---- a server that looks instead ----------------------------------------------------------- */
+
+const struct vz_transport *vz_lens_server(struct vz_reach *reach)
+{
+    return strncmp(vz_reach_where(reach), "http", 4) == 0 ? vz_reach_transport(reach) : NULL;
+}
+
+/* Whether the server has the model that the index remembers, the same weights. */
+static bool server_has(const struct vz_transport *server, const struct vz_app_model *remembered)
+{
+    struct vz_buf path = {0};
+    struct vz_json_doc *doc;
+    struct vz_json root, configs, config, value;
+    bool has = false;
+    vz_buf_append_str(&path, "/_ml/trained_models/");
+    vz_api_escape(&path, remembered->name);
+    if (vz_api_ask(server, "GET", path.data, (struct vz_slice){0}, "asking for the model", &doc,
+                   &root, NULL) == VZ_OK &&
+        vz_json_get(root, "trained_model_configs", &configs)) {
+        struct vz_json_iter it = vz_json_iterate(configs);
+        if (vz_json_next(&it, NULL, &config))
+            has = vz_json_get_path(config, "metadata.digest", &value) &&
+                  (!remembered->digest[0] ||
+                   vz_slice_is(vz_json_string(value), remembered->digest));
+    }
+    vz_json_free(doc);
+    vz_buf_deinit(&path);
+    return has;
+}
+
+/* `input` is JSON: a text, or a picture. */
+static enum vz_status ask_server(const struct vz_lens *lens, struct vz_slice input, float *out,
+                                 struct vz_error *err)
+{
+    struct vz_buf path = {0}, body = {0};
+    struct vz_json_doc *doc = NULL;
+    struct vz_json root, list, first, vector;
+    size_t count = 0;
+    vz_buf_append_str(&path, "/_inference/embedding/");
+    vz_api_escape(&path, lens->model.name);
+    vz_buf_append_str(&body, "{\"input\":[");
+    vz_buf_append_slice(&body, input);
+    vz_buf_append_str(&body, "]}");
+    enum vz_status status = vz_api_ask(lens->server, "POST", path.data, vz_buf_slice(&body),
+                                       "having the server look", &doc, &root, err);
+    if (status == VZ_OK) {
+        struct vz_json_iter it = {0};
+        if (vz_json_get(root, "embeddings", &list))
+            it = vz_json_iterate(list);
+        if (!it.end || !vz_json_next(&it, NULL, &first) ||
+            !vz_json_get(first, "embedding", &vector) ||
+            vz_json_floats(vector, out, lens->model.dims, &count, NULL) != VZ_OK ||
+            count != lens->model.dims)
+            status = vz_api_strange("having the server look", err);
+    }
+    vz_json_free(doc);
+    vz_buf_deinit(&path);
+    vz_buf_deinit(&body);
+    return status;
+}
+
+static enum vz_status server_text(const struct vz_lens *lens, const char *text, float *out,
+                                  struct vz_error *err)
+{
+    struct vz_buf input = {0};
+    struct vz_json_writer w = vz_json_writer_on(&input);
+    vz_json_begin_object(&w);
+    vz_json_field_str(&w, "type", "text");
+    vz_json_field_str(&w, "value", text);
+    vz_json_end_object(&w);
+    enum vz_status status = ask_server(lens, vz_buf_slice(&input), out, err);
+    vz_buf_deinit(&input);
+    return status;
+}
+
+static enum vz_status server_picture(const struct vz_lens *lens, struct vz_slice bytes, float *out,
+                                     struct vz_error *err)
+{
+    struct vz_buf input = {0};
+    vz_buf_append_str(&input, "{\"type\":\"image\",\"format\":\"base64\",\"value\":\"");
+    vz_base64_encode(bytes.ptr, bytes.len, &input);
+    vz_buf_append_str(&input, "\"}");
+    enum vz_status status = ask_server(lens, vz_buf_slice(&input), out, err);
+    vz_buf_deinit(&input);
+    return status;
+}
+
+/* ---- choosing ------------------------------------------------------------------------------ */
+
 static enum vz_status choose(const struct vz_lens_want *want,
                              const struct vz_app_model *remembered, const char *index,
                              struct vz_lens *lens, struct vz_error *err)
 {
     if (want->model)
         return resolve(want->data, want->model, lens, err);
-    if (remembered && remembered->name[0])
-        return resolve_remembered(want->data, remembered, index, lens, err);
+    if (remembered && remembered->name[0]) {
+        enum vz_status status = resolve_remembered(want->data, remembered, index, lens, err);
+        if (status == VZ_OK || !want->server || !remembered->dims ||
+            !server_has(want->server, remembered))
+            return status;
+        lens->server = want->server;
+        lens->model = *remembered;
+        return VZ_OK;
+    }
     lens->by_default = true;
     if (find_model(want->data, VZ_LENS_DEFAULT, lens, NULL) == VZ_OK)
         return VZ_OK;
@@ -150,6 +246,12 @@ enum vz_status vz_lens_open(const struct vz_lens_want *want, const struct vz_app
 {
     *lens = (struct vz_lens){0};
     enum vz_status status = choose(want, remembered, index, lens, err);
+    if (status == VZ_OK && lens->server && want->text_model)
+        status = vz_fail(err, VZ_UNSUPPORTED,
+                         "--text-model needs [%s] installed here too: vizsla models pull %s",
+                         lens->model.name, lens->model.name);
+    if (lens->server)
+        return status;
     if (status == VZ_OK && remembered) /* before a model is opened for nothing */
         status = vz_dog_repository_check_model(index, remembered, &lens->model, err);
     if (status == VZ_OK)
@@ -213,6 +315,8 @@ enum vz_status vz_lens_text(const struct vz_lens *lens, const char *text, float 
                             struct vz_error *err)
 {
     bool truncated = false;
+    if (lens->server)
+        return server_text(lens, text, out, err);
     enum vz_status status =
         vz_model_embed_text(lens->texts, vz_slice_from(text), out, &truncated, err);
     if (status != VZ_OK)
@@ -228,6 +332,8 @@ enum vz_status vz_lens_picture(const struct vz_lens *lens, struct vz_slice bytes
                                struct vz_error *err)
 {
     struct vz_image image = {0};
+    if (lens->server)
+        return server_picture(lens, bytes, out, err);
     enum vz_status status =
         vz_image_decode(bytes, limits, vz_model_image_side(lens->images), &image, err);
     if (status == VZ_OK)

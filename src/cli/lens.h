@@ -14,6 +14,7 @@
 #define VZ_CLI_LENS_H
 
 #include "app/api.h"
+#include "cli/cli.h"
 #include "embed/model.h"
 
 #define VZ_LENS_DEFAULT "clip-ViT-B-32"
@@ -23,12 +24,16 @@ struct vz_lens_want {
     const char *model, *text_model; /* names or folders */
     const char *data;               /* the data folder, where models are */
     struct vz_nn_options options;
+    /* A server that may look instead, when the index's model is not installed here; NULL: none. Such
+     * a lens looks and reads from one thread at a time, and has no opened models. */
+    const struct vz_transport *server;
 };
 
 struct vz_lens {
     struct vz_app_model model;
-    struct vz_opened_model *images; /* NULL in a lens that only names */
+    struct vz_opened_model *images; /* NULL when the server looks */
     struct vz_opened_model *texts;  /* the same, or the text model */
+    const struct vz_transport *server; /* looks instead; NULL: the opened models do */
     char folder[4096]; /* of the model; "" for the eye */
     bool by_default; /* nobody chose the model */
 };
@@ -52,6 +57,9 @@ enum vz_status vz_lens_text(const struct vz_lens *lens, const char *text, float 
 enum vz_status vz_lens_picture(const struct vz_lens *lens, struct vz_slice bytes,
                                const struct vz_image_limits *limits, float *out,
                                struct vz_error *err);
+
+/* `reach`'s transport when it leads to a server, for vz_lens_want.server; NULL when it leads here. */
+const struct vz_transport *vz_lens_server(struct vz_reach *reach);
 
 /* On stderr, when a new index took a model that nobody chose. */
 void vz_lens_say(const struct vz_lens *lens, const char *index);

@@ -349,7 +349,7 @@ static void print_text(const struct search *search)
 /* ---- the command --------------------------------------------------------------------------- */
 
 static enum vz_status open_index(struct search *search, const struct vz_transport *transport,
-                                 struct vz_error *err)
+                                 const struct vz_transport *server, struct vz_error *err)
 {
     const struct search_options *options = search->options;
     enum vz_status status = vz_api_about(transport, options->index, &search->about, err);
@@ -362,7 +362,9 @@ static enum vz_status open_index(struct search *search, const struct vz_transpor
         return status;
     if (!search->about.vector_field[0])
         return vz_fail(err, VZ_BAD_ARGUMENT, "the index %s has no vectors", options->index);
-    return vz_lens_open(&options->want, &search->about.model, options->index, &search->lens, err);
+    struct vz_lens_want want = options->want;
+    want.server = server;
+    return vz_lens_open(&want, &search->about.model, options->index, &search->lens, err);
 }
 
 static int do_search(struct search *search)
@@ -373,7 +375,7 @@ static int do_search(struct search *search)
     int code = VZ_EXIT_FAILED;
     if (vz_image_start(&err) != VZ_OK ||
         vz_reach_new(options->url, options->want.data, false, &reach, &err) != VZ_OK ||
-        open_index(search, vz_reach_transport(reach), &err) != VZ_OK ||
+        open_index(search, vz_reach_transport(reach), vz_lens_server(reach), &err) != VZ_OK ||
         ask(search, vz_reach_transport(reach), &err) != VZ_OK) {
         vz_complain(&err);
     } else {

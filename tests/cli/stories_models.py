@@ -155,3 +155,29 @@ def dogs_are_listed_and_removed(bench):
     assert json.loads(bench.run("find", SAMPLES / "luigi.svg", "--json").stdout)["dogs"][0]["dog_id"] != "Luigi"
     equal(bench.run("dogs").returncode, 2)
     contains(bench.run("dogs", "--help").stdout, "Usage: vizsla dogs")
+
+
+def a_server_looks_for_those_without_the_model(bench):
+    from story import Bench
+    from stories_folders import album, index
+    install_clip(bench)
+    register_samples(bench)
+    index(bench, album(bench))
+    url = bench.serve()
+    elsewhere = Bench(bench.binary, bench.folder / "elsewhere")
+    for words in (("find", SAMPLES / "luigi.svg"), ("find", "a lost dog"),
+                  ("search", SAMPLES / "luigi.svg", "+in red"), ("search", "grass")):
+        here = json.loads(bench.run(*words, "--json").stdout)
+        done = elsewhere.run(*words, "--json", "--url", url)
+        equal((done.returncode, done.stderr), (0, ""))
+        there = json.loads(done.stdout)
+        for key in ("dogs", "hits"):
+            for a, b in zip(here.get(key, []), there.get(key, [])):
+                assert abs(a["score"] - b["score"]) < 1e-2, (words, a, b)
+    done = elsewhere.run("find", "x", "--text-model", "reader", "--url", url)
+    equal(done.returncode, 2)
+    contains(done.stderr, "--text-model", "models pull")
+    equal(bench.run("models", "rm", "clip-ViT-B-32").returncode, 0)
+    done = elsewhere.run("find", "a lost dog", "--url", url)
+    equal(done.returncode, 2)
+    contains(done.stderr, "not installed here", "models pull")
