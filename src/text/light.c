@@ -11,6 +11,8 @@
 static bool ends(const UChar32 *s, size_t len, const char *suffix)
 {
     struct vz_slice text = vz_slice_from(suffix);
+    if (!len || s[len - 1] != (unsigned char)suffix[text.len - 1]) /* all end in ASCII */
+        return false;
     size_t count = vz_char_count(text), at = 0;
     if (len < count)
         return false;

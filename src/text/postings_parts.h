@@ -139,6 +139,8 @@ struct vz_postings {
     /* positions of the current document */
     uint32_t *position_buffer;
     uint32_t position_capacity;
+    unsigned position_at;  /* documents of the block before it have position_skip positions */
+    size_t position_skip;
     uint32_t docs[VZ_BLOCK] __attribute__((aligned(16)));
     uint32_t freqs[VZ_BLOCK] __attribute__((aligned(16)));
 };

@@ -530,6 +530,8 @@ void vz_postings_load(struct vz_postings *p, uint32_t block)
 {
     p->block = block;
     p->at = 0;
+    p->position_at = 0;
+    p->position_skip = 0;
     p->count = block + 1 < p->block_count ? VZ_BLOCK : p->doc_freq - block * VZ_BLOCK;
     if (!p->skips) {
         load_tail(p, p->list, p->count, 0);
@@ -629,9 +631,11 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
 const uint32_t *vz_postings_positions(struct vz_postings *p)
 {
     uint32_t freq = vz_postings_freq(p);
-    size_t skip = 0;
-    for (unsigned i = 0; i < p->at; i++)
-        skip += p->freqs[i];
+    if (p->position_at > p->at)
+        p->position_at = 0, p->position_skip = 0;
+    for (; p->position_at < p->at; p->position_at++)
+        p->position_skip += p->freqs[p->position_at];
+    size_t skip = p->position_skip;
     const unsigned char *at = p->positions;
     if (at && p->skips)
         at += p->skips[p->block].pos_at;
