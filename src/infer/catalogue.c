@@ -64,9 +64,11 @@ const struct vz_infer_model *catalogue_find(const struct vz_infer *infer,
 {
     const struct vz_infer_model *found = NULL;
     size_t shorts = 0;
-    bool eye = is_eye(name);
+    bool eye = is_eye(name); /* whatever else may be called so */
     for (size_t i = 0; i < catalogue->count; i++) {
         const struct vz_infer_model *m = &catalogue->models[i];
+        if (eye && m->folder.len)
+            continue;
         if (vz_slice_eq(m->id, name) || same_word(m->name, name) ||
             (m->digest[0] && vz_slice_is(name, m->digest)) || (eye && !m->folder.len))
             return m;
