@@ -4,7 +4,8 @@
  *     bench_text run CORPUS QUERIES DIR                tab-separated: what, microseconds a query
  *     bench_text analyze                               MB/s of analyzers on one thread
  *
- * Each figure is the best of five passes over the queries (processor time), one thread, the index in one segment. */
+ * Each figure is the best of five passes over the queries (processor time), one thread, the index
+ * in one segment. */
 #include "base/file.h"
 #include "base/text.h"
 #include "text/index.h"
@@ -25,7 +26,8 @@ static double now_s(void)
     return (double)at.tv_sec + (double)at.tv_nsec * 1e-9;
 }
 
-/* ---- the corpus -------------------------------------------------------------------------------- */
+/* ---- the corpus --------------------------------------------------------------------------------
+ */
 
 static void word_text(uint32_t rank, char out[24])
 {
@@ -103,7 +105,8 @@ static int generate(const char *corpus, const char *queries, uint32_t documents)
     return fclose(out) != 0;
 }
 
-/* ---- the index --------------------------------------------------------------------------------- */
+/* ---- the index ---------------------------------------------------------------------------------
+ */
 
 static struct vz_slice next_part(struct vz_slice *rest, char at)
 {
@@ -149,8 +152,10 @@ static struct vz_text_index *build(const char *corpus, const char *dir)
     check(vz_text_index_checkpoint(index, &err), &err);
     struct vz_text_index_stats stats;
     vz_text_index_stats(index, &stats);
-    fprintf(stderr, "vizsla: %u documents (%.0f MB) in %.2f s, with the merge to a file of %.0f MB "
-            "%.2f s\n", docno, (double)text.len * 1e-6, indexed, (double)stats.mapped_bytes * 1e-6,
+    fprintf(stderr,
+            "vizsla: %u documents (%.0f MB) in %.2f s, with the merge to a file of %.0f MB "
+            "%.2f s\n",
+            docno, (double)text.len * 1e-6, indexed, (double)stats.mapped_bytes * 1e-6,
             now_s() - start);
     printf("index\t%.3f\n", indexed);
     vz_tokens_deinit(&tokens);
@@ -171,16 +176,20 @@ static void parse(struct vz_slice line, struct query *q)
     size_t n = 0;
     for (; line.len && n < 8; n++) {
         q->terms[n] = next_part(&line, ' ');
-        q->parts[n] = (struct vz_text_query){.kind = VZ_TEXT_TERM, .boost = 1, .field = 1,
-                                             .terms = &q->terms[n], .term_count = 1};
+        q->parts[n] = (struct vz_text_query){
+            .kind = VZ_TEXT_TERM, .boost = 1, .field = 1, .terms = &q->terms[n], .term_count = 1};
         q->pointers[n] = &q->parts[n];
     }
-    q->root = (struct vz_text_query){.kind = vz_slice_is(q->kind, "or")    ? VZ_TEXT_ANY
-                                             : vz_slice_is(q->kind, "and") ? VZ_TEXT_EVERY
+    q->root = (struct vz_text_query){.kind = vz_slice_is(q->kind, "or")       ? VZ_TEXT_ANY
+                                             : vz_slice_is(q->kind, "and")    ? VZ_TEXT_EVERY
                                              : vz_slice_is(q->kind, "phrase") ? VZ_TEXT_PHRASE
                                                                               : VZ_TEXT_TERM,
-                                     .boost = 1, .field = 1, .terms = q->terms, .term_count = n,
-                                     .parts = q->pointers, .part_count = n};
+                                     .boost = 1,
+                                     .field = 1,
+                                     .terms = q->terms,
+                                     .term_count = n,
+                                     .parts = q->pointers,
+                                     .part_count = n};
 }
 
 static double pass(const struct vz_text_view *view, struct query *queries, size_t count,
@@ -228,12 +237,13 @@ static int run(const char *corpus, const char *queries_path, const char *dir)
     return 0;
 }
 
-/* ---- analyzers --------------------------------------------------------------------------------- */
+/* ---- analyzers ---------------------------------------------------------------------------------
+ */
 
 static int analyze(void)
 {
-    static const char *const names[] = {"standard", "whitespace", "simple", "english",
-                                        "portuguese", "german"};
+    static const char *const names[] = {"standard", "whitespace", "simple",
+                                        "english",  "portuguese", "german"};
     static const char *const samples[] = {
         "The quick Brown-Foxes jumped over the lazy dog's bone, at 3.5 km an hour in 2026. ",
         "Os cães não dormem na estação; as ações da coleção são rápidas às 3,5 horas. "};
@@ -275,6 +285,6 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "analyze") == 0)
         return analyze();
     fprintf(stderr, "usage: bench_text generate CORPUS QUERIES [N] | run CORPUS QUERIES DIR | "
-            "analyze\n");
+                    "analyze\n");
     return 2;
 }

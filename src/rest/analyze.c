@@ -25,7 +25,8 @@ struct analyze {
     size_t stage_count, at_stage;
 };
 
-/* ---- which analyzer ---------------------------------------------------------------------------- */
+/* ---- which analyzer ----------------------------------------------------------------------------
+ */
 
 /* The index's analysis settings, compiled; built-in ones alone without an index. */
 static bool open_analysis(struct vz_call *call, struct vz_index *index,
@@ -80,8 +81,7 @@ static bool analyzer_of_field(struct vz_call *call, struct vz_index *index,
                    "Can't process field [%.*s], Analysis requests are only supported on tokenized "
                    "fields",
                    name);
-    *analyzer = vz_analysis_analyzer(analysis,
-                                     is_text ? VZ_SLICE("default") : VZ_SLICE("keyword"));
+    *analyzer = vz_analysis_analyzer(analysis, is_text ? VZ_SLICE("default") : VZ_SLICE("keyword"));
     return true;
 }
 
@@ -105,8 +105,9 @@ static bool choose(struct vz_call *call, struct vz_index *index, struct vz_analy
             return vz_call_fail(call, 400, "illegal_argument_exception",
                                 "cannot define extra components on a named analyzer");
         *analyzer = vz_analysis_analyzer(analysis, name);
-        return *analyzer || bad(call, index ? "failed to find analyzer [%.*s]"
-                                            : "failed to find global analyzer [%.*s]",
+        return *analyzer || bad(call,
+                                index ? "failed to find analyzer [%.*s]"
+                                      : "failed to find global analyzer [%.*s]",
                                 name);
     }
     if (has(body, "normalizer", &value)) {
@@ -132,7 +133,8 @@ static bool choose(struct vz_call *call, struct vz_index *index, struct vz_analy
     return true;
 }
 
-/* ---- printing ---------------------------------------------------------------------------------- */
+/* ---- printing ----------------------------------------------------------------------------------
+ */
 
 static bool wants(const struct analyze *a, const char *name)
 {
@@ -225,8 +227,8 @@ static void print_list(struct vz_json_writer *w, const char *key, const struct v
     vz_json_end_array(w);
 }
 
-static void print_stages(struct analyze *a, struct vz_json_writer *w,
-                         enum vz_analysis_stage kind, const char *key)
+static void print_stages(struct analyze *a, struct vz_json_writer *w, enum vz_analysis_stage kind,
+                         const char *key)
 {
     bool any = false;
     for (size_t i = 0; i < a->stage_count; i++)
@@ -279,7 +281,8 @@ static void print_answer(struct analyze *a, const struct vz_buf *tokens)
     vz_json_end_object(w);
 }
 
-/* ---- the request ------------------------------------------------------------------------------- */
+/* ---- the request -------------------------------------------------------------------------------
+ */
 
 static bool analyze_text(struct analyze *a, struct vz_slice text, struct vz_tokens *tokens,
                          struct vz_buf *out)

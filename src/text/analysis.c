@@ -182,7 +182,8 @@ void vz_components_deinit(struct vz_components *components)
     vz_arena_deinit(&components->arena);
 }
 
-/* ---- components by name ----------------------------------------------------------------------- */
+/* ---- components by name -----------------------------------------------------------------------
+ */
 
 /* The settings of `name` in group "filter" etc.; missing when the index defines none. */
 static struct vz_json group_get(const struct vz_analysis *analysis, const char *group,
@@ -225,8 +226,8 @@ static enum vz_status component_of(const struct chain *chain, const char *group,
         if (!vz_json_get(item, "type", &given) || vz_json_type(given) != VZ_JSON_STRING)
             return vz_fail(err, VZ_BAD_ARGUMENT, "Missing [type] setting for anonymous %s", group);
         *type = vz_arena_copy(arena, vz_json_string(given));
-        making->name = vz_slice_from(
-            vz_arena_printf(arena, "__anonymous__%.*s", (int)type->len, type->ptr));
+        making->name =
+            vz_slice_from(vz_arena_printf(arena, "__anonymous__%.*s", (int)type->len, type->ptr));
         return VZ_OK;
     }
     if (vz_json_type(item) != VZ_JSON_STRING)
@@ -261,9 +262,9 @@ static enum vz_status not_found(const struct chain *chain, const char *what, con
     if (!chain->owner.len)
         return vz_fail(err, VZ_BAD_ARGUMENT, "failed to find global %s under [%.*s]", what,
                        (int)making->name.len, making->name.ptr);
-    return vz_fail(err, VZ_BAD_MAPPING, "Custom Analyzer [%.*s] failed to find %s under name [%.*s]",
-                   (int)chain->owner.len, chain->owner.ptr, what, (int)making->name.len,
-                   making->name.ptr);
+    return vz_fail(
+        err, VZ_BAD_MAPPING, "Custom Analyzer [%.*s] failed to find %s under name [%.*s]",
+        (int)chain->owner.len, chain->owner.ptr, what, (int)making->name.len, making->name.ptr);
 }
 
 static enum vz_status add_char_filter(const struct chain *chain, struct vz_json item,
@@ -273,8 +274,7 @@ static enum vz_status add_char_filter(const struct chain *chain, struct vz_json 
     struct vz_making making;
     struct vz_slice type;
     bool known;
-    enum vz_status status =
-        component_of(chain, "char_filter", item, &making, &type, &known, err);
+    enum vz_status status = component_of(chain, "char_filter", item, &making, &type, &known, err);
     if (status != VZ_OK)
         return status;
     if (analyzer->char_filter_count == VZ_MAX_CHAR_FILTERS)
@@ -357,8 +357,7 @@ const struct vz_token_filter *vz_builtin_filter(struct vz_analysis *analysis,
                                .options = &analysis->options};
     struct vz_json_doc *doc = NULL;
     struct vz_token_filter *made = vz_arena_zalloc(&components->arena, sizeof *made);
-    if (settings &&
-        vz_json_parse(vz_slice_from(settings), &doc, &making.settings, err) != VZ_OK)
+    if (settings && vz_json_parse(vz_slice_from(settings), &doc, &making.settings, err) != VZ_OK)
         return NULL;
     enum vz_status status = vz_token_filter_make(&making, making.name, made, err);
     vz_json_free(doc);
@@ -370,7 +369,8 @@ const struct vz_token_filter *vz_builtin_filter(struct vz_analysis *analysis,
     return made;
 }
 
-/* ---- chains ----------------------------------------------------------------------------------- */
+/* ---- chains -----------------------------------------------------------------------------------
+ */
 
 /* A name or a list of items, each through `add`. */
 static enum vz_status add_each(const struct chain *chain, struct vz_json list,
@@ -430,7 +430,8 @@ static enum vz_status make_chain(const struct chain *chain, struct vz_json body,
     return status;
 }
 
-/* ---- analyzers that are chains with a name ---------------------------------------------------- */
+/* ---- analyzers that are chains with a name ----------------------------------------------------
+ */
 
 /* A chain is written in words: "tok:NAME", "elision" (articles of the language), "stop", "mark"
  * (stem_exclusion), "stem:LANGUAGE", or a filter's name. */
@@ -457,8 +458,7 @@ static const struct recipe recipes[] = {
     {"german", "tok:standard lowercase stop mark german_normalization stem:light_german",
      "_german_"},
     {"hungarian", "tok:standard lowercase stop mark stem:hungarian", "_hungarian_"},
-    {"italian", "tok:standard elision:italian lowercase stop mark stem:light_italian",
-     "_italian_"},
+    {"italian", "tok:standard elision:italian lowercase stop mark stem:light_italian", "_italian_"},
     {"norwegian", "tok:standard lowercase stop mark stem:norwegian", "_norwegian_"},
     {"portuguese", "tok:standard lowercase stop mark stem:light_portuguese", "_portuguese_"},
     {"russian", "tok:standard lowercase stop mark stem:russian", "_russian_"},
@@ -688,8 +688,8 @@ static enum vz_status make_group(struct vz_analysis *analysis, const char *group
     while (vz_json_next(&it, &name, &body)) {
         struct vz_analyzer *made = NULL;
         if (vz_json_type(body) != VZ_JSON_OBJECT)
-            return vz_fail(err, VZ_BAD_MAPPING, "%s [%.*s] must be an object", group,
-                           (int)name.len, name.ptr);
+            return vz_fail(err, VZ_BAD_MAPPING, "%s [%.*s] must be an object", group, (int)name.len,
+                           name.ptr);
         enum vz_status status = make(analysis, name, body, &made, err);
         if (status != VZ_OK)
             return status;
@@ -705,9 +705,8 @@ static enum vz_status check_unused(struct vz_analysis *analysis, struct vz_error
     static const struct {
         const char *group;
         enum vz_status (*add)(const struct chain *, struct vz_json, struct vz_error *);
-    } groups[] = {{"char_filter", add_char_filter},
-                  {"tokenizer", add_tokenizer},
-                  {"filter", add_filter}};
+    } groups[] = {
+        {"char_filter", add_char_filter}, {"tokenizer", add_tokenizer}, {"filter", add_filter}};
     for (size_t g = 0; g < VZ_COUNT_OF(groups); g++) {
         struct vz_json members, body;
         if (!vz_json_get(analysis->settings, groups[g].group, &members))
@@ -725,8 +724,8 @@ static enum vz_status check_unused(struct vz_analysis *analysis, struct vz_error
             vz_json_put_string(&w, name);
             enum vz_status status = vz_json_parse(vz_buf_slice(&quoted), &doc, &item, err);
             /* Synonyms are analyzed by the chain they stand in: standard is as good as any. */
-            chain.analyzer->tokenizer = vz_analysis_analyzer(analysis, VZ_SLICE("whitespace"))
-                                            ->tokenizer;
+            chain.analyzer->tokenizer =
+                vz_analysis_analyzer(analysis, VZ_SLICE("whitespace"))->tokenizer;
             if (status == VZ_OK)
                 status = groups[g].add(&chain, item, err);
             vz_json_free(doc);
@@ -739,7 +738,8 @@ static enum vz_status check_unused(struct vz_analysis *analysis, struct vz_error
     return VZ_OK;
 }
 
-/* ---- the room's face -------------------------------------------------------------------------- */
+/* ---- the room's face --------------------------------------------------------------------------
+ */
 
 static void analysis_free(struct vz_analysis *analysis)
 {
@@ -793,8 +793,7 @@ struct vz_analysis *vz_analysis_acquire(struct vz_analysis *analysis)
 
 void vz_analysis_release(struct vz_analysis *analysis)
 {
-    if (analysis &&
-        atomic_fetch_sub_explicit(&analysis->references, 1, memory_order_acq_rel) == 1)
+    if (analysis && atomic_fetch_sub_explicit(&analysis->references, 1, memory_order_acq_rel) == 1)
         analysis_free(analysis);
 }
 
@@ -834,8 +833,7 @@ const struct vz_analyzer *vz_analysis_analyzer(struct vz_analysis *analysis, str
     return found;
 }
 
-const struct vz_analyzer *vz_analysis_normalizer(struct vz_analysis *analysis,
-                                                 struct vz_slice name)
+const struct vz_analyzer *vz_analysis_normalizer(struct vz_analysis *analysis, struct vz_slice name)
 {
     struct vz_analyzer *found = by_name(analysis->normalizers, name);
     if (found || !vz_slice_is(name, "lowercase"))

@@ -63,10 +63,10 @@ struct vz_token {
 struct vz_tokens {
     struct vz_token *items;
     size_t count, capacity;
-    struct vz_arena arena;   /* of texts that are not the input's */
-    uint32_t end_offset;     /* of the whole text, UTF-16 */
-    uint32_t end_increment;  /* positions removed behind the last token */
-    uint32_t end_position;   /* one past the last position, removed ones included */
+    struct vz_arena arena;  /* of texts that are not the input's */
+    uint32_t end_offset;    /* of the whole text, UTF-16 */
+    uint32_t end_increment; /* positions removed behind the last token */
+    uint32_t end_position;  /* one past the last position, removed ones included */
 };
 void vz_tokens_deinit(struct vz_tokens *tokens);
 

@@ -72,7 +72,8 @@ size_t vz_unit_count(struct vz_slice text);
 /* The byte behind the first `chars` code points; text.len when there are fewer. */
 size_t vz_char_offset(struct vz_slice text, size_t chars);
 
-/* ---- components ------------------------------------------------------------------------------- */
+/* ---- components -------------------------------------------------------------------------------
+ */
 
 struct vz_char_filter {
     struct vz_slice name;
@@ -129,7 +130,8 @@ struct vz_components {
 };
 void vz_components_deinit(struct vz_components *components);
 
-/* ---- making components ------------------------------------------------------------------------ */
+/* ---- making components ------------------------------------------------------------------------
+ */
 
 /* What a maker gets: the settings object of the component (missing for built-in ones). */
 struct vz_making {
@@ -167,8 +169,8 @@ enum vz_status vz_tokenizer_make(const struct vz_making *making, struct vz_slice
                                  struct vz_tokenizer *out, struct vz_error *err);
 enum vz_status vz_token_filter_make(const struct vz_making *making, struct vz_slice type,
                                     struct vz_token_filter *out, struct vz_error *err);
-typedef enum vz_status vz_filter_maker(const struct vz_making *making,
-                                       struct vz_token_filter *out, struct vz_error *err);
+typedef enum vz_status vz_filter_maker(const struct vz_making *making, struct vz_token_filter *out,
+                                       struct vz_error *err);
 vz_filter_maker vz_make_synonym, vz_make_synonym_graph, vz_make_word_delimiter_graph,
     vz_make_shingle, vz_make_stemmer, vz_make_snowball, vz_make_stop, vz_make_ngram,
     vz_make_edge_ngram, vz_make_pattern_replace, vz_make_elision, vz_make_porter_stem,
@@ -182,7 +184,8 @@ const struct vz_token_filter *vz_builtin_filter(struct vz_analysis *analysis,
                                                 struct vz_components *components, const char *type,
                                                 const char *settings, struct vz_error *err);
 
-/* ---- tokens ----------------------------------------------------------------------------------- */
+/* ---- tokens -----------------------------------------------------------------------------------
+ */
 
 /* A new token at the end; VZ_LIMIT is told by the caller through vz_tokens_full. */
 struct vz_token *vz_tokens_push(struct vz_tokens *tokens);
@@ -197,7 +200,8 @@ typedef bool vz_token_test(const void *config, struct vz_token *token);
 /* Drops tokens that `keep` says no to, passing increments on. */
 void vz_tokens_keep(struct vz_tokens *tokens, vz_token_test *keep, const void *config);
 
-/* ---- standard.c ------------------------------------------------------------------------------- */
+/* ---- standard.c -------------------------------------------------------------------------------
+ */
 
 enum vz_status vz_standard_run(struct vz_slice text, const struct vz_source *source,
                                unsigned max_token_length, bool urls, struct vz_tokens *tokens,
@@ -206,7 +210,8 @@ enum vz_status vz_standard_run(struct vz_slice text, const struct vz_source *sou
 enum vz_status vz_standard_fast(struct vz_slice text, unsigned max_token_length,
                                 struct vz_tokens *tokens, struct vz_error *err);
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------------------------------
+ */
 
 /* A set of words, folded when `ignore_case`. */
 struct vz_word_set {
@@ -232,7 +237,8 @@ const char *vz_fold_char(UChar32 c);
 typedef size_t vz_light_stemmer(UChar32 *chars, size_t len);
 vz_light_stemmer *vz_light_stemmer_find(struct vz_slice name);
 
-/* ---- regular expressions (pattern.c) ---------------------------------------------------------- */
+/* ---- regular expressions (pattern.c) ----------------------------------------------------------
+ */
 
 struct vz_pattern;
 /* Java's syntax as far as PCRE2 shares it. `flags`: "CASE_INSENSITIVE|COMMENTS|...". */

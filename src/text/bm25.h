@@ -1,8 +1,8 @@
 /* text/bm25.h - BM25 as Elasticsearch computes it, in Lucene's steps of float and double.
  *
  * Source: apache/lucene BM25Similarity, LegacyBM25Similarity, SmallFloat (Elasticsearch multiplies
- * the weight by k1 + 1). A field's length is kept in one byte: exact up to 39, then four significant
- * bits. Threads: plain values.
+ * the weight by k1 + 1). A field's length is kept in one byte: exact up to 39, then four
+ * significant bits. Threads: plain values.
  */
 #ifndef VZ_TEXT_BM25_H
 #define VZ_TEXT_BM25_H
@@ -15,16 +15,16 @@ unsigned char vz_norm_encode(uint32_t length);
 uint32_t vz_norm_decode(unsigned char norm);
 
 struct vz_bm25_stats {
-    float boost;                     /* of the query, 1 */
-    float k1, b;                     /* 1.2, 0.75 */
-    uint64_t doc_count;              /* N: documents with the field */
-    uint64_t sum_total_freqs;        /* tokens of the field */
+    float boost;              /* of the query, 1 */
+    float k1, b;              /* 1.2, 0.75 */
+    uint64_t doc_count;       /* N: documents with the field */
+    uint64_t sum_total_freqs; /* tokens of the field */
 };
 struct vz_bm25 {
     float boost, k1, b;
     float idf, average_length;
-    float weight;           /* boost * (k1 + 1) * idf */
-    float inverse[256];     /* 1 / (k1 * (1 - b + b * length / average)) */
+    float weight;       /* boost * (k1 + 1) * idf */
+    float inverse[256]; /* 1 / (k1 * (1 - b + b * length / average)) */
 };
 /* ln(1 + (N - n + 0.5) / (n + 0.5)) as a float. */
 float vz_bm25_idf(uint64_t doc_count, uint64_t doc_freq);

@@ -66,7 +66,8 @@ struct vz_text_builder {
     uint64_t seed;
 };
 
-/* ---- streams ---------------------------------------------------------------------------------- */
+/* ---- streams ----------------------------------------------------------------------------------
+ */
 
 static const uint16_t slice_bytes[] = {16, 32, 64, 128, 256, 512, 1024, 2048, 4096};
 
@@ -93,8 +94,8 @@ static uint32_t cut_slice(struct vz_text_builder *b, unsigned bytes)
 static void stream_put(struct vz_text_builder *b, struct stream *s, unsigned char byte)
 {
     if (s->at == s->end) {
-        unsigned level = s->first == NO_SLICE ? 0 : VZ_MIN(s->level + 1,
-                                                           VZ_COUNT_OF(slice_bytes) - 1);
+        unsigned level =
+            s->first == NO_SLICE ? 0 : VZ_MIN(s->level + 1, VZ_COUNT_OF(slice_bytes) - 1);
         uint32_t slice = cut_slice(b, slice_bytes[level]);
         if (s->first == NO_SLICE)
             s->first = slice;
@@ -149,7 +150,8 @@ static uint64_t reader_varint(struct stream_reader *r)
     }
 }
 
-/* ---- terms ------------------------------------------------------------------------------------ */
+/* ---- terms ------------------------------------------------------------------------------------
+ */
 
 static void grow_slots(struct vz_text_builder *b)
 {
@@ -222,7 +224,8 @@ static void add_posting(struct vz_text_builder *b, const struct field *field, st
     }
 }
 
-/* ---- fields ----------------------------------------------------------------------------------- */
+/* ---- fields -----------------------------------------------------------------------------------
+ */
 
 static struct field *field_of(struct vz_text_builder *b, uint16_t id, unsigned flags)
 {
@@ -277,7 +280,8 @@ static void open_field(struct vz_text_builder *b, struct field *field, uint32_t 
     field->length = 0;
 }
 
-/* ---- the room's face -------------------------------------------------------------------------- */
+/* ---- the room's face --------------------------------------------------------------------------
+ */
 
 struct vz_text_builder *vz_text_builder_new(uint32_t base)
 {
@@ -356,7 +360,8 @@ bool vz_text_builder_is_empty(const struct vz_text_builder *b)
     return b->newest == b->base;
 }
 
-/* ---- sealing ---------------------------------------------------------------------------------- */
+/* ---- sealing ----------------------------------------------------------------------------------
+ */
 
 struct sort_key {
     uint64_t prefix;
@@ -445,10 +450,9 @@ enum vz_status vz_text_builder_seal(struct vz_text_builder *b, uint32_t limit,
             memset(field->norms.data + field->norms.len, 0, more);
             field->norms.len += more;
         }
-        vz_segment_writer_field(w, field->id, field->flags,
-                                field->flags & VZ_TEXT_NORMS
-                                    ? (const unsigned char *)field->norms.data
-                                    : NULL);
+        vz_segment_writer_field(
+            w, field->id, field->flags,
+            field->flags & VZ_TEXT_NORMS ? (const unsigned char *)field->norms.data : NULL);
         for (; next < b->term_count && keys[next].field == field->id; next++)
             write_term(b, w, field, &b->terms[keys[next].term], &positions, &capacity);
         vz_segment_writer_end_field(w, field->doc_count);

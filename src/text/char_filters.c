@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <strings.h>
 
-/* ---- rewriting a text ------------------------------------------------------------------------- */
+/* ---- rewriting a text -------------------------------------------------------------------------
+ */
 
 struct rewrite {
     struct vz_slice text;
@@ -52,7 +53,8 @@ static void replace(struct rewrite *r, size_t from, size_t to, struct vz_slice b
         vz_offset_map_add(r->map, r->arena, r->units - after + i, --r->more);
 }
 
-/* ---- mapping ---------------------------------------------------------------------------------- */
+/* ---- mapping ----------------------------------------------------------------------------------
+ */
 
 struct mapping {
     struct vz_strmap rules; /* key -> index of a replacement */
@@ -74,7 +76,8 @@ static enum vz_status run_mapping(const struct vz_char_filter *filter, struct vz
             longest = mapping->longest;
         uint64_t rule = 0;
         size_t len = VZ_MIN(longest, r.text.len - at);
-        while (len && !vz_strmap_get(&mapping->rules, (struct vz_slice){r.text.ptr + at, len}, &rule))
+        while (len &&
+               !vz_strmap_get(&mapping->rules, (struct vz_slice){r.text.ptr + at, len}, &rule))
             len--;
         if (!len) {
             at++;
@@ -113,7 +116,8 @@ static struct vz_slice unescape(struct vz_slice text, struct vz_arena *arena)
         if (found && *found) {
             out[len++] = to[found - from];
         } else if (c == 'u' && i + 4 < text.len) {
-            char digits[5] = {text.ptr[i + 1], text.ptr[i + 2], text.ptr[i + 3], text.ptr[i + 4], 0};
+            char digits[5] = {text.ptr[i + 1], text.ptr[i + 2], text.ptr[i + 3], text.ptr[i + 4],
+                              0};
             len += vz_put_char(out + len, (UChar32)strtol(digits, NULL, 16));
             i += 4;
         } else {
@@ -160,8 +164,8 @@ static enum vz_status make_mapping(const struct vz_making *making, struct vz_cha
             return vz_fail(err, VZ_BAD_MAPPING, "Invalid Mapping Rule : [%.*s]", (int)rule.len,
                            rule.ptr);
         struct vz_arena *arena = &making->components->arena;
-        struct vz_slice key = unescape(trim((struct vz_slice){rule.ptr, (size_t)(arrow - rule.ptr)}),
-                                       arena);
+        struct vz_slice key =
+            unescape(trim((struct vz_slice){rule.ptr, (size_t)(arrow - rule.ptr)}), arena);
         mapping->by[i] = unescape(
             trim((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)}), arena);
         if (key.len == 0 || key.len > 4096)
@@ -169,8 +173,8 @@ static enum vz_status make_mapping(const struct vz_making *making, struct vz_cha
                            "Invalid Mapping Rule : [%.*s]. Only a single mapping is allowed.",
                            (int)rule.len, rule.ptr);
         if (!vz_strmap_put(&mapping->rules, key, i))
-            return vz_fail(err, VZ_BAD_MAPPING,
-                           "match \"%.*s\" was already added", (int)key.len, key.ptr);
+            return vz_fail(err, VZ_BAD_MAPPING, "match \"%.*s\" was already added", (int)key.len,
+                           key.ptr);
         unsigned char *first = &mapping->first[(unsigned char)key.ptr[0]];
         *first = (unsigned char)VZ_MAX(*first, VZ_MIN(key.len, 255));
         mapping->longest = VZ_MAX(mapping->longest, key.len);
@@ -178,7 +182,8 @@ static enum vz_status make_mapping(const struct vz_making *making, struct vz_cha
     return VZ_OK;
 }
 
-/* ---- pattern_replace -------------------------------------------------------------------------- */
+/* ---- pattern_replace --------------------------------------------------------------------------
+ */
 
 struct pattern_replace {
     struct vz_pattern *pattern;
@@ -244,11 +249,12 @@ static enum vz_status make_pattern(const struct vz_making *making, struct vz_cha
     out->config = config;
     out->deinit = pattern_deinit;
     out->run = run_pattern;
-    return vz_pattern_new(vz_making_text(making, "pattern", ""), vz_making_text(making, "flags", ""),
-                          &config->pattern, err);
+    return vz_pattern_new(vz_making_text(making, "pattern", ""),
+                          vz_making_text(making, "flags", ""), &config->pattern, err);
 }
 
-/* ---- html_strip ------------------------------------------------------------------------------- */
+/* ---- html_strip -------------------------------------------------------------------------------
+ */
 
 /* Entities of HTML 4. Those of Latin-1 in order from U+00A0. */
 static const char *const latin1[] = {
@@ -268,46 +274,38 @@ static const struct {
     const char *name;
     unsigned code;
 } entities[] = {
-    {"quot", 34},       {"amp", 38},        {"lt", 60},         {"gt", 62},
-    {"apos", 39},       {"OElig", 338},     {"oelig", 339},     {"Scaron", 352},
-    {"scaron", 353},    {"Yuml", 376},      {"circ", 710},      {"tilde", 732},
-    {"ensp", 8194},     {"emsp", 8195},     {"thinsp", 8201},   {"zwnj", 8204},
-    {"zwj", 8205},      {"lrm", 8206},      {"rlm", 8207},      {"ndash", 8211},
-    {"mdash", 8212},    {"lsquo", 8216},    {"rsquo", 8217},    {"sbquo", 8218},
-    {"ldquo", 8220},    {"rdquo", 8221},    {"bdquo", 8222},    {"dagger", 8224},
-    {"Dagger", 8225},   {"permil", 8240},   {"lsaquo", 8249},   {"rsaquo", 8250},
-    {"euro", 8364},     {"fnof", 402},      {"Alpha", 913},     {"Beta", 914},
-    {"Gamma", 915},     {"Delta", 916},     {"Epsilon", 917},   {"Zeta", 918},
-    {"Eta", 919},       {"Theta", 920},     {"Iota", 921},      {"Kappa", 922},
-    {"Lambda", 923},    {"Mu", 924},        {"Nu", 925},        {"Xi", 926},
-    {"Omicron", 927},   {"Pi", 928},        {"Rho", 929},       {"Sigma", 931},
-    {"Tau", 932},       {"Upsilon", 933},   {"Phi", 934},       {"Chi", 935},
-    {"Psi", 936},       {"Omega", 937},     {"alpha", 945},     {"beta", 946},
-    {"gamma", 947},     {"delta", 948},     {"epsilon", 949},   {"zeta", 950},
-    {"eta", 951},       {"theta", 952},     {"iota", 953},      {"kappa", 954},
-    {"lambda", 955},    {"mu", 956},        {"nu", 957},        {"xi", 958},
-    {"omicron", 959},   {"pi", 960},        {"rho", 961},       {"sigmaf", 962},
-    {"sigma", 963},     {"tau", 964},       {"upsilon", 965},   {"phi", 966},
-    {"chi", 967},       {"psi", 968},       {"omega", 969},     {"thetasym", 977},
-    {"upsih", 978},     {"piv", 982},       {"bull", 8226},     {"hellip", 8230},
-    {"prime", 8242},    {"Prime", 8243},    {"oline", 8254},    {"frasl", 8260},
-    {"weierp", 8472},   {"image", 8465},    {"real", 8476},     {"trade", 8482},
-    {"alefsym", 8501},  {"larr", 8592},     {"uarr", 8593},     {"rarr", 8594},
-    {"darr", 8595},     {"harr", 8596},     {"crarr", 8629},    {"lArr", 8656},
-    {"uArr", 8657},     {"rArr", 8658},     {"dArr", 8659},     {"hArr", 8660},
-    {"forall", 8704},   {"part", 8706},     {"exist", 8707},    {"empty", 8709},
-    {"nabla", 8711},    {"isin", 8712},     {"notin", 8713},    {"ni", 8715},
-    {"prod", 8719},     {"sum", 8721},      {"minus", 8722},    {"lowast", 8727},
-    {"radic", 8730},    {"prop", 8733},     {"infin", 8734},    {"ang", 8736},
-    {"and", 8743},      {"or", 8744},       {"cap", 8745},      {"cup", 8746},
-    {"int", 8747},      {"there4", 8756},   {"sim", 8764},      {"cong", 8773},
-    {"asymp", 8776},    {"ne", 8800},       {"equiv", 8801},    {"le", 8804},
-    {"ge", 8805},       {"sub", 8834},      {"sup", 8835},      {"nsub", 8836},
-    {"sube", 8838},     {"supe", 8839},     {"oplus", 8853},    {"otimes", 8855},
-    {"perp", 8869},     {"sdot", 8901},     {"lceil", 8968},    {"rceil", 8969},
-    {"lfloor", 8970},   {"rfloor", 8971},   {"lang", 9001},     {"rang", 9002},
-    {"loz", 9674},      {"spades", 9824},   {"clubs", 9827},    {"hearts", 9829},
-    {"diams", 9830},
+    {"quot", 34},     {"amp", 38},       {"lt", 60},       {"gt", 62},        {"apos", 39},
+    {"OElig", 338},   {"oelig", 339},    {"Scaron", 352},  {"scaron", 353},   {"Yuml", 376},
+    {"circ", 710},    {"tilde", 732},    {"ensp", 8194},   {"emsp", 8195},    {"thinsp", 8201},
+    {"zwnj", 8204},   {"zwj", 8205},     {"lrm", 8206},    {"rlm", 8207},     {"ndash", 8211},
+    {"mdash", 8212},  {"lsquo", 8216},   {"rsquo", 8217},  {"sbquo", 8218},   {"ldquo", 8220},
+    {"rdquo", 8221},  {"bdquo", 8222},   {"dagger", 8224}, {"Dagger", 8225},  {"permil", 8240},
+    {"lsaquo", 8249}, {"rsaquo", 8250},  {"euro", 8364},   {"fnof", 402},     {"Alpha", 913},
+    {"Beta", 914},    {"Gamma", 915},    {"Delta", 916},   {"Epsilon", 917},  {"Zeta", 918},
+    {"Eta", 919},     {"Theta", 920},    {"Iota", 921},    {"Kappa", 922},    {"Lambda", 923},
+    {"Mu", 924},      {"Nu", 925},       {"Xi", 926},      {"Omicron", 927},  {"Pi", 928},
+    {"Rho", 929},     {"Sigma", 931},    {"Tau", 932},     {"Upsilon", 933},  {"Phi", 934},
+    {"Chi", 935},     {"Psi", 936},      {"Omega", 937},   {"alpha", 945},    {"beta", 946},
+    {"gamma", 947},   {"delta", 948},    {"epsilon", 949}, {"zeta", 950},     {"eta", 951},
+    {"theta", 952},   {"iota", 953},     {"kappa", 954},   {"lambda", 955},   {"mu", 956},
+    {"nu", 957},      {"xi", 958},       {"omicron", 959}, {"pi", 960},       {"rho", 961},
+    {"sigmaf", 962},  {"sigma", 963},    {"tau", 964},     {"upsilon", 965},  {"phi", 966},
+    {"chi", 967},     {"psi", 968},      {"omega", 969},   {"thetasym", 977}, {"upsih", 978},
+    {"piv", 982},     {"bull", 8226},    {"hellip", 8230}, {"prime", 8242},   {"Prime", 8243},
+    {"oline", 8254},  {"frasl", 8260},   {"weierp", 8472}, {"image", 8465},   {"real", 8476},
+    {"trade", 8482},  {"alefsym", 8501}, {"larr", 8592},   {"uarr", 8593},    {"rarr", 8594},
+    {"darr", 8595},   {"harr", 8596},    {"crarr", 8629},  {"lArr", 8656},    {"uArr", 8657},
+    {"rArr", 8658},   {"dArr", 8659},    {"hArr", 8660},   {"forall", 8704},  {"part", 8706},
+    {"exist", 8707},  {"empty", 8709},   {"nabla", 8711},  {"isin", 8712},    {"notin", 8713},
+    {"ni", 8715},     {"prod", 8719},    {"sum", 8721},    {"minus", 8722},   {"lowast", 8727},
+    {"radic", 8730},  {"prop", 8733},    {"infin", 8734},  {"ang", 8736},     {"and", 8743},
+    {"or", 8744},     {"cap", 8745},     {"cup", 8746},    {"int", 8747},     {"there4", 8756},
+    {"sim", 8764},    {"cong", 8773},    {"asymp", 8776},  {"ne", 8800},      {"equiv", 8801},
+    {"le", 8804},     {"ge", 8805},      {"sub", 8834},    {"sup", 8835},     {"nsub", 8836},
+    {"sube", 8838},   {"supe", 8839},    {"oplus", 8853},  {"otimes", 8855},  {"perp", 8869},
+    {"sdot", 8901},   {"lceil", 8968},   {"rceil", 8969},  {"lfloor", 8970},  {"rfloor", 8971},
+    {"lang", 9001},   {"rang", 9002},    {"loz", 9674},    {"spades", 9824},  {"clubs", 9827},
+    {"hearts", 9829}, {"diams", 9830},
 };
 
 struct html {
@@ -319,10 +317,10 @@ struct html {
 static bool is_inline(struct vz_slice name)
 {
     static const char *const names[] = {
-        "a",      "abbr", "acronym", "b",     "basefont", "bdo",  "big",    "cite", "code",
-        "dfn",    "em",   "font",    "i",     "img",      "input", "kbd",   "label", "q",
-        "s",      "samp", "select",  "small", "span",     "strike", "strong", "sub", "sup",
-        "textarea", "tt", "u",       "var",
+        "a",      "abbr", "acronym", "b",        "basefont", "bdo",   "big",   "cite",
+        "code",   "dfn",  "em",      "font",     "i",        "img",   "input", "kbd",
+        "label",  "q",    "s",       "samp",     "select",   "small", "span",  "strike",
+        "strong", "sub",  "sup",     "textarea", "tt",       "u",     "var",
     };
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
         if (strlen(names[i]) == name.len && strncasecmp(names[i], name.ptr, name.len) == 0)
@@ -441,8 +439,8 @@ static bool entity_at(struct vz_slice text, size_t at, unsigned *code, size_t *e
         *end = i + (i < text.len && text.ptr[i] == ';');
         return true;
     }
-    while (i < text.len && i - at < 12 && (name_start((unsigned char)text.ptr[i]) ||
-                                           (text.ptr[i] >= '0' && text.ptr[i] <= '9')))
+    while (i < text.len && i - at < 12 &&
+           (name_start((unsigned char)text.ptr[i]) || (text.ptr[i] >= '0' && text.ptr[i] <= '9')))
         i++;
     if (!entity_code((struct vz_slice){text.ptr + at + 1, i - at - 1}, code))
         return false;

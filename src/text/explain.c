@@ -51,9 +51,9 @@ static struct vz_explanation *explain_tf(const struct vz_weight *weight, float f
 {
     const struct vz_bm25 *bm25 = &weight->bm25;
     const struct vz_text_query *query = weight->query;
-    struct vz_explanation *tf = new_node(
-        arena, vz_bm25_tf(bm25, freq, norm), 5,
-        "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
+    struct vz_explanation *tf =
+        new_node(arena, vz_bm25_tf(bm25, freq, norm), 5,
+                 "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
     uint32_t length = vz_norm_decode(norm);
     struct vz_buf text = {0};
     bool phrase = query->kind == VZ_TEXT_PHRASE;

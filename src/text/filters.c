@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* ---- sets of words ---------------------------------------------------------------------------- */
+/* ---- sets of words ----------------------------------------------------------------------------
+ */
 
 void vz_word_set_add(struct vz_word_set *set, struct vz_slice word)
 {
@@ -67,7 +68,8 @@ static enum vz_status read_words(const struct vz_making *making, const char *key
     return VZ_OK;
 }
 
-/* ---- case ------------------------------------------------------------------------------------- */
+/* ---- case -------------------------------------------------------------------------------------
+ */
 
 static struct vz_slice map_chars(struct vz_slice text, struct vz_arena *arena, char low, char high,
                                  UChar32 (*map)(UChar32))
@@ -109,8 +111,7 @@ struct vz_slice vz_uppercase(struct vz_slice text, struct vz_arena *arena)
 }
 
 #define EACH(token, tokens)                                                                        \
-    for (struct vz_token *token = (tokens)->items,                                                 \
-                         *end_ = token ? token + (tokens)->count : NULL;                           \
+    for (struct vz_token *token = (tokens)->items, *end_ = token ? token + (tokens)->count : NULL; \
          token < end_; token++)
 
 static enum vz_status run_lowercase(const struct vz_token_filter *filter, struct vz_tokens *tokens,
@@ -147,7 +148,8 @@ static enum vz_status make_uppercase(const struct vz_making *making, struct vz_t
     return vz_making_check(making, "", err);
 }
 
-/* ---- one text to another ---------------------------------------------------------------------- */
+/* ---- one text to another ----------------------------------------------------------------------
+ */
 
 static struct vz_slice fold(struct vz_slice text, struct vz_arena *arena)
 {
@@ -250,8 +252,8 @@ static enum vz_status run_reverse(const struct vz_token_filter *filter, struct v
     return VZ_OK;
 }
 
-static enum vz_status run_apostrophe(const struct vz_token_filter *filter,
-                                     struct vz_tokens *tokens, struct vz_error *err)
+static enum vz_status run_apostrophe(const struct vz_token_filter *filter, struct vz_tokens *tokens,
+                                     struct vz_error *err)
 {
     EACH(token, tokens)
     {
@@ -280,7 +282,8 @@ static enum vz_status run_digits(const struct vz_token_filter *filter, struct vz
     return VZ_OK;
 }
 
-/* German normalization: umlauts to their vowels, "ae" "oe" "ue" too where they stand for umlauts. */
+/* German normalization: umlauts to their vowels, "ae" "oe" "ue" too where they stand for umlauts.
+ */
 static enum vz_status run_german(const struct vz_token_filter *filter, struct vz_tokens *tokens,
                                  struct vz_error *err)
 {
@@ -367,9 +370,9 @@ static enum vz_status run_elision(const struct vz_token_filter *filter, struct v
     {
         struct vz_slice text = token->text;
         for (size_t i = 0; i < text.len; i++) {
-            size_t mark = text.ptr[i] == '\'' ? 1
+            size_t mark = text.ptr[i] == '\''                                                 ? 1
                           : text.len - i >= 3 && memcmp(text.ptr + i, "\xE2\x80\x99", 3) == 0 ? 3
-                                                                                             : 0;
+                                                                                              : 0;
             if (!mark)
                 continue;
             if (vz_word_set_has(&elision->articles, (struct vz_slice){text.ptr, i}))
@@ -389,8 +392,7 @@ enum vz_status vz_make_elision(const struct vz_making *making, struct vz_token_f
     struct elision *elision = vz_making_zalloc(making, sizeof *elision);
     bool ignore_case = false;
     struct vz_json given;
-    enum vz_status status =
-        vz_making_check(making, "articles articles_case language", err);
+    enum vz_status status = vz_making_check(making, "articles articles_case language", err);
     if (status == VZ_OK)
         status = vz_making_bool(making, "articles_case", &ignore_case, err);
     if (status != VZ_OK)
@@ -484,7 +486,8 @@ enum vz_status vz_make_pattern_replace(const struct vz_making *making, struct vz
                           vz_making_text(making, "flags", ""), &config->pattern, err);
 }
 
-/* ---- which tokens stay ------------------------------------------------------------------------ */
+/* ---- which tokens stay ------------------------------------------------------------------------
+ */
 
 struct stop {
     struct vz_word_set words;
@@ -525,8 +528,7 @@ enum vz_status vz_make_stop(const struct vz_making *making, struct vz_token_filt
 {
     struct stop *stop = vz_making_zalloc(making, sizeof *stop);
     bool remove_trailing = true;
-    enum vz_status status =
-        vz_making_check(making, "stopwords ignore_case remove_trailing", err);
+    enum vz_status status = vz_making_check(making, "stopwords ignore_case remove_trailing", err);
     if (status == VZ_OK)
         status = vz_making_bool(making, "ignore_case", &stop->words.ignore_case, err);
     if (status == VZ_OK)
@@ -595,7 +597,8 @@ static enum vz_status make_length(const struct vz_making *making, struct vz_toke
     if (status == VZ_OK)
         status = vz_making_int(making, "max", 0, INT32_MAX, &max, err);
     if (status == VZ_OK && min > max)
-        status = vz_fail(err, VZ_BAD_MAPPING, "maximum length must not be greater than minimum "
+        status = vz_fail(err, VZ_BAD_MAPPING,
+                         "maximum length must not be greater than minimum "
                          "length");
     length->min = (uint64_t)min;
     length->max = (uint64_t)max;
@@ -641,8 +644,8 @@ static enum vz_status run_unique(const struct vz_token_filter *filter, struct vz
         uint64_t value;
         if (same_position && token->increment > 0)
             vz_strmap_clear(&seen);
-        bool duplicate = vz_strmap_get(&seen, token->text, &value) &&
-                         (!same_position || token->increment == 0);
+        bool duplicate =
+            vz_strmap_get(&seen, token->text, &value) && (!same_position || token->increment == 0);
         if (duplicate)
             continue;
         vz_strmap_put(&seen, token->text, 1);
@@ -671,7 +674,8 @@ static enum vz_status make_remove_duplicates(const struct vz_making *making,
     return vz_making_check(making, "", err);
 }
 
-/* ---- keywords --------------------------------------------------------------------------------- */
+/* ---- keywords ---------------------------------------------------------------------------------
+ */
 
 struct marker {
     struct vz_word_set words;
@@ -704,8 +708,7 @@ enum vz_status vz_make_keyword_marker(const struct vz_making *making, struct vz_
 {
     struct marker *marker = vz_making_zalloc(making, sizeof *marker);
     struct vz_json given;
-    enum vz_status status =
-        vz_making_check(making, "keywords keywords_pattern ignore_case", err);
+    enum vz_status status = vz_making_check(making, "keywords keywords_pattern ignore_case", err);
     if (status == VZ_OK)
         status = vz_making_bool(making, "ignore_case", &marker->words.ignore_case, err);
     if (status != VZ_OK)
@@ -771,8 +774,8 @@ static struct vz_slice trimmed(struct vz_slice text)
         text.len--;
     return text;
 }
-enum vz_status vz_make_stemmer_override(const struct vz_making *making,
-                                        struct vz_token_filter *out, struct vz_error *err)
+enum vz_status vz_make_stemmer_override(const struct vz_making *making, struct vz_token_filter *out,
+                                        struct vz_error *err)
 {
     struct override *override = vz_making_zalloc(making, sizeof *override);
     struct vz_json list;
@@ -780,8 +783,9 @@ enum vz_status vz_make_stemmer_override(const struct vz_making *making,
     if (status != VZ_OK)
         return status;
     if (!vz_making_get(making, "rules", &list))
-        return vz_fail(err, VZ_BAD_MAPPING, "stemmer override filter requires either `rules` or "
-                                            "`rules_path` to be configured");
+        return vz_fail(err, VZ_BAD_MAPPING,
+                       "stemmer override filter requires either `rules` or "
+                       "`rules_path` to be configured");
     override->to = vz_making_zalloc(making, (vz_json_count(list) + 1) * sizeof *override->to);
     out->config = override;
     out->deinit = override_deinit;
@@ -792,10 +796,10 @@ enum vz_status vz_make_stemmer_override(const struct vz_making *making,
         struct vz_slice rule = vz_json_string(item);
         const char *arrow = rule.len ? memmem(rule.ptr, rule.len, "=>", 2) : NULL;
         if (!arrow)
-            return vz_fail(err, VZ_BAD_MAPPING, "Invalid Keyword override Rule:%.*s",
-                           (int)rule.len, rule.ptr);
-        struct vz_slice to = trimmed(
-            (struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)});
+            return vz_fail(err, VZ_BAD_MAPPING, "Invalid Keyword override Rule:%.*s", (int)rule.len,
+                           rule.ptr);
+        struct vz_slice to =
+            trimmed((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)});
         override->to[i] = vz_arena_copy(&making->components->arena, to);
         struct vz_slice left = {rule.ptr, (size_t)(arrow - rule.ptr)};
         while (left.len) {
@@ -811,7 +815,8 @@ enum vz_status vz_make_stemmer_override(const struct vz_making *making,
     return VZ_OK;
 }
 
-/* ---- fingerprint ------------------------------------------------------------------------------ */
+/* ---- fingerprint ------------------------------------------------------------------------------
+ */
 
 struct fingerprint {
     struct vz_slice separator;
@@ -862,7 +867,8 @@ static enum vz_status make_fingerprint(const struct vz_making *making, struct vz
     return status;
 }
 
-/* ---- by name ---------------------------------------------------------------------------------- */
+/* ---- by name ----------------------------------------------------------------------------------
+ */
 
 #define PLAIN(function, run_function, is_normal)                                                   \
     static enum vz_status function(const struct vz_making *making, struct vz_token_filter *out,    \

@@ -11,7 +11,8 @@ static enum vz_status finish(struct vz_tokens *tokens, struct vz_tokens *out)
     return VZ_OK;
 }
 
-/* ---- ngram, edge_ngram ------------------------------------------------------------------------ */
+/* ---- ngram, edge_ngram ------------------------------------------------------------------------
+ */
 
 struct grams {
     size_t min, max;
@@ -38,8 +39,8 @@ static enum vz_status run_grams(const struct vz_token_filter *filter, struct vz_
                 *gram = token;
                 size_t start = vz_char_offset(token.text, first);
                 gram->text.ptr = token.text.ptr + start;
-                gram->text.len = vz_char_offset((struct vz_slice){gram->text.ptr,
-                                                                  token.text.len - start}, n);
+                gram->text.len =
+                    vz_char_offset((struct vz_slice){gram->text.ptr, token.text.len - start}, n);
                 gram->increment = increment;
                 increment = 0;
             }
@@ -102,7 +103,8 @@ enum vz_status vz_make_edge_ngram(const struct vz_making *making, struct vz_toke
     return make_grams(making, true, out, err);
 }
 
-/* ---- shingle ---------------------------------------------------------------------------------- */
+/* ---- shingle ----------------------------------------------------------------------------------
+ */
 
 struct shingle {
     size_t min, max;
@@ -116,8 +118,8 @@ static void with_fillers(const struct shingle *shingle, const struct vz_tokens *
 {
     for (size_t i = 0; i <= tokens->count; i++) {
         const struct vz_token *token = i < tokens->count ? &tokens->items[i] : NULL;
-        uint32_t holes = token ? (token->increment ? token->increment - 1 : 0)
-                               : tokens->end_increment;
+        uint32_t holes =
+            token ? (token->increment ? token->increment - 1 : 0) : tokens->end_increment;
         for (uint32_t h = 0; h < holes && h < shingle->max - 1; h++) {
             struct vz_token *filler = vz_tokens_push(out);
             filler->start = filler->end = token ? token->start : tokens->end_offset;
@@ -205,8 +207,7 @@ enum vz_status vz_make_shingle(const struct vz_making *making, struct vz_token_f
                                 &shingle->unigrams_if_none, err);
     int64_t spread = max - min + (shingle->unigrams ? 1 : 0);
     if (status == VZ_OK && min > max)
-        status = vz_fail(err, VZ_BAD_MAPPING,
-                         "Min shingle size must be <= max shingle size");
+        status = vz_fail(err, VZ_BAD_MAPPING, "Min shingle size must be <= max shingle size");
     if (status == VZ_OK && spread > making->options->max_shingle_diff)
         status = vz_fail(err, VZ_BAD_MAPPING,
                          "In Shingle TokenFilter the difference between max_shingle_size and "
@@ -224,7 +225,8 @@ enum vz_status vz_make_shingle(const struct vz_making *making, struct vz_token_f
     return status;
 }
 
-/* ---- word_delimiter_graph --------------------------------------------------------------------- */
+/* ---- word_delimiter_graph ---------------------------------------------------------------------
+ */
 
 enum { LOWER = 1, UPPER = 2, DIGIT = 4, DELIMITER = 8, ALPHA = 3, ALPHANUM = 7 };
 
@@ -235,7 +237,7 @@ struct delimiter {
     struct { /* type_table */
         UChar32 c;
         unsigned char type;
-    } *types;
+    } * types;
     size_t type_count;
 };
 
@@ -382,7 +384,7 @@ static void parts_of(struct parts *p, const struct delimiter *config, const stru
 /* What one token becomes, before it is put in order. */
 struct piece {
     uint32_t start_pos, end_pos;
-    size_t from, to; /* letters; for what is put together, of its first and last part */
+    size_t from, to;      /* letters; for what is put together, of its first and last part */
     struct vz_slice text; /* of what is put together; else NULL */
     size_t order;
 };
@@ -529,8 +531,8 @@ static void emit(struct splitting *s, const struct vz_token *token, uint32_t *in
     }
 }
 
-static enum vz_status run_delimiter(const struct vz_token_filter *filter,
-                                    struct vz_tokens *tokens, struct vz_error *err)
+static enum vz_status run_delimiter(const struct vz_token_filter *filter, struct vz_tokens *tokens,
+                                    struct vz_error *err)
 {
     const struct delimiter *config = filter->config;
     struct vz_tokens out = {0};
@@ -552,8 +554,11 @@ static enum vz_status run_delimiter(const struct vz_token_filter *filter,
             increment = 0;
             *vz_tokens_push(&out) = token;
         } else if (p.from != DONE) {
-            struct splitting s = {.config = config, .text = token.text, .l = &l,
-                                  .pieces = &pieces, .arena = &tokens->arena};
+            struct splitting s = {.config = config,
+                                  .text = token.text,
+                                  .l = &l,
+                                  .pieces = &pieces,
+                                  .arena = &tokens->arena};
             pieces.count = 0;
             split(&s, &p);
             emit(&s, &token, &increment, &out);
@@ -582,8 +587,8 @@ static enum vz_status read_type_table(const struct vz_making *making, struct del
     static const struct {
         const char *name;
         unsigned char type;
-    } names[] = {{"LOWER", LOWER},     {"UPPER", UPPER},       {"ALPHA", ALPHA},
-                 {"DIGIT", DIGIT},     {"ALPHANUM", ALPHANUM}, {"SUBWORD_DELIM", DELIMITER}};
+    } names[] = {{"LOWER", LOWER}, {"UPPER", UPPER},       {"ALPHA", ALPHA},
+                 {"DIGIT", DIGIT}, {"ALPHANUM", ALPHANUM}, {"SUBWORD_DELIM", DELIMITER}};
     struct vz_slice *rules;
     size_t count;
     vz_making_list(making, "type_table", &rules, &count);

@@ -5,8 +5,8 @@
  * while they build, merge or write. The background thread is the only one that takes segments out,
  * so a run it chose stays where it is while it works.
  *
- * Files: a merge writes text.BASE-LIMIT beside the files it replaces and then removes those; a crash
- * in between leaves both, and open prefers the longer one. */
+ * Files: a merge writes text.BASE-LIMIT beside the files it replaces and then removes those; a
+ * crash in between leaves both, and open prefers the longer one. */
 #include "text/index.h"
 #include "text/postings_parts.h"
 
@@ -60,7 +60,8 @@ static void renew_view_locked(struct vz_text_index *index)
     index->view = vz_text_view_new(index->segments, index->count);
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 struct found_file {
     uint32_t base, limit;
@@ -180,7 +181,8 @@ uint32_t vz_text_index_limit(const struct vz_text_index *index)
     return index->limit;
 }
 
-/* ---- writing ----------------------------------------------------------------------------------- */
+/* ---- writing -----------------------------------------------------------------------------------
+ */
 
 static enum vz_status seal(struct vz_text_index *index, uint32_t limit, struct vz_error *err)
 {
@@ -251,7 +253,8 @@ struct vz_text_view *vz_text_index_view(struct vz_text_index *index)
     return view;
 }
 
-/* ---- background -------------------------------------------------------------------------------- */
+/* ---- background --------------------------------------------------------------------------------
+ */
 
 /* Puts `made` in the place of [from, to) and removes their files. */
 static void put_in_place(struct vz_text_index *index, size_t from, size_t to,
@@ -337,8 +340,8 @@ enum vz_status vz_text_index_maintain(struct vz_text_index *index, const struct 
     if (bytes > index->options.flush_bytes) {
         status = merge_run(index, list, memory_from, count, &options, true, err);
         *more = true;
-    } else if (vz_merge_choose(list + memory_from, count - memory_from,
-                               index->options.merge_fan_in, &from, &to)) {
+    } else if (vz_merge_choose(list + memory_from, count - memory_from, index->options.merge_fan_in,
+                               &from, &to)) {
         status = merge_run(index, list, memory_from + from, memory_from + to, &options, false, err);
         *more = true;
     } else if (vz_merge_choose(list, memory_from, index->options.merge_fan_in, &from, &to)) {

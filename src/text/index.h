@@ -24,10 +24,10 @@
 
 struct vz_text_index;
 struct vz_text_index_options {
-    size_t buffer_bytes;    /* a builder larger than this is sealed by itself; 0: 64 MiB */
-    size_t flush_bytes;     /* segments in memory past this are written; 0: 32 MiB */
-    size_t merge_fan_in;    /* 0: 8 */
-    uint32_t limit;         /* documents that exist: files past it are removed; 0: any */
+    size_t buffer_bytes; /* a builder larger than this is sealed by itself; 0: 64 MiB */
+    size_t flush_bytes;  /* segments in memory past this are written; 0: 32 MiB */
+    size_t merge_fan_in; /* 0: 8 */
+    uint32_t limit;      /* documents that exist: files past it are removed; 0: any */
 };
 /* `dir` must exist. Errors: VZ_IO, VZ_READ_ONLY; never for what is in the files. */
 enum vz_status vz_text_index_open(const char *dir, const struct vz_text_index_options *options,

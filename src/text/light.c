@@ -56,7 +56,8 @@ static void unaccent(UChar32 *s, size_t len, enum marks marks)
     }
 }
 
-/* ---- Portuguese ------------------------------------------------------------------------------- */
+/* ---- Portuguese -------------------------------------------------------------------------------
+ */
 
 static size_t portuguese_plural(UChar32 *s, size_t len)
 {
@@ -138,7 +139,8 @@ static size_t portuguese(UChar32 *s, size_t len)
     return len;
 }
 
-/* ---- Spanish, Italian, German ----------------------------------------------------------------- */
+/* ---- Spanish, Italian, German -----------------------------------------------------------------
+ */
 
 static size_t spanish(UChar32 *s, size_t len)
 {
@@ -197,7 +199,8 @@ static size_t german(UChar32 *s, size_t len)
     return len;
 }
 
-/* ---- French ----------------------------------------------------------------------------------- */
+/* ---- French -----------------------------------------------------------------------------------
+ */
 
 static size_t french_normal(UChar32 *s, size_t len)
 {
@@ -242,28 +245,17 @@ static const struct french_rule {
     const char *add;
     bool last;
 } french_rules[] = {
-    {8, "issant", 4, "r", true},
-    {11, "ficatrice", 5, "er", true},
-    {10, "ficateur", 4, "er", true},
-    {9, "catrice", 3, "quer", true},
-    {8, "cateur", 2, "quer", true},
-    {8, "atrice", 4, "er", true},
-    {7, "ateur", 3, "er", true},
-    {6, "trice", 1, "eur", false},
-    {5, "ième", 4, "", true},
-    {7, "teuse", 2, "r", true},
-    {6, "teur", 1, "r", true},
-    {5, "euse", 2, "", true},
-    {8, "ère", 1, "e*", true},
-    {7, "ive", 1, "f", true},
-    {4, "folle", 2, "u", true},
-    {4, "molle", 2, "u", true},
-    {9, "nnelle", 5, "", true},
-    {9, "nnel", 3, "", true},
-    {4, "ète", 1, "e*", false},
-    {8, "ique", 4, "", false},
-    {8, "esse", 3, "", true},
-    {7, "inage", 3, "", true},
+    {8, "issant", 4, "r", true},     {11, "ficatrice", 5, "er", true},
+    {10, "ficateur", 4, "er", true}, {9, "catrice", 3, "quer", true},
+    {8, "cateur", 2, "quer", true},  {8, "atrice", 4, "er", true},
+    {7, "ateur", 3, "er", true},     {6, "trice", 1, "eur", false},
+    {5, "ième", 4, "", true},        {7, "teuse", 2, "r", true},
+    {6, "teur", 1, "r", true},       {5, "euse", 2, "", true},
+    {8, "ère", 1, "e*", true},       {7, "ive", 1, "f", true},
+    {4, "folle", 2, "u", true},      {4, "molle", 2, "u", true},
+    {9, "nnelle", 5, "", true},      {9, "nnel", 3, "", true},
+    {4, "ète", 1, "e*", false},      {8, "ique", 4, "", false},
+    {8, "esse", 3, "", true},        {7, "inage", 3, "", true},
 };
 
 /* Writes `add` over the end; '*' keeps the letter that is there. */
@@ -320,7 +312,8 @@ static size_t french(UChar32 *s, size_t len)
     return french_normal(s, len);
 }
 
-/* ---- English ---------------------------------------------------------------------------------- */
+/* ---- English ----------------------------------------------------------------------------------
+ */
 
 static size_t english_possessive(UChar32 *s, size_t len)
 {
@@ -465,9 +458,9 @@ static void porter_rules(struct porter *p, const struct porter_rule *rules, size
 
 static void porter_4(struct porter *p)
 {
-    static const char *const suffixes[] = {"al",   "ance", "ence", "er",  "ic",  "able", "ible",
-                                           "ant",  "ement", "ment", "ent", "ion", "ou",   "ism",
-                                           "ate",  "iti",  "ous",  "ive", "ize"};
+    static const char *const suffixes[] = {"al",  "ance",  "ence", "er",  "ic",  "able", "ible",
+                                           "ant", "ement", "ment", "ent", "ion", "ou",   "ism",
+                                           "ate", "iti",   "ous",  "ive", "ize"};
     for (size_t i = 0; i < VZ_COUNT_OF(suffixes); i++)
         if (has_suffix(p, suffixes[i])) {
             if (strcmp(suffixes[i], "ion") == 0 &&
@@ -488,7 +481,7 @@ static size_t porter(UChar32 *s, size_t len)
         {"ator", "ate"},    {"alism", "al"},    {"iveness", "ive"}, {"fulness", "ful"},
         {"ousness", "ous"}, {"aliti", "al"},    {"iviti", "ive"},   {"biliti", "ble"},
         {"logi", "log"}};
-    static const struct porter_rule step3[] = {{"icate", "ic"}, {"ative", ""}, {"alize", "al"},
+    static const struct porter_rule step3[] = {{"icate", "ic"}, {"ative", ""},  {"alize", "al"},
                                                {"iciti", "ic"}, {"ical", "ic"}, {"ful", ""},
                                                {"ness", ""}};
     struct porter p = {s, len, 0};

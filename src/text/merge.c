@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-/* ---- merging ---------------------------------------------------------------------------------- */
+/* ---- merging ----------------------------------------------------------------------------------
+ */
 
 struct input {
     struct vz_segment *segment;
@@ -220,7 +221,8 @@ bool vz_merge_choose(struct vz_segment *const *segments, size_t count, size_t fa
     return best != SIZE_MAX;
 }
 
-/* ---- checking --------------------------------------------------------------------------------- */
+/* ---- checking ---------------------------------------------------------------------------------
+ */
 
 static enum vz_status validate_list(struct vz_postings *p, const struct vz_segment *segment,
                                     const struct vz_segment_field *field,
@@ -285,10 +287,10 @@ static enum vz_status validate_field(struct vz_postings *p, const struct vz_segm
             status = vz_fail(err, VZ_CORRUPT, "terms are out of order");
         vz_buf_clear(&last);
         vz_buf_append_slice(&last, term);
-        if (status == VZ_OK && (!vz_segment_find_term(segment, field, term, &info) ||
-                                info.doc_freq != walk.info.doc_freq ||
-                                info.total_freq != walk.info.total_freq ||
-                                info.at != walk.info.at || info.bytes != walk.info.bytes))
+        if (status == VZ_OK &&
+            (!vz_segment_find_term(segment, field, term, &info) ||
+             info.doc_freq != walk.info.doc_freq || info.total_freq != walk.info.total_freq ||
+             info.at != walk.info.at || info.bytes != walk.info.bytes))
             status = vz_fail(err, VZ_CORRUPT, "a term is not found again");
         terms++;
         doc_freqs += walk.info.doc_freq;

@@ -38,9 +38,8 @@ static inline void vz_pack(const uint32_t *in, unsigned bits, unsigned char *out
     memcpy(out, words, (size_t)bits * 16);
 }
 
-static inline __attribute__((always_inline)) void vz_unpack_const(const unsigned char *in,
-                                                                  const unsigned bits,
-                                                                  uint32_t *out)
+static inline __attribute__((always_inline)) void
+vz_unpack_const(const unsigned char *in, const unsigned bits, uint32_t *out)
 {
     const uint32_t mask = bits == 32 ? UINT32_MAX : (1u << bits) - 1;
     vz_lanes word, next;

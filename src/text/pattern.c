@@ -19,12 +19,18 @@ struct vz_pattern {
 static const struct {
     const char *java, *pcre;
 } classes[] = {
-    {"Lower", "a-z"},        {"Upper", "A-Z"},
-    {"ASCII", "\\x00-\\x7F"}, {"Alpha", "A-Za-z"},
-    {"Digit", "0-9"},        {"Alnum", "A-Za-z0-9"},
-    {"Punct", "!-\\/:-@\\[-`{-~"}, {"Graph", "!-~"},
-    {"Print", "\\x20-~"},    {"Blank", " \\t"},
-    {"Cntrl", "\\x00-\\x1F\\x7F"}, {"XDigit", "0-9A-Fa-f"},
+    {"Lower", "a-z"},
+    {"Upper", "A-Z"},
+    {"ASCII", "\\x00-\\x7F"},
+    {"Alpha", "A-Za-z"},
+    {"Digit", "0-9"},
+    {"Alnum", "A-Za-z0-9"},
+    {"Punct", "!-\\/:-@\\[-`{-~"},
+    {"Graph", "!-~"},
+    {"Print", "\\x20-~"},
+    {"Blank", " \\t"},
+    {"Cntrl", "\\x00-\\x1F\\x7F"},
+    {"XDigit", "0-9A-Fa-f"},
     {"Space", " \\t\\n\\x0B\\f\\r"},
 };
 
@@ -94,11 +100,16 @@ static enum vz_status read_flags(struct vz_slice flags, uint32_t *options, struc
     static const struct {
         const char *name;
         uint32_t option;
-    } known[] = {{"CASE_INSENSITIVE", PCRE2_CASELESS}, {"MULTILINE", PCRE2_MULTILINE},
-                 {"DOTALL", PCRE2_DOTALL},             {"COMMENTS", PCRE2_EXTENDED},
-                 {"LITERAL", PCRE2_LITERAL},           {"UNICODE_CASE", 0},
-                 {"CANON_EQ", 0},                      {"UNIX_LINES", 0},
-                 {"UNICODE_CHARACTER_CLASS", PCRE2_UCP}, {"UNICODE_CHAR_CLASS", PCRE2_UCP}};
+    } known[] = {{"CASE_INSENSITIVE", PCRE2_CASELESS},
+                 {"MULTILINE", PCRE2_MULTILINE},
+                 {"DOTALL", PCRE2_DOTALL},
+                 {"COMMENTS", PCRE2_EXTENDED},
+                 {"LITERAL", PCRE2_LITERAL},
+                 {"UNICODE_CASE", 0},
+                 {"CANON_EQ", 0},
+                 {"UNIX_LINES", 0},
+                 {"UNICODE_CHARACTER_CLASS", PCRE2_UCP},
+                 {"UNICODE_CHAR_CLASS", PCRE2_UCP}};
     for (size_t from = 0; from < flags.len;) {
         const char *bar = memchr(flags.ptr + from, '|', flags.len - from);
         size_t end = bar ? (size_t)(bar - flags.ptr) : flags.len;
@@ -131,7 +142,8 @@ enum vz_status vz_pattern_new(struct vz_slice pattern, struct vz_slice flags,
     vz_buf_append_char(&text, ' ');
     vz_buf_clear(&text);
     translate(pattern, &text);
-    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)text.data, text.len, options, &code, &at, NULL);
+    pcre2_code *compiled =
+        pcre2_compile((PCRE2_SPTR)text.data, text.len, options, &code, &at, NULL);
     vz_buf_deinit(&text);
     if (!compiled) {
         PCRE2_UCHAR message[128];

@@ -1,11 +1,11 @@
 /* Phrases: documents that have all terms, then positions.
  *
- * Exact: positions that follow each other as in the query; the freq is how often. With slop: Lucene's
- * sloppy matching. Each term's positions are moved back by its place in the phrase, so that an exact
- * match has all of them equal; the width of a match is how far they are apart, and the freq is the sum
- * of 1 / (1 + width) over the matches found by always moving the term that is behind. Terms that
- * stand in the phrase more than once must not use one position twice: of two that do, the lesser is
- * moved on (apache/lucene, SloppyPhraseMatcher). */
+ * Exact: positions that follow each other as in the query; the freq is how often. With slop:
+ * Lucene's sloppy matching. Each term's positions are moved back by its place in the phrase, so
+ * that an exact match has all of them equal; the width of a match is how far they are apart, and
+ * the freq is the sum of 1 / (1 + width) over the matches found by always moving the term that is
+ * behind. Terms that stand in the phrase more than once must not use one position twice: of two
+ * that do, the lesser is moved on (apache/lucene, SloppyPhraseMatcher). */
 #include "text/scorer.h"
 
 #include <stdlib.h>
@@ -15,9 +15,9 @@ struct place {
     uint32_t offset;           /* in the phrase */
     const uint32_t *positions; /* of the document */
     uint32_t count, at;
-    int64_t position;          /* positions[at] - offset */
+    int64_t position; /* positions[at] - offset */
     uint32_t order;
-    int group;                 /* of places with a common term; -1: none */
+    int group; /* of places with a common term; -1: none */
     uint32_t in_group;
     const struct vz_slice *terms;
     size_t term_count;
@@ -25,7 +25,7 @@ struct place {
 
 struct phrase {
     struct vz_scorer base;
-    struct place *places;  /* by position in the phrase */
+    struct place *places; /* by position in the phrase */
     struct place **by_cost;
     size_t count;
     float freq;
@@ -36,7 +36,8 @@ struct phrase {
     struct place **group; /* scratch */
 };
 
-/* ---- exact ------------------------------------------------------------------------------------ */
+/* ---- exact ------------------------------------------------------------------------------------
+ */
 
 static float exact_freq(struct phrase *p)
 {
@@ -61,7 +62,8 @@ static float exact_freq(struct phrase *p)
     return (float)freq;
 }
 
-/* ---- with slop -------------------------------------------------------------------------------- */
+/* ---- with slop --------------------------------------------------------------------------------
+ */
 
 static bool less(const struct place *a, const struct place *b)
 {
@@ -217,7 +219,8 @@ static float sloppy_freq(struct phrase *p)
     return freq;
 }
 
-/* ---- the scorer ------------------------------------------------------------------------------- */
+/* ---- the scorer -------------------------------------------------------------------------------
+ */
 
 static bool matches(struct phrase *p)
 {

@@ -3,8 +3,9 @@
  * The model. Documents come in rising order of docno and never change. A builder gathers the tokens
  * of the newest ones in memory; sealing it gives a segment: an immutable image (in memory or a
  * mapped file, the same bytes) of the documents in [base, limit). Neighbouring segments are merged.
- * A view is a list of neighbouring segments: what a reader pins. Everything here is derived data: it can
- * be made again from the stored documents, so a file that is lost or does not open is no loss.
+ * A view is a list of neighbouring segments: what a reader pins. Everything here is derived data:
+ * it can be made again from the stored documents, so a file that is lost or does not open is no
+ * loss.
  *
  * Deleted documents stay in their postings; whoever reads filters them by a bitset. Statistics are
  * those of the segments, dead documents included until a merge leaves them out, as in Lucene.
@@ -38,7 +39,8 @@ enum vz_text_flags {
     VZ_TEXT_ALL = 7
 };
 
-/* ---- building --------------------------------------------------------------------------------- */
+/* ---- building ---------------------------------------------------------------------------------
+ */
 
 struct vz_text_builder;
 /* Documents from `base` on. */
@@ -62,7 +64,8 @@ struct vz_segment;
 enum vz_status vz_text_builder_seal(struct vz_text_builder *builder, uint32_t limit,
                                     struct vz_segment **out, struct vz_error *err);
 
-/* ---- segments --------------------------------------------------------------------------------- */
+/* ---- segments ---------------------------------------------------------------------------------
+ */
 
 struct vz_segment *vz_segment_acquire(struct vz_segment *segment);
 /* Frees the memory or unmaps the file with the last reference; the file stays. */
@@ -72,18 +75,20 @@ uint32_t vz_segment_limit(const struct vz_segment *segment);
 size_t vz_segment_bytes(const struct vz_segment *segment);
 bool vz_segment_is_mapped(const struct vz_segment *segment);
 
-/* Durable when it returns; the same segment keeps reading its memory. Errors as vz_file_write_atomic.
+/* Durable when it returns; the same segment keeps reading its memory. Errors as
+ * vz_file_write_atomic.
  */
 enum vz_status vz_segment_write(const struct vz_segment *segment, const char *path,
                                 struct vz_error *err);
-/* Maps a file. VZ_CORRUPT when header, directory or lengths are not what they must be, VZ_NOT_FOUND,
- * VZ_UNSUPPORTED for a newer version. `check`: reads the whole file against its checksum. */
+/* Maps a file. VZ_CORRUPT when header, directory or lengths are not what they must be,
+ * VZ_NOT_FOUND, VZ_UNSUPPORTED for a newer version. `check`: reads the whole file against its
+ * checksum. */
 enum vz_status vz_segment_open(const char *path, bool check, struct vz_segment **out,
                                struct vz_error *err);
 /* Neighbours, lowest first, become one. `live`: documents to keep (bits by docno, those past its
- * end are kept); NULL: all. `path`: written there, durable, and mapped; NULL: in memory. Memory: one
- * byte a document and the dictionary of the result. Blocks for as long as it takes; `cancelled` is
- * asked now and then, VZ_CANCELLED. */
+ * end are kept); NULL: all. `path`: written there, durable, and mapped; NULL: in memory. Memory:
+ * one byte a document and the dictionary of the result. Blocks for as long as it takes; `cancelled`
+ * is asked now and then, VZ_CANCELLED. */
 struct vz_merge_options {
     const struct vz_bitset *live;
     const char *path;
@@ -101,7 +106,8 @@ enum vz_status vz_segment_validate(const struct vz_segment *segment, struct vz_e
 bool vz_merge_choose(struct vz_segment *const *segments, size_t count, size_t fan_in, size_t *from,
                      size_t *to);
 
-/* ---- views ------------------------------------------------------------------------------------ */
+/* ---- views ------------------------------------------------------------------------------------
+ */
 
 struct vz_text_view;
 /* Neighbours, lowest first; acquires each. One reference. count 0 is an empty view. */
@@ -135,7 +141,8 @@ void vz_text_field_docs(const struct vz_text_view *view, uint16_t field, struct 
 void vz_text_term_docs(const struct vz_text_view *view, uint16_t field, struct vz_slice term,
                        struct vz_bitset *bits);
 
-/* ---- dictionary walks ------------------------------------------------------------------------- */
+/* ---- dictionary walks -------------------------------------------------------------------------
+ */
 
 enum vz_walk_kind {
     VZ_WALK_RANGE,    /* all from `lower` to `upper` */
@@ -151,8 +158,8 @@ struct vz_walk {
     bool lower_inclusive, upper_inclusive;
     bool ignore_case; /* wildcard, regexp: ASCII letters; prefix */
     unsigned distance, prefix_length;
-    bool transpositions;     /* count as one edit */
-    size_t max_terms;        /* stop after so many; 0: VZ_MAX_WALK_TERMS */
+    bool transpositions; /* count as one edit */
+    size_t max_terms;    /* stop after so many; 0: VZ_MAX_WALK_TERMS */
     bool (*cancelled)(void *context);
     void *context;
 };

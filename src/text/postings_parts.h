@@ -56,9 +56,9 @@ struct vz_impact {
     uint8_t freq, norm; /* freq 0: no more */
 };
 struct __attribute__((packed)) vz_skip_entry { /* lists start at any byte */
-    uint32_t last;   /* docno - base of the block's last document */
-    uint32_t at;     /* of the block, from the list's start */
-    uint32_t pos_at; /* of its positions, from the list's positions */
+    uint32_t last;                             /* docno - base of the block's last document */
+    uint32_t at;                               /* of the block, from the list's start */
+    uint32_t pos_at;                           /* of its positions, from the list's positions */
     struct vz_impact impacts[VZ_IMPACTS];
 };
 _Static_assert(sizeof(struct vz_skip_entry) == 20, "on disk");
@@ -113,7 +113,8 @@ static inline struct vz_slice vz_dictionary_term(const struct vz_dictionary *wal
     return (struct vz_slice){walk->term.data, walk->term.len};
 }
 
-/* ---- reading a list --------------------------------------------------------------------------- */
+/* ---- reading a list ---------------------------------------------------------------------------
+ */
 
 /* One term's postings in one segment. Zeroed by _open. */
 struct vz_postings {
@@ -139,7 +140,7 @@ struct vz_postings {
     /* positions of the current document */
     uint32_t *position_buffer;
     uint32_t position_capacity;
-    unsigned position_at;  /* documents of the block before it have position_skip positions */
+    unsigned position_at; /* documents of the block before it have position_skip positions */
     size_t position_skip;
     uint32_t docs[VZ_BLOCK] __attribute__((aligned(16)));
     uint32_t freqs[VZ_BLOCK] __attribute__((aligned(16)));
@@ -182,7 +183,8 @@ static inline uint32_t vz_postings_block_last(const struct vz_postings *postings
                            : postings->docs[postings->count - 1];
 }
 
-/* ---- writing a segment ------------------------------------------------------------------------ */
+/* ---- writing a segment ------------------------------------------------------------------------
+ */
 
 struct vz_segment_writer;
 /* `path` NULL: in memory. */

@@ -25,7 +25,8 @@ const char *vz_token_type_name(enum vz_token_type type)
     return (size_t)type < VZ_COUNT_OF(type_names) ? type_names[type] : "word";
 }
 
-/* ---- tokens ----------------------------------------------------------------------------------- */
+/* ---- tokens -----------------------------------------------------------------------------------
+ */
 
 void vz_tokens_deinit(struct vz_tokens *tokens)
 {
@@ -87,7 +88,8 @@ void vz_tokens_keep(struct vz_tokens *tokens, vz_token_test *keep, const void *c
     tokens->end_increment += skipped;
 }
 
-/* ---- characters and offsets ------------------------------------------------------------------- */
+/* ---- characters and offsets -------------------------------------------------------------------
+ */
 
 bool vz_text_is_ascii(struct vz_slice text)
 {
@@ -186,7 +188,8 @@ uint32_t vz_offset_at(struct vz_utf16 *cursor, size_t byte)
     return cursor->source->map_count ? vz_offset_correct(cursor->source, unit) : (uint32_t)unit;
 }
 
-/* ---- chains ----------------------------------------------------------------------------------- */
+/* ---- chains -----------------------------------------------------------------------------------
+ */
 
 /* Increments to positions. The first token of a text is never before position 0. */
 static void place(struct vz_tokens *tokens)
@@ -230,8 +233,8 @@ enum vz_status vz_analyzer_run(const struct vz_analyzer *analyzer, struct vz_sli
         return status;
     }
     for (unsigned i = 0; i < analyzer->char_filter_count && status == VZ_OK; i++) {
-        status = analyzer->char_filters[i]->run(analyzer->char_filters[i], &source, &tokens->arena,
-                                                err);
+        status =
+            analyzer->char_filters[i]->run(analyzer->char_filters[i], &source, &tokens->arena, err);
         if (status == VZ_OK && source.text.len > UINT32_MAX / 4)
             status = vz_fail(err, VZ_LIMIT, "char filters made the text too long");
         if (status == VZ_OK && watch)
@@ -289,8 +292,7 @@ enum vz_status vz_normalize(const struct vz_analyzer *analyzer, struct vz_slice 
             only.filters[only.filter_count++] = analyzer->filters[i];
     enum vz_status status = vz_analyzer_run(&only, text, &tokens, NULL, NULL, err);
     if (status == VZ_OK)
-        *out = tokens.count ? vz_arena_copy(arena, tokens.items[0].text)
-                            : (struct vz_slice){"", 0};
+        *out = tokens.count ? vz_arena_copy(arena, tokens.items[0].text) : (struct vz_slice){"", 0};
     vz_tokens_deinit(&tokens);
     return status;
 }

@@ -1,15 +1,14 @@
-/* text/score.h - queries over a view: BM25 as Elasticsearch scores it, the best k without looking at
- * the rest.
+/* text/score.h - queries over a view: BM25 as Elasticsearch scores it, the best k without looking
+ * at the rest.
  *
- * The model. A query is a small tree in the caller's memory: terms, phrases, and any / all / best of
- * other queries. Weights are worked out over the whole view (N, n and the average length are those
- * of all its segments), then each segment is walked by itself.
+ * The model. A query is a small tree in the caller's memory: terms, phrases, and any / all / best
+ * of other queries. Weights are worked out over the whole view (N, n and the average length are
+ * those of all its segments), then each segment is walked by itself.
  *
  *  vz_text_top      the k best by score, ties by lower docno. Blocks and windows that cannot hold
  *                   one of them are skipped (block-max MAXSCORE) once enough matches are counted.
- *  vz_text_collect  all matches as bits and, when wanted, their scores: for queries that are combined
- *                   with others.
- *  vz_text_explain  one document's score as a tree of numbers.
+ *  vz_text_collect  all matches as bits and, when wanted, their scores: for queries that are
+ * combined with others. vz_text_explain  one document's score as a tree of numbers.
  *
  * Threads: any number at a time on one view. Nothing is kept between calls.
  */
@@ -20,7 +19,7 @@
 
 enum vz_text_kind {
     VZ_TEXT_NONE,
-    VZ_TEXT_TERM,   /* terms[0 .. count): alternatives of one place, scored as one term (synonyms) */
+    VZ_TEXT_TERM, /* terms[0 .. count): alternatives of one place, scored as one term (synonyms) */
     VZ_TEXT_PHRASE, /* terms at positions; equal positions are alternatives */
     VZ_TEXT_ANY,    /* at least `minimum` of parts (0: one); scores added */
     VZ_TEXT_EVERY,  /* all of parts; scores added */
@@ -29,19 +28,19 @@ enum vz_text_kind {
 
 struct vz_text_query {
     enum vz_text_kind kind;
-    float boost; /* 0 is 0: set 1 */
+    float boost;   /* 0 is 0: set 1 */
     bool constant; /* TERM: every match scores `boost` */
     uint16_t field;
-    struct vz_slice field_name;  /* for explain */
+    struct vz_slice field_name; /* for explain */
     const struct vz_slice *terms;
     size_t term_count;
-    const uint32_t *positions;   /* PHRASE: of each term; NULL: 0, 1, 2 ... */
+    const uint32_t *positions; /* PHRASE: of each term; NULL: 0, 1, 2 ... */
     uint32_t slop;
     struct vz_text_query *const *parts;
     size_t part_count;
     size_t minimum;
     float tie;
-    float k1, b;                 /* 0: 1.2, and b 0.75 unless has_b */
+    float k1, b; /* 0: 1.2, and b 0.75 unless has_b */
     bool has_b;
 };
 
@@ -50,8 +49,8 @@ struct vz_text_hit {
     float score;
 };
 struct vz_text_search {
-    const struct vz_bitset *filter; /* documents that may be found; those past its end may not. NULL:
-                                     * all */
+    const struct vz_bitset *filter; /* documents that may be found; those past its end may not.
+                                     * NULL: all */
     uint64_t excluded;              /* how many documents of the view the filter may take away, or
                                      * UINT64_MAX when nobody knows */
     size_t k;                       /* hits wanted; 0: only count */
@@ -60,9 +59,9 @@ struct vz_text_search {
     void *context;
 };
 struct vz_text_result {
-    size_t count;      /* of hits */
+    size_t count; /* of hits */
     uint64_t total;
-    bool total_exact;  /* false: at least `total` */
+    bool total_exact; /* false: at least `total` */
 };
 /* hits[k], best first. VZ_CANCELLED; VZ_BAD_QUERY for a phrase on a field without positions ("field
  * [title] was indexed without position data; cannot run PhraseQuery"). */

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-/* ---- weights ---------------------------------------------------------------------------------- */
+/* ---- weights ----------------------------------------------------------------------------------
+ */
 
 static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_weight *weight,
                                   struct vz_arena *arena, struct vz_error *err)
@@ -55,7 +56,8 @@ struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text
     return weight;
 }
 
-/* ---- several lists as one --------------------------------------------------------------------- */
+/* ---- several lists as one ---------------------------------------------------------------------
+ */
 
 bool vz_union_open(struct vz_union *lists, const struct vz_segment *segment, uint16_t field,
                    const struct vz_slice *terms, size_t count, struct vz_arena *arena)
@@ -140,7 +142,8 @@ const uint32_t *vz_union_positions(struct vz_union *lists, uint32_t *count)
     return lists->positions;
 }
 
-/* ---- terms ------------------------------------------------------------------------------------ */
+/* ---- terms ------------------------------------------------------------------------------------
+ */
 
 struct term_scorer {
     struct vz_scorer base;
@@ -151,8 +154,7 @@ static uint32_t term_advance(struct vz_scorer *scorer, uint32_t target)
 {
     struct term_scorer *term = (struct term_scorer *)scorer;
     if (term->lists.count == 1)
-        return scorer->doc = term->lists.doc =
-                   vz_postings_advance(&term->lists.lists[0], target);
+        return scorer->doc = term->lists.doc = vz_postings_advance(&term->lists.lists[0], target);
     return scorer->doc = vz_union_advance(&term->lists, target);
 }
 
@@ -176,13 +178,12 @@ static void term_close(struct vz_scorer *scorer)
 
 static const struct vz_scorer_kind term_kind = {term_advance, term_score, term_close};
 
-static struct vz_scorer *new_term(const struct vz_weight *weight,
-                                  const struct vz_segment *segment, struct vz_arena *arena)
+static struct vz_scorer *new_term(const struct vz_weight *weight, const struct vz_segment *segment,
+                                  struct vz_arena *arena)
 {
     struct term_scorer *term = vz_arena_zalloc(arena, sizeof *term);
     const struct vz_text_query *query = weight->query;
-    if (!vz_union_open(&term->lists, segment, query->field, query->terms, query->term_count,
-                       arena))
+    if (!vz_union_open(&term->lists, segment, query->field, query->terms, query->term_count, arena))
         return NULL;
     term->base = (struct vz_scorer){.kind = &term_kind, .weight = weight};
     for (size_t i = 0; i < term->lists.count; i++)
@@ -190,7 +191,8 @@ static struct vz_scorer *new_term(const struct vz_weight *weight,
     return &term->base;
 }
 
-/* ---- any, best -------------------------------------------------------------------------------- */
+/* ---- any, best --------------------------------------------------------------------------------
+ */
 
 struct many_scorer {
     struct vz_scorer base;
@@ -210,8 +212,8 @@ static uint32_t any_advance(struct vz_scorer *scorer, uint32_t target)
         size_t matching = 0;
         for (size_t i = 0; i < any->count; i++) {
             struct vz_scorer *part = any->parts[i];
-            uint32_t at = part->started && part->doc >= target ? part->doc
-                                                               : vz_scorer_advance(part, target);
+            uint32_t at =
+                part->started && part->doc >= target ? part->doc : vz_scorer_advance(part, target);
             part->started = true;
             if (at < doc) {
                 doc = at;
@@ -262,7 +264,8 @@ static void many_close(struct vz_scorer *scorer)
         vz_scorer_close(many->parts[i]);
 }
 
-/* ---- every ------------------------------------------------------------------------------------ */
+/* ---- every ------------------------------------------------------------------------------------
+ */
 
 static uint32_t every_advance(struct vz_scorer *scorer, uint32_t target)
 {
@@ -293,8 +296,8 @@ static int by_cost(const void *a, const void *b)
     return x->cost < y->cost ? -1 : x->cost > y->cost;
 }
 
-static struct vz_scorer *new_many(const struct vz_weight *weight,
-                                  const struct vz_segment *segment, struct vz_arena *arena)
+static struct vz_scorer *new_many(const struct vz_weight *weight, const struct vz_segment *segment,
+                                  struct vz_arena *arena)
 {
     const struct vz_text_query *query = weight->query;
     struct many_scorer *many = vz_arena_zalloc(arena, sizeof *many);
@@ -315,9 +318,7 @@ static struct vz_scorer *new_many(const struct vz_weight *weight,
         return NULL;
     }
     many->base.weight = weight;
-    many->base.kind = every                           ? &every_kind
-                      : query->kind == VZ_TEXT_BEST ? &best_kind
-                                                    : &any_kind;
+    many->base.kind = every ? &every_kind : query->kind == VZ_TEXT_BEST ? &best_kind : &any_kind;
     if (every)
         qsort(many->parts, many->count, sizeof *many->parts, by_cost);
     for (size_t i = 0; i < many->count; i++)

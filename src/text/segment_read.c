@@ -1,6 +1,6 @@
 /* Reading a segment: opening, the dictionary, one term's postings. Offsets of a file are checked
- * against its size where a list or a block is opened; what is inside is read with an end in sight, so
- * that a damaged file gives wrong answers at worst, never a read outside of it. */
+ * against its size where a list or a block is opened; what is inside is read with an end in sight,
+ * so that a damaged file gives wrong answers at worst, never a read outside of it. */
 #include "text/postings_parts.h"
 
 #include "base/file.h"
@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------
+ */
 
 static void segment_free(struct vz_segment *segment)
 {
@@ -41,7 +42,8 @@ static enum vz_status check_field(const struct vz_segment *segment,
                           : field->norms_kind == VZ_NORMS_SPARSE ? (uint64_t)field->doc_count * 5
                                                                  : 0;
     if (field->postings_at % 8 || field->index_at % 8 || field->norms_at % 8 ||
-        field->doc_count > range || field->terms > (uint64_t)field->block_count * VZ_TERMS_PER_BLOCK ||
+        field->doc_count > range ||
+        field->terms > (uint64_t)field->block_count * VZ_TERMS_PER_BLOCK ||
         !inside(segment, field->postings_at, field->postings_bytes) ||
         !inside(segment, field->blocks_at, field->blocks_bytes) ||
         !inside(segment, field->index_at,
@@ -60,8 +62,9 @@ static enum vz_status check(const struct vz_segment *segment, struct vz_error *e
     if (header.magic != VZ_SEGMENT_MAGIC)
         return vz_fail(err, VZ_CORRUPT, "this is no segment of postings");
     if (header.header_hash !=
-        vz_hash((struct vz_slice){(const char *)&header, offsetof(struct vz_segment_header,
-                                                                  header_hash)}, 0))
+        vz_hash((struct vz_slice){(const char *)&header,
+                                  offsetof(struct vz_segment_header, header_hash)},
+                0))
         return vz_fail(err, VZ_CORRUPT, "a segment's header is damaged");
     if (header.version > VZ_SEGMENT_VERSION)
         return vz_fail(err, VZ_UNSUPPORTED, "a segment of version [%u] is newer than this program",
@@ -153,8 +156,7 @@ struct vz_segment *vz_segment_acquire(struct vz_segment *segment)
 
 void vz_segment_release(struct vz_segment *segment)
 {
-    if (segment &&
-        atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) == 1)
+    if (segment && atomic_fetch_sub_explicit(&segment->references, 1, memory_order_acq_rel) == 1)
         segment_free(segment);
 }
 
@@ -190,7 +192,8 @@ const struct vz_segment_field *vz_segment_find_field(const struct vz_segment *se
                                                                           : NULL;
 }
 
-/* ---- the dictionary --------------------------------------------------------------------------- */
+/* ---- the dictionary ---------------------------------------------------------------------------
+ */
 
 static const struct vz_block_entry *index_of(const struct vz_dictionary *walk)
 {
@@ -347,8 +350,8 @@ bool vz_segment_find_term(const struct vz_segment *segment, const struct vz_segm
                    suffix[i] == (unsigned char)term.ptr[matched + i])
                 i++;
             if (matched + i == term.len && i == rest) {
-                *info = (struct vz_term_info){(uint32_t)doc_freq, doc_freq + more, walk.list_at,
-                                              bytes};
+                *info =
+                    (struct vz_term_info){(uint32_t)doc_freq, doc_freq + more, walk.list_at, bytes};
                 return true;
             }
             if (matched + i == term.len ||
@@ -361,7 +364,8 @@ bool vz_segment_find_term(const struct vz_segment *segment, const struct vz_segm
     return false;
 }
 
-/* ---- one term's postings ---------------------------------------------------------------------- */
+/* ---- one term's postings ----------------------------------------------------------------------
+ */
 
 unsigned char vz_segment_norm(const struct vz_segment *segment,
                               const struct vz_segment_field *field, uint32_t docno)
@@ -381,9 +385,8 @@ unsigned char vz_segment_norm(const struct vz_segment *segment,
         else
             high = middle;
     }
-    return low < field->doc_count && docs[low] == doc
-               ? norms[(size_t)field->doc_count * 4 + low]
-               : 0;
+    return low < field->doc_count && docs[low] == doc ? norms[(size_t)field->doc_count * 4 + low]
+                                                      : 0;
 }
 
 /* Sparse norms go forward with the postings: gallop from the last place. */
@@ -626,7 +629,8 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
     return p->doc = p->docs[low];
 }
 
-/* ---- positions -------------------------------------------------------------------------------- */
+/* ---- positions --------------------------------------------------------------------------------
+ */
 
 const uint32_t *vz_postings_positions(struct vz_postings *p)
 {

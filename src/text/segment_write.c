@@ -56,8 +56,8 @@ uint64_t vz_content_hash(const unsigned char *bytes, size_t size)
 {
     struct vz_buf hashes = {0};
     for (size_t at = 0; at < size; at += HASH_CHUNK) {
-        uint64_t hash = vz_hash(
-            (struct vz_slice){(const char *)bytes + at, VZ_MIN(HASH_CHUNK, size - at)}, 0);
+        uint64_t hash =
+            vz_hash((struct vz_slice){(const char *)bytes + at, VZ_MIN(HASH_CHUNK, size - at)}, 0);
         vz_buf_append(&hashes, &hash, sizeof hash);
     }
     uint64_t all = vz_hash(vz_buf_slice(&hashes), 0);
@@ -65,7 +65,8 @@ uint64_t vz_content_hash(const unsigned char *bytes, size_t size)
     return all;
 }
 
-/* ---- bytes out -------------------------------------------------------------------------------- */
+/* ---- bytes out --------------------------------------------------------------------------------
+ */
 
 static void fail_errno(struct vz_segment_writer *w, const char *what)
 {
@@ -88,8 +89,7 @@ static void drain(struct vz_segment_writer *w, bool all)
         if (have < HASH_CHUNK && !(all && have))
             break;
         size_t take = (size_t)VZ_MIN(have, HASH_CHUNK);
-        uint64_t hash =
-            vz_hash((struct vz_slice){w->out.data + (start - w->written), take}, 0);
+        uint64_t hash = vz_hash((struct vz_slice){w->out.data + (start - w->written), take}, 0);
         vz_buf_append(&w->hashed, &hash, sizeof hash);
         w->hash_done += take;
     }
@@ -152,7 +152,8 @@ enum vz_status vz_segment_writer_new(const char *path, uint32_t base, uint32_t l
     return VZ_OK;
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
+/* ---- blocks -----------------------------------------------------------------------------------
+ */
 
 /* Pareto pairs of best[norm] = largest freq, at most VZ_IMPACTS; the last ones are put together. */
 static void impacts_of(const uint8_t best[256], struct vz_impact out[VZ_IMPACTS])
@@ -264,7 +265,8 @@ static void flush_tail(struct vz_segment_writer *w, unsigned flags, bool skipped
     w->count = 0;
 }
 
-/* ---- terms ------------------------------------------------------------------------------------ */
+/* ---- terms ------------------------------------------------------------------------------------
+ */
 
 static struct writer_field *current(struct vz_segment_writer *w)
 {
@@ -279,9 +281,8 @@ void vz_segment_writer_field(struct vz_segment_writer *w, uint16_t field, unsign
         w->fields = vz_realloc(w->fields, w->field_capacity * sizeof *w->fields);
     }
     align(w);
-    w->fields[w->field_count++] =
-        (struct writer_field){.record = {.id = field, .flags = (uint16_t)flags,
-                                         .postings_at = position(w)}};
+    w->fields[w->field_count++] = (struct writer_field){
+        .record = {.id = field, .flags = (uint16_t)flags, .postings_at = position(w)}};
     w->norms = norms;
     w->in_block = 0;
     vz_buf_clear(&w->last_term);
@@ -428,7 +429,8 @@ void vz_segment_writer_end_field(struct vz_segment_writer *w, uint32_t doc_count
     w->norms = NULL;
 }
 
-/* ---- the end ---------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------
+ */
 
 static void writer_free(struct vz_segment_writer *w)
 {
@@ -524,9 +526,9 @@ enum vz_status vz_segment_writer_finish(struct vz_segment_writer *w, struct vz_s
     *out = NULL;
     put_directory(w, &header);
     header.bytes = position(w);
-    header.header_hash =
-        vz_hash((struct vz_slice){(const char *)&header, offsetof(struct vz_segment_header,
-                                                                  header_hash)}, 0);
+    header.header_hash = vz_hash(
+        (struct vz_slice){(const char *)&header, offsetof(struct vz_segment_header, header_hash)},
+        0);
     enum vz_status status = w->status;
     if (status == VZ_OK && w->path) {
         status = finish_file(w, &header);

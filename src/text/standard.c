@@ -34,8 +34,8 @@ enum wb {
     WB_HIRAGANA,
     WB_REGIONAL,
     WB_MASK = 31,
-    WB_EMOJI = 32,  /* may start or be an emoji */
-    WB_KEYCAP = 64, /* 0-9 # * */
+    WB_EMOJI = 32,   /* may start or be an emoji */
+    WB_KEYCAP = 64,  /* 0-9 # * */
     WB_COMPLEX = 128 /* SA that has another class, too */
 };
 
@@ -54,9 +54,8 @@ static bool is_emoji_char(UChar32 c)
 
 static unsigned char classify(UChar32 c)
 {
-    unsigned char flags = is_emoji_char(c) || u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER)
-                              ? WB_EMOJI
-                              : 0;
+    unsigned char flags =
+        is_emoji_char(c) || u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER) ? WB_EMOJI : 0;
     if ((c >= '0' && c <= '9') || c == '#' || c == '*')
         flags |= WB_KEYCAP;
     UErrorCode code = U_ZERO_ERROR;
@@ -156,7 +155,8 @@ static void skip_extends(struct reader *r, bool sans_selectors)
     }
 }
 
-/* ---- emoji ------------------------------------------------------------------------------------ */
+/* ---- emoji ------------------------------------------------------------------------------------
+ */
 
 static bool take(struct reader *r, UChar32 want)
 {
@@ -184,8 +184,7 @@ static bool emoji_element(struct reader *r)
     skip_extends(&next, true);
     if (!modifier) {
         struct reader after = next;
-        if (base && read_char(&after, &c, &class) &&
-            u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER)) {
+        if (base && read_char(&after, &c, &class) && u_hasBinaryProperty(c, UCHAR_EMOJI_MODIFIER)) {
             next = after;
             skip_extends(&next, true);
         } else {
@@ -251,8 +250,9 @@ static bool emoji(struct reader *r)
         for (;;) {
             struct reader more = next;
             /* The joiner may have been skipped as an Extend already. */
-            bool joined = take(&more, 0x200D) ||
-                          (next.at >= 3 && memcmp(next.text.ptr + next.at - 3, "\xE2\x80\x8D", 3) == 0);
+            bool joined =
+                take(&more, 0x200D) ||
+                (next.at >= 3 && memcmp(next.text.ptr + next.at - 3, "\xE2\x80\x8D", 3) == 0);
             if (!joined || !emoji_element(&more))
                 break;
             next = more;
@@ -261,7 +261,8 @@ static bool emoji(struct reader *r)
     return true;
 }
 
-/* ---- words ------------------------------------------------------------------------------------ */
+/* ---- words ------------------------------------------------------------------------------------
+ */
 
 static bool is_letter(unsigned class)
 {
@@ -367,7 +368,8 @@ static enum vz_token_type word_type(const struct word *word)
     return word->letter || word->katakana ? VZ_TOKEN_ALPHANUM : VZ_TOKEN_NUM;
 }
 
-/* ---- e-mail addresses and URLs (uax_url_email) ------------------------------------------------- */
+/* ---- e-mail addresses and URLs (uax_url_email) -------------------------------------------------
+ */
 
 static bool label_char(unsigned char c)
 {
@@ -460,7 +462,8 @@ static size_t url_length(struct vz_slice text)
     if (!host)
         return 0;
     at += host;
-    if (!scheme && at < text.len && (label_char((unsigned char)text.ptr[at]) || text.ptr[at] == '_'))
+    if (!scheme && at < text.len &&
+        (label_char((unsigned char)text.ptr[at]) || text.ptr[at] == '_'))
         return 0;
     if (at < text.len && text.ptr[at] == ':') {
         size_t digits = at + 1;
@@ -488,7 +491,8 @@ static size_t email_length(struct vz_slice text)
     return host ? at + 1 + host : 0;
 }
 
-/* ---- the tokenizer ---------------------------------------------------------------------------- */
+/* ---- the tokenizer ----------------------------------------------------------------------------
+ */
 
 static void add(struct vz_tokens *tokens, const struct vz_source *source, const struct reader *from,
                 const struct reader *to, enum vz_token_type type)
@@ -591,7 +595,8 @@ enum vz_status vz_standard_run(struct vz_slice text, const struct vz_source *sou
     return VZ_OK;
 }
 
-/* ---- the short way ---------------------------------------------------------------------------- */
+/* ---- the short way ----------------------------------------------------------------------------
+ */
 
 /* Letters and digits lower-cased, '_' itself, 0 for what ends a word or may join one. */
 static const unsigned char plain[256] = {

@@ -16,16 +16,16 @@ struct stemming {
 static const struct {
     const char *name, *algorithm;
 } languages[] = {
-    {"porter2", "english"},    {"arabic", "arabic"},         {"armenian", "armenian"},
-    {"basque", "basque"},      {"catalan", "catalan"},       {"danish", "danish"},
-    {"dutch", "dutch"},        {"finnish", "finnish"},       {"french", "french"},
-    {"german", "german"},      {"german2", "german"},        {"hindi", "hindi"},
-    {"hungarian", "hungarian"}, {"indonesian", "indonesian"}, {"irish", "irish"},
-    {"italian", "italian"},    {"lithuanian", "lithuanian"}, {"norwegian", "norwegian"},
-    {"portuguese", "portuguese"}, {"romanian", "romanian"},  {"russian", "russian"},
-    {"spanish", "spanish"},    {"swedish", "swedish"},       {"turkish", "turkish"},
-    {"greek_snowball", "greek"}, {"yiddish", "yiddish"},     {"estonian", "estonian"},
-    {"serbian", "serbian"},    {"tamil", "tamil"},
+    {"porter2", "english"},       {"arabic", "arabic"},         {"armenian", "armenian"},
+    {"basque", "basque"},         {"catalan", "catalan"},       {"danish", "danish"},
+    {"dutch", "dutch"},           {"finnish", "finnish"},       {"french", "french"},
+    {"german", "german"},         {"german2", "german"},        {"hindi", "hindi"},
+    {"hungarian", "hungarian"},   {"indonesian", "indonesian"}, {"irish", "irish"},
+    {"italian", "italian"},       {"lithuanian", "lithuanian"}, {"norwegian", "norwegian"},
+    {"portuguese", "portuguese"}, {"romanian", "romanian"},     {"russian", "russian"},
+    {"spanish", "spanish"},       {"swedish", "swedish"},       {"turkish", "turkish"},
+    {"greek_snowball", "greek"},  {"yiddish", "yiddish"},       {"estonian", "estonian"},
+    {"serbian", "serbian"},       {"tamil", "tamil"},
 };
 
 struct stemmers {
@@ -99,8 +99,8 @@ static enum vz_status run(const struct vz_token_filter *filter, struct vz_tokens
         if (stemming->light) {
             stem_light(stemming->light, token, &tokens->arena);
         } else if (snowball && token->text.len < 4096) {
-            const sb_symbol *out = sb_stemmer_stem(snowball, (const sb_symbol *)token->text.ptr,
-                                                   (int)token->text.len);
+            const sb_symbol *out =
+                sb_stemmer_stem(snowball, (const sb_symbol *)token->text.ptr, (int)token->text.len);
             struct vz_slice stem = {(const char *)out, (size_t)sb_stemmer_length(snowball)};
             if (out && !vz_slice_eq(stem, token->text))
                 token->text = vz_arena_copy(&tokens->arena, stem);
@@ -111,12 +111,34 @@ static enum vz_status run(const struct vz_token_filter *filter, struct vz_tokens
 
 static bool known_elsewhere(struct vz_slice name)
 {
-    static const char *const names[] = {
-        "bengali", "brazilian", "bulgarian", "czech", "galician", "greek", "kp", "kstem",
-        "latvian", "light_finnish", "light_hungarian", "light_norwegian", "light_nynorsk",
-        "light_russian", "light_swedish", "light_english", "lovins", "minimal_french",
-        "minimal_galician", "minimal_german", "minimal_norwegian", "minimal_nynorsk",
-        "minimal_portuguese", "persian", "portuguese_rslp", "sorani", "dutch_kp", "plural_english"};
+    static const char *const names[] = {"bengali",
+                                        "brazilian",
+                                        "bulgarian",
+                                        "czech",
+                                        "galician",
+                                        "greek",
+                                        "kp",
+                                        "kstem",
+                                        "latvian",
+                                        "light_finnish",
+                                        "light_hungarian",
+                                        "light_norwegian",
+                                        "light_nynorsk",
+                                        "light_russian",
+                                        "light_swedish",
+                                        "light_english",
+                                        "lovins",
+                                        "minimal_french",
+                                        "minimal_galician",
+                                        "minimal_german",
+                                        "minimal_norwegian",
+                                        "minimal_nynorsk",
+                                        "minimal_portuguese",
+                                        "persian",
+                                        "portuguese_rslp",
+                                        "sorani",
+                                        "dutch_kp",
+                                        "plural_english"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
         if (vz_slice_is(name, names[i]))
             return true;

@@ -23,7 +23,7 @@ struct synonyms {
     struct vz_strmap entries; /* words joined by NUL -> index */
     struct entry *items;
     size_t count, capacity;
-    unsigned longest; /* words of an input */
+    unsigned longest;         /* words of an input */
     struct vz_word_set first; /* first words of inputs */
 };
 
@@ -37,7 +37,8 @@ static void deinit(struct vz_token_filter *filter)
     vz_word_set_deinit(&synonyms->first);
 }
 
-/* ---- reading rules ---------------------------------------------------------------------------- */
+/* ---- reading rules ----------------------------------------------------------------------------
+ */
 
 struct reading {
     const struct vz_making *making;
@@ -51,8 +52,7 @@ struct reading {
 static enum vz_status words_of(struct reading *r, struct vz_slice text, struct vz_slice *out,
                                struct vz_error *err)
 {
-    enum vz_status status =
-        vz_analyzer_run(r->making->before, text, &r->tokens, NULL, NULL, err);
+    enum vz_status status = vz_analyzer_run(r->making->before, text, &r->tokens, NULL, NULL, err);
     struct vz_buf joined = {0};
     if (status != VZ_OK)
         return status;
@@ -73,9 +73,8 @@ static enum vz_status words_of(struct reading *r, struct vz_slice text, struct v
         vz_buf_append_slice(&joined, token->text);
     }
     if (status == VZ_OK && r->tokens.count == 0)
-        status = vz_fail(err, VZ_BAD_MAPPING,
-                         "term: %.*s was completely eliminated by analyzer", (int)text.len,
-                         text.ptr);
+        status = vz_fail(err, VZ_BAD_MAPPING, "term: %.*s was completely eliminated by analyzer",
+                         (int)text.len, text.ptr);
     if (status == VZ_OK && r->tokens.count > MAX_WORDS)
         status = vz_fail(err, VZ_LIMIT, "a synonym of more than [%d] words", MAX_WORDS);
     if (status == VZ_OK)
@@ -148,8 +147,8 @@ static enum vz_status read_side(struct reading *r, struct vz_slice side, struct 
             to--;
         if (to > from) {
             struct vz_error why = {0};
-            status = words_of(r, (struct vz_slice){one.data + from, to - from}, &(*out)[*count],
-                              &why);
+            status =
+                words_of(r, (struct vz_slice){one.data + from, to - from}, &(*out)[*count], &why);
             if (status == VZ_OK)
                 (*count)++;
             else if (r->lenient && status == VZ_BAD_MAPPING)
@@ -224,10 +223,9 @@ static enum vz_status read_all(struct reading *r, struct vz_error *err)
         struct vz_slice name = vz_json_string(set);
         bool found = making->options->synonyms_set &&
                      making->options->synonyms_set(making->options->context, name, &rules);
-        enum vz_status status =
-            found ? read_lines(r, vz_buf_slice(&rules), err)
-                  : vz_fail(err, VZ_BAD_MAPPING, "Synonym set [%.*s] not found", (int)name.len,
-                            name.ptr);
+        enum vz_status status = found ? read_lines(r, vz_buf_slice(&rules), err)
+                                      : vz_fail(err, VZ_BAD_MAPPING, "Synonym set [%.*s] not found",
+                                                (int)name.len, name.ptr);
         vz_buf_deinit(&rules);
         return status;
     }
@@ -245,7 +243,8 @@ static enum vz_status read_all(struct reading *r, struct vz_error *err)
     return status;
 }
 
-/* ---- matching --------------------------------------------------------------------------------- */
+/* ---- matching ---------------------------------------------------------------------------------
+ */
 
 /* The longest rule that starts at token `at`; *words is how many tokens it takes. */
 static const struct entry *match(const struct synonyms *synonyms, const struct vz_tokens *tokens,
@@ -280,7 +279,8 @@ static bool next_word(struct vz_slice *joined, struct vz_slice *word)
     return true;
 }
 
-/* ---- synonym_graph ---------------------------------------------------------------------------- */
+/* ---- synonym_graph ----------------------------------------------------------------------------
+ */
 
 /* Writes tokens with the node they leave from; increments come from those at the end. */
 struct graph {
@@ -378,7 +378,8 @@ static enum vz_status run_graph(const struct vz_token_filter *filter, struct vz_
     return vz_tokens_check(tokens, err);
 }
 
-/* ---- synonym ---------------------------------------------------------------------------------- */
+/* ---- synonym ----------------------------------------------------------------------------------
+ */
 
 /* Words that wait for a position to come. */
 struct waiting {
@@ -478,7 +479,8 @@ static enum vz_status run_flat(const struct vz_token_filter *filter, struct vz_t
     return vz_tokens_check(tokens, err);
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making -----------------------------------------------------------------------------------
+ */
 
 static enum vz_status make(const struct vz_making *making, struct vz_token_filter *out,
                            struct vz_error *err)

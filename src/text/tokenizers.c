@@ -22,7 +22,8 @@ static void finish(struct vz_tokens *tokens, struct vz_utf16 *cursor)
     tokens->end_offset = vz_offset_at(cursor, cursor->source->text.len);
 }
 
-/* ---- runs of characters ----------------------------------------------------------------------- */
+/* ---- runs of characters -----------------------------------------------------------------------
+ */
 
 /* Java's Character.isWhitespace: no-break spaces are none. */
 static bool is_space(UChar32 c)
@@ -64,9 +65,8 @@ static bool not_in_group(const struct runs *runs, UChar32 c)
     return true;
 }
 
-static enum vz_status run_runs(const struct vz_tokenizer *tokenizer,
-                               const struct vz_source *source, struct vz_tokens *tokens,
-                               struct vz_error *err)
+static enum vz_status run_runs(const struct vz_tokenizer *tokenizer, const struct vz_source *source,
+                               struct vz_tokens *tokens, struct vz_error *err)
 {
     const struct runs *runs = tokenizer->config;
     struct vz_utf16 cursor = {source, 0, 0};
@@ -176,7 +176,8 @@ static enum vz_status make_char_group(const struct vz_making *making, struct vz_
     return VZ_OK;
 }
 
-/* ---- keyword, standard ------------------------------------------------------------------------ */
+/* ---- keyword, standard ------------------------------------------------------------------------
+ */
 
 static enum vz_status run_keyword(const struct vz_tokenizer *tokenizer,
                                   const struct vz_source *source, struct vz_tokens *tokens,
@@ -223,7 +224,8 @@ static enum vz_status make_standard(const struct vz_making *making, struct vz_to
     return status;
 }
 
-/* ---- n-grams ---------------------------------------------------------------------------------- */
+/* ---- n-grams ----------------------------------------------------------------------------------
+ */
 
 struct grams {
     unsigned min, max;
@@ -362,7 +364,8 @@ static enum vz_status make_grams(const struct vz_making *making, struct vz_token
     return status;
 }
 
-/* ---- pattern ---------------------------------------------------------------------------------- */
+/* ---- pattern ----------------------------------------------------------------------------------
+ */
 
 struct by_pattern {
     struct vz_pattern *pattern;
@@ -428,8 +431,10 @@ static enum vz_status make_pattern(const struct vz_making *making, struct vz_tok
     out->config = by;
     by->group = (int)number;
     if (status == VZ_OK && number > (int64_t)vz_pattern_groups(by->pattern)) {
-        status = vz_fail(err, VZ_BAD_MAPPING, "invalid group specified: pattern only has: %u "
-                         "capturing groups", vz_pattern_groups(by->pattern));
+        status = vz_fail(err, VZ_BAD_MAPPING,
+                         "invalid group specified: pattern only has: %u "
+                         "capturing groups",
+                         vz_pattern_groups(by->pattern));
         vz_pattern_free(by->pattern);
         by->pattern = NULL;
     }
@@ -438,7 +443,8 @@ static enum vz_status make_pattern(const struct vz_making *making, struct vz_tok
     return status;
 }
 
-/* ---- path_hierarchy --------------------------------------------------------------------------- */
+/* ---- path_hierarchy ---------------------------------------------------------------------------
+ */
 
 struct path {
     char delimiter[8], replacement[8];
@@ -490,9 +496,8 @@ static size_t *delimiters(const struct path *path, struct vz_slice text, size_t 
     return at;
 }
 
-static enum vz_status run_path(const struct vz_tokenizer *tokenizer,
-                               const struct vz_source *source, struct vz_tokens *tokens,
-                               struct vz_error *err)
+static enum vz_status run_path(const struct vz_tokenizer *tokenizer, const struct vz_source *source,
+                               struct vz_tokens *tokens, struct vz_error *err)
 {
     const struct path *path = tokenizer->config;
     struct vz_utf16 cursor = {source, 0, 0};
@@ -572,12 +577,13 @@ static enum vz_status make_path(const struct vz_making *making, struct vz_tokeni
     return status;
 }
 
-/* ---- by name ---------------------------------------------------------------------------------- */
+/* ---- by name ----------------------------------------------------------------------------------
+ */
 
 enum vz_status vz_tokenizer_make(const struct vz_making *making, struct vz_slice type,
                                  struct vz_tokenizer *out, struct vz_error *err)
 {
-    static const char *const refused[] = {"classic", "thai", "simple_pattern",
+    static const char *const refused[] = {"classic",       "thai",           "simple_pattern",
                                           "icu_tokenizer", "nori_tokenizer", "kuromoji_tokenizer"};
     if (vz_slice_is(type, "standard"))
         return make_standard(making, out, run_standard, err);

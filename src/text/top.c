@@ -12,8 +12,8 @@
  *  3. Everything else: document by document.
  *
  * Invariant: a document is left out only when an upper bound of its score, made with the same float
- * operations from a larger freq and a smaller length, is not over the k-th best: ties go to the lower
- * docno, which came first. Nothing is left out before `total_limit` matches are counted. */
+ * operations from a larger freq and a smaller length, is not over the k-th best: ties go to the
+ * lower docno, which came first. Nothing is left out before `total_limit` matches are counted. */
 #include "text/scorer.h"
 
 #include <math.h>
@@ -21,7 +21,8 @@
 
 #define WINDOW 4096
 
-/* ---- the best k ------------------------------------------------------------------------------- */
+/* ---- the best k -------------------------------------------------------------------------------
+ */
 
 struct top {
     const struct vz_text_search *search;
@@ -109,7 +110,8 @@ static int best_first(const void *a, const void *b)
     return worse(a, b) ? 1 : -1;
 }
 
-/* ---- one term of a segment -------------------------------------------------------------------- */
+/* ---- one term of a segment --------------------------------------------------------------------
+ */
 
 struct clause {
     struct vz_postings p;
@@ -185,7 +187,8 @@ static float clause_max(struct clause *clause, uint32_t low, uint32_t high)
     return most;
 }
 
-/* ---- any of several terms --------------------------------------------------------------------- */
+/* ---- any of several terms ---------------------------------------------------------------------
+ */
 
 struct window {
     struct clause **clauses; /* by window_max, lesser first */
@@ -331,7 +334,8 @@ static void top_any(struct top *top, struct clause *clauses, size_t count,
     free(window);
 }
 
-/* ---- all of several terms --------------------------------------------------------------------- */
+/* ---- all of several terms ---------------------------------------------------------------------
+ */
 
 static uint32_t block_end(const struct vz_postings *p)
 {
@@ -388,7 +392,8 @@ static void top_every(struct top *top, struct clause *clauses, size_t count)
     }
 }
 
-/* ---- anything else ---------------------------------------------------------------------------- */
+/* ---- anything else ----------------------------------------------------------------------------
+ */
 
 static void top_generic(struct top *top, const struct vz_weight *weight,
                         const struct vz_segment *segment, struct vz_arena *arena)

@@ -1,6 +1,6 @@
 /* Views: neighbouring segments as one index, and its statistics. */
-#include "text/postings_parts.h"
 #include "text/view.h"
+#include "text/postings_parts.h"
 
 #include <stdlib.h>
 
@@ -39,8 +39,7 @@ struct vz_segment *vz_text_view_segment(const struct vz_text_view *view, size_t 
     return view->segments[index];
 }
 
-bool vz_text_field_stats(const struct vz_text_view *view, uint16_t id,
-                         struct vz_field_stats *stats)
+bool vz_text_field_stats(const struct vz_text_view *view, uint16_t id, struct vz_field_stats *stats)
 {
     *stats = (struct vz_field_stats){0};
     for (size_t i = 0; i < view->count; i++) {

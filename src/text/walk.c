@@ -3,12 +3,12 @@
  * A pattern becomes an automaton of at most MAX_STATES states over characters (Thompson's
  * construction; sets of states are bitsets). Terms come in order, so what two neighbours share is
  * computed once: a stack holds the set (for fuzzy words: the row of the edit-distance table) after
- * each character of the last term. Where the stack shows that no term with this beginning can match,
- * the walk seeks past all of them. There is no determinization, so no blow-up: a step costs at most
- * the number of states.
+ * each character of the last term. Where the stack shows that no term with this beginning can
+ * match, the walk seeks past all of them. There is no determinization, so no blow-up: a step costs
+ * at most the number of states.
  *
- * Lucene's regular expressions: . ? + * {n,m} | ( ) [ ] [^ ] " " \ # @ <n-m>; always the whole term.
- * ~ and & (complement, intersection) are refused. */
+ * Lucene's regular expressions: . ? + * {n,m} | ( ) [ ] [^ ] " " \ # @ <n-m>; always the whole
+ * term. ~ and & (complement, intersection) are refused. */
 #include "text/analysis_parts.h"
 #include "text/view.h"
 
@@ -20,7 +20,8 @@
 #define MAX_DEPTH 64 /* of parentheses */
 #define MAX_EDITS 2
 
-/* ---- automata --------------------------------------------------------------------------------- */
+/* ---- automata ---------------------------------------------------------------------------------
+ */
 
 struct range {
     UChar32 low, high;
@@ -41,7 +42,8 @@ struct automaton {
     bool ignore_case;
     size_t words; /* of a set of states */
 };
-/* A piece under construction: where it begins and the one state it ends in (a SPLIT without ways). */
+/* A piece under construction: where it begins and the one state it ends in (a SPLIT without ways).
+ */
 struct piece {
     int32_t start, end;
 };
@@ -60,8 +62,7 @@ static int32_t add_state(struct parser *p, struct state state)
     struct automaton *a = p->a;
     if (a->count >= MAX_STATES) {
         if (p->status == VZ_OK)
-            p->status = vz_fail(p->err, VZ_LIMIT,
-                                "the pattern [%.*s] needs more than [%d] states",
+            p->status = vz_fail(p->err, VZ_LIMIT, "the pattern [%.*s] needs more than [%d] states",
                                 (int)VZ_MIN(p->text.len, 200), p->text.ptr, MAX_STATES);
         return 0;
     }
@@ -92,13 +93,13 @@ static struct piece empty_piece(struct parser *p)
 static struct piece chars_piece(struct parser *p, size_t first, bool negated)
 {
     int32_t end = add_state(p, (struct state){.kind = STATE_SPLIT, .next = -1, .other = -1});
-    int32_t start = add_state(p, (struct state){.kind = STATE_CHARS,
-                                                .negated = negated,
-                                                .first_range = (uint32_t)first,
-                                                .range_count =
-                                                    (uint32_t)(p->a->range_count - first),
-                                                .next = end,
-                                                .other = -1});
+    int32_t start =
+        add_state(p, (struct state){.kind = STATE_CHARS,
+                                    .negated = negated,
+                                    .first_range = (uint32_t)first,
+                                    .range_count = (uint32_t)(p->a->range_count - first),
+                                    .next = end,
+                                    .other = -1});
     return (struct piece){start, end};
 }
 
@@ -125,8 +126,8 @@ static struct piece join(struct parser *p, struct piece a, struct piece b)
 static struct piece either(struct parser *p, struct piece a, struct piece b)
 {
     int32_t end = add_state(p, (struct state){.kind = STATE_SPLIT, .next = -1, .other = -1});
-    int32_t start = add_state(
-        p, (struct state){.kind = STATE_SPLIT, .next = a.start, .other = b.start});
+    int32_t start =
+        add_state(p, (struct state){.kind = STATE_SPLIT, .next = a.start, .other = b.start});
     p->a->states[a.end].next = end;
     p->a->states[b.end].next = end;
     return (struct piece){start, end};
@@ -147,7 +148,8 @@ static void automaton_deinit(struct automaton *a)
     free(a->ranges);
 }
 
-/* ---- wildcards -------------------------------------------------------------------------------- */
+/* ---- wildcards --------------------------------------------------------------------------------
+ */
 
 static void parse_wildcard(struct parser *p)
 {
@@ -170,7 +172,8 @@ static void parse_wildcard(struct parser *p)
     p->a->states[all.end].kind = STATE_END;
 }
 
-/* ---- regular expressions ---------------------------------------------------------------------- */
+/* ---- regular expressions ----------------------------------------------------------------------
+ */
 
 static struct piece parse_either(struct parser *p);
 
@@ -204,7 +207,9 @@ static bool class_ranges(struct automaton *a, UChar32 c)
         {'w', {{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}}, 4},
         {'s', {{9, 10}, {12, 13}, {' ', ' '}}, 3},
         {'D', {{0, '0' - 1}, {'9' + 1, 0x10FFFF}}, 2},
-        {'W', {{0, '0' - 1}, {'9' + 1, 'A' - 1}, {'Z' + 1, '_' - 1}, {'`', '`'}, {'z' + 1, 0x10FFFF}}, 5},
+        {'W',
+         {{0, '0' - 1}, {'9' + 1, 'A' - 1}, {'Z' + 1, '_' - 1}, {'`', '`'}, {'z' + 1, 0x10FFFF}},
+         5},
         {'S', {{0, 8}, {11, 11}, {14, 31}, {33, 0x10FFFF}}, 4},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(classes); i++)
@@ -329,9 +334,9 @@ static struct piece parse_atom(struct parser *p)
     case '~':
     case '&':
         if (p->status == VZ_OK)
-            p->status = vz_fail(p->err, VZ_UNSUPPORTED,
-                                "the operator [%c] of regular expressions is not supported",
-                                (char)c);
+            p->status =
+                vz_fail(p->err, VZ_UNSUPPORTED,
+                        "the operator [%c] of regular expressions is not supported", (char)c);
         return empty_piece(p);
     case '\\': {
         if (!more(p))
@@ -459,7 +464,8 @@ static void parse_regexp(struct parser *p)
         p->a->states[all.end].kind = STATE_END;
 }
 
-/* ---- sets of states --------------------------------------------------------------------------- */
+/* ---- sets of states ---------------------------------------------------------------------------
+ */
 
 static void add_to_set(const struct automaton *a, uint64_t *set, int32_t state, int32_t *stack)
 {
@@ -516,7 +522,8 @@ static bool set_ends(const struct automaton *a, const uint64_t *set)
     return false;
 }
 
-/* ---- matching in order ------------------------------------------------------------------------ */
+/* ---- matching in order ------------------------------------------------------------------------
+ */
 
 struct matcher {
     const struct vz_walk *walk;
@@ -646,7 +653,8 @@ static bool match(struct matcher *m, struct vz_slice term, size_t *dead, unsigne
     return *edits <= m->walk->distance;
 }
 
-/* ---- the walk --------------------------------------------------------------------------------- */
+/* ---- the walk ---------------------------------------------------------------------------------
+ */
 
 /* Dictionaries of all segments as one, in order. */
 struct walker {
@@ -700,8 +708,7 @@ static bool walker_next(struct walker *w)
     vz_buf_append_slice(&w->term, vz_dictionary_term(first));
     w->stats = (struct vz_term_stats){0};
     for (size_t i = 0; i < w->count; i++) {
-        if (!w->open[i] ||
-            !vz_slice_eq(vz_dictionary_term(&w->walks[i]), vz_buf_slice(&w->term)))
+        if (!w->open[i] || !vz_slice_eq(vz_dictionary_term(&w->walks[i]), vz_buf_slice(&w->term)))
             continue;
         w->stats.doc_freq += w->walks[i].info.doc_freq;
         w->stats.total_freq += w->walks[i].info.total_freq;
@@ -736,8 +743,7 @@ static struct vz_slice literal_prefix(const struct vz_walk *walk)
         len = vz_char_offset(walk->text, walk->prefix_length);
     } else {
         const char *special = walk->kind == VZ_WALK_WILDCARD ? "*?\\" : ".?+*{}|()[]\"\\#@&<>~";
-        while (len < walk->text.len && walk->text.ptr[len] &&
-               !strchr(special, walk->text.ptr[len]))
+        while (len < walk->text.len && walk->text.ptr[len] && !strchr(special, walk->text.ptr[len]))
             len++;
         /* An operator behind a character is about that character; '|' about everything. */
         if (walk->kind == VZ_WALK_REGEXP) {
@@ -839,8 +845,8 @@ enum vz_status vz_text_walk(const struct vz_text_view *view, uint16_t field,
     walker_init(&w, view, field);
     if (status == VZ_OK)
         walker_seek(&w, walk->kind == VZ_WALK_RANGE && walk->lower.ptr ? walk->lower
-                        : prefix.len                                  ? prefix
-                                                                      : VZ_SLICE(""));
+                        : prefix.len                                   ? prefix
+                                                                       : VZ_SLICE(""));
     for (size_t steps = 0; status == VZ_OK && walker_next(&w); steps++) {
         struct vz_slice term = vz_buf_slice(&w.term);
         size_t dead;

@@ -25,8 +25,8 @@ static void add(struct vz_text_index *index, uint32_t docno)
 {
     struct vz_error err = {0};
     char text[32];
-    assert_int_equal(
-        vz_text_index_add_term(index, docno, 1, VZ_TEXT_ALL, VZ_SLICE("all"), &err), VZ_OK);
+    assert_int_equal(vz_text_index_add_term(index, docno, 1, VZ_TEXT_ALL, VZ_SLICE("all"), &err),
+                     VZ_OK);
     snprintf(text, sizeof text, "mod%u", docno % 7);
     vz_text_index_add_term(index, docno, 1, VZ_TEXT_ALL, vz_slice_from(text), &err);
     snprintf(text, sizeof text, "doc%u", docno);
@@ -60,8 +60,8 @@ static void maintain(struct vz_text_index *index)
 
 static void lives_and_opens_again(void **state)
 {
-    struct vz_text_index_options options = {.buffer_bytes = 200000, .flush_bytes = 60000,
-                                            .merge_fan_in = 4};
+    struct vz_text_index_options options = {
+        .buffer_bytes = 200000, .flush_bytes = 60000, .merge_fan_in = 4};
     struct vz_text_index *index;
     struct vz_text_index_stats stats;
     struct vz_error err = {0};
@@ -149,8 +149,8 @@ static void *read_on(void *context)
         struct vz_text_view *view = vz_text_index_view(shared->index);
         struct vz_term_stats stats;
         struct vz_slice term = VZ_SLICE("mod2");
-        struct vz_text_query query = {.kind = VZ_TEXT_TERM, .boost = 1, .field = 1,
-                                      .terms = &term, .term_count = 1};
+        struct vz_text_query query = {
+            .kind = VZ_TEXT_TERM, .boost = 1, .field = 1, .terms = &term, .term_count = 1};
         struct vz_text_search search = {.k = 5, .total_limit = 10000000};
         struct vz_text_hit hits[5];
         struct vz_text_result result;

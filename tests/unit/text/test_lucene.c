@@ -104,7 +104,7 @@ static bool golden_of(struct vz_slice name, size_t text, struct vz_slice *tokens
     return false;
 }
 
-/* What differs from Lucene and is meant to, see docs/adr/0008-text.md. */
+/* What differs from Lucene and is meant to, see docs/adr/0011-text.md. */
 static bool excused(struct vz_slice name, size_t text)
 {
     /* Emoji longer than max_token_length. */

@@ -1,9 +1,10 @@
-/* The index against a plain model of it: random documents, segments, merges with deletions, files. */
+/* The index against a plain model of it: random documents, segments, merges with deletions, files.
+ */
 #include "base/file.h"
 #include "base/text.h"
+#include "text/analysis_parts.h"
 #include "text/postings.h"
 #include "text/postings_parts.h"
-#include "text/analysis_parts.h"
 #include "text/score.h"
 
 #include <setjmp.h>
@@ -155,13 +156,18 @@ static void check_top(struct model *m, const struct vz_text_view *view,
         for (size_t i = 0; i < count; i++) {
             word_text(pick(m, 4) ? pick_word(m) : pick(m, WORDS), texts[i]);
             terms[i] = vz_slice_from(texts[i]);
-            parts[i] = (struct vz_text_query){.kind = VZ_TEXT_TERM, .boost = 1, .field = FIELD,
-                                              .terms = &terms[i], .term_count = 1};
+            parts[i] = (struct vz_text_query){.kind = VZ_TEXT_TERM,
+                                              .boost = 1,
+                                              .field = FIELD,
+                                              .terms = &terms[i],
+                                              .term_count = 1};
             parts[i].boost = pick(m, 3) ? 1 : 0.25f * (float)pick(m, 9);
             pointers[i] = &parts[i];
         }
         struct vz_text_query query = {.kind = round % 3 ? VZ_TEXT_ANY : VZ_TEXT_EVERY,
-                                      .boost = 1, .parts = pointers, .part_count = count};
+                                      .boost = 1,
+                                      .parts = pointers,
+                                      .part_count = count};
         if (round % 7 == 0)
             query.minimum = 2;
         static float scores[DOCS];
@@ -173,7 +179,9 @@ static void check_top(struct model *m, const struct vz_text_view *view,
         assert_int_equal(vz_text_collect(view, &query, &all, scores, NULL, NULL, &err), VZ_OK);
         vz_bitset_and(&all, live);
         size_t total = vz_bitset_count(&all);
-        struct vz_text_search search = {.filter = live, .k = k, .excluded = UINT64_MAX,
+        struct vz_text_search search = {.filter = live,
+                                        .k = k,
+                                        .excluded = UINT64_MAX,
                                         .total_limit = round % 2 ? pick(m, 2000) : 0};
         assert_int_equal(vz_text_top(view, &query, &search, hits, &result, &err), VZ_OK);
         assert_int_equal(result.count, VZ_MIN(k, total));
@@ -188,9 +196,8 @@ static void check_top(struct model *m, const struct vz_text_view *view,
                     best = d;
             float want = scores[best], have = hits[i].score;
             /* Clauses are added in another order: the last bit may differ. */
-            if (hits[i].docno != best &&
-                (have > want * 1.000001f || have < want * 0.999999f ||
-                 !vz_bitset_has(&all, hits[i].docno)))
+            if (hits[i].docno != best && (have > want * 1.000001f || have < want * 0.999999f ||
+                                          !vz_bitset_has(&all, hits[i].docno)))
                 fail_msg("round %d place %zu: %u %.9g, not %zu %.9g", round, i, hits[i].docno,
                          (double)have, best, (double)want);
             vz_bitset_clear(&all, hits[i].docno);
@@ -255,8 +262,7 @@ static void index_is_its_model(void **state)
     for (uint32_t doc = 0; doc < DOCS; doc++) {
         add_doc(m, builder, doc);
         if (pick(m, 400) == 0 || doc + 1 == DOCS) {
-            assert_int_equal(vz_text_builder_seal(builder, doc + 1, &segments[count], &err),
-                             VZ_OK);
+            assert_int_equal(vz_text_builder_seal(builder, doc + 1, &segments[count], &err), VZ_OK);
             check_segment(segments[count++]);
         }
     }
@@ -352,7 +358,9 @@ static void damaged_files_do_no_harm(void **state)
             word_text(word, text);
             struct vz_slice terms[2] = {vz_slice_from(text), VZ_SLICE("p0")};
             struct vz_text_query query = {.kind = word % 2 ? VZ_TEXT_TERM : VZ_TEXT_PHRASE,
-                                          .boost = 1, .field = FIELD, .terms = terms,
+                                          .boost = 1,
+                                          .field = FIELD,
+                                          .terms = terms,
                                           .term_count = word % 2 ? 1 : 2};
             struct vz_text_search search = {.k = 10};
             vz_text_top(view, &query, &search, hits, &result, &err);

@@ -213,8 +213,8 @@ static unsigned query_differs(const struct vz_text_view *view, const struct pars
                 hits[i].score == scores[doc])
                 continue;
             /* Sums in another order may change the last bit and so the order of near ties. */
-            bool near = i < result.count && close_to(hits[i].score, score) &&
-                        close_to(scores[doc], score);
+            bool near =
+                i < result.count && close_to(hits[i].score, score) && close_to(scores[doc], score);
             if (near)
                 continue;
             printf("%.*s (%d): place %zu: Lucene %u %.9g, here %u %.9g, alone %.9g\n",
@@ -291,7 +291,8 @@ static void compare(uint32_t segment_size, bool explanations)
         double score;
         parse(line, &p);
         queries++;
-        differ += p.is_walk ? walk_differs(view, &p, row, line) : query_differs(view, &p, row, line);
+        differ +=
+            p.is_walk ? walk_differs(view, &p, row, line) : query_differs(view, &p, row, line);
         next_part(&first, '\t');
         /* Lucene orders the clauses of a dismax by hash. */
         if (rest.len && rest.ptr[0] == '#' && !p.is_walk && p.root.kind != VZ_TEXT_BEST &&
