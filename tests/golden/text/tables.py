@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""Writes src/text/stopwords.c and src/text/folding.c from what Lucene's jar holds.
+
+    tests/golden/text/tables.py LUCENE-ANALYSIS-COMMON.jar FOLDING.txt
+
+The stop words are the Snowball project's lists (BSD), which the jar carries; FOLDING.txt has a line
+`code point TAB text` for each character that Lucene's asciifolding filter changes (Folding.java).
+"""
+import collections
+import pathlib
+import sys
+import textwrap
+import zipfile
+
+SRC = pathlib.Path(__file__).resolve().parents[3] / "src" / "text"
+LANGUAGES = "danish dutch finnish french german hungarian italian norwegian portuguese russian spanish swedish".split()
+
+
+def quote(text):
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def replace_rows(name, start, rows):
+    path = SRC / name
+    text = path.read_text()
+    first = text.index(start) + len(start)
+    last = text.index("\n};", first)
+    path.write_text(text[:first] + "\n" + ",\n".join(rows) + "," + text[last:])
+
+
+def stopwords(jar):
+    rows = ['    {"_english_", "a an and are as at be but by for if in into is it no not of on or such that the their then "\n'
+            '     "there these they this to was will with"}']
+    for language in LANGUAGES:
+        words = []
+        for line in jar.read(f"org/apache/lucene/analysis/snowball/{language}_stop.txt").decode().splitlines():
+            for word in line.split("|")[0].split():
+                if word not in words:
+                    words.append(word)
+        lines = textwrap.wrap(" ".join(words), 90)
+        parts = [quote(part + (" " if i + 1 < len(lines) else "")) for i, part in enumerate(lines)]
+        rows.append(f'    {{"_{language}_", ' + "\n     ".join(parts) + "}")
+    replace_rows("stopwords.c", "} lists[] = {", rows)
+
+
+def folding(path):
+    groups = collections.OrderedDict()
+    for line in pathlib.Path(path).read_text().splitlines():
+        code, text = line.split("\t")
+        groups.setdefault(text, []).append(chr(int(code)))
+    rows = []
+    for to, chars in groups.items():
+        joined = "".join(chars)
+        parts = [quote(joined[i:i + 44]) for i in range(0, len(joined), 44)]
+        rows.append(f"    {{{quote(to)}, " + "\n     ".join(parts) + "}")
+    replace_rows("folding.c", "} rows[] = {", rows)
+
+
+stopwords(zipfile.ZipFile(sys.argv[1]))
+folding(sys.argv[2])
