@@ -27,6 +27,8 @@ VZ_KIND_RUN(script_processor)
     /* What the script makes becomes part of the document: the document's arena. */
     const struct vz_script_run one = {.arena = doc->arena, .ctx = doc->ctx};
     enum vz_status status = vz_script_run(config->script, &one, &out, err);
+    if (status == VZ_OK)
+        status = vz_doc_check(doc, err);
     if (status != VZ_OK)
         doc->kind = VZ_INGEST_SCRIPT;
     return status;

@@ -181,6 +181,9 @@ struct vz_infer *vz_ingest_infer(struct vz_ingest *ingest);
 /* The model behind a name. */
 struct vz_slice vz_ingest_model(struct vz_ingest *ingest, struct vz_slice name,
                                 struct vz_arena *arena);
+/* VZ_LIMIT for a document that is nested deeper than the store takes, larger than any, or that a
+ * script has made hold itself. */
+enum vz_status vz_doc_check(const struct vz_ingest_doc *doc, struct vz_error *err);
 /* Leaves an error in the document. */
 enum vz_status vz_doc_fail(struct vz_ingest_doc *doc, const struct vz_error *err);
 

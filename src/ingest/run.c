@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+#define MAX_VALUES 5000000
+#define STEPS_A_CHECK 256
+
 /* ---- documents ------------------------------------------------------------------------------- */
 
 static void put_text(struct vz_ingest_doc *doc, const char *name, struct vz_slice text)
@@ -58,7 +61,9 @@ static enum vz_status take_text(struct vz_ingest_doc *doc, const char *name, str
 enum vz_status vz_ingest_doc_finish(struct vz_ingest_doc *doc)
 {
     struct vz_ingest_meta *meta = &doc->meta;
-    enum vz_status status = take_text(doc, "_index", &meta->index);
+    enum vz_status status = vz_doc_check(doc, &doc->error);
+    if (status == VZ_OK)
+        status = take_text(doc, "_index", &meta->index);
     if (status == VZ_OK)
         status = take_text(doc, "_id", &meta->id);
     if (status == VZ_OK)
@@ -78,6 +83,18 @@ enum vz_status vz_ingest_doc_finish(struct vz_ingest_doc *doc)
     vz_value_remove(doc->ctx, VZ_SLICE("_if_seq_no"));
     vz_value_remove(doc->ctx, VZ_SLICE("_if_primary_term"));
     return doc->status = status;
+}
+
+enum vz_status vz_doc_check(const struct vz_ingest_doc *doc, struct vz_error *err)
+{
+    /* One level less than the writer's: an empty innermost one is not counted here. */
+    if (vz_value_within(doc->ctx, VZ_JSON_MAX_DEPTH - 1, MAX_VALUES) &&
+        vz_value_within(doc->ingest, VZ_JSON_MAX_DEPTH - 1, MAX_VALUES))
+        return VZ_OK;
+    return vz_fail(err, VZ_LIMIT,
+                   "the document holds itself, is nested deeper than [%d] levels, or has more than "
+                   "[%d] values",
+                   VZ_JSON_MAX_DEPTH - 1, MAX_VALUES);
 }
 
 static bool is_meta(struct vz_slice key)
@@ -101,6 +118,16 @@ static void print_meta(const struct vz_ingest_doc *doc, const char *name, struct
     vz_buf_deinit(&text);
 }
 
+/* On a writer of its own: the answer around it is not counted against the document's depth. */
+static void put_member(const struct vz_value_member *member, struct vz_json_writer *w)
+{
+    struct vz_buf text = {0};
+    vz_value_print(member->value, &text);
+    vz_json_key_slice(w, member->key);
+    vz_json_put_raw(w, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
 void vz_ingest_doc_print(const struct vz_ingest_doc *doc, bool with_pipeline,
                          struct vz_json_writer *w)
 {
@@ -112,22 +139,21 @@ void vz_ingest_doc_print(const struct vz_ingest_doc *doc, bool with_pipeline,
     print_meta(doc, "_version_type", w);
     vz_json_key(w, "_source");
     vz_json_begin_object(w);
-    for (size_t i = 0; i < doc->ctx->object.count; i++) {
+    bool printable = vz_doc_check(doc, NULL) == VZ_OK; /* if not, the run ends with that error */
+    for (size_t i = 0; printable && i < doc->ctx->object.count; i++) {
         const struct vz_value_member *member = &doc->ctx->object.members[i];
         if (is_meta(member->key))
             continue;
-        vz_json_key_slice(w, member->key);
-        vz_value_write(member->value, w);
+        put_member(member, w);
     }
     vz_json_end_object(w);
     vz_json_key(w, "_ingest");
     vz_json_begin_object(w);
-    for (size_t i = 0; i < doc->ingest->object.count; i++) {
+    for (size_t i = 0; printable && i < doc->ingest->object.count; i++) {
         const struct vz_value_member *member = &doc->ingest->object.members[i];
         if (!with_pipeline && vz_slice_is(member->key, "pipeline"))
             continue;
-        vz_json_key_slice(w, member->key);
-        vz_value_write(member->value, w);
+        put_member(member, w);
     }
     vz_json_end_object(w);
     vz_json_end_object(w);
@@ -178,7 +204,8 @@ static void trace(struct vz_run *run, const struct vz_processor *processor,
     run->trace->step(run->trace->context, &step, doc);
 }
 
-/* Whether the document may go on: steps, memory. */
+/* Whether the document may go on: steps, memory, and now and then its depth: each step adds at most
+ * the levels of one path, and what is walked recursively must stay far from the stack's end. */
 static bool within_limits(struct vz_ingest_doc *doc)
 {
     if (++doc->steps > VZ_INGEST_MAX_STEPS)
@@ -189,6 +216,8 @@ static bool within_limits(struct vz_ingest_doc *doc)
         doc->status = vz_fail(&doc->error, VZ_LIMIT,
                               "a pipeline took more than [%zu] bytes for one document",
                               VZ_INGEST_MAX_BYTES);
+    else if (doc->steps % STEPS_A_CHECK == 0)
+        doc->status = vz_doc_check(doc, &doc->error);
     return doc->status == VZ_OK;
 }
 
@@ -385,5 +414,8 @@ void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs
 {
     struct vz_run run = {.ingest = pipeline->ingest, .trace = trace};
     vz_pipeline_run_within(pipeline, &run, docs, count);
+    for (size_t i = 0; i < count; i++)
+        if (docs[i]->status == VZ_OK && !docs[i]->dropped)
+            docs[i]->status = vz_doc_check(docs[i], &docs[i]->error);
     vz_arena_deinit(&run.scratch);
 }

@@ -277,6 +277,33 @@ static void documents_are_bounded(void **state)
     vz_arena_deinit(&arena);
 }
 
+static void depth_is_bounded(void **state)
+{
+    fails("{'script': {'source': 'ctx.self = ctx'}}", "{}", "");
+    fails("{'script': {'source': 'ctx.a = [1]; ctx.a.add(ctx.a)'}}, {'set': {'field': 'b', "
+          "'copy_from': 'a'}}",
+          "{}", "");
+    /* Two steps a level. */
+    struct vz_arena arena = {0};
+    struct vz_buf list = {0};
+    for (int i = 0; i < 30000; i++)
+        vz_buf_append_str(&list, i ? ",1" : "1");
+    char *source = vz_arena_printf(&arena, "{'a': {}, 'l': [%s]}", list.data);
+    put_pipeline("deeper", "{'processors': [{'rename': {'field': 'a', 'target_field': 't.a'}}, "
+                           "{'rename': {'field': 't', 'target_field': 'a'}}]}");
+    fails("{'foreach': {'field': 'l', 'processor': {'pipeline': {'name': 'deeper'}}}}", source,
+          "is nested deeper than [63] levels");
+    char path[200] = "p", *at = path + 1;
+    for (int i = 0; i < 60; i++)
+        at += sprintf(at, ".p");
+    char text[600];
+    snprintf(text, sizeof text, "{'set': {'field': '%s', 'value': 1}}, {'rename': {'field': 'p', "
+             "'target_field': 'q.q.q.q.q.q'}}", path);
+    fails(text, "{}", "is nested deeper than [63] levels");
+    vz_buf_deinit(&list);
+    vz_arena_deinit(&arena);
+}
+
 static void definitions_are_bounded(void **state)
 {
     struct vz_buf text = {0};
@@ -344,6 +371,7 @@ int main(void)
         cmocka_unit_test(dates_are_read),
         cmocka_unit_test(patterns_are_bounded),
         cmocka_unit_test(documents_are_bounded),
+        cmocka_unit_test(depth_is_bounded),
         cmocka_unit_test(definitions_are_bounded),
         cmocka_unit_test(pipelines_are_kept),
     };
