@@ -208,6 +208,7 @@ struct vz_store {
     struct vz_index **open; /* opened indices, referenced by the store unless deleted */
     size_t open_count, open_capacity;
     size_t living; /* index structs that exist, deleted ones too */
+    struct vz_opening *opening; /* indices being recovered, without the lock */
 
     _Atomic size_t memory_bytes;
 
@@ -251,6 +252,9 @@ enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice ind
                                         size_t *count, struct vz_error *err);
 
 /* store.c */
+/* store->lock held: waits until nobody is opening an index of that name. True when it had to: the
+ * lock was let go meanwhile. */
+bool vz_store_await_opening(struct vz_store *store, struct vz_slice name);
 /* store->lock held: takes an index out of the open ones; NULL when it is not open. */
 struct vz_index *vz_store_detach_locked(struct vz_store *store, struct vz_slice name);
 /* No lock held: the end of an index that the registry does not know any more. Its files go with

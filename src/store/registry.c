@@ -533,6 +533,12 @@ enum vz_status vz_store_update_aliases(struct vz_store *store,
     } *gone = vz_calloc(count + 1, sizeof *gone);
     MDB_txn *txn;
     pthread_mutex_lock(&store->lock);
+    /* Where the lock was let go, one that was looked at may be being opened by now. */
+    for (size_t i = 0; i < count;)
+        i = actions[i].verb == VZ_ALIAS_REMOVE_INDEX &&
+                    vz_store_await_opening(store, actions[i].alias.index)
+                ? 0
+                : i + 1;
     for (size_t i = 0; i < count; i++) {
         struct vz_index_entry entry;
         if (actions[i].verb == VZ_ALIAS_REMOVE_INDEX &&

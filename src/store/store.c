@@ -294,12 +294,57 @@ size_t vz_store_open_indices(struct vz_store *store, struct vz_index ***list)
     return count;
 }
 
+/* On the stack of whoever opens it. */
+struct vz_opening {
+    struct vz_slice name;
+    struct vz_opening *next;
+};
+
+bool vz_store_await_opening(struct vz_store *store, struct vz_slice name)
+{
+    bool waited = false;
+    for (struct vz_opening *at = store->opening; at;) {
+        if (!vz_slice_eq(at->name, name)) {
+            at = at->next;
+            continue;
+        }
+        pthread_cond_wait(&store->idle, &store->lock);
+        waited = true;
+        at = store->opening;
+    }
+    return waited;
+}
+
+/* Recovery may take long (columns to be made anew), and other indices are asked for meanwhile: it
+ * runs without the lock. Whoever wants this index waits, whoever would delete it too. */
+static enum vz_status open_locked(struct vz_store *store, struct vz_slice name,
+                                  struct vz_index_entry *entry, struct vz_mapping *mapping,
+                                  struct vz_index **index, struct vz_error *err)
+{
+    struct vz_opening self = {name, store->opening};
+    store->opening = &self;
+    store->living++; /* closing the store waits for it */
+    pthread_mutex_unlock(&store->lock);
+    enum vz_status status =
+        vz_index_open(store, name, entry->uuid, entry->generation, entry->created_ms,
+                      &entry->settings, mapping, false, index, err);
+    pthread_mutex_lock(&store->lock);
+    store->living--;
+    struct vz_opening **at = &store->opening;
+    while (*at != &self)
+        at = &(*at)->next;
+    *at = self.next;
+    pthread_cond_broadcast(&store->idle);
+    return status;
+}
+
 struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
 {
     struct vz_index_entry entry;
     struct vz_mapping *mapping = NULL;
     struct vz_error err = {0};
     pthread_mutex_lock(&store->lock);
+    vz_store_await_opening(store, name);
     struct vz_index *index = find_open_locked(store, name);
     if (index) {
         vz_index_acquire(index);
@@ -307,8 +352,7 @@ struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
     }
     enum vz_status status = vz_registry_get(store, name, &entry, &mapping, &err);
     if (status == VZ_OK) {
-        status = vz_index_open(store, name, entry.uuid, entry.generation, entry.created_ms,
-                               &entry.settings, mapping, false, &index, &err);
+        status = open_locked(store, name, &entry, mapping, &index, &err);
         vz_mapping_release(mapping);
         vz_settings_deinit(&entry.settings);
     }
@@ -470,6 +514,7 @@ enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice nam
     struct vz_index_entry entry;
     struct vz_index *index = NULL;
     pthread_mutex_lock(&store->lock);
+    vz_store_await_opening(store, name);
     enum vz_status status = vz_registry_get(store, name, &entry, NULL, err);
     if (status == VZ_OK) {
         vz_settings_deinit(&entry.settings);

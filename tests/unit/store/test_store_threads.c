@@ -209,11 +209,82 @@ static void test_indices_come_and_go(void **state)
     drop_folder(path);
 }
 
+/* Many threads ask for indices of a store just opened, whose columns must be made anew, while some
+ * of them are deleted: one opening each, and no answer from a half-opened or deleted one. */
+static void *open_and_read(void *thread_void)
+{
+    struct thread *t = thread_void;
+    struct vz_store *store = (struct vz_store *)(void *)t->shared->index;
+    uint64_t rng = (uint64_t)t->number + 99;
+    for (int i = 0; i < 12; i++) {
+        char name[16];
+        struct vz_error err = {0};
+        int which = (int)(vz_rng_next(&rng) % 4);
+        snprintf(name, sizeof name, "o%d", which);
+        struct vz_index *index = vz_store_index(store, vz_slice_from(name));
+        assert_true(index || which == 3); /* the last one is deleted by somebody */
+        if (index) {
+            struct vz_snapshot *snap = vz_index_snapshot(index);
+            assert_int_equal(vz_snapshot_doc_count(snap), 300);
+            vz_snapshot_release(snap);
+            vz_index_release(index);
+        }
+        if (i == 6 && t->number == 0) {
+            enum vz_status status = vz_store_delete_index(store, VZ_SLICE("o3"), &err);
+            assert_true(status == VZ_OK);
+        }
+    }
+    return NULL;
+}
+
+static void test_opening_at_once(void **state)
+{
+    enum { THREADS = 4 };
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    for (int i = 0; i < 4; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "o%d", i);
+        struct vz_index *index = make_index(store, name, body);
+        for (int d = 0; d < 300; d++) {
+            char id[16], source[64];
+            struct vz_error err = {0};
+            snprintf(id, sizeof id, "%d", d);
+            snprintf(source, sizeof source, "{\"owner\":\"w\",\"n\":%d}", d);
+            struct vz_write op = {
+                .verb = VZ_WRITE_INDEX, .id = vz_slice_from(id), .source = vz_slice_from(source)};
+            OK(vz_index_write(index, &op, 1, NULL, &err));
+            if (d == 299)
+                OK(vz_index_refresh(index, &err));
+        }
+        vz_index_release(index);
+    }
+    vz_store_close(store);
+    struct vz_buf command = {0};
+    vz_buf_printf(&command, "rm '%s'/indices/*/1/col.*", path);
+    assert_int_equal(system(command.data), 0);
+    vz_buf_deinit(&command);
+    store = open_store(path);
+    struct shared shared = {.index = (struct vz_index *)(void *)store};
+    struct thread threads[THREADS];
+    pthread_t handles[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        threads[i] = (struct thread){&shared, i};
+        pthread_create(&handles[i], NULL, open_and_read, &threads[i]);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(handles[i], NULL);
+    assert_null(vz_store_index(store, VZ_SLICE("o3")));
+    vz_store_close(store);
+    drop_folder(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_readers_see_states_that_were),
         cmocka_unit_test(test_indices_come_and_go),
+        cmocka_unit_test(test_opening_at_once),
     };
     return cmocka_run_group_tests_name("store-threads", tests, NULL, NULL);
 }
