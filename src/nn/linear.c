@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "nn/few.h"
 #include "nn/parts.h"
 #include "nn/team.h"
 
@@ -17,6 +18,7 @@ struct vz_linear {
     float *bias;         /* [out] */
     float *weight_scale; /* [out], INT8 only */
     float *weight_total; /* [out], INT8 only */
+    bool few;            /* nn_few_run can read the layout */
 };
 
 /* ---- packing ---- */
@@ -139,6 +141,7 @@ static enum vz_status take_block(struct vz_linear *l, const struct vz_linear_par
     if (status != VZ_OK)
         return status;
     size_t rows = l->precision == VZ_PRECISION_INT8 ? 3 : 1;
+    l->few = nn_few_fits(l->precision, &l->layout, l->in, l->out);
     l->packed_bytes = (dnnl_memory_desc_get_size(&l->layout) + 63) & ~(size_t)63;
     name_block(l, parts, count, name, sizeof name);
     l->packed = nn_packed_take(l->nn, name, l->packed_bytes + rows * l->out * sizeof(float), found);
@@ -432,12 +435,51 @@ static enum vz_status multiply_sliced(struct slices *s, size_t unit, struct vz_s
     return status;
 }
 
+struct few_job {
+    struct nn_few all;
+    unsigned parts;
+};
+
+static void few_part(void *arg, unsigned i)
+{
+    const struct few_job *job = arg;
+    struct nn_few part = job->all;
+    size_t blocks = job->all.count / 64;
+    part.first = blocks * i / job->parts * 64;
+    part.count = blocks * (i + 1) / job->parts * 64 - part.first;
+    nn_few_run(&part);
+}
+
+static void multiply_few(const struct vz_linear *l, struct vz_scratch *scratch, struct nn_act x,
+                         size_t rows, void *y, bool add)
+{
+    struct few_job job = {.all = {.precision = l->precision,
+                                  .x = x.data,
+                                  .rows = rows,
+                                  .in = l->in,
+                                  .weights = l->packed,
+                                  .bias = l->bias,
+                                  .y = y,
+                                  .y_ld = l->out,
+                                  .count = l->out,
+                                  .add = add}};
+    size_t parts = VZ_MIN(l->out / 64, rows * l->in * l->out / SLICE_PRODUCTS);
+    job.parts = (unsigned)VZ_MAX(VZ_MIN(parts, (size_t)scratch->threads * 2), 1);
+    if (scratch->threads < 2)
+        job.parts = 1;
+    nn_team_run(job.parts, scratch->threads - 1, few_part, &job);
+}
+
 /* f32: y (+)= x W^T + b; INT8: y = sums, s32. */
 static enum vz_status multiply(const struct vz_linear *l, struct vz_scratch *scratch,
                                struct nn_act x, size_t rows, void *y, bool add,
                                struct vz_error *err)
 {
     size_t padded = vz_linear_rows(rows), row_bytes = l->in * element_bytes(l->precision);
+    if (l->few && rows <= NN_FEW_ROWS) {
+        multiply_few(l, scratch, x, rows, y, add);
+        return VZ_OK;
+    }
     memset((char *)x.data + rows * row_bytes, 0, (padded - rows) * row_bytes);
     size_t unit = VZ_MAX(block_of(&l->layout), 32), units = (l->out + unit - 1) / unit;
     size_t slices = VZ_MIN(units, padded * l->in * l->out / SLICE_PRODUCTS);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/text.h"
+#include "nn/few.h"
 #include "nn/linear.h"
 #include "nn/parts.h"
 #include "nn/team.h"
@@ -126,6 +127,21 @@ static void products_are_right(void **state)
         }
     check_product(VZ_PRECISION_F32, 2, 64, 1, false); /* a cross-encoder's score */
     check_product(VZ_PRECISION_F32, 2, 64, 3, false);
+}
+
+/* Few rows have a kernel of their own: every number of them, lines that end inside a block of the
+ * layout, and outputs over two cores. */
+static void few_rows_are_right(void **state)
+{
+    static const size_t shapes[][2] = {{16, 64}, {48, 192}, {80, 128}, {400, 1536}};
+    for (enum vz_precision p = VZ_PRECISION_F32; p <= VZ_PRECISION_INT8; p++)
+        for (size_t rows = 1; rows <= NN_FEW_ROWS + 2; rows++)
+            for (size_t i = 0; i < VZ_COUNT_OF(shapes); i++) {
+                if (shapes[i][1] > 1000 && rows % 5 != 3)
+                    continue;
+                check_product(p, rows, shapes[i][0], shapes[i][1], rows % 2);
+                check_product(p, rows, shapes[i][0], shapes[i][1], rows % 2 == 0);
+            }
 }
 
 static void rows_round_up(void **state)
@@ -318,10 +334,10 @@ static void precision_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products_are_right),   cmocka_unit_test(rows_round_up),
-        cmocka_unit_test(plans_are_bounded),    cmocka_unit_test(bad_weights_are_refused),
-        cmocka_unit_test(every_item_runs_once), cmocka_unit_test(parts_run_once),
-        cmocka_unit_test(precision_words),
+        cmocka_unit_test(products_are_right),      cmocka_unit_test(few_rows_are_right),
+        cmocka_unit_test(rows_round_up),           cmocka_unit_test(plans_are_bounded),
+        cmocka_unit_test(bad_weights_are_refused), cmocka_unit_test(every_item_runs_once),
+        cmocka_unit_test(parts_run_once),          cmocka_unit_test(precision_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
