@@ -1,7 +1,7 @@
 /* A search body and the URL parameters beside it. A table of keys leads to a function each; keys
  * that Elasticsearch knows and vizsla does not serve are refused by name unless what they ask for
  * is nothing ("aggs": {}); keys nobody knows get Elasticsearch's own words. */
-#include "query/parts.h"
+#include "query/agg.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -362,6 +362,14 @@ static enum vz_status parse_stored(struct body *body, struct vz_json value, stru
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
+static enum vz_status parse_aggs(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_agg *aggs;
+    enum vz_status status = vz_agg_parse(&body->parser, value, &aggs, err);
+    body->search->aggs = aggs;
+    return status;
+}
+
 static enum vz_status parse_script_fields(struct body *body, struct vz_json value,
                                           struct vz_error *err)
 {
@@ -386,6 +394,8 @@ static const struct {
     {"fields", parse_fields},
     {"docvalue_fields", parse_docvalue},
     {"stored_fields", parse_stored},
+    {"aggs", parse_aggs},
+    {"aggregations", parse_aggs},
     {"script_fields", parse_script_fields},
     {"track_total_hits", parse_track_total},
     {"track_scores", parse_track_scores},
@@ -401,8 +411,6 @@ static const struct {
 };
 
 static const char *const refused[] = {
-    "aggs",
-    "aggregations",
     "highlight",
     "suggest",
     "rescore",
@@ -593,6 +601,7 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
         if (status != VZ_OK)
             return status;
     }
+    search->typed_keys = params->typed_keys;
     search->with_version |= params->version;
     search->with_seq_no |= params->seq_no_primary_term;
     return apply_source_params(body, params);

@@ -260,6 +260,8 @@ struct vz_search {
     struct vz_json_patterns includes, excludes;
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
+    const struct vz_agg *aggs; /* agg.h; NULL: none */
+    bool typed_keys;
     struct vz_script_request *script_fields;
     size_t script_field_count;
     bool with_version, with_seq_no;

@@ -606,6 +606,7 @@ static enum vz_status find_all(struct run *run, struct vz_error *err)
     }
     if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
         run->timed_out = true;
+        run->aggs.status = VZ_OK;
         return VZ_OK;
     }
     return status;

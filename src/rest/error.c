@@ -283,6 +283,8 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
         }
         p->reason = text_of(arena, "", err->text);
     }
+    if (err->status == VZ_LIMIT && strncmp(err->text, "Trying to create too many buckets", 33) == 0)
+        p->type = "too_many_buckets_exception";
     if (err->status == VZ_BAD_ARGUMENT && place == VZ_AT_DOCUMENT)
         p->type = "illegal_argument_exception";
     if (err->status == VZ_NOT_FOUND && place == VZ_AT_DOCUMENT)

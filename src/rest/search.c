@@ -80,6 +80,7 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
         print_hit(w, result, &result->hits[i]);
     vz_json_end_array(w);
     vz_json_end_object(w);
+    put_slice_member(w, "aggregations", result->aggregations);
     put_slice_member(w, "profile", result->profile);
 }
 
@@ -104,6 +105,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->version = vz_call_bool(call, "version", false);
     params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
     params->explain = vz_call_bool(call, "explain", false);
+    params->typed_keys = vz_call_bool(call, "typed_keys", false);
     params->max_bytes = call->rest->max_answer_bytes;
 }
 

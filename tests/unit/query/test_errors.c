@@ -47,7 +47,7 @@ static const struct refused refusals[] = {
     {"{'query':'x'}", VZ_BAD_QUERY, "Unknown key for a VALUE_STRING in [query]."},
     {"{'highlight':{'fields':{'a':{}}}}", VZ_UNSUPPORTED,
      "[highlight] is not supported yet by vizsla"},
-    {"{'aggs':{'a':{'terms':{'field':'breed'}}}}", VZ_UNSUPPORTED, "[aggs] is not supported"},
+    {"{'aggs':{'a':{'composite':{}}}}", VZ_UNSUPPORTED, "aggregation [composite] is not supported"},
     {"{'explain':true}", VZ_UNSUPPORTED, "[explain]"},
     {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
     {"{'size':-1}", VZ_BAD_QUERY, "[size] parameter cannot be negative, found [-1]"},
