@@ -49,6 +49,10 @@ INLINED AVX512 void rows_512(const float *query, const float *const *rows, const
                 if (count > 1)
                     _mm_prefetch((const char *)(next[i] + d + 16 * c), _MM_HINT_T1);
                 sum[i][c] = step_512(sum[i][c], part, _mm512_loadu_ps(rows[i] + d + 16 * c), l2);
+                /* Keeps the loads ascending, which the hardware's read-ahead wants: the compiler's
+                 * order costs a scan of a single row after the other a quarter of its speed. */
+                if (count == 1)
+                    __asm__ volatile("" : "+v"(sum[i][c]));
             }
         }
     }

@@ -126,6 +126,23 @@ static bool stop(const struct vz_hnsw_search *search, size_t at)
            search->cancelled(search->cancelled_context);
 }
 
+/* Every row of a range: nothing to gather, and nearly nothing to keep once the heap holds good
+ * ones, so that what is left to do is to read. */
+static void scan_all(struct scan *scan, const struct vz_hnsw_search *search, uint32_t first,
+                     size_t rows)
+{
+    struct best *best = &scan->best;
+    for (size_t from = 0; from < rows && !stop(search, from); from += BLOCK) {
+        uint32_t count = (uint32_t)VZ_MIN(rows - from, (size_t)BLOCK);
+        vz_score_adjacent(&scan->scorer, first + (uint32_t)from, count, scan->similarities);
+        for (uint32_t i = 0; i < count; i++) {
+            uint64_t key = vz_key(scan->similarities[i], first + (uint32_t)from + i);
+            if (best->count < best->k || key > best->heap[0])
+                best_offer(best, key);
+        }
+    }
+}
+
 enum vz_status vz_exact_range(const struct vz_hnsw_options *space,
                               const struct vz_hnsw_search *search, uint32_t first, uint32_t last,
                               struct vz_near *out, uint32_t *found, struct vz_error *err)
@@ -136,9 +153,11 @@ enum vz_status vz_exact_range(const struct vz_hnsw_options *space,
     enum vz_status status = scan_init(&scan, space, search, rows, err);
     if (status != VZ_OK)
         return status;
-    for (size_t i = 0; i < rows && !stop(search, i); i++) {
+    if (!search->accept)
+        scan_all(&scan, search, first, rows);
+    for (size_t i = 0; search->accept && i < rows && !stop(search, i); i++) {
         uint32_t row = first + (uint32_t)i;
-        if (!search->accept || search->accept(search->accept_context, row))
+        if (search->accept(search->accept_context, row))
             scan_add(&scan, row);
     }
     scan_finish(&scan, out, found);

@@ -169,7 +169,7 @@ static bool begin(struct vz_walk *walk, uint32_t ef, uint32_t ties)
 {
     struct vz_scratch *s = walk->scratch;
     uint64_t seeds[VZ_DESCENT];
-    uint32_t count = VZ_MIN(s->pool_count, (uint32_t)VZ_DESCENT);
+    uint32_t count = VZ_MIN(s->pool_count, VZ_DESCENT);
     memcpy(seeds, s->pool, count * sizeof *seeds);
     pool_clear(walk);
     if (!vz_scratch_heap_room(s, count))

@@ -334,11 +334,12 @@ static inline void vz_walk_fetch_links(const struct vz_walk *walk, uint32_t row,
     __builtin_prefetch(at);
     __builtin_prefetch(at + 64);
 }
-/* From the entry point down to `level`; the pool then holds the seeds for `level`, at most `most`
- * of them, open, and nothing else is marked visited. */
+/* From the entry point down to `level`; the pool then holds the seeds for `level`, open, and
+ * nothing else is marked visited: VZ_DESCENT of them or, when that is more, half of `most`; at most
+ * `most`. */
 void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level, uint32_t most);
 /* How many rows a descent keeps on its way: one is the paper's; see the essay, difference 9. */
-#define VZ_DESCENT 4
+#define VZ_DESCENT 4u
 /* What is best in the pool, open again, is where the next walk starts. */
 void vz_walk_seed(struct vz_walk *walk, uint32_t most);
 /* After a walk on codes: scores the pool again with the float rows and sorts it. */

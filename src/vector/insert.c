@@ -169,7 +169,7 @@ static void insert_below(struct vz_hnsw *graph, struct vz_scratch *s, uint32_t r
     walk.limit = VZ_MIN(walk.limit, s->visited_rows);
     struct choice choice = {
         .base = graph->m0 * 2, .entry = entry, .top = VZ_MIN(level, vz_entry_level(entry))};
-    vz_walk_descend(&walk, entry, choice.top, graph->options.ef_construction);
+    vz_walk_descend(&walk, entry, choice.top, VZ_MIN(graph->options.ef_construction, VZ_DESCENT));
     choose_links(&walk, row, &choice);
     /* Bottom up: whoever finds the row on a level can go on from it below. */
     for (unsigned l = 0; l <= choice.top; l++) {

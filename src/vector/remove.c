@@ -248,7 +248,7 @@ static void find_by_walk(struct repair *repair, struct relink *relink)
     uint32_t ef = VZ_MIN(graph->options.ef_construction, (uint32_t)CANDIDATES);
     vz_scratch_fresh(s);
     s->pool_count = 0;
-    vz_walk_descend(&walk, entry, relink->level, ef);
+    vz_walk_descend(&walk, entry, relink->level, VZ_MIN(ef, VZ_DESCENT));
     vz_walk_level(&walk, relink->level, ef);
     for (uint32_t i = 0; i < s->pool_count; i++)
         if (stays(repair, vz_key_row(s->pool[i])))

@@ -239,7 +239,8 @@ void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level, uint3
     /* Going down, rows seen above are worse than those kept, so they stay visited. */
     s->visited[row] = s->epoch;
     for (unsigned l = vz_entry_level(entry); l > level; l--) {
-        vz_walk_level(walk, l, VZ_MIN(most, (uint32_t)VZ_DESCENT));
+        uint32_t width = l == level + 1 ? VZ_MAX(VZ_DESCENT, most / 2) : VZ_DESCENT;
+        vz_walk_level(walk, l, VZ_MIN(most, width));
         vz_walk_seed(walk, s->pool_count);
     }
     vz_walk_seed(walk, s->pool_count);
