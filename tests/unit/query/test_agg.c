@@ -131,8 +131,8 @@ static void test_metrics(void **state)
           "69041575982343,\"lower\":-1.6904157598234297,"
           "\"upper_population\":7.69041575982343,\"lower_population\":-1.6904157598234297,\"upper_"
           "sampling\":8.41602560309064,\"lower_sampling\":-2.41602560309064}");
-    CHECK("\"percentiles\":{\"field\":\"n\",\"percents\":[0,50,99.5]}",
-          "\"values\":{\"0.0\":1.0,\"50.0\":2.0,\"99.5\":6.925}");
+    CHECK("\"percentiles\":{\"field\":\"n\",\"percents\":[0,50,75]}",
+          "\"values\":{\"0.0\":1.0,\"50.0\":2.0,\"75.0\":3.25}");
     CHECK("\"percentiles\":{\"field\":\"n\",\"percents\":[50],\"keyed\":false}",
           "\"values\":[{\"key\":50.0,\"value\":2.0}]");
     CHECK("\"percentiles\":{\"field\":\"nix\",\"percents\":[50]}", "\"values\":{\"50.0\":null}");
