@@ -11,8 +11,9 @@
  * folder goes. A crash before the registry's commit leaves GEN, after it GEN+1; the other folder is
  * removed by the next open.
  *
- * What is not carried over: tombstones, terms that only dead documents had, entries of deleted ids
- * (their versions start again), except of ids deleted while this runs. The swap is a refresh too.
+ * What is not carried over: tombstones, terms that only dead documents had, entries of ids deleted
+ * more than KEPT_DELETIONS operations ago (their versions start again, as Elasticsearch's do after
+ * index.gc_deletes). The swap is a refresh too.
  *
  * Invariants:
  *  1. map[d] is the new docno of old document d, for d < copied; VZ_NO_DOC when d was dead when its
@@ -35,6 +36,7 @@
 #define FEW_DOCS 2000
 #define MAX_CATCH_UPS 20
 #define GRAPH_CHUNK 256
+#define KEPT_DELETIONS 100000
 
 struct compaction {
     struct vz_index *index;
@@ -207,6 +209,43 @@ static enum vz_status stage(struct compaction *c, uint32_t last, struct vz_error
     if (status != VZ_OK)
         vz_generation_abort(c->fresh);
     return status;
+}
+
+/* Ids deleted lately, so that an old version that comes late is still told to be old. Before any
+ * document is copied: one written since under such an id overwrites its entry. */
+static enum vz_status keep_deletions(struct compaction *c, struct vz_error *err)
+{
+    MDB_txn *from;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    pthread_mutex_lock(&c->index->view_lock);
+    uint64_t next = c->old->state.next_seq, oldest = next - VZ_MIN(next, (uint64_t)KEPT_DELETIONS);
+    pthread_mutex_unlock(&c->index->view_lock);
+    enum vz_status status = vz_reader_begin(c->old, &from, err);
+    if (status != VZ_OK)
+        return status;
+    int code = mdb_cursor_open(from, c->old->ids_db, &cursor);
+    status = code ? vz_fail_lmdb(err, code, "reading ids") : vz_generation_begin(c->fresh, err);
+    bool begun = status == VZ_OK;
+    for (MDB_cursor_op op = MDB_FIRST; status == VZ_OK; op = MDB_NEXT) {
+        struct vz_id_entry entry;
+        code = mdb_cursor_get(cursor, &key, &value, op);
+        if (code)
+            break;
+        struct vz_slice id = vz_id_of_pair(&key, &value, &entry);
+        if (!id.ptr || !entry.deleted || entry.seq_no < oldest)
+            continue;
+        entry.docno = VZ_NO_DOC;
+        status = vz_generation_put_id(c->fresh, id, &entry, err);
+    }
+    if (status == VZ_OK && code != MDB_NOTFOUND)
+        status = vz_fail_lmdb(err, code, "reading ids");
+    if (cursor)
+        mdb_cursor_close(cursor);
+    vz_reader_end(c->old, from);
+    if (begun && status != VZ_OK)
+        vz_generation_abort(c->fresh);
+    return status == VZ_OK ? commit_fresh(c, err) : status;
 }
 
 static enum vz_status check_cancel(const struct compaction *c, struct vz_error *err)
@@ -406,7 +445,9 @@ static enum vz_status compact(struct compaction *c, struct vz_error *err)
     status = on_writer(c, start_log, err);
     if (status != VZ_OK)
         return status;
-    status = copy_until(c, committed_docs(c), err);
+    status = keep_deletions(c, err);
+    if (status == VZ_OK)
+        status = copy_until(c, committed_docs(c), err);
     if (status == VZ_OK)
         status = build_graphs(c, err);
     if (status == VZ_OK)

@@ -408,6 +408,17 @@ static void test_compaction_keeps_the_living(void **state)
     struct vz_write op = put_doc(f->index, "v3", luigi);
     assert_int_equal(op.out_version, 3);
     assert_int_equal(op.out_seq_no, 1001 + 667);
+    op = put_doc(f->index, "v1", luigi); /* deleted before, at version 2: it is not forgotten */
+    assert_int_equal(op.out_version, 3);
+    assert_int_equal(op.result, VZ_RESULT_CREATED);
+    op = write_one(f->index,
+                   (struct vz_write){.verb = VZ_WRITE_INDEX,
+                                     .id = VZ_SLICE("v4"),
+                                     .source = VZ_SLICE("{}"),
+                                     .has_version = true,
+                                     .version = 2},
+                   VZ_REFRESH_NONE);
+    assert_int_equal(op.status, VZ_CONFLICT); /* an old version that comes late */
     reopen(f);
     valid(f->index);
     assert_source(f->index, "x", luigi);
