@@ -162,7 +162,8 @@ struct vz_value *vz_ask_vector(struct vz_arena *arena, const float *vector, uint
     return list;
 }
 
-/* ---- vectors of documents without a pipeline -------------------------------------------------- */
+/* ---- vectors of documents without a pipeline --------------------------------------------------
+ */
 
 struct collector {
     struct vz_ingest *ingest;
@@ -212,8 +213,7 @@ static void collect(struct collector *c, struct vz_value *value, struct vz_slice
             add_ask(c, member);
         else if (key.len < path.len && path.ptr[key.len] == '.' &&
                  memcmp(path.ptr, key.ptr, key.len) == 0)
-            collect(c, member,
-                    (struct vz_slice){path.ptr + key.len + 1, path.len - key.len - 1});
+            collect(c, member, (struct vz_slice){path.ptr + key.len + 1, path.len - key.len - 1});
     }
 }
 
@@ -286,9 +286,8 @@ static bool begins_input(const char *at, const char *end)
         return false;
     while (at < end && (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n'))
         at++;
-    return at < end &&
-           (*at == '{' || (end - at > 6 && memcmp(at, "\"data:", 6) == 0) ||
-            (end - at > 6 && memcmp(at, "\"DATA:", 6) == 0));
+    return at < end && (*at == '{' || (end - at > 6 && memcmp(at, "\"data:", 6) == 0) ||
+                        (end - at > 6 && memcmp(at, "\"DATA:", 6) == 0));
 }
 
 bool vz_ingest_may_embed(const struct vz_ingest_vector *vectors, size_t count,

@@ -180,8 +180,10 @@ size_t vz_config_list(struct vz_config *c, const char *name, bool required, bool
     struct vz_json_iter it = vz_json_iterate(value);
     while (vz_json_next(&it, NULL, &item)) {
         if (vz_json_type(item) != VZ_JSON_STRING) {
-            vz_config_fail(c, name, "property isn't a list of strings, but holds a value of type "
-                           "[%s]", vz_java_type_of_json(item));
+            vz_config_fail(c, name,
+                           "property isn't a list of strings, but holds a value of type "
+                           "[%s]",
+                           vz_java_type_of_json(item));
             return 0;
         }
         (*out)[count++] = vz_arena_copy(c->arena, vz_json_string(item));
@@ -216,8 +218,8 @@ enum vz_status vz_config_finish(struct vz_config *c)
     return c->status;
 }
 
-struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script,
-                                   const char *property, struct vz_slice *source)
+struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script, const char *property,
+                                   struct vz_slice *source)
 {
     struct vz_json value;
     const struct vz_value *params = NULL;

@@ -4,7 +4,7 @@
 struct date {
     struct vz_template *field, *timezone, *locale;
     struct vz_slice target;
-    struct vz_template **formats; /* as given, may name fields */
+    struct vz_template **formats;     /* as given, may name fields */
     struct vz_date_format **compiled; /* NULL where the format is a template */
     size_t count;
     struct vz_date_format *output;
@@ -36,14 +36,14 @@ void vz_date_compile(struct vz_config *c, struct vz_processor *processor)
         if (c->status == VZ_OK && vz_template_is_constant(date->formats[i]))
             date->compiled[i] = compile_format(c, formats[i], "formats");
     }
-    struct vz_slice output =
-        vz_config_text_or(c, "output_format", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX");
+    struct vz_slice output = vz_config_text_or(c, "output_format", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX");
     date->output = compile_format(c, output, "output_format");
 }
 
 static bool is_english(struct vz_slice locale)
 {
-    static const char *const names[] = {"", "ENGLISH", "ROOT", "en", "en-US", "en_US", "en-GB", "en_GB"};
+    static const char *const names[] = {"",      "ENGLISH", "ROOT",  "en",
+                                        "en-US", "en_US",   "en-GB", "en_GB"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
         if (locale.len == strlen(names[i]) && strncasecmp(locale.ptr, names[i], locale.len) == 0)
             return true;
@@ -109,8 +109,8 @@ VZ_KIND_RUN(date)
     if (status == VZ_OK)
         status = vz_date_format_print(date->output, &instant, zone, &buf, err);
     if (status == VZ_OK)
-        status = vz_path_set(doc, date->target, vz_value_string(doc->arena, vz_buf_slice(&buf)),
-                             err);
+        status =
+            vz_path_set(doc, date->target, vz_value_string(doc->arena, vz_buf_slice(&buf)), err);
     vz_buf_deinit(&buf);
     return status;
 }

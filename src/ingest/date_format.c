@@ -99,8 +99,9 @@ static size_t quoted(struct vz_slice text, size_t at, struct vz_date_format *f,
         }
         i++;
     }
-    bool ok = i <= text.len &&
-              add_part(f, (struct date_part){0, 0, vz_arena_copy(arena, vz_buf_slice(&literal)), 0});
+    bool ok =
+        i <= text.len &&
+        add_part(f, (struct date_part){0, 0, vz_arena_copy(arena, vz_buf_slice(&literal)), 0});
     vz_buf_deinit(&literal);
     return ok ? i : 0;
 }
@@ -138,8 +139,9 @@ static enum vz_status compile_pattern(struct vz_slice text, struct vz_arena *are
                 f->parts[open[--depth]].skip = f->count;
             i++;
         } else {
-            if (!add_part(f, (struct date_part){
-                                 0, 0, vz_arena_copy(arena, (struct vz_slice){text.ptr + i, 1}), 0}))
+            if (!add_part(f,
+                          (struct date_part){
+                              0, 0, vz_arena_copy(arena, (struct vz_slice){text.ptr + i, 1}), 0}))
                 return bad_pattern(text, "it is too long", err);
             i++;
         }
@@ -343,7 +345,8 @@ static bool parse_letter(const struct date_part *part, bool digits_follow, struc
 /* Whether the part behind `i` begins with digits, so that this one must not take theirs. */
 static bool digits_behind(const struct vz_date_format *f, int i)
 {
-    return i + 1 < f->count && f->parts[i + 1].letter && strchr("yuMLdDHhkKmsSn", f->parts[i + 1].letter);
+    return i + 1 < f->count && f->parts[i + 1].letter &&
+           strchr("yuMLdDHhkKmsSn", f->parts[i + 1].letter);
 }
 
 static bool parse_parts(const struct vz_date_format *f, int from, int to, struct cursor *c,
@@ -441,9 +444,8 @@ static bool to_instant(struct fields *f, const struct vz_zone *zone, int64_t now
     if (f->has_yearday)
         date = vz_days_from_civil(f->year, 1, 1) + f->yearday - 1;
     int64_t local = date * 86400 + f->hour * 3600 + f->minute * 60 + f->second;
-    int32_t shift = f->has_offset
-                        ? f->offset_s
-                        : vz_zone_offset_local(f->zone ? f->zone : zone, local);
+    int32_t shift =
+        f->has_offset ? f->offset_s : vz_zone_offset_local(f->zone ? f->zone : zone, local);
     out->seconds = local - shift;
     out->nanos = f->nanos;
     out->offset_s = vz_zone_offset(zone, out->seconds);
@@ -562,7 +564,8 @@ static bool print_letter(const struct date_part *part, const struct parts_of_day
         break;
     case 'D':
         value = (int)(vz_days_from_civil(t->year, t->month, t->day) -
-                      vz_days_from_civil(t->year, 1, 1)) + 1;
+                      vz_days_from_civil(t->year, 1, 1)) +
+                1;
         break;
     case 'H':
         value = t->hour;
@@ -622,10 +625,10 @@ enum vz_status vz_date_format_print(const struct vz_date_format *format,
     t.minute = (int)(in_day / 60 % 60);
     t.second = (int)(in_day % 60);
     if (format->kind == UNIX || format->kind == UNIX_MS) {
-        vz_buf_printf(out, "%lld", (long long)(format->kind == UNIX
-                                                   ? instant->seconds
-                                                   : instant->seconds * 1000 +
-                                                         instant->nanos / 1000000));
+        vz_buf_printf(out, "%lld",
+                      (long long)(format->kind == UNIX
+                                      ? instant->seconds
+                                      : instant->seconds * 1000 + instant->nanos / 1000000));
         return VZ_OK;
     }
     if (format->kind != PATTERN) {

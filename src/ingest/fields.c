@@ -12,8 +12,8 @@ static void check_media_type(struct vz_config *c)
     struct vz_slice type = vz_config_text_or(c, "media_type", "application/json");
     if (!vz_slice_is(type, "application/json") && !vz_slice_is(type, "text/plain") &&
         !vz_slice_is(type, "application/x-www-form-urlencoded"))
-        vz_config_fail(c, "media_type",
-                       "property does not contain a supported media type [%.*s]", VZ_S(type));
+        vz_config_fail(c, "media_type", "property does not contain a supported media type [%.*s]",
+                       VZ_S(type));
     else if (vz_slice_is(type, "application/x-www-form-urlencoded"))
         vz_config_unsupported(c, "media_type", "[%.*s] is not supported", VZ_S(type));
 }
@@ -33,7 +33,8 @@ void vz_set_compile(struct vz_config *c, struct vz_processor *processor)
     set->field = vz_config_template(c, "field", true);
     set->copy_from = vz_config_template(c, "copy_from", false);
     if (c->status == VZ_OK && set->copy_from && vz_config_has(c, "value", &value))
-        vz_config_fail(c, "copy_from", "cannot set both `copy_from` and `value` in the same "
+        vz_config_fail(c, "copy_from",
+                       "cannot set both `copy_from` and `value` in the same "
                        "processor");
     if (c->status == VZ_OK && !set->copy_from) {
         struct vz_json_iter it = vz_json_iterate(c->object);
@@ -104,7 +105,8 @@ void vz_append_compile(struct vz_config *c, struct vz_processor *processor)
         return;
     bool has = vz_config_has(c, "value", &value);
     if (has && append->copy_from)
-        vz_config_fail(c, "copy_from", "cannot set both `copy_from` and `value` in the same "
+        vz_config_fail(c, "copy_from",
+                       "cannot set both `copy_from` and `value` in the same "
                        "processor");
     else if (!has && !append->copy_from)
         vz_config_fail(c, "value", "required property is missing");
@@ -173,9 +175,10 @@ void vz_remove_compile(struct vz_config *c, struct vz_processor *processor)
     remove->keep = read_templates(c, "keep", &remove->keep_count);
     remove->ignore_missing = vz_config_bool(c, "ignore_missing", false);
     if (c->status == VZ_OK && (remove->count > 0) == (remove->keep_count > 0))
-        vz_config_fail(c, "keep", remove->count ? "Too many fields specified. Please specify "
-                                                  "either [keep] or [field], but not both"
-                                                : "or [field] must be specified");
+        vz_config_fail(c, "keep",
+                       remove->count ? "Too many fields specified. Please specify "
+                                       "either [keep] or [field], but not both"
+                                     : "or [field] must be specified");
 }
 
 static bool is_meta(struct vz_slice key)
@@ -306,9 +309,8 @@ void vz_convert_compile(struct vz_config *c, struct vz_processor *processor)
     convert->target = vz_config_template(c, "target_field", false);
     convert->ignore_missing = vz_config_bool(c, "ignore_missing", false);
     size_t i = 0;
-    while (i < VZ_COUNT_OF(type_names) &&
-           (type.len != strlen(type_names[i]) ||
-            strncasecmp(type.ptr, type_names[i], type.len) != 0))
+    while (i < VZ_COUNT_OF(type_names) && (type.len != strlen(type_names[i]) ||
+                                           strncasecmp(type.ptr, type_names[i], type.len) != 0))
         i++;
     if (c->status == VZ_OK && i == VZ_COUNT_OF(type_names))
         vz_config_fail(c, "type", "type [%.*s] not supported, cannot convert field.", VZ_S(type));
@@ -424,8 +426,7 @@ static enum vz_status convert_one(const struct convert *convert, struct vz_arena
         break;
     case TO_IP:
         if (!is_ip(text))
-            return vz_fail(err, VZ_BAD_ARGUMENT, "'%.*s' is not an IP string literal.",
-                           VZ_S(text));
+            return vz_fail(err, VZ_BAD_ARGUMENT, "'%.*s' is not an IP string literal.", VZ_S(text));
         *out = vz_value_string(arena, text);
         break;
     default:
@@ -501,8 +502,7 @@ static enum vz_status expand_one(struct vz_ingest_doc *doc, struct vz_value *obj
         return VZ_OK;
     struct vz_slice path = key;
     if (prefix.len)
-        path = vz_slice_from(
-            vz_arena_printf(doc->arena, "%.*s.%.*s", VZ_S(prefix), VZ_S(key)));
+        path = vz_slice_from(vz_arena_printf(doc->arena, "%.*s.%.*s", VZ_S(prefix), VZ_S(key)));
     key = vz_arena_copy(doc->arena, key);
     vz_value_remove(object, key);
     if (override || !vz_path_find(doc, path))

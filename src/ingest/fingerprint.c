@@ -42,8 +42,10 @@ void vz_fingerprint_compile(struct vz_config *c, struct vz_processor *processor)
     while (i < VZ_COUNT_OF(methods) && !vz_slice_is(method, methods[i].name))
         i++;
     if (c->status == VZ_OK && i == VZ_COUNT_OF(methods))
-        vz_config_fail(c, "method", "[%.*s] must be one of the supported hash methods "
-                       "[MD5,SHA-1,SHA-256,SHA-512,MurmurHash3]", VZ_S(method));
+        vz_config_fail(c, "method",
+                       "[%.*s] must be one of the supported hash methods "
+                       "[MD5,SHA-1,SHA-256,SHA-512,MurmurHash3]",
+                       VZ_S(method));
     if (c->status != VZ_OK)
         return;
     print->digest = methods[i].digest;

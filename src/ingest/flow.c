@@ -72,10 +72,10 @@ struct foreach {
 
 void vz_foreach_compile(struct vz_config *c, struct vz_processor *processor)
 {
-    struct foreach *foreach = processor->config = vz_arena_zalloc(c->arena, sizeof *foreach);
+    struct foreach *loop = processor->config = vz_arena_zalloc(c->arena, sizeof *loop);
     struct vz_json value;
-    foreach->field = vz_config_text(c, "field");
-    foreach->ignore_missing = vz_config_bool(c, "ignore_missing", false);
+    loop->field = vz_config_text(c, "field");
+    loop->ignore_missing = vz_config_bool(c, "ignore_missing", false);
     if (c->status != VZ_OK)
         return;
     if (!vz_config_has(c, "processor", &value)) {
@@ -91,15 +91,15 @@ void vz_foreach_compile(struct vz_config *c, struct vz_processor *processor)
         vz_config_fail(c, "processor", "Must specify exactly one processor type");
         return;
     }
-    foreach->inner.items = vz_arena_zalloc(c->arena, sizeof *foreach->inner.items);
-    foreach->inner.count = 1;
-    vz_processor_compile(c, value, foreach->inner.items);
+    loop->inner.items = vz_arena_zalloc(c->arena, sizeof *loop->inner.items);
+    loop->inner.count = 1;
+    vz_processor_compile(c, value, loop->inner.items);
 }
 
 /* Runs the inner processor with _ingest._value (and _key); gives what the value became. */
-static enum vz_status each(const struct foreach *foreach, struct vz_run *run,
-                           struct vz_ingest_doc *doc, struct vz_slice *key,
-                           struct vz_value **value, struct vz_error *err)
+static enum vz_status each(const struct foreach *loop, struct vz_run *run,
+                           struct vz_ingest_doc *doc, struct vz_slice *key, struct vz_value **value,
+                           struct vz_error *err)
 {
     struct vz_slice value_name = VZ_SLICE("_value"), key_name = VZ_SLICE("_key");
     struct vz_value *outer = vz_value_remove(doc->ingest, value_name);
@@ -107,7 +107,7 @@ static enum vz_status each(const struct foreach *foreach, struct vz_run *run,
     vz_value_put(doc->ingest, value_name, *value);
     if (key)
         vz_value_put(doc->ingest, key_name, vz_value_string(doc->arena, *key));
-    vz_processors_run(&foreach->inner, run, &doc, 1);
+    vz_processors_run(&loop->inner, run, &doc, 1);
     struct vz_value *became = vz_value_remove(doc->ingest, value_name);
     *value = became ? became : vz_value_null(doc->arena);
     if (key) {
@@ -128,21 +128,21 @@ static enum vz_status each(const struct foreach *foreach, struct vz_run *run,
 
 VZ_KIND_RUN(foreach)
 {
-    const struct foreach *foreach = processor->config;
+    const struct foreach *loop = processor->config;
     struct vz_value *list, *made;
-    enum vz_status status = vz_path_get(doc, foreach->field, &list, err);
+    enum vz_status status = vz_path_get(doc, loop->field, &list, err);
     if (status != VZ_OK)
-        return foreach->ignore_missing && status == VZ_BAD_ARGUMENT ? VZ_OK : status;
-    if (list->type == VZ_VALUE_NULL && foreach->ignore_missing)
+        return loop->ignore_missing && status == VZ_BAD_ARGUMENT ? VZ_OK : status;
+    if (list->type == VZ_VALUE_NULL && loop->ignore_missing)
         return VZ_OK;
     if (list->type == VZ_VALUE_NULL)
         return vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] is null, cannot loop over its elements.",
-                       VZ_S(foreach->field));
+                       VZ_S(loop->field));
     bool is_map = list->type == VZ_VALUE_OBJECT;
     if (!is_map && list->type != VZ_VALUE_ARRAY)
         return vz_fail(err, VZ_BAD_ARGUMENT,
                        "field [%.*s] of type [%s] cannot be cast to a list or map",
-                       VZ_S(foreach->field), vz_java_type(list));
+                       VZ_S(loop->field), vz_java_type(list));
     const struct vz_ingest_trace *trace = run->trace;
     run->trace = NULL; /* as in Elasticsearch the steps within are not told */
     size_t count = is_map ? list->object.count : list->array.count;
@@ -157,7 +157,7 @@ VZ_KIND_RUN(foreach)
         value = is_map ? list->object.members[i].value : list->array.items[i];
         if (is_map)
             key = list->object.members[i].key;
-        status = each(foreach, run, doc, is_map ? &key : NULL, &value, err);
+        status = each(loop, run, doc, is_map ? &key : NULL, &value, err);
         if (status != VZ_OK)
             break;
         if (is_map)
@@ -168,7 +168,7 @@ VZ_KIND_RUN(foreach)
     run->trace = trace;
     if (status != VZ_OK || doc->dropped)
         return status;
-    return vz_path_set(doc, foreach->field, made, err);
+    return vz_path_set(doc, loop->field, made, err);
 }
 
 /* ---- pipeline -------------------------------------------------------------------------------- */
@@ -191,18 +191,18 @@ static void tell(const struct vz_processor *processor, struct vz_run *run,
     if (!run->trace)
         return;
     bool failed = doc->status != VZ_OK;
-    const struct vz_ingest_step step = {
-        .processor = processor->kind->name,
-        .tag = processor->tag,
-        .description = processor->description,
-        .condition = processor->condition_text,
-        .condition_result = true,
-        .outcome = !failed                     ? VZ_OUTCOME_SUCCESS
-                   : processor->ignore_failure ? VZ_OUTCOME_ERROR_IGNORED
-                                               : VZ_OUTCOME_ERROR,
-        .without_doc = !failed,
-        .error = failed ? &doc->error : NULL,
-        .kind = doc->kind};
+    const struct vz_ingest_step step = {.processor = processor->kind->name,
+                                        .tag = processor->tag,
+                                        .description = processor->description,
+                                        .condition = processor->condition_text,
+                                        .condition_result = true,
+                                        .outcome = !failed ? VZ_OUTCOME_SUCCESS
+                                                   : processor->ignore_failure
+                                                       ? VZ_OUTCOME_ERROR_IGNORED
+                                                       : VZ_OUTCOME_ERROR,
+                                        .without_doc = !failed,
+                                        .error = failed ? &doc->error : NULL,
+                                        .kind = doc->kind};
     run->trace->step(run->trace->context, &step, doc);
 }
 
@@ -211,9 +211,9 @@ static void no_pipeline(const struct vz_processor *processor, struct vz_run *run
 {
     const struct call *call = processor->config;
     if (!call->ignore_missing) {
-        doc->status = vz_fail(&doc->error, VZ_BAD_ARGUMENT,
-                              "Pipeline processor configured for non-existent pipeline [%.*s]",
-                              VZ_S(name));
+        doc->status =
+            vz_fail(&doc->error, VZ_BAD_ARGUMENT,
+                    "Pipeline processor configured for non-existent pipeline [%.*s]", VZ_S(name));
         doc->kind = VZ_INGEST_STATE;
     }
     tell(processor, run, doc);

@@ -113,8 +113,10 @@ static void expand_reference(struct expansion *e, struct vz_slice inner, unsigne
     if (own.ptr) {
         text = own;
     } else if (!find_pattern(e, name, &text)) {
-        vz_config_fail(e->c, "patterns", "Invalid regex pattern found in: [%.*s]. Unable to find "
-                       "pattern [%.*s] in Grok's pattern dictionary", VZ_S(whole), VZ_S(name));
+        vz_config_fail(e->c, "patterns",
+                       "Invalid regex pattern found in: [%.*s]. Unable to find "
+                       "pattern [%.*s] in Grok's pattern dictionary",
+                       VZ_S(whole), VZ_S(name));
         return;
     }
     if (field.len && !begin_capture(e, field, type))
@@ -140,10 +142,10 @@ static bool named_group(struct vz_slice rest, struct vz_slice *name)
 static void expand(struct expansion *e, struct vz_slice text, unsigned depth)
 {
     if (depth > MAX_DEPTH || e->out.len > MAX_EXPANDED) {
-        vz_config_fail(e->c, "patterns", depth > MAX_DEPTH
-                                             ? "circular reference in pattern, or patterns nested "
-                                               "too deep [%.*s]"
-                                             : "the grok pattern is too large [%.*s]",
+        vz_config_fail(e->c, "patterns",
+                       depth > MAX_DEPTH ? "circular reference in pattern, or patterns nested "
+                                           "too deep [%.*s]"
+                                         : "the grok pattern is too large [%.*s]",
                        (int)VZ_MIN(text.len, 80), text.ptr);
         return;
     }
@@ -264,7 +266,8 @@ static enum vz_status take_captures(const struct pattern *pattern, const struct 
                     match->ovector[pattern->captures[k].group * 2] != ~(size_t)0;
         if (taken)
             continue;
-        size_t from = match->ovector[capture->group * 2], to = match->ovector[capture->group * 2 + 1];
+        size_t from = match->ovector[capture->group * 2],
+               to = match->ovector[capture->group * 2 + 1];
         struct vz_slice text = {match->subject.ptr + from, to - from};
         struct vz_value *value = typed(doc->arena, text, capture->type, &ok);
         if (!ok)
@@ -299,8 +302,10 @@ VZ_KIND_RUN(grok)
         if (status != VZ_OK || found)
             return status;
     }
-    return vz_fail(err, VZ_BAD_ARGUMENT, "Provided Grok expressions do not match field value: "
-                   "[%.*s]", (int)VZ_MIN(text.len, 300), text.ptr);
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   "Provided Grok expressions do not match field value: "
+                   "[%.*s]",
+                   (int)VZ_MIN(text.len, 300), text.ptr);
 }
 
 /* ---- the list -------------------------------------------------------------------------------- */

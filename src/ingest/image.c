@@ -20,13 +20,7 @@
 #define MAX_SIDE 512
 #define HASH_SIDE 64 /* decoding shrinks to this when nothing needs more */
 
-enum {
-    SIZE = 1,
-    FORMAT = 2,
-    EXIF = 4,
-    PHASH = 8,
-    THUMBNAIL = 16
-};
+enum { SIZE = 1, FORMAT = 2, EXIF = 4, PHASH = 8, THUMBNAIL = 16 };
 
 struct image {
     struct vz_slice field, target, model, output;
@@ -58,8 +52,10 @@ void vz_image_compile(struct vz_config *c, struct vz_processor *processor)
         while (n < VZ_COUNT_OF(names) && !vz_slice_is(list[i], names[n]))
             n++;
         if (n == VZ_COUNT_OF(names))
-            vz_config_fail(c, "properties", "illegal value [%.*s]. valid values are [size, format, "
-                           "exif, phash, thumbnail]", VZ_S(list[i]));
+            vz_config_fail(c, "properties",
+                           "illegal value [%.*s]. valid values are [size, format, "
+                           "exif, phash, thumbnail]",
+                           VZ_S(list[i]));
         else
             image->properties |= 1u << n;
     }
@@ -174,13 +170,14 @@ static enum vz_status look(const struct image *config, struct vz_run *run,
     bool usable = false;
     *has = false;
     enum vz_status status = vz_path_get(doc, config->field, &value, err);
-    if (config->ignore_missing && (status == VZ_BAD_ARGUMENT ||
-                                   (status == VZ_OK && value->type == VZ_VALUE_NULL)))
+    if (config->ignore_missing &&
+        (status == VZ_BAD_ARGUMENT || (status == VZ_OK && value->type == VZ_VALUE_NULL)))
         return VZ_OK;
     if (status == VZ_OK)
         status = vz_ask_input(run->ingest, value, true, doc->arena, input, &usable, err);
     if (status == VZ_OK && (!usable || !input->is_image))
-        return vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] holds no picture: it must be a data "
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "field [%.*s] holds no picture: it must be a data "
                        "URI, base64, or {\"type\": \"image\", \"value\": ...}",
                        VZ_S(config->field));
     if (status == VZ_OK && config->properties) {
@@ -193,8 +190,7 @@ static enum vz_status look(const struct image *config, struct vz_run *run,
     return status;
 }
 
-static void embed(const struct image *config, struct vz_run *run, struct vz_ask *asks,
-                  size_t count)
+static void embed(const struct image *config, struct vz_run *run, struct vz_ask *asks, size_t count)
 {
     struct vz_arena scratch = {0};
     struct vz_ask_about about;

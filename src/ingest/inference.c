@@ -53,8 +53,10 @@ static struct vz_slice member_text(struct vz_config *c, struct vz_json object, c
 static void read_io(struct vz_config *c, struct vz_json object, struct io *io)
 {
     if (vz_json_type(object) != VZ_JSON_OBJECT) {
-        vz_config_fail(c, "input_output", "property isn't a list of maps, but holds a value of "
-                       "type [%s]", vz_java_type_of_json(object));
+        vz_config_fail(c, "input_output",
+                       "property isn't a list of maps, but holds a value of "
+                       "type [%s]",
+                       vz_java_type_of_json(object));
         return;
     }
     struct vz_json_iter it = vz_json_iterate(object);
@@ -143,8 +145,7 @@ static void read_labels(struct vz_config *c, struct inference *inference, struct
         vz_config_fail(c, "labels", "zero_shot_classification needs 1 to 1000 labels");
         return;
     }
-    inference->labels =
-        vz_arena_alloc(c->arena, vz_json_count(labels) * sizeof *inference->labels);
+    inference->labels = vz_arena_alloc(c->arena, vz_json_count(labels) * sizeof *inference->labels);
     struct vz_json_iter it = vz_json_iterate(labels);
     while (vz_json_next(&it, NULL, &label))
         inference->labels[inference->label_count++] =
@@ -160,13 +161,11 @@ static void read_inference_config(struct vz_config *c, struct inference *inferen
     static const struct {
         const char *name;
         enum vz_task task;
-    } tasks[] = {{"text_embedding", VZ_TASK_EMBED},
-                 {"embedding", VZ_TASK_EMBED},
-                 {"image_embedding", VZ_TASK_EMBED},
-                 {"text_classification", VZ_TASK_CLASSIFY},
-                 {"classification", VZ_TASK_CLASSIFY},
-                 {"zero_shot_classification", VZ_TASK_ZERO_SHOT},
-                 {"text_similarity", VZ_TASK_SIMILARITY}};
+    } tasks[] = {
+        {"text_embedding", VZ_TASK_EMBED},      {"embedding", VZ_TASK_EMBED},
+        {"image_embedding", VZ_TASK_EMBED},     {"text_classification", VZ_TASK_CLASSIFY},
+        {"classification", VZ_TASK_CLASSIFY},   {"zero_shot_classification", VZ_TASK_ZERO_SHOT},
+        {"text_similarity", VZ_TASK_SIMILARITY}};
     struct vz_json config, options, value;
     struct vz_slice name;
     int64_t number;
@@ -175,7 +174,8 @@ static void read_inference_config(struct vz_config *c, struct inference *inferen
     struct vz_json_iter it = vz_json_iterate(config);
     if (vz_json_type(config) != VZ_JSON_OBJECT || vz_json_count(config) != 1 ||
         !vz_json_next(&it, &name, &options) || vz_json_type(options) != VZ_JSON_OBJECT) {
-        vz_config_fail(c, NULL, "inference_config must be an object with one inference type "
+        vz_config_fail(c, NULL,
+                       "inference_config must be an object with one inference type "
                        "mapped to an object.");
         return;
     }
@@ -220,8 +220,7 @@ static struct vz_value *class_list(struct vz_arena *arena, const struct vz_infer
     struct vz_value *list = vz_value_array(arena);
     for (size_t i = 0; i < one->class_count && i < count; i++) {
         struct vz_value *entry = vz_value_object(arena);
-        vz_value_put(entry, VZ_SLICE("class_name"),
-                     vz_value_string(arena, one->classes[i].label));
+        vz_value_put(entry, VZ_SLICE("class_name"), vz_value_string(arena, one->classes[i].label));
         vz_value_put(entry, VZ_SLICE("class_probability"),
                      vz_value_double(arena, one->classes[i].probability));
         vz_value_put(entry, VZ_SLICE("class_score"),
@@ -265,8 +264,8 @@ static enum vz_status put_answer(const struct inference *inference, const struct
     struct vz_ingest_doc *doc = ask->doc;
     enum vz_status status = VZ_OK;
     if (inference->whole) {
-        struct vz_slice name = inference->results_field.ptr ? inference->results_field
-                                                            : VZ_SLICE("predicted_value");
+        struct vz_slice name =
+            inference->results_field.ptr ? inference->results_field : VZ_SLICE("predicted_value");
         struct vz_value *answer = answer_of(inference, ask, about, name, true);
         status = vz_path_set(doc, inference->target, answer, err);
         if (status == VZ_OK && ask->one.vector)
@@ -276,8 +275,7 @@ static enum vz_status put_answer(const struct inference *inference, const struct
                         about);
         return status;
     }
-    struct vz_value *answer =
-        answer_of(inference, ask, about, io->name, io == inference->fields);
+    struct vz_value *answer = answer_of(inference, ask, about, io->name, io == inference->fields);
     for (size_t i = 0; status == VZ_OK && i < answer->object.count; i++) {
         const struct vz_value_member *member = &answer->object.members[i];
         struct vz_slice path = member->key;
@@ -309,8 +307,8 @@ static void collect(const struct inference *inference, struct vz_run *run,
                              "Input field [%.*s] does not exist in the source document",
                              VZ_S(io->input));
         if (status == VZ_OK)
-            status = vz_ask_input(run->ingest, value, io->is_image, doc->arena, &ask.input,
-                                  &usable, &err);
+            status = vz_ask_input(run->ingest, value, io->is_image, doc->arena, &ask.input, &usable,
+                                  &err);
         if (status == VZ_OK && !usable)
             status = vz_fail(&err, VZ_BAD_ARGUMENT,
                              "field [%.*s] of type [%s] cannot be cast to [java.lang.String]",
@@ -342,8 +340,8 @@ VZ_KIND_RUN_MANY(inference)
         .label_count = inference->label_count,
         .multi_label = inference->multi_label,
         .template = inference->template,
-        .top_classes = inference->top_classes == UINT32_MAX ? 0
-                       : VZ_MAX(inference->top_classes, 1u)};
+        .top_classes =
+            inference->top_classes == UINT32_MAX ? 0 : VZ_MAX(inference->top_classes, 1u)};
     vz_ask_all(run->ingest, &request, asks, asked, &scratch, &about);
     for (size_t i = 0; i < asked; i++) {
         struct vz_ask *ask = &asks[i];

@@ -20,10 +20,9 @@
  *     vz_pipeline_compile(ingest, VZ_SLICE("p"), body, &pipeline, &fault, &err);
  *     vz_ingest_put(ingest, pipeline);
  *     pipeline = vz_ingest_get(ingest, VZ_SLICE("p"));
- *     vz_ingest_doc_init(&doc, &arena, source, &(struct vz_ingest_meta){.index = VZ_SLICE("dogs")});
- *     vz_pipeline_apply(pipeline, &docs, 1, NULL);
- *     if (doc.status == VZ_OK && !doc.dropped && vz_ingest_doc_finish(&doc) == VZ_OK) ...doc.ctx
- *     vz_pipeline_release(pipeline);
+ *     vz_ingest_doc_init(&doc, &arena, source, &(struct vz_ingest_meta){.index =
+ * VZ_SLICE("dogs")}); vz_pipeline_apply(pipeline, &docs, 1, NULL); if (doc.status == VZ_OK &&
+ * !doc.dropped && vz_ingest_doc_finish(&doc) == VZ_OK) ...doc.ctx vz_pipeline_release(pipeline);
  */
 #ifndef VZ_INGEST_INGEST_H
 #define VZ_INGEST_INGEST_H
@@ -42,8 +41,8 @@ struct vz_pipeline;
 
 struct vz_ingest_options {
     struct vz_infer *infer; /* borrowed; NULL: processors that need a model fail */
-    /* Another name for a model (an inference endpoint's id): puts the model's into *model, or leaves
-     * it. May be NULL. Called from any thread. */
+    /* Another name for a model (an inference endpoint's id): puts the model's into *model, or
+     * leaves it. May be NULL. Called from any thread. */
     void (*endpoint)(void *context, struct vz_slice name, struct vz_arena *arena,
                      struct vz_slice *model);
     void *context;
@@ -57,14 +56,14 @@ void vz_ingest_free(struct vz_ingest *ingest);
 /* Where in a pipeline's definition the error is; empty strings: not there. */
 struct vz_ingest_fault {
     char property[128], processor[64], tag[128];
-    bool is_script; /* a condition or script does not compile */
+    bool is_script;         /* a condition or script does not compile */
     struct vz_slice script; /* its source, in the caller's JSON */
 };
 
-/* `body` is {"description", "processors", "on_failure", "version", "_meta"}. *out has one reference.
- * Errors: VZ_BAD_ARGUMENT in Elasticsearch's words ("[field] required property is missing"),
- * VZ_UNSUPPORTED (a processor or option that Elasticsearch has and this has not), VZ_LIMIT. `fault`
- * may be NULL. */
+/* `body` is {"description", "processors", "on_failure", "version", "_meta"}. *out has one
+ * reference. Errors: VZ_BAD_ARGUMENT in Elasticsearch's words ("[field] required property is
+ * missing"), VZ_UNSUPPORTED (a processor or option that Elasticsearch has and this has not),
+ * VZ_LIMIT. `fault` may be NULL. */
 enum vz_status vz_pipeline_compile(struct vz_ingest *ingest, struct vz_slice id,
                                    struct vz_json body, struct vz_pipeline **out,
                                    struct vz_ingest_fault *fault, struct vz_error *err);
@@ -115,8 +114,8 @@ struct vz_ingest_meta {
 };
 
 struct vz_ingest_doc {
-    struct vz_arena *arena; /* borrowed; all values below live in it */
-    struct vz_value *ctx;   /* an object */
+    struct vz_arena *arena;     /* borrowed; all values below live in it */
+    struct vz_value *ctx;       /* an object */
     struct vz_ingest_meta meta; /* as it came in; after vz_ingest_doc_finish as it goes on */
     enum vz_status status;
     struct vz_error error; /* when status is not VZ_OK */
@@ -167,21 +166,20 @@ struct vz_ingest_step {
 };
 /* Told after each processor; for _simulate?verbose with one document. */
 struct vz_ingest_trace {
-    void (*step)(void *context, const struct vz_ingest_step *step,
-                 const struct vz_ingest_doc *doc);
+    void (*step)(void *context, const struct vz_ingest_step *step, const struct vz_ingest_doc *doc);
     void *context;
 };
 
 /* Runs all documents whose status is VZ_OK and that are not dropped; each gets its own outcome.
  * Blocks while models compute. `trace` may be NULL. */
 void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
-                     const struct vz_ingest_trace *trace);
+                       const struct vz_ingest_trace *trace);
 
 /* ---- without a pipeline -------------------------------------------------------------------- */
 
 /* A vector field and the model that makes its vectors. */
 struct vz_ingest_vector {
-    struct vz_slice path;   /* "image_embedding", "photos.vector" */
+    struct vz_slice path; /* "image_embedding", "photos.vector" */
     struct vz_slice model;
     struct vz_slice digest; /* goes before the name where a model has it; empty: unknown */
 };

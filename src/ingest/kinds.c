@@ -3,11 +3,11 @@
 
 #define KIND(name)                                                                                 \
     {                                                                                              \
-        #name, vz_##name##_compile, vz_##name##_run, NULL, false                                   \
+#name, vz_##name##_compile, vz_##name##_run, NULL, false                                   \
     }
 #define STRING_KIND(name)                                                                          \
     {                                                                                              \
-        #name, vz_##name##_compile, vz_string_run, NULL, false                                     \
+#name, vz_##name##_compile, vz_string_run, NULL, false                                     \
     }
 
 static const struct vz_processor_kind kinds[] = {
@@ -44,11 +44,10 @@ static const struct vz_processor_kind kinds[] = {
 };
 
 static const char *const refused[] = {
-    "attachment",    "circle",           "community_id",      "date_index_name",
-    "enrich",        "geo_grid",         "geoip",             
-    "ip_location",   "network_direction", "redact",           "registered_domain",
-    "reroute",          "set_security_user", "terminate",
-    "uri_parts",     "user_agent",
+    "attachment",        "circle",  "community_id",      "date_index_name",   "enrich",
+    "geo_grid",          "geoip",   "ip_location",       "network_direction", "redact",
+    "registered_domain", "reroute", "set_security_user", "terminate",         "uri_parts",
+    "user_agent",
 };
 
 const struct vz_processor_kind *vz_processor_kind_find(struct vz_slice name, bool *is_known)

@@ -88,8 +88,8 @@ static enum vz_status set_cell(const struct csv *csv, struct vz_ingest_doc *doc,
         return VZ_OK;
     if (text.len == 0 && !csv->has_empty_value)
         return VZ_OK;
-    struct vz_value *value = text.len ? vz_value_string(doc->arena, text)
-                                      : vz_value_copy(doc->arena, csv->empty_value);
+    struct vz_value *value =
+        text.len ? vz_value_string(doc->arena, text) : vz_value_copy(doc->arena, csv->empty_value);
     struct vz_slice target = csv->targets[column];
     return target.len ? vz_path_set(doc, target, value, err) : VZ_OK;
 }
@@ -99,8 +99,7 @@ VZ_KIND_RUN(csv)
     const struct csv *csv = processor->config;
     struct vz_slice text, rest;
     bool found;
-    enum vz_status status =
-        vz_path_text(doc, csv->field, csv->ignore_missing, &text, &found, err);
+    enum vz_status status = vz_path_text(doc, csv->field, csv->ignore_missing, &text, &found, err);
     if (status != VZ_OK || !found)
         return status;
     rest = text;
@@ -283,9 +282,9 @@ static enum vz_status add_pair(const struct kv *kv, struct vz_ingest_doc *doc,
         status = vz_regex_replace(kv->trim_value, doc, value, VZ_SLICE(""), &value, err);
     if (status != VZ_OK)
         return status;
-    struct vz_slice path = vz_slice_from(vz_arena_printf(
-        doc->arena, "%.*s%s%.*s%.*s", VZ_S(target), target.len ? "." : "", VZ_S(kv->prefix),
-        VZ_S(key)));
+    struct vz_slice path =
+        vz_slice_from(vz_arena_printf(doc->arena, "%.*s%s%.*s%.*s", VZ_S(target),
+                                      target.len ? "." : "", VZ_S(kv->prefix), VZ_S(key)));
     struct vz_value *text = vz_value_string(doc->arena, value);
     return vz_path_find(doc, path) ? vz_path_append(doc, path, text, true, err)
                                    : vz_path_set(doc, path, text, err);
@@ -303,9 +302,9 @@ VZ_KIND_RUN(kv)
     if (status != VZ_OK)
         return status;
     if (!path.len || !vz_path_find(doc, path))
-        return kv->ignore_missing ? VZ_OK
-                                  : vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] doesn't exist",
-                                            VZ_S(path));
+        return kv->ignore_missing
+                   ? VZ_OK
+                   : vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] doesn't exist", VZ_S(path));
     if (vz_path_find(doc, path)->type == VZ_VALUE_NULL && !kv->ignore_missing)
         return vz_fail(err, VZ_BAD_ARGUMENT,
                        "field [%.*s] is null, cannot extract key-value pairs.", VZ_S(path));
@@ -331,8 +330,8 @@ VZ_KIND_RUN(kv)
 struct dissect_key {
     enum { KEY_PLAIN, KEY_SKIP, KEY_APPEND, KEY_NAME, KEY_VALUE } kind;
     struct vz_slice name;
-    int order; /* of "+name/2"; else 0 */
-    bool pads; /* "->" */
+    int order;                 /* of "+name/2"; else 0 */
+    bool pads;                 /* "->" */
     struct vz_slice delimiter; /* behind it; empty: the rest of the text */
 };
 
@@ -376,8 +375,10 @@ static void read_keys(struct vz_config *c, struct dissect *dissect)
     dissect->keys = vz_arena_zalloc(c->arena, MAX_KEYS * sizeof *dissect->keys);
     const char *first = memmem(rest.ptr, rest.len, "%{", 2);
     if (!first) {
-        vz_config_fail(c, "pattern", "Unable to parse pattern: %.*s Reason: Unable to find any keys "
-                       "or delimiters.", VZ_S(rest));
+        vz_config_fail(c, "pattern",
+                       "Unable to parse pattern: %.*s Reason: Unable to find any keys "
+                       "or delimiters.",
+                       VZ_S(rest));
         return;
     }
     dissect->prefix = (struct vz_slice){rest.ptr, (size_t)(first - rest.ptr)};
@@ -426,7 +427,8 @@ static bool cut(const struct dissect *dissect, struct vz_slice text, struct vz_s
             rest.len = 0;
             continue;
         }
-        const char *end = rest.len ? memmem(rest.ptr, rest.len, delimiter.ptr, delimiter.len) : NULL;
+        const char *end =
+            rest.len ? memmem(rest.ptr, rest.len, delimiter.ptr, delimiter.len) : NULL;
         if (!end)
             return false;
         values[i] = (struct vz_slice){rest.ptr, (size_t)(end - rest.ptr)};

@@ -91,8 +91,8 @@ enum vz_status vz_processors_compile(struct vz_config *parent, struct vz_json li
 enum vz_status vz_processor_compile(struct vz_config *parent, struct vz_json object,
                                     struct vz_processor *out);
 /* "source" and its like as a string or {"source", "lang", "params"}. */
-struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script,
-                                   const char *property, struct vz_slice *source);
+struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script, const char *property,
+                                   struct vz_slice *source);
 
 /* ---- kinds (kinds.c) ------------------------------------------------------------------------ */
 
@@ -191,8 +191,8 @@ enum vz_status vz_doc_fail(struct vz_ingest_doc *doc, const struct vz_error *err
 
 /* Paths are Elasticsearch's: "a.b.0.c", "_ingest.timestamp", "_source.a", "_id". Errors are its
  * words: "field [b] not present as part of path [a.b]". */
-enum vz_status vz_path_get(struct vz_ingest_doc *doc, struct vz_slice path,
-                           struct vz_value **value, struct vz_error *err);
+enum vz_status vz_path_get(struct vz_ingest_doc *doc, struct vz_slice path, struct vz_value **value,
+                           struct vz_error *err);
 /* NULL when there is no such place. */
 struct vz_value *vz_path_find(struct vz_ingest_doc *doc, struct vz_slice path);
 enum vz_status vz_path_set(struct vz_ingest_doc *doc, struct vz_slice path, struct vz_value *value,
@@ -229,9 +229,8 @@ struct vz_slice vz_template_text(const struct vz_template *t);
 struct vz_source_value;
 struct vz_source_value *vz_source_value_compile(struct vz_config *c, struct vz_json value,
                                                 const char *property);
-enum vz_status vz_source_value_make(const struct vz_source_value *source,
-                                    struct vz_ingest_doc *doc, struct vz_value **out,
-                                    struct vz_error *err);
+enum vz_status vz_source_value_make(const struct vz_source_value *source, struct vz_ingest_doc *doc,
+                                    struct vz_value **out, struct vz_error *err);
 
 /* ---- regular expressions (regex.c) ---------------------------------------------------------- */
 

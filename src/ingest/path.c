@@ -183,8 +183,8 @@ static enum vz_status step(const struct way *way, struct vz_slice part, struct v
                    VZ_S(part), vz_java_type(from), VZ_S(way->path));
 }
 
-enum vz_status vz_path_get(struct vz_ingest_doc *doc, struct vz_slice path,
-                           struct vz_value **value, struct vz_error *err)
+enum vz_status vz_path_get(struct vz_ingest_doc *doc, struct vz_slice path, struct vz_value **value,
+                           struct vz_error *err)
 {
     struct way way;
     enum vz_status status = split_path(doc, path, &way, err);
@@ -223,8 +223,8 @@ static enum vz_status not_a_parent(const struct way *way, const struct vz_value 
     struct vz_slice part = way->parts[way->count - 1];
     if (parent->type == VZ_VALUE_NULL)
         return vz_fail(err, VZ_BAD_ARGUMENT,
-                       "cannot %s [%.*s] with null parent as part of path [%.*s]", what,
-                       VZ_S(part), VZ_S(way->path));
+                       "cannot %s [%.*s] with null parent as part of path [%.*s]", what, VZ_S(part),
+                       VZ_S(way->path));
     return vz_fail(err, VZ_BAD_ARGUMENT,
                    "cannot %s [%.*s] with parent object of type [%s] as part of path [%.*s]", what,
                    VZ_S(part), vz_java_type(parent), VZ_S(way->path));
@@ -254,8 +254,7 @@ enum vz_status vz_path_set(struct vz_ingest_doc *doc, struct vz_slice path, stru
     return status;
 }
 
-enum vz_status vz_path_remove(struct vz_ingest_doc *doc, struct vz_slice path,
-                              struct vz_error *err)
+enum vz_status vz_path_remove(struct vz_ingest_doc *doc, struct vz_slice path, struct vz_error *err)
 {
     struct way way;
     enum vz_status status = split_path(doc, path, &way, err);

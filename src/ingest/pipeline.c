@@ -59,8 +59,7 @@ struct vz_pipeline *vz_pipeline_acquire(struct vz_pipeline *pipeline)
 
 void vz_pipeline_release(struct vz_pipeline *pipeline)
 {
-    if (!pipeline ||
-        atomic_fetch_sub_explicit(&pipeline->references, 1, memory_order_acq_rel) != 1)
+    if (!pipeline || atomic_fetch_sub_explicit(&pipeline->references, 1, memory_order_acq_rel) != 1)
         return;
     vz_regex_free_all(pipeline->regexes);
     vz_arena_deinit(&pipeline->arena);
@@ -116,8 +115,7 @@ void vz_ingest_put(struct vz_ingest *ingest, struct vz_pipeline *pipeline)
     } else {
         if (ingest->count == ingest->capacity) {
             ingest->capacity = ingest->capacity ? ingest->capacity * 2 : 16;
-            ingest->items =
-                vz_realloc(ingest->items, ingest->capacity * sizeof *ingest->items);
+            ingest->items = vz_realloc(ingest->items, ingest->capacity * sizeof *ingest->items);
         }
         memmove(ingest->items + at + 1, ingest->items + at,
                 (ingest->count - at) * sizeof *ingest->items);
@@ -208,9 +206,10 @@ enum vz_status vz_processor_compile(struct vz_config *parent, struct vz_json obj
     struct vz_json body;
     bool is_known;
     if (vz_json_type(object) != VZ_JSON_OBJECT || vz_json_count(object) != 1)
-        return vz_config_fail(parent, NULL, "a processor must be an object with one member, its "
-                              "type, but is %s with [%zu] members", vz_json_type_name(object),
-                              vz_json_count(object));
+        return vz_config_fail(parent, NULL,
+                              "a processor must be an object with one member, its "
+                              "type, but is %s with [%zu] members",
+                              vz_json_type_name(object), vz_json_count(object));
     vz_json_next(&it, &name, &body);
     *out = (struct vz_processor){.kind = vz_processor_kind_find(name, &is_known)};
     char *type = vz_arena_strdup(parent->arena, name);
@@ -231,7 +230,8 @@ enum vz_status vz_processor_compile(struct vz_config *parent, struct vz_json obj
     } else if (vz_json_type(body) == VZ_JSON_STRING && strcmp(type, "script") == 0) {
         struct vz_json nothing = {0};
         c.object = nothing;
-        vz_config_unsupported(&c, NULL, "a script as a bare string is not supported; give "
+        vz_config_unsupported(&c, NULL,
+                              "a script as a bare string is not supported; give "
                               "[source]");
     } else if (vz_json_type(body) != VZ_JSON_OBJECT) {
         vz_config_fail(&c, NULL, "property [%s] isn't a map, but of type [%s]", type,
@@ -285,8 +285,10 @@ static void compile_body(struct vz_config *c)
     if (c->status == VZ_OK && vz_config_has(c, "on_failure", &value)) {
         vz_processors_compile(c, value, "on_failure", &pipeline->on_failure);
         if (c->status == VZ_OK && pipeline->on_failure.count == 0)
-            vz_config_fail(c, NULL, "pipeline [%.*s] cannot have an empty on_failure option "
-                           "defined", VZ_S(pipeline->id));
+            vz_config_fail(c, NULL,
+                           "pipeline [%.*s] cannot have an empty on_failure option "
+                           "defined",
+                           VZ_S(pipeline->id));
     }
     vz_config_finish(c);
 }

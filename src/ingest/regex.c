@@ -41,9 +41,8 @@ struct vz_regex *vz_regex_compile(struct vz_config *c, struct vz_slice pattern,
                        MAX_PATTERN);
         return NULL;
     }
-    pcre2_code *compiled =
-        pcre2_compile((PCRE2_SPTR)(pattern.ptr ? pattern.ptr : ""), pattern.len,
-                      PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
+    pcre2_code *compiled = pcre2_compile((PCRE2_SPTR)(pattern.ptr ? pattern.ptr : ""), pattern.len,
+                                         PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
     if (!compiled) {
         PCRE2_UCHAR why[160];
         pcre2_get_error_message(code, why, sizeof why);
@@ -102,8 +101,7 @@ void vz_match_deinit(struct vz_match *match)
     pcre2_match_data_free(match->data);
 }
 
-enum vz_status vz_match_next(struct vz_match *match, size_t from, bool *found,
-                             struct vz_error *err)
+enum vz_status vz_match_next(struct vz_match *match, size_t from, bool *found, struct vz_error *err)
 {
     const struct vz_regex *regex = match->regex;
     uint64_t start = vz_now_ns();

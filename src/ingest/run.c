@@ -52,8 +52,8 @@ static enum vz_status take_text(struct vz_ingest_doc *doc, const char *name, str
     if (!value || value->type == VZ_VALUE_NULL)
         return VZ_OK;
     if (value->type != VZ_VALUE_STRING)
-        return vz_fail(&doc->error, VZ_BAD_ARGUMENT,
-                       "%s must be null or a String but was [%s]", name, vz_java_type(value));
+        return vz_fail(&doc->error, VZ_BAD_ARGUMENT, "%s must be null or a String but was [%s]",
+                       name, vz_java_type(value));
     *text = value->string;
     return VZ_OK;
 }
@@ -99,8 +99,8 @@ enum vz_status vz_doc_check(const struct vz_ingest_doc *doc, struct vz_error *er
 
 static bool is_meta(struct vz_slice key)
 {
-    static const char *const names[] = {"_index",        "_id",        "_routing",        "_version",
-                                        "_version_type", "_if_seq_no", "_if_primary_term"};
+    static const char *const names[] = {
+        "_index", "_id", "_routing", "_version", "_version_type", "_if_seq_no", "_if_primary_term"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
         if (vz_slice_is(key, names[i]))
             return true;
@@ -209,13 +209,13 @@ static void trace(struct vz_run *run, const struct vz_processor *processor,
 static bool within_limits(struct vz_ingest_doc *doc)
 {
     if (++doc->steps > VZ_INGEST_MAX_STEPS)
-        doc->status = vz_fail(&doc->error, VZ_LIMIT,
-                              "more than [%d] processors were run for one document",
-                              VZ_INGEST_MAX_STEPS);
+        doc->status =
+            vz_fail(&doc->error, VZ_LIMIT, "more than [%d] processors were run for one document",
+                    VZ_INGEST_MAX_STEPS);
     else if (doc->arena->total_bytes - doc->bytes_before > VZ_INGEST_MAX_BYTES)
-        doc->status = vz_fail(&doc->error, VZ_LIMIT,
-                              "a pipeline took more than [%zu] bytes for one document",
-                              VZ_INGEST_MAX_BYTES);
+        doc->status =
+            vz_fail(&doc->error, VZ_LIMIT, "a pipeline took more than [%zu] bytes for one document",
+                    VZ_INGEST_MAX_BYTES);
     else if (doc->steps % STEPS_A_CHECK == 0)
         doc->status = vz_doc_check(doc, &doc->error);
     return doc->status == VZ_OK;
@@ -358,8 +358,7 @@ static bool may_enter(struct vz_ingest_doc *doc, const struct vz_pipeline *pipel
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     for (const struct vz_pipeline_frame *at = doc->frame; at; at = at->outer)
         if (vz_slice_eq(at->pipeline->id, pipeline->id))
-            vz_fail(&err, VZ_BAD_ARGUMENT, "Cycle detected for pipeline: %.*s",
-                    VZ_S(pipeline->id));
+            vz_fail(&err, VZ_BAD_ARGUMENT, "Cycle detected for pipeline: %.*s", VZ_S(pipeline->id));
     if (err.status == VZ_OK && doc->depth >= VZ_INGEST_MAX_NESTING)
         vz_fail(&err, VZ_BAD_ARGUMENT,
                 "Too many nested pipelines. Cannot have more than %d nested pipelines per "
@@ -410,7 +409,7 @@ void vz_pipeline_run_within(struct vz_pipeline *pipeline, struct vz_run *run,
 }
 
 void vz_pipeline_apply(struct vz_pipeline *pipeline, struct vz_ingest_doc **docs, size_t count,
-                     const struct vz_ingest_trace *trace)
+                       const struct vz_ingest_trace *trace)
 {
     struct vz_run run = {.ingest = pipeline->ingest, .trace = trace};
     vz_pipeline_run_within(pipeline, &run, docs, count);

@@ -16,8 +16,7 @@ struct string_config {
                              struct vz_slice text, struct vz_value **out, struct vz_error *err);
 };
 
-static struct string_config *read_string_config(struct vz_config *c,
-                                                struct vz_processor *processor)
+static struct string_config *read_string_config(struct vz_config *c, struct vz_processor *processor)
 {
     struct string_config *config = processor->config = vz_arena_zalloc(c->arena, sizeof *config);
     config->field = vz_config_text(c, "field");
@@ -58,8 +57,8 @@ VZ_KIND_RUN(string)
         }
     } else {
         return vz_fail(err, VZ_BAD_ARGUMENT,
-                       "field [%.*s] of type [%s] cannot be cast to [java.lang.String]",
-                       VZ_S(path), vz_java_type(value));
+                       "field [%.*s] of type [%s] cannot be cast to [java.lang.String]", VZ_S(path),
+                       vz_java_type(value));
     }
     return status == VZ_OK ? vz_path_set(doc, config->target, made, err) : status;
 }
@@ -176,15 +175,14 @@ void vz_urldecode_compile(struct vz_config *c, struct vz_processor *processor)
 }
 
 static enum vz_status parse_bytes(const struct string_config *config, struct vz_ingest_doc *doc,
-                                  struct vz_slice text, struct vz_value **out,
-                                  struct vz_error *err)
+                                  struct vz_slice text, struct vz_value **out, struct vz_error *err)
 {
     static const struct {
         const char *suffix;
         double factor;
-    } units[] = {{"pb", 0x1p50}, {"tb", 0x1p40}, {"gb", 0x1p30}, {"mb", 0x1p20}, {"kb", 0x1p10},
-                 {"p", 0x1p50},  {"t", 0x1p40},  {"g", 0x1p30},  {"m", 0x1p20},  {"k", 0x1p10},
-                 {"b", 1}};
+    } units[] = {{"pb", 0x1p50}, {"tb", 0x1p40}, {"gb", 0x1p30}, {"mb", 0x1p20},
+                 {"kb", 0x1p10}, {"p", 0x1p50},  {"t", 0x1p40},  {"g", 0x1p30},
+                 {"m", 0x1p20},  {"k", 0x1p10},  {"b", 1}};
     char copy[64], *end;
     size_t len = 0;
     for (size_t i = 0; i < text.len && len + 1 < sizeof copy; i++)
@@ -238,10 +236,10 @@ void vz_gsub_compile(struct vz_config *c, struct vz_processor *processor)
 static bool is_inline(struct vz_slice name)
 {
     static const char *const names[] = {
-        "a",     "abbr",   "acronym", "b",     "basefont", "bdo", "big", "cite", "code", "dfn",
-        "em",    "font",   "i",       "img",   "input",    "kbd", "label", "q",  "s",    "samp",
-        "select", "small", "span",    "strike", "strong",  "sub", "sup", "textarea", "tt", "u",
-        "var"};
+        "a",      "abbr", "acronym", "b",        "basefont", "bdo",   "big",   "cite",
+        "code",   "dfn",  "em",      "font",     "i",        "img",   "input", "kbd",
+        "label",  "q",    "s",       "samp",     "select",   "small", "span",  "strike",
+        "strong", "sub",  "sup",     "textarea", "tt",       "u",     "var"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
         if (name.len == strlen(names[i]) && strncasecmp(name.ptr, names[i], name.len) == 0)
             return true;
@@ -382,10 +380,10 @@ static enum vz_status strip(const struct string_config *config, struct vz_ingest
             at += len;
         } else if (vz_slice_starts(rest, "<!--")) {
             at = skip_to(text, at + 4, "-->");
-        } else if (rest.ptr[0] == '<' && rest.len > 1 && (rest.ptr[1] == '!' || rest.ptr[1] == '?')) {
+        } else if (rest.ptr[0] == '<' && rest.len > 1 &&
+                   (rest.ptr[1] == '!' || rest.ptr[1] == '?')) {
             at = skip_to(text, at, ">");
-        } else if (rest.ptr[0] == '<' && at < tags_until &&
-                   (len = tag_end(text, at, &name)) > at) {
+        } else if (rest.ptr[0] == '<' && at < tags_until && (len = tag_end(text, at, &name)) > at) {
             bool opens = text.ptr[at + 1] != '/';
             at = len;
             if (opens && name.len == 6 && strncasecmp(name.ptr, "script", 6) == 0)
@@ -444,8 +442,8 @@ VZ_KIND_RUN(split)
         vz_path_text(doc, config->field, config->ignore_missing, &text, &found, err);
     if (status != VZ_OK || !found)
         return status;
-    status = vz_regex_split(config->regex, doc, text, 0, config->preserve_trailing, &parts, &count,
-                            err);
+    status =
+        vz_regex_split(config->regex, doc, text, 0, config->preserve_trailing, &parts, &count, err);
     struct vz_value *list = vz_value_array(doc->arena);
     for (size_t i = 0; status == VZ_OK && i < count; i++)
         vz_value_append(list, vz_value_string(doc->arena, parts[i]));
@@ -502,8 +500,10 @@ void vz_sort_compile(struct vz_config *c, struct vz_processor *processor)
     struct vz_slice order = vz_config_text_or(c, "order", "asc");
     config->descending = vz_slice_is(order, "desc");
     if (c->status == VZ_OK && !config->descending && !vz_slice_is(order, "asc"))
-        vz_config_fail(c, "order", "Sort direction [%.*s] not recognized. Valid values are: "
-                       "[asc, desc]", VZ_S(order));
+        vz_config_fail(c, "order",
+                       "Sort direction [%.*s] not recognized. Valid values are: "
+                       "[asc, desc]",
+                       VZ_S(order));
 }
 
 static double number_of(const struct vz_value *value)

@@ -93,8 +93,7 @@ struct vz_template *vz_template_compile(struct vz_config *c, struct vz_slice tex
 
 struct vz_template *vz_config_template(struct vz_config *c, const char *name, bool required)
 {
-    struct vz_slice text =
-        required ? vz_config_text(c, name) : vz_config_text_or(c, name, NULL);
+    struct vz_slice text = required ? vz_config_text(c, name) : vz_config_text_or(c, name, NULL);
     return text.ptr ? vz_template_compile(c, text, name) : NULL;
 }
 
@@ -178,9 +177,8 @@ struct vz_source_value *vz_source_value_compile(struct vz_config *c, struct vz_j
     return c->status == VZ_OK ? source : NULL;
 }
 
-enum vz_status vz_source_value_make(const struct vz_source_value *source,
-                                    struct vz_ingest_doc *doc, struct vz_value **out,
-                                    struct vz_error *err)
+enum vz_status vz_source_value_make(const struct vz_source_value *source, struct vz_ingest_doc *doc,
+                                    struct vz_value **out, struct vz_error *err)
 {
     struct vz_slice text;
     enum vz_status status = VZ_OK;

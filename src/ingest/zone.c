@@ -25,7 +25,7 @@ struct day_rule {
 };
 
 struct vz_zone {
-    int64_t *times; /* transitions, ascending, UTC */
+    int64_t *times;   /* transitions, ascending, UTC */
     int32_t *offsets; /* from that transition on */
     size_t count;
     int32_t first; /* before all transitions; the offset of a fixed zone */

@@ -10,8 +10,8 @@
 
 /* ---- errors ---------------------------------------------------------------------------------- */
 
-void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err,
-                       enum vz_ingest_kind kind, struct vz_problem *p)
+void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err, enum vz_ingest_kind kind,
+                       struct vz_problem *p)
 {
     struct vz_slice none = {NULL, 0};
     vz_problem_from(arena, err, VZ_AT_REQUEST, none, none, NULL, p);
@@ -34,7 +34,8 @@ void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err,
                                  .cause_reason = text};
         break;
     case VZ_INGEST_GRAPH:
-        *p = (struct vz_problem){.status = 400, .type = "graph_structure_exception", .reason = text};
+        *p =
+            (struct vz_problem){.status = 400, .type = "graph_structure_exception", .reason = text};
         break;
     case VZ_INGEST_STATE:
         *p = (struct vz_problem){.status = 500, .type = "illegal_state_exception", .reason = text};
@@ -215,7 +216,8 @@ void vz_rest_ingest_get(struct vz_call *call)
     size_t count = vz_ingest_list(call->rest->ingest, call->arena, &all);
     struct vz_json_writer *w = &call->w;
     for (size_t i = 0; i < wants; i++)
-        wildcard |= memchr(patterns[i].ptr, '*', patterns[i].len) || vz_slice_is(patterns[i], "_all");
+        wildcard |=
+            memchr(patterns[i].ptr, '*', patterns[i].len) || vz_slice_is(patterns[i], "_all");
     vz_json_begin_object(w);
     for (size_t i = 0; i < count; i++) {
         if (wanted(patterns, wants, vz_pipeline_id(all[i]), &literal)) {
@@ -300,8 +302,10 @@ void vz_rest_ingest_grok(struct vz_call *call)
     struct vz_slice ecs = vz_call_text(call, "ecs_compatibility");
     bool v1 = vz_slice_is(ecs, "v1");
     if (ecs.len && !v1 && !vz_slice_is(ecs, "disabled")) {
-        vz_call_fail(call, 400, "illegal_argument_exception", "unsupported ECS compatibility mode "
-                     "[%.*s]", VZ_S(ecs));
+        vz_call_fail(call, 400, "illegal_argument_exception",
+                     "unsupported ECS compatibility mode "
+                     "[%.*s]",
+                     VZ_S(ecs));
         return;
     }
     vz_json_begin_object(&call->w);

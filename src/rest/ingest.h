@@ -18,8 +18,8 @@
 
 /* One write of a request. What comes out replaces what came in. */
 struct vz_ingest_item {
-    struct vz_slice index;    /* as addressed */
-    struct vz_slice id;       /* empty: none */
+    struct vz_slice index; /* as addressed */
+    struct vz_slice id;    /* empty: none */
     struct vz_slice routing;
     struct vz_slice source;   /* with 64 readable bytes behind it */
     struct vz_slice pipeline; /* named by the request; ptr NULL: not named; "_none" */
@@ -46,8 +46,8 @@ void vz_ingest_work_run(struct vz_ingest_work *work, struct vz_ingest_item *item
 bool vz_ingest_remember(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item);
 
 /* In Elasticsearch's words. */
-void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err,
-                       enum vz_ingest_kind kind, struct vz_problem *problem);
+void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err, enum vz_ingest_kind kind,
+                       struct vz_problem *problem);
 /* A definition that does not compile. */
 void vz_ingest_bad_pipeline(struct vz_call *call, const struct vz_error *err,
                             const struct vz_ingest_fault *fault);

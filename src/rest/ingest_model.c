@@ -118,8 +118,7 @@ static enum vz_status put_properties(struct vz_index *index, struct vz_arena *ar
     return status;
 }
 
-static struct vz_value *printed_properties(const struct vz_mapping *mapping,
-                                           struct vz_arena *arena)
+static struct vz_value *printed_properties(const struct vz_mapping *mapping, struct vz_arena *arena)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc;
@@ -146,8 +145,8 @@ static bool remember_locked(struct vz_call *call, struct vz_index *index,
     if (field && field->model.len)
         ok = same_model(call, field, mark) || refuse(call, item, mark, field);
     if (ok && field && !field->model_digest.len)
-        properties = with_model(call->arena, printed_properties(mapping, call->arena), mark->path,
-                                mark);
+        properties =
+            with_model(call->arena, printed_properties(mapping, call->arena), mark->path, mark);
     else if (!field)
         properties = new_field(call->arena, mark);
     vz_mapping_release(mapping);
@@ -159,19 +158,18 @@ static bool remember_locked(struct vz_call *call, struct vz_index *index,
     return false;
 }
 
-static bool remember_one(struct vz_call *call, struct vz_index *index,
-                         struct vz_ingest_item *item, const struct vz_ingest_mark *mark)
+static bool remember_one(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item,
+                         const struct vz_ingest_mark *mark)
 {
     struct vz_mapping *mapping = vz_index_mapping(index);
     const struct vz_field *field = vz_mapping_find(mapping, mark->path);
     bool changes = false, ok = true;
     if (field && field->type == VZ_FIELD_DENSE_VECTOR) {
-        ok = !field->model.len || same_model(call, field, mark) ||
-             refuse(call, item, mark, field);
+        ok = !field->model.len || same_model(call, field, mark) || refuse(call, item, mark, field);
         changes = ok && !field->model_digest.len && mark->digest[0];
     } else if (!field) {
-        changes = mark->dims >= MIN_DYNAMIC_DIMS &&
-                  vz_mapping_root_dynamic(mapping) == VZ_DYNAMIC_TRUE;
+        changes =
+            mark->dims >= MIN_DYNAMIC_DIMS && vz_mapping_root_dynamic(mapping) == VZ_DYNAMIC_TRUE;
     }
     vz_mapping_release(mapping);
     if (!changes)

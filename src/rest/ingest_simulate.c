@@ -35,10 +35,8 @@ static bool read_text(struct vz_call *call, struct vz_json doc, const char *name
 static bool read_doc(struct vz_call *call, struct vz_json item, struct vz_ingest_doc *doc)
 {
     struct vz_json source, version;
-    struct vz_ingest_meta meta = {.index = VZ_SLICE("_index"),
-                                  .id = VZ_SLICE("_id"),
-                                  .has_version = true,
-                                  .version = -3};
+    struct vz_ingest_meta meta = {
+        .index = VZ_SLICE("_index"), .id = VZ_SLICE("_id"), .has_version = true, .version = -3};
     if (vz_json_type(item) != VZ_JSON_OBJECT)
         return vz_call_fail(call, 400, "illegal_argument_exception",
                             "malformed [docs] section, should include an inner object");

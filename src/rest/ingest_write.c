@@ -28,7 +28,7 @@ struct plan {
 };
 
 struct slice {
-    struct vz_buf text; /* the new documents, one behind the other, each padded */
+    struct vz_buf text;    /* the new documents, one behind the other, each padded */
     struct vz_arena arena; /* ids, names, marks, problems */
 };
 
@@ -36,10 +36,10 @@ struct vz_ingest_work {
     struct vz_call *call;
     pthread_mutex_t mutex;
     pthread_cond_t done;
-    struct vz_arena arena; /* plans */
+    struct vz_arena arena;    /* plans */
     struct vz_strmap plan_of; /* name to struct plan */
     struct plan *last;        /* the one found last: names come in runs */
-    unsigned helpers; /* pushed and not finished */
+    unsigned helpers;         /* pushed and not finished */
     struct vz_ingest_item *items;
     size_t count;
     struct slice *slices;
@@ -88,10 +88,9 @@ static void plan_vectors(struct vz_ingest_work *work, struct plan *plan, struct 
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
         if (field->type != VZ_FIELD_DENSE_VECTOR || !field->model.len)
             continue;
-        plan->vectors[plan->vector_count++] =
-            (struct vz_ingest_vector){vz_arena_copy(&work->arena, field->path),
-                                      vz_arena_copy(&work->arena, field->model),
-                                      vz_arena_copy(&work->arena, field->model_digest)};
+        plan->vectors[plan->vector_count++] = (struct vz_ingest_vector){
+            vz_arena_copy(&work->arena, field->path), vz_arena_copy(&work->arena, field->model),
+            vz_arena_copy(&work->arena, field->model_digest)};
     }
     vz_mapping_release(mapping);
 }
@@ -121,8 +120,8 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
     vz_buf_deinit(&key);
     plan->name = vz_arena_copy(&work->arena, name);
     plan->require_alias = require_alias;
-    struct vz_index *index = vz_resolve_write(work->call->store, &work->arena, name, false,
-                                              require_alias, &problem);
+    struct vz_index *index =
+        vz_resolve_write(work->call->store, &work->arena, name, false, require_alias, &problem);
     if (!index)
         return plan; /* what that means is said when the write comes to it */
     vz_ingest_settings(index, &work->arena, &plan->default_name, &plan->final_name);
@@ -163,8 +162,8 @@ struct job {
     struct vz_value *body; /* of an update: {"doc", "upsert", ...}; the document is within */
     struct vz_value *twin; /* the other of "doc" and "upsert" */
     const struct plan *plan;
-    bool skipped; /* the store judges it as it is */
-    bool runs;    /* pipelines run on it */
+    bool skipped;             /* the store judges it as it is */
+    bool runs;                /* pipelines run on it */
     struct vz_slice pipeline; /* the next one to run; empty: none */
 };
 
@@ -258,8 +257,8 @@ static void run_first(struct vz_ingest_work *work, struct job *jobs, size_t coun
         struct job *job = &jobs[i];
         if (!alive(job) || !job->runs)
             continue;
-        job->pipeline = job->item->pipeline.ptr ? pipeline_name(job->item->pipeline)
-                                                : job->plan->default_name;
+        job->pipeline =
+            job->item->pipeline.ptr ? pipeline_name(job->item->pipeline) : job->plan->default_name;
     }
     run_pipelines(work, jobs, count);
 }

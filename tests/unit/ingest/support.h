@@ -108,8 +108,8 @@ static inline struct vz_pipeline *processors(const char *text)
     return pipeline_of("test", all);
 }
 
-static inline void run_one(struct vz_pipeline *pipeline, const char *source,
-                           struct vz_arena *arena, struct vz_ingest_doc *doc)
+static inline void run_one(struct vz_pipeline *pipeline, const char *source, struct vz_arena *arena,
+                           struct vz_ingest_doc *doc)
 {
     const struct vz_ingest_meta meta = {.index = VZ_SLICE("dogs"), .id = VZ_SLICE("1")};
     vz_ingest_doc_init(doc, arena, value_of(arena, source), &meta);

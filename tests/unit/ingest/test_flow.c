@@ -170,8 +170,7 @@ static void dates_are_read(void **state)
         {"'formats': ['UNIX_MS']", "'1715000000123'", "2024-05-06T12:53:20.123Z"},
         {"'formats': ['UNIX_MS']", "-1", "1969-12-31T23:59:59.999Z"},
         {"'formats': ['TAI64N']", "'@4000000050d506482dbdf024'", "2012-12-22T01:00:46.767Z"},
-        {"'formats': ['dd/MM/yyyy HH:mm:ss']", "'31/12/2023 23:59:58'",
-         "2023-12-31T23:59:58.000Z"},
+        {"'formats': ['dd/MM/yyyy HH:mm:ss']", "'31/12/2023 23:59:58'", "2023-12-31T23:59:58.000Z"},
         {"'formats': ['yyyy-MM-dd', 'dd MMM yyyy']", "'6 May 2024'", NULL},
         {"'formats': ['yyyy-MM-dd', 'd MMM yyyy']", "'6 may 2024'", "2024-05-06T00:00:00.000Z"},
         {"'formats': ['EEE, dd MMMM yyyy hh:mm a Z']", "'Mon, 06 May 2024 01:02 PM -0300'",
@@ -200,8 +199,10 @@ static void dates_are_read(void **state)
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         char text[512], source[128], want[256];
-        snprintf(text, sizeof text, "{'date': {'field': 'd', 'target_field': 't', %s}}, {'remove': "
-                 "{'field': 'd'}}", cases[i].options);
+        snprintf(text, sizeof text,
+                 "{'date': {'field': 'd', 'target_field': 't', %s}}, {'remove': "
+                 "{'field': 'd'}}",
+                 cases[i].options);
         snprintf(source, sizeof source, "{'d': %s}", cases[i].text);
         /* Quotes within Java's patterns. */
         struct vz_arena arena = {0};
@@ -297,8 +298,10 @@ static void depth_is_bounded(void **state)
     for (int i = 0; i < 60; i++)
         at += sprintf(at, ".p");
     char text[600];
-    snprintf(text, sizeof text, "{'set': {'field': '%s', 'value': 1}}, {'rename': {'field': 'p', "
-             "'target_field': 'q.q.q.q.q.q'}}", path);
+    snprintf(text, sizeof text,
+             "{'set': {'field': '%s', 'value': 1}}, {'rename': {'field': 'p', "
+             "'target_field': 'q.q.q.q.q.q'}}",
+             path);
     fails(text, "{}", "is nested deeper than [63] levels");
     vz_buf_deinit(&list);
     vz_arena_deinit(&arena);
@@ -360,20 +363,13 @@ static void pipelines_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conditions_choose),
-        cmocka_unit_test(scripts_change_documents),
-        cmocka_unit_test(metadata_can_change),
-        cmocka_unit_test(failures_are_handled),
-        cmocka_unit_test(fail_tells_its_kind),
-        cmocka_unit_test(loops_work),
-        cmocka_unit_test(pipelines_call_pipelines),
-        cmocka_unit_test(many_documents_keep_apart),
-        cmocka_unit_test(dates_are_read),
-        cmocka_unit_test(patterns_are_bounded),
-        cmocka_unit_test(documents_are_bounded),
-        cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(definitions_are_bounded),
-        cmocka_unit_test(pipelines_are_kept),
+        cmocka_unit_test(conditions_choose),        cmocka_unit_test(scripts_change_documents),
+        cmocka_unit_test(metadata_can_change),      cmocka_unit_test(failures_are_handled),
+        cmocka_unit_test(fail_tells_its_kind),      cmocka_unit_test(loops_work),
+        cmocka_unit_test(pipelines_call_pipelines), cmocka_unit_test(many_documents_keep_apart),
+        cmocka_unit_test(dates_are_read),           cmocka_unit_test(patterns_are_bounded),
+        cmocka_unit_test(documents_are_bounded),    cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(definitions_are_bounded),  cmocka_unit_test(pipelines_are_kept),
     };
     return cmocka_run_group_tests(tests, start_ingest, stop_ingest);
 }

@@ -4,8 +4,8 @@
 static void set_works(void **state)
 {
     becomes("{'set': {'field': 'a.b', 'value': 1}}", "{}", "{'a': {'b': 1}}");
-    becomes("{'set': {'field': 'a', 'value': '{{x}} and {{{y.z}}}'}}", "{'x': 1.5, 'y': {'z': 'q'}}",
-            "{'x': 1.5, 'y': {'z': 'q'}, 'a': '1.5 and q'}");
+    becomes("{'set': {'field': 'a', 'value': '{{x}} and {{{y.z}}}'}}",
+            "{'x': 1.5, 'y': {'z': 'q'}}", "{'x': 1.5, 'y': {'z': 'q'}, 'a': '1.5 and q'}");
     becomes("{'set': {'field': '{{x}}', 'value': null}}", "{'x': 'k'}", "{'x': 'k', 'k': null}");
     becomes("{'set': {'field': 'a', 'value': {'deep': ['{{x}}', 2]}}}", "{'x': 'k'}",
             "{'x': 'k', 'a': {'deep': ['k', 2]}}");
@@ -128,19 +128,19 @@ static void strings_work(void **state)
           "field [a] of type [java.lang.Integer] cannot be cast to [java.lang.String]");
     fails("{'lowercase': {'field': 'a'}}", "{'a': ['x', 1]}",
           "value [1] of type [java.lang.Integer] in list field [a] cannot be cast");
-    fails("{'lowercase': {'field': 'a'}}", "{'a': null}",
-          "field [a] is null, cannot process it.");
+    fails("{'lowercase': {'field': 'a'}}", "{'a': null}", "field [a] is null, cannot process it.");
     fails("{'bytes': {'field': 'a'}}", "{'a': '2 dogs'}", "failed to parse setting");
 
     becomes("{'gsub': {'field': 'a', 'pattern': '(\\\\w+)@(\\\\w+)', 'replacement': '$2 at $1'}}",
             "{'a': 'x@y, p@q'}", "{'a': 'y at x, q at p'}");
     becomes("{'gsub': {'field': 'a', 'pattern': '-', 'replacement': '\\\\$'}}", "{'a': '1-2'}",
             "{'a': '1$2'}");
-    becomes("{'gsub': {'field': 'a', 'pattern': '(?<n>b)', 'replacement': '[${n}]'}}", "{'a': 'abc'}",
-            "{'a': 'a[b]c'}");
+    becomes("{'gsub': {'field': 'a', 'pattern': '(?<n>b)', 'replacement': '[${n}]'}}",
+            "{'a': 'abc'}", "{'a': 'a[b]c'}");
     becomes("{'gsub': {'field': 'a', 'pattern': '', 'replacement': '.'}}", "{'a': 'äb'}",
             "{'a': '.ä.b.'}");
-    fails("{'gsub': {'field': 'a', 'pattern': 'x', 'replacement': '$3'}}", "{'a': 'x'}", "No group 3");
+    fails("{'gsub': {'field': 'a', 'pattern': 'x', 'replacement': '$3'}}", "{'a': 'x'}",
+          "No group 3");
     refused("{'gsub': {'field': 'a', 'pattern': '(', 'replacement': ''}}", "pattern",
             "Invalid regex pattern");
 
@@ -192,7 +192,8 @@ static void csv_json_kv_work(void **state)
     becomes("{'csv': {'field': 'a', 'target_fields': ['x', 'y', 'z'], 'trim': true, "
             "'empty_value': 0, 'separator': ';'}}, {'remove': {'field': 'a'}}",
             "{'a': ' p ; ; q'}", "{'x': 'p', 'y': 0, 'z': 'q'}");
-    fails("{'csv': {'field': 'a', 'target_fields': ['x']}}", "{'a': '\\\"open'}", "Unmatched quote");
+    fails("{'csv': {'field': 'a', 'target_fields': ['x']}}", "{'a': '\\\"open'}",
+          "Unmatched quote");
     refused("{'csv': {'field': 'a', 'target_fields': [], 'quote': '#'}}", "target_fields",
             "target_fields list can't be empty");
 
@@ -230,8 +231,9 @@ static void dissect_works(void **state)
     becomes("{'dissect': {'field': 'm', 'pattern': '%{+n/2},%{+n/1}', 'append_separator': ' '}}, "
             "{'remove': {'field': 'm'}}",
             "{'m': 'Jacobson,Jay'}", "{'n': 'Jay Jacobson'}");
-    becomes("{'dissect': {'field': 'm', 'pattern': '[%{*k}] is %{&k}'}}, {'remove': {'field': 'm'}}",
-            "{'m': '[colour] is red'}", "{'colour': 'red'}");
+    becomes(
+        "{'dissect': {'field': 'm', 'pattern': '[%{*k}] is %{&k}'}}, {'remove': {'field': 'm'}}",
+        "{'m': '[colour] is red'}", "{'colour': 'red'}");
     fails("{'dissect': {'field': 'm', 'pattern': '%{a}|%{b}'}}", "{'m': 'xy'}",
           "Unable to find match for dissect pattern: %{a}|%{b} against source: xy");
     refused("{'dissect': {'field': 'm', 'pattern': 'xyz'}}", "pattern", "Unable to parse pattern");
@@ -274,9 +276,10 @@ static void grok_works(void **state)
           "Provided Grok expressions do not match field value: [no]");
     refused("{'grok': {'field': 'm', 'patterns': ['%{NOPE:x}']}}", "patterns",
             "Unable to find pattern [NOPE] in Grok's pattern dictionary");
-    refused("{'grok': {'field': 'm', 'patterns': ['%{A}'], 'pattern_definitions': {'A': '%{B}', 'B': "
-            "'%{A}'}}}",
-            "patterns", "circular reference");
+    refused(
+        "{'grok': {'field': 'm', 'patterns': ['%{A}'], 'pattern_definitions': {'A': '%{B}', 'B': "
+        "'%{A}'}}}",
+        "patterns", "circular reference");
 }
 
 static void all_grok_patterns_compile(void **state)

@@ -26,8 +26,8 @@ static inline void open_again(struct pictures *p)
                       &err) != VZ_OK ||
         vz_infer_new(&(struct vz_infer_options){.models = p->world.path}, &p->infer, &err) != VZ_OK)
         fail_msg("%s", err.text);
-    p->world.rest = vz_rest_new(
-        p->world.store, &(struct vz_rest_options){.node_name = "unit", .infer = p->infer});
+    p->world.rest = vz_rest_new(p->world.store,
+                                &(struct vz_rest_options){.node_name = "unit", .infer = p->infer});
 }
 
 static inline int open_world(void **state)

@@ -4,7 +4,8 @@
 
 enum { ROUNDS = 12, DOCS = 150 };
 
-/* ---- replaced while in use -------------------------------------------------------------------- */
+/* ---- replaced while in use --------------------------------------------------------------------
+ */
 
 static void put_version(struct world *w, int version)
 {
@@ -71,9 +72,10 @@ static void a_pipeline_is_replaced_during_bulk(void **state)
         char query[160];
         struct vz_buf answer = {0};
         int count = 0;
-        snprintf(query, sizeof query,
-                 "{\"query\":{\"bool\":{\"filter\":[{\"term\":{\"v\":%d}},{\"term\":{\"w\":%d}}]}}}",
-                 v, 2 * v);
+        snprintf(
+            query, sizeof query,
+            "{\"query\":{\"bool\":{\"filter\":[{\"term\":{\"v\":%d}},{\"term\":{\"w\":%d}}]}}}", v,
+            2 * v);
         call(w, "POST", "/swap/_count", query, &answer);
         sscanf(answer.data, "{\"count\":%d", &count);
         sum += count;
@@ -82,7 +84,8 @@ static void a_pipeline_is_replaced_during_bulk(void **state)
     assert_int_equal(sum, WRITERS * ROUNDS * DOCS);
 }
 
-/* ---- over a restart --------------------------------------------------------------------------- */
+/* ---- over a restart ---------------------------------------------------------------------------
+ */
 
 static void pipelines_survive_a_restart(void **state)
 {

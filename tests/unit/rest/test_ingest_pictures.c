@@ -3,7 +3,8 @@
 
 #include "image/image.h"
 
-/* ---- pictures --------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------------
+ */
 
 /* "data:image/png;base64,..." of a picture that the number chooses. */
 static void append_picture(int number, struct vz_buf *out)
@@ -83,12 +84,14 @@ static void many_send_pictures(void **state)
 static void many_make_one_field_remember(void **state)
 {
     struct pictures *p = *state;
-    expect(&p->world, "PUT", "/_ingest/pipeline/embed",
-           "{\"processors\":[{\"inference\":{\"model_id\":\"eye\",\"input_output\":{\"input_field\":"
-           "\"photo\",\"output_field\":\"vector\"}}},{\"remove\":{\"field\":[\"photo\",\"model_id\""
-           "]}}]}",
-           200, NULL);
-    expect(&p->world, "PUT", "/fresh", "{\"settings\":{\"default_pipeline\":\"embed\"}}", 200, NULL);
+    expect(
+        &p->world, "PUT", "/_ingest/pipeline/embed",
+        "{\"processors\":[{\"inference\":{\"model_id\":\"eye\",\"input_output\":{\"input_field\":"
+        "\"photo\",\"output_field\":\"vector\"}}},{\"remove\":{\"field\":[\"photo\",\"model_id\""
+        "]}}]}",
+        200, NULL);
+    expect(&p->world, "PUT", "/fresh", "{\"settings\":{\"default_pipeline\":\"embed\"}}", 200,
+           NULL);
     send_from_many(&p->world, "fresh", "photo");
     expect(&p->world, "GET", "/fresh/_mapping", NULL, 200,
            "\"meta\":{\"model\":\"eye\",\"model_digest\":\"eye-");
