@@ -2,11 +2,12 @@
  *
  * The items of a request are cut into slices of SLICE documents. The request's thread and workers
  * of rest->ingest_pool take slices until there are none; within a slice every pipeline and model
- * sees all its documents at once. A worker that comes late finds nothing left; the request waits
- * for those it asked.
+ * sees all its documents at once. The request waits for workers that have begun, not for those that
+ * still run other requests: they find the crew disbanded when they come.
  *
- * Locks: work->mutex guards the plans (what an index wants done) and work->arena, and counts
- * helpers; it is held for lookups of an index's settings, never while a pipeline runs. */
+ * Locks: work->mutex guards the plans (what an index wants done) and work->arena; it is held for
+ * lookups of an index's settings, never while a pipeline runs. crew->mutex guards the crew. Neither
+ * is taken under the other. */
 #include "rest/ingest.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ struct vz_ingest_work {
     size_t count;
     struct slice *slices;
     size_t slice_count;
-    atomic_size_t next;      /* relaxed: slices are apart; the mutex orders their ends */
+    atomic_size_t next;      /* relaxed: slices are apart; the crew's mutex orders their ends */
     atomic_size_t new_bytes; /* relaxed: a limit */
 };
 
@@ -53,7 +54,6 @@ struct vz_ingest_work *vz_ingest_work_new(struct vz_call *call)
     struct vz_ingest_work *work = vz_calloc(1, sizeof *work);
     work->call = call;
     pthread_mutex_init(&work->mutex, NULL);
-    pthread_cond_init(&work->done, NULL);
     return work;
 }
 
@@ -68,7 +68,6 @@ void vz_ingest_work_free(struct vz_ingest_work *work)
     free(work->slices);
     vz_strmap_deinit(&work->plan_of);
     vz_arena_deinit(&work->arena);
-    pthread_cond_destroy(&work->done);
     pthread_mutex_destroy(&work->mutex);
     free(work);
 }
@@ -430,14 +429,41 @@ static void run_slices(struct vz_ingest_work *work)
         run_slice(work, at);
 }
 
+/* The workers that a request asked for; outlives it until the last of them has come. */
+struct crew {
+    pthread_mutex_t mutex;
+    pthread_cond_t left;
+    struct vz_ingest_work *work; /* NULL: disbanded */
+    unsigned running, references;
+};
+
+static void crew_release(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    bool last = --crew->references == 0;
+    pthread_mutex_unlock(&crew->mutex);
+    if (!last)
+        return;
+    pthread_cond_destroy(&crew->left);
+    pthread_mutex_destroy(&crew->mutex);
+    free(crew);
+}
+
 static void help(void *context)
 {
-    struct vz_ingest_work *work = context;
-    run_slices(work);
-    pthread_mutex_lock(&work->mutex);
-    work->helpers--;
-    pthread_cond_signal(&work->done);
-    pthread_mutex_unlock(&work->mutex);
+    struct crew *crew = context;
+    pthread_mutex_lock(&crew->mutex);
+    struct vz_ingest_work *work = crew->work;
+    crew->running += work != NULL;
+    pthread_mutex_unlock(&crew->mutex);
+    if (work) {
+        run_slices(work);
+        pthread_mutex_lock(&crew->mutex);
+        crew->running--;
+        pthread_cond_signal(&crew->left);
+        pthread_mutex_unlock(&crew->mutex);
+    }
+    crew_release(crew);
 }
 
 /* Made when the first request needs it. */
@@ -451,30 +477,45 @@ static struct vz_pool *pool_of(struct vz_rest *rest)
     return pool;
 }
 
+static struct crew *hire(struct vz_ingest_work *work)
+{
+    struct vz_pool *pool = pool_of(work->call->rest);
+    struct crew *crew = vz_calloc(1, sizeof *crew);
+    size_t wanted = VZ_MIN(VZ_MIN(vz_cpu_count(), MAX_HELPERS), work->slice_count) - 1;
+    pthread_mutex_init(&crew->mutex, NULL);
+    pthread_cond_init(&crew->left, NULL);
+    crew->work = work;
+    crew->references = 1;
+    for (size_t i = 0; i < wanted; i++) {
+        pthread_mutex_lock(&crew->mutex);
+        crew->references++;
+        pthread_mutex_unlock(&crew->mutex);
+        if (vz_pool_push(pool, help, crew) != VZ_OK) {
+            crew_release(crew); /* the queue is full: this thread does it all */
+            break;
+        }
+    }
+    return crew;
+}
+
+static void disband(struct crew *crew)
+{
+    pthread_mutex_lock(&crew->mutex);
+    crew->work = NULL;
+    while (crew->running)
+        pthread_cond_wait(&crew->left, &crew->mutex);
+    pthread_mutex_unlock(&crew->mutex);
+    crew_release(crew);
+}
+
 void vz_ingest_work_run(struct vz_ingest_work *work, struct vz_ingest_item *items, size_t count)
 {
     work->items = items;
     work->count = count;
     work->slice_count = (count + SLICE - 1) / SLICE;
     work->slices = vz_calloc(work->slice_count + 1, sizeof *work->slices);
-    if (work->slice_count > 1) {
-        struct vz_pool *pool = pool_of(work->call->rest);
-        size_t wanted = VZ_MIN(VZ_MIN(vz_cpu_count(), MAX_HELPERS), work->slice_count) - 1;
-        for (size_t i = 0; i < wanted; i++) {
-            pthread_mutex_lock(&work->mutex);
-            work->helpers++;
-            pthread_mutex_unlock(&work->mutex);
-            if (vz_pool_push(pool, help, work) == VZ_OK)
-                continue;
-            pthread_mutex_lock(&work->mutex);
-            work->helpers--;
-            pthread_mutex_unlock(&work->mutex);
-            break;
-        }
-    }
+    struct crew *crew = work->slice_count > 1 ? hire(work) : NULL;
     run_slices(work);
-    pthread_mutex_lock(&work->mutex);
-    while (work->helpers)
-        pthread_cond_wait(&work->done, &work->mutex);
-    pthread_mutex_unlock(&work->mutex);
+    if (crew)
+        disband(crew);
 }
