@@ -139,6 +139,9 @@ struct vz_agg_node {
     uint64_t *counts;                   /* by bucket */
     struct vz_agg_key *keys;            /* by bucket, unless direct or of a fixed set */
     size_t bucket_count, bucket_capacity;
+    uint32_t *near; /* histograms at the top: bucket + 1 by place, see agg_bucket.c */
+    int64_t near_base;
+    bool has_near;
     uint32_t *slots; /* of the keys: bucket + 1 */
     size_t slot_count;
     struct vz_agg_metric *metrics; /* by owner */

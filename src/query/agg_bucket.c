@@ -513,12 +513,91 @@ static void count_in_histogram(struct vz_agg_node *node, struct window *w, uint3
     vz_agg_count(node, docno, w->bucket);
 }
 
+/* ---- histograms at the top, one value a document ----
+ *
+ * A value's place is its multiple of the interval or, for calendars, its local day, of which the
+ * interval is a function. Places near the first one seen lead to their buckets through a table;
+ * the key is worked out, and the hash table asked, once for each place. */
+
+#define NEAR 16384
+
+/* floor(a / b) by the reciprocal, put right where rounding led astray; |a| < 2^53. */
+static inline int64_t quick_floor(int64_t a, int64_t b, double reciprocal)
+{
+    int64_t q = (int64_t)((double)a * reciprocal);
+    while (q * b > a)
+        q--;
+    while ((q + 1) * b <= a)
+        q++;
+    return q;
+}
+
+static uint32_t near_bucket(struct vz_agg_node *node, int64_t place, double value)
+{
+    const struct vz_agg *agg = node->agg;
+    if (!node->has_near) {
+        node->near = vz_arena_zalloc(node->run->arena, NEAR * sizeof *node->near);
+        node->near_base = place - NEAR / 2;
+        node->has_near = true;
+    }
+    uint64_t at = (uint64_t)place - (uint64_t)node->near_base;
+    if (at < NEAR && node->near[at])
+        return node->near[at] - 1;
+    int64_t key =
+        agg->kind == VZ_AGG_DATE_HISTOGRAM ? vz_agg_date_floor(agg, (int64_t)value) : place;
+    uint32_t bucket = bucket_of(node, 0, key);
+    if (at < NEAR && bucket != UINT32_MAX)
+        node->near[at] = bucket + 1;
+    return bucket;
+}
+
+/* True when the block was taken. */
+static bool take_near(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    const struct vz_agg *agg = node->agg;
+    bool dates = agg->kind == VZ_AGG_DATE_HISTOGRAM;
+    int64_t step = agg->unit == VZ_UNIT_FIXED ? agg->interval_ms : DAY_MS;
+    int64_t shift = agg->zone_ms - agg->offset_ms;
+    double reciprocal = dates ? 1 / (double)step : 0;
+    if (!node->dense || block->owners || vz_json_type(agg->hard_min) != VZ_JSON_MISSING ||
+        vz_json_type(agg->hard_max) != VZ_JSON_MISSING)
+        return false;
+    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
+        uint32_t docno = block->docs[i], bucket;
+        double value = vz_agg_number(node, docno);
+        int64_t place;
+        if (!(fabs(value) < 9e15))
+            return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
+                               "[histogram] a value is too large for the interval");
+        if (dates) {
+            place = quick_floor(node->column.i64[docno] + shift, step, reciprocal);
+        } else {
+            double multiple = (value - agg->offset) / agg->interval;
+            if (!(fabs(multiple) < 9e15))
+                return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
+                                   "[histogram] the interval is too small for the values");
+            place = (int64_t)multiple;
+            place -= (double)place > multiple;
+        }
+        uint64_t at = (uint64_t)place - (uint64_t)node->near_base;
+        if (node->has_near && at < NEAR && node->near[at])
+            bucket = node->near[at] - 1;
+        else
+            bucket = near_bucket(node, place, value);
+        if (bucket != UINT32_MAX)
+            vz_agg_count(node, docno, bucket);
+    }
+    return true;
+}
+
 static void take_histogram(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     struct window window = {.set = false};
     size_t from, to;
     const struct vz_agg *agg = node->agg;
     double low = -INFINITY, high = INFINITY;
+    if (take_near(node, block) || node->run->status != VZ_OK)
+        return;
     if (vz_json_type(agg->hard_min) != VZ_JSON_MISSING && node->field &&
         !read_number(node, agg->hard_min, &low))
         return;

@@ -202,10 +202,40 @@ static double variance(const struct vz_agg_metric *m, bool sample)
     return squares / (sample ? n - 1 : n);
 }
 
+/* What stands at `rank` (from 0) of items[from, to) when sorted is moved there, smaller ones before
+ * it (quickselect); a range that will not halve is sorted. */
 static int by_value(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+static void select_rank(double *items, size_t from, size_t to, size_t rank)
+{
+    for (int turns = 0; to - from > 32; turns++) {
+        if (turns > 64)
+            break;
+        double a = items[from], b = items[from + (to - from) / 2], c = items[to - 1];
+        double pivot = VZ_MAX(VZ_MIN(a, b), VZ_MIN(VZ_MAX(a, b), c));
+        size_t i = from, j = to - 1;
+        for (;;) {
+            while (items[i] < pivot)
+                i++;
+            while (items[j] > pivot)
+                j--;
+            if (i >= j)
+                break;
+            double swap = items[i];
+            items[i++] = items[j];
+            items[j--] = swap;
+        }
+        size_t middle = j + 1; /* [from, middle) <= pivot <= [middle, to) */
+        if (rank < middle)
+            to = middle;
+        else
+            from = middle;
+    }
+    qsort(items + from, to - from, sizeof *items, by_value);
 }
 
 static double percentile(const struct vz_agg_node *node, uint32_t owner, double percent)
@@ -213,16 +243,12 @@ static double percentile(const struct vz_agg_node *node, uint32_t owner, double 
     size_t count = owner < node->value_capacity ? node->values[owner].count : 0;
     if (count == 0)
         return NAN;
-    const double *items = node->values[owner].items;
+    double *items = node->values[owner].items;
     double rank = percent / 100 * (double)(count - 1);
     size_t low = (size_t)rank, high = VZ_MIN(low + 1, count - 1);
+    select_rank(items, 0, count, low);
+    select_rank(items, low, count, high);
     return items[low] + (items[high] - items[low]) * (rank - (double)low);
-}
-
-static void sort_values(struct vz_agg_node *node, uint32_t owner)
-{
-    if (owner < node->value_capacity && node->values[owner].count)
-        qsort(node->values[owner].items, node->values[owner].count, sizeof(double), by_value);
 }
 
 double vz_agg_metric_value(const struct vz_agg_node *node, struct vz_slice property, uint32_t owner)
@@ -331,7 +357,6 @@ static void print_percentiles(struct vz_agg_node *node, uint32_t owner, struct v
 {
     const struct vz_agg *agg = node->agg;
     bool keyed = !agg->has_keyed || agg->keyed;
-    sort_values(node, owner);
     vz_json_key(w, "values");
     if (keyed)
         vz_json_begin_object(w);

@@ -384,6 +384,41 @@ static void check_bucket(const struct doc *docs, struct vz_json bucket, int bran
     }
 }
 
+static int by_number(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void check_percentiles(struct vz_index *index, const struct doc *docs)
+{
+    static const int percents[] = {0, 1, 25, 50, 75, 99, 100};
+    double values[DOCS];
+    size_t count = 0;
+    struct answer answer;
+    struct vz_json_doc *parsed;
+    struct vz_json root, found;
+    for (int i = 0; i < DOCS; i++)
+        if (docs[i].alive && docs[i].has_price)
+            values[count++] = docs[i].price;
+    qsort(values, count, sizeof *values, by_number);
+    search_index(index, AGG("\"percentiles\":{\"field\":\"p\",\"percents\":[100,0,1,25,50,75,99]}"),
+                 &answer);
+    must(vz_json_parse(answer.result.aggregations, &parsed, &root, &answer.err), &answer.err);
+    root = find(root, "a.values");
+    for (size_t i = 0; i < sizeof percents / sizeof *percents; i++) {
+        char key[16];
+        snprintf(key, sizeof key, "%d.0", percents[i]);
+        assert_true(vz_json_get(root, key, &found));
+        double rank = percents[i] / 100.0 * (double)(count - 1);
+        size_t low = (size_t)rank, high = low + 1 < count ? low + 1 : low;
+        double expected = values[low] + (values[high] - values[low]) * (rank - (double)low);
+        assert_true(fabs(vz_json_double(found) - expected) < 1e-9);
+    }
+    vz_json_free(parsed);
+    answer_deinit(&answer);
+}
+
 static void test_random(void **state)
 {
     static struct doc docs[DOCS];
@@ -426,6 +461,7 @@ static void test_random(void **state)
         put_doc(index, id, NULL);
     }
     refresh(index);
+    check_percentiles(index, docs);
     struct answer answer;
     search_index(
         index,
