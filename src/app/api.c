@@ -17,8 +17,8 @@ enum vz_status vz_api_ask(const struct vz_transport *transport, const char *meth
 {
     struct vz_buf answer = {0};
     int http_status = 0;
-    const char *type = strstr(path, "/_bulk") || strstr(path, "/_msearch")
-                           ? "application/x-ndjson" : NULL;
+    const char *type =
+        strstr(path, "/_bulk") || strstr(path, "/_msearch") ? "application/x-ndjson" : NULL;
     *doc = NULL;
     enum vz_status status =
         transport->call(transport->context, method, path, body, type, &http_status, &answer, err);
@@ -178,8 +178,8 @@ enum vz_status vz_api_count(const struct vz_transport *transport, const char *in
     struct vz_buf path = path_of(index, "/_count");
     struct vz_json_doc *doc;
     struct vz_json root, value;
-    enum vz_status status = vz_api_ask(transport, "GET", path.data, (struct vz_slice){0},
-                                       "counting", &doc, &root, err);
+    enum vz_status status =
+        vz_api_ask(transport, "GET", path.data, (struct vz_slice){0}, "counting", &doc, &root, err);
     if (status == VZ_OK &&
         (!vz_json_get(root, "count", &value) || vz_json_type(value) != VZ_JSON_INT))
         status = vz_api_strange("counting", err);
@@ -305,8 +305,7 @@ enum vz_status vz_api_scan(const struct vz_transport *transport, const char *ind
 #define BUSY_TRIES 60
 
 static void visit_item(struct vz_json item, size_t i,
-                       void (*visit)(void *context, size_t i,
-                                     const struct vz_api_written *written),
+                       void (*visit)(void *context, size_t i, const struct vz_api_written *written),
                        void *context)
 {
     struct vz_json_iter it = vz_json_iterate(item);

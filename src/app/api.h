@@ -1,12 +1,12 @@
-/* app/api.h - what the applications ask of a REST API: one request, every document of an index, many
- * writes at once, and what an index remembers about the model that made its vectors.
+/* app/api.h - what the applications ask of a REST API: one request, every document of an index,
+ * many writes at once, and what an index remembers about the model that made its vectors.
  *
  * Everything goes through a `struct vz_transport`, so it works the same in this process, against a
  * server of ours and against any Elasticsearch. Not for: what the documents mean (dogs.h,
  * pictures.h). Threads: those of the transport: one call at a time.
  *
  *     vz_api_about(&transport, "pictures", &about, &err);
- *     vz_api_scan(&transport, "pictures", &(struct vz_api_scan){.source = "[\"path\"]"}, see, me, &err);
+ *     vz_api_scan(&transport, "pictures", &(struct vz_api_scan){0}, see, me, &err);
  *     vz_api_about_deinit(&about);
  */
 #ifndef VZ_APP_API_H
@@ -17,8 +17,8 @@
 
 #define VZ_INDEX_NAME_MAX 256 /* with its NUL */
 
-/* One request whose answer must be a success, parsed. `doing` stands before the reason of a refusal.
- * Free *doc, also after an error. */
+/* One request whose answer must be a success, parsed. `doing` stands before the reason of a
+ * refusal. Free *doc, also after an error. */
 enum vz_status vz_api_ask(const struct vz_transport *transport, const char *method,
                           const char *path, struct vz_slice body, const char *doing,
                           struct vz_json_doc **doc, struct vz_json *root, struct vz_error *err);
@@ -46,12 +46,13 @@ void vz_app_model_put_meta(struct vz_json_writer *w, const struct vz_app_model *
 struct vz_api_about {
     char name[VZ_INDEX_NAME_MAX]; /* of the index itself, also when it was asked for by an alias */
     bool is_alias;
-    char vector_field[64]; /* the one dense_vector field at the top; "" without one */
+    char vector_field[64];     /* the one dense_vector field at the top; "" without one */
     struct vz_app_model model; /* name "": it remembers none */
     struct vz_json mappings;
     struct vz_json_doc *doc;
 };
-/* Errors: VZ_NO_INDEX; VZ_BAD_ARGUMENT when an alias stands for several. deinit after VZ_OK only. */
+/* Errors: VZ_NO_INDEX; VZ_BAD_ARGUMENT when an alias stands for several. deinit after VZ_OK only.
+ */
 enum vz_status vz_api_about(const struct vz_transport *transport, const char *index,
                             struct vz_api_about *about, struct vz_error *err);
 void vz_api_about_deinit(struct vz_api_about *about);
@@ -71,7 +72,7 @@ enum vz_status vz_api_refresh(const struct vz_transport *transport, const char *
 
 struct vz_api_hit {
     struct vz_slice id;
-    struct vz_json source; /* missing when `source` was "false" */
+    struct vz_json source;       /* missing when `source` was "false" */
     struct vz_slice source_text; /* exactly as answered */
     uint64_t seq_no;
 };
@@ -91,7 +92,7 @@ enum vz_status vz_api_scan(const struct vz_transport *transport, const char *ind
 /* ---- many writes --------------------------------------------------------------------------- */
 
 struct vz_api_written {
-    bool created; /* else changed, deleted, or gone already */
+    bool created;                   /* else changed, deleted, or gone already */
     const struct vz_error *failure; /* NULL: written */
 };
 /* One _bulk of `count` actions; `visit` is told of each, in order. VZ_OK also when single ones

@@ -20,8 +20,7 @@ enum vz_status vz_dog_look(struct vz_slice bytes, const struct vz_image_limits *
                            struct vz_error *err)
 {
     struct vz_image image = {0};
-    enum vz_status status =
-        vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
+    enum vz_status status = vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
     if (status != VZ_OK)
         return status;
     status = vz_model_embed_image(model, &image, vector, err);
@@ -57,9 +56,9 @@ static void put_index(void *context, bool with_digest, struct vz_buf *out)
 
 /* The vectors of one index come from one model: comparing across models finds nonsense. An index
  * without a model's name (made by another program) is trusted as far as the lengths agree. */
-enum vz_status vz_dog_repository_check_model(const char *index, const struct vz_app_model *made_with,
-                                             const struct vz_app_model *model,
-                                             struct vz_error *err)
+enum vz_status vz_dog_repository_check_model(const char *index,
+                                             const struct vz_app_model *made_with,
+                                             const struct vz_app_model *model, struct vz_error *err)
 {
     if (made_with->name[0] && !vz_app_model_same(made_with, model)) {
         bool same_name = strcmp(made_with->name, model->name) == 0;
@@ -206,8 +205,8 @@ static bool read_hit(struct vz_json hit, const struct vz_dog_question *question,
     }
     bool same_bytes = question->image_hash && vz_json_get(source, "image_hash", &value) &&
                       vz_slice_is(vz_json_string(value), question->image_hash);
-    match->verdict = vz_verdict_of(question->model, 2 * match->score - 1, same_bytes,
-                                   !question->image_hash);
+    match->verdict =
+        vz_verdict_of(question->model, 2 * match->score - 1, same_bytes, !question->image_hash);
     return true;
 }
 
@@ -265,8 +264,8 @@ enum vz_status vz_dog_repository_search(const struct vz_transport *transport,
     if (status == VZ_OK)
         status = vz_api_ask(transport, "POST", "/" VZ_DOG_INDEX "/_search", vz_buf_slice(&body),
                             "searching", &doc, &root, err);
-    if (status == VZ_OK && (!vz_json_get_path(root, "hits.hits", &hits) ||
-                            vz_json_type(hits) != VZ_JSON_ARRAY))
+    if (status == VZ_OK &&
+        (!vz_json_get_path(root, "hits.hits", &hits) || vz_json_type(hits) != VZ_JSON_ARRAY))
         status = vz_api_strange("searching", err);
     if (status == VZ_OK)
         keep_distinct(hits, question, top, arena, matches);
@@ -412,11 +411,12 @@ enum vz_status vz_dog_repository_remove(const struct vz_transport *transport, co
         no_dog_yet(vz_api_scan(transport, VZ_DOG_INDEX, &scan, mark_one, &removal, err), err);
     *removed = 0;
     if (status == VZ_OK && !removal.count)
-        status = vz_fail(err, VZ_NOT_FOUND,
-                         image_path ? "%s has no picture %s registered; `vizsla dogs list %s` shows "
-                                      "which it has"
-                                    : "no dog is registered as %s; `vizsla dogs list` shows all",
-                         name, image_path ? image_path : "", name);
+        status =
+            vz_fail(err, VZ_NOT_FOUND,
+                    image_path ? "%s has no picture %s registered; `vizsla dogs list %s` shows "
+                                 "which it has"
+                               : "no dog is registered as %s; `vizsla dogs list` shows all",
+                    name, image_path ? image_path : "", name);
     if (status == VZ_OK)
         status = vz_api_bulk(transport, VZ_DOG_INDEX, vz_buf_slice(&removal.body), removal.count,
                              true, note_removed, &removal, err);

@@ -11,8 +11,8 @@
  * A document's _id is made from dog_id and the picture's bytes, so registering the same picture of
  * the same dog again brings the fields that are given up to date instead of adding a second one.
  *
- * Threads: a transport and what is called with it belong to one thread at a time; vz_dog_look may be
- * called from any number of threads.
+ * Threads: a transport and what is called with it belong to one thread at a time; vz_dog_look may
+ * be called from any number of threads.
  *
  *     vz_dog_look(bytes, &limits, model, &dog, vector, &err);   // picture -> embedding, EXIF, hash
  *     vz_dog_repository_bulk_insert(&transport, &dog, 1, &report, &err);
@@ -30,7 +30,7 @@
 struct vz_dog {
     struct vz_slice dog_id, image_path, breed, owner_name; /* dog_id must not be empty */
     struct vz_exif exif;
-    char image_hash[33];  /* 128 bits of XXH3 over the file's bytes, hexadecimal */
+    char image_hash[33];          /* 128 bits of XXH3 over the file's bytes, hexadecimal */
     const float *image_embedding; /* [dims]; borrowed */
     size_t dims;
 };
@@ -45,17 +45,17 @@ struct vz_dog_question {
 /* A dog found, best picture first. Slices live in the arena given to find. */
 struct vz_dog_match {
     struct vz_slice dog_id, image_path, breed, owner_name;
-    struct vz_slice exif_date;  /* ISO text or empty */
+    struct vz_slice exif_date; /* ISO text or empty */
     bool has_location;
     double lat, lon;
-    float score;           /* Elasticsearch's (1 + cos) / 2 */
+    float score; /* Elasticsearch's (1 + cos) / 2 */
     struct vz_verdict verdict;
 };
 
 struct vz_dog_matches {
     struct vz_dog_match *items; /* distinct dogs, nearest first */
     size_t count;
-    uint64_t registered;        /* pictures in the index */
+    uint64_t registered; /* pictures in the index */
 };
 
 /* What became of each dog in a registration. */
@@ -81,7 +81,8 @@ enum vz_status vz_dog_repository_create_index(const struct vz_transport *transpo
                                               const struct vz_app_model *model, bool *is_new,
                                               struct vz_error *err);
 /* VZ_CONFLICT, with what to do, when `index` remembers another model than `model`. */
-enum vz_status vz_dog_repository_check_model(const char *index, const struct vz_app_model *made_with,
+enum vz_status vz_dog_repository_check_model(const char *index,
+                                             const struct vz_app_model *made_with,
                                              const struct vz_app_model *model,
                                              struct vz_error *err);
 /* One _bulk; one report a dog. VZ_OK also when single dogs failed. */

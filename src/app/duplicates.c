@@ -14,9 +14,9 @@ struct finding {
     const struct vz_dup_options *options;
     struct vz_arena *arena;
     struct vz_dup_found *found;
-    size_t *order;   /* places, the best centre first */
-    bool *copied;    /* in an exact group and not its centre: out of the other kinds */
-    bool *taken;     /* in a group of the kind at hand */
+    size_t *order; /* places, the best centre first */
+    bool *copied;  /* in an exact group and not its centre: out of the other kinds */
+    bool *taken;   /* in a group of the kind at hand */
     struct vz_dup_member *members; /* of the group at hand */
     size_t member_count;
     size_t capacity[VZ_DUP_KINDS];
@@ -136,9 +136,9 @@ static void join_chain(struct finding *f, const struct chains *chains, struct vz
         size_t other = (size_t)at - 1;
         if (other == centre || f->taken[other])
             continue;
-        bool same_bytes = f->pictures[other].content_hash.len &&
-                          vz_slice_eq(f->pictures[other].content_hash,
-                                      f->pictures[centre].content_hash);
+        bool same_bytes =
+            f->pictures[other].content_hash.len &&
+            vz_slice_eq(f->pictures[other].content_hash, f->pictures[centre].content_hash);
         if (same_bytes || !is_apart(f, centre, other))
             join(f, (struct vz_dup_member){.at = other, .same_bytes = same_bytes, .cosine = 1});
     }
@@ -354,8 +354,8 @@ void vz_duplicates_find(const struct vz_dup_picture *pictures, size_t count,
                         const struct vz_dup_options *options, struct vz_arena *arena,
                         struct vz_dup_found *found)
 {
-    struct finding f = {.pictures = pictures, .count = count, .options = options, .arena = arena,
-                        .found = found};
+    struct finding f = {
+        .pictures = pictures, .count = count, .options = options, .arena = arena, .found = found};
     *found = (struct vz_dup_found){0};
     f.order = vz_calloc(count + 1, sizeof *f.order);
     f.copied = vz_calloc(count + 1, sizeof *f.copied);

@@ -1,17 +1,18 @@
 /* app/duplicates.h - which pictures are the same one: copies, versions, look-alikes, kept apart.
  *
- *   exact    the same bytes, or the same pixels with other metadata: certain
- *   near     perceptual hashes that differ in few bits: another size, another quality; nearly certain
- *   similar  vectors that are close: the same scene or subject; worth a look, not a copy
+ *     exact    the same bytes, or the same pixels with other metadata: certain
+ *     near     perceptual hashes that differ in few bits: another size or quality; nearly certain
+ *     similar  vectors that are close: the same scene or subject; worth a look, not a copy
  *
- * A group has a centre, its largest picture, and what is near the *centre*: chains (A like B, B like C,
- * so A like C) are what fills such lists with pictures that have nothing in common. A picture is in at
- * most one group of each kind; of an exact group only the centre goes on to the next kinds.
+ * A group has a centre, its largest picture, and what is near the *centre*: chains (A like B, B
+ * like C, so A like C) are what fills such lists with pictures that have nothing in common. A
+ * picture is in at most one group of each kind; of an exact group only the centre goes on to the
+ * next kinds.
  *
- * Neighbours by hash are found as in "Fast Search in Hamming Space with Multi-Index Hashing" (Norouzi,
- * Punjani, Fleet; CVPR 2012): 64 bits are four bands of 16; hashes that differ in at most b bits differ
- * in at most b / 4 in some band, so only buckets that near in one band are looked into.
- * Not for: reading pictures or indices (cli/dedupe.c). Threads: pure functions.
+ * Neighbours by hash are found as in "Fast Search in Hamming Space with Multi-Index Hashing"
+ * (Norouzi, Punjani, Fleet; CVPR 2012): 64 bits are four bands of 16; hashes that differ in at most
+ * b bits differ in at most b / 4 in some band, so only buckets that near in one band are looked
+ * into. Not for: reading pictures or indices (cli/dedupe.c). Threads: pure functions.
  *
  *     vz_duplicates_find(pictures, count, &options, &arena, &found);
  */
@@ -48,10 +49,10 @@ struct vz_dup_options {
 enum vz_dup_kind { VZ_DUP_EXACT, VZ_DUP_NEAR, VZ_DUP_SIMILAR, VZ_DUP_KINDS };
 
 struct vz_dup_member {
-    size_t at;        /* place in `pictures` */
-    bool same_bytes;  /* EXACT: as the centre */
-    unsigned bits;    /* NEAR: differing from the centre */
-    float cosine;     /* SIMILAR: with the centre */
+    size_t at;       /* place in `pictures` */
+    bool same_bytes; /* EXACT: as the centre */
+    unsigned bits;   /* NEAR: differing from the centre */
+    float cosine;    /* SIMILAR: with the centre */
 };
 struct vz_dup_group {
     struct vz_dup_member *members; /* the centre first, then the nearest first, then by path */

@@ -24,8 +24,7 @@ enum vz_status vz_picture_look(struct vz_slice bytes, const struct vz_image_limi
                                float *vector, struct vz_error *err)
 {
     struct vz_image image = {0};
-    enum vz_status status =
-        vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
+    enum vz_status status = vz_image_decode(bytes, limits, vz_model_image_side(model), &image, err);
     if (status != VZ_OK)
         return status;
     picture->width = image.file_width;
@@ -100,9 +99,8 @@ static void put_index(void *context, bool with_digest, struct vz_buf *out)
     const struct vz_app_model *model = context;
     vz_buf_append_str(out, "{\"settings\":{\"number_of_shards\":1,\"number_of_replicas\":0},"
                            "\"mappings\":{\"properties\":{");
-    static const char *const keywords[] = {"path",   "name",         "folder",
-                                           "format", "content_hash", "pixel_hash",
-                                           "perceptual_hash"};
+    static const char *const keywords[] = {"path",         "name",       "folder",         "format",
+                                           "content_hash", "pixel_hash", "perceptual_hash"};
     for (size_t i = 0; i < VZ_COUNT_OF(keywords); i++)
         vz_buf_printf(out, "\"%s\":{\"type\":\"keyword\"},", keywords[i]);
     vz_buf_printf(out,

@@ -38,8 +38,8 @@ struct vz_picture {
     size_t dims;
 };
 
-/* Fills everything but path, size, modified_ms and content_hash. vector[vz_model_dims(model)] is the
- * caller's. Errors: those of vz_image_decode and vz_model_embed_image. */
+/* Fills everything but path, size, modified_ms and content_hash. vector[vz_model_dims(model)] is
+ * the caller's. Errors: those of vz_image_decode and vz_model_embed_image. */
 enum vz_status vz_picture_look(struct vz_slice bytes, const struct vz_image_limits *limits,
                                const struct vz_opened_model *model, struct vz_picture *picture,
                                float *vector, struct vz_error *err);

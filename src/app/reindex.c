@@ -17,8 +17,7 @@ static enum vz_status ask(const struct vz_transport *transport, const char *meth
     vz_buf_append_char(&path, '/');
     vz_api_escape(&path, index);
     vz_buf_append_str(&path, rest);
-    enum vz_status status =
-        vz_api_ask(transport, method, path.data, body, doing, doc, root, err);
+    enum vz_status status = vz_api_ask(transport, method, path.data, body, doing, doc, root, err);
     vz_buf_deinit(&path);
     return status;
 }
@@ -75,7 +74,8 @@ static void number_name(const char *name, unsigned long number, char out[VZ_INDE
     snprintf(out, VZ_INDEX_NAME_MAX, "%.240s-%06u", name, (unsigned)(number % 1000000));
 }
 
-/* One index of the family NAME-*: half-made ones are taken up or removed, the largest number noted. */
+/* One index of the family NAME-*: half-made ones are taken up or removed, the largest number noted.
+ */
 static enum vz_status see_relative(struct vz_reindex *plan, struct vz_slice index,
                                    struct vz_json about, bool resume, unsigned long *largest,
                                    bool *first_taken, struct vz_error *err)
@@ -159,16 +159,17 @@ enum vz_status vz_reindex_plan(const struct vz_transport *transport, const char 
     snprintf(plan->name, sizeof plan->name, "%s", name);
     snprintf(plan->old_index, sizeof plan->old_index, "%s", plan->about.name);
     find_field(plan->about.mappings, hashes, plan->hash_field);
-    if (!plan->about.vector_field[0] ||
-        !find_field(plan->about.mappings, paths, plan->path_field))
+    if (!plan->about.vector_field[0] || !find_field(plan->about.mappings, paths, plan->path_field))
         status = vz_fail(err, VZ_UNSUPPORTED,
                          "the index %s has no vectors, or no field path or image_path that says "
                          "where its pictures are: they cannot be looked at again",
                          name);
     else if (plan->about.model.name[0] && vz_app_model_same(&plan->about.model, model))
-        status = vz_fail(err, VZ_EXISTS, "the index %s was made with %s already", name, model->name);
+        status =
+            vz_fail(err, VZ_EXISTS, "the index %s was made with %s already", name, model->name);
     else if (strlen(name) > 240)
-        status = vz_fail(err, VZ_BAD_NAME, "the name %s is too long to number its successors", name);
+        status =
+            vz_fail(err, VZ_BAD_NAME, "the name %s is too long to number its successors", name);
     if (status == VZ_OK)
         status = see_family(plan, keep, resume, err);
     if (status != VZ_OK)

@@ -18,7 +18,8 @@ struct vz_verdict {
     double probability; /* that both show the same subject, at even odds */
 };
 
-/* `same_bytes`: the two files are equal. `is_text`: the question was no picture (never measured). */
+/* `same_bytes`: the two files are equal. `is_text`: the question was no picture (never measured).
+ */
 struct vz_verdict vz_verdict_of(const struct vz_app_model *model, float cosine, bool same_bytes,
                                 bool is_text);
 /* "no good match" ... "same picture", or "not measured". Static storage. */

@@ -28,8 +28,8 @@ static const char *const never[] = {"@eaDir", "#recycle", "$RECYCLE.BIN", "lost+
 
 bool vz_walk_is_picture(const char *name)
 {
-    static const char *const endings[] = {"jpg",  "jpeg", "jpe",  "jfif", "png",  "webp", "gif",
-                                          "tif",  "tiff", "heic", "heif", "hif",  "avif", "svg"};
+    static const char *const endings[] = {"jpg", "jpeg", "jpe",  "jfif", "png", "webp", "gif",
+                                          "tif", "tiff", "heic", "heif", "hif", "avif", "svg"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && dot != name && i < VZ_COUNT_OF(endings); i++)
         if (strcasecmp(dot + 1, endings[i]) == 0)
@@ -47,8 +47,8 @@ static void *grow(void *list, size_t count, size_t *capacity, size_t bytes)
 
 static void fail_at(struct vz_walk *walk, const char *path, bool is_folder, const char *reason)
 {
-    walk->failures = grow(walk->failures, walk->failure_count, &walk->failure_capacity,
-                          sizeof *walk->failures);
+    walk->failures =
+        grow(walk->failures, walk->failure_count, &walk->failure_capacity, sizeof *walk->failures);
     walk->failures[walk->failure_count++] =
         (struct vz_walk_failure){vz_strdup(path), vz_strdup(reason), is_folder};
 }
@@ -89,9 +89,9 @@ static void add_file(struct vz_walk *walk, const char *path, const struct stat *
         return;
     }
     walk->files = grow(walk->files, walk->count, &walk->capacity, sizeof *walk->files);
-    walk->files[walk->count++] = (struct vz_walk_file){
-        vz_strdup(path), (uint64_t)info->st_size,
-        (int64_t)info->st_mtim.tv_sec * 1000 + info->st_mtim.tv_nsec / 1000000};
+    walk->files[walk->count++] = (struct vz_walk_file){vz_strdup(path), (uint64_t)info->st_size,
+                                                       (int64_t)info->st_mtim.tv_sec * 1000 +
+                                                           info->st_mtim.tv_nsec / 1000000};
 }
 
 static void see_entry(struct vz_walk *walk, const struct vz_walk_options *options,
@@ -156,8 +156,8 @@ static enum vz_status see_folder(struct vz_walk *walk, const struct vz_walk_opti
         char path[PATH_MAX];
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        int len = snprintf(path, sizeof path, "%s/%s", strcmp(folder, "/") ? folder : "",
-                           entry->d_name);
+        int len =
+            snprintf(path, sizeof path, "%s/%s", strcmp(folder, "/") ? folder : "", entry->d_name);
         if (len < 0 || (size_t)len >= sizeof path)
             fail_at(walk, folder, true, "a path in it is too long");
         else

@@ -16,8 +16,8 @@
 #include "base/status.h"
 
 struct vz_walk_options {
-    bool hidden;               /* also names that start with '.', and folders with a .nomedia file */
-    bool follow;               /* follow links */
+    bool hidden; /* also names that start with '.', and folders with a .nomedia file */
+    bool follow; /* follow links */
     const char *const *excluded; /* patterns with '*' and '?', held against names and whole paths */
     size_t excluded_count;
     bool (*stop)(void); /* asked now and then; NULL: never */

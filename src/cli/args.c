@@ -124,7 +124,8 @@ static int set_value(const struct vz_command *command, const struct vz_arg *arg,
             return wrong(command, arg->name, text, "given too often");
         return -1;
     case VZ_ARG_REAL:
-        if (!parse_real(text, (double)arg->minimum / 1000, (double)arg->maximum / 1000, arg->value)) {
+        if (!parse_real(text, (double)arg->minimum / 1000, (double)arg->maximum / 1000,
+                        arg->value)) {
             char what[80];
             snprintf(what, sizeof what, "expected a number from %g to %g",
                      (double)arg->minimum / 1000, (double)arg->maximum / 1000);

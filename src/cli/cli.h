@@ -37,7 +37,14 @@ int vz_cli_version(int argc, char **argv);
 
 /* ---- shared: args.c ------------------------------------------------------------------------ */
 
-enum vz_arg_kind { VZ_ARG_FLAG, VZ_ARG_TEXT, VZ_ARG_NUMBER, VZ_ARG_BYTES, VZ_ARG_LIST, VZ_ARG_REAL };
+enum vz_arg_kind {
+    VZ_ARG_FLAG,
+    VZ_ARG_TEXT,
+    VZ_ARG_NUMBER,
+    VZ_ARG_BYTES,
+    VZ_ARG_LIST,
+    VZ_ARG_REAL
+};
 
 /* An option that may be given several times. */
 #define VZ_ARG_LIST_MAX 64
@@ -49,22 +56,22 @@ struct vz_arg_list {
 /* One option. `value` points to a bool, const char *, long, size_t, struct vz_arg_list or double by
  * kind. Numbers must lie in minimum..maximum (VZ_ARG_REAL: only there, as parts of 1,000). */
 struct vz_arg {
-    const char *name;      /* "--top" */
+    const char *name; /* "--top" */
     enum vz_arg_kind kind;
     void *value;
-    const char *meta;      /* "N" in the help */
+    const char *meta; /* "N" in the help */
     const char *help;
     long minimum, maximum; /* VZ_ARG_NUMBER */
 };
 
 struct vz_command {
     const char *name;
-    const char *usage;    /* "vizsla find PICTURE [options]" */
-    const char *summary;  /* one line */
-    const char *details;  /* paragraphs, or NULL */
-    const char *examples; /* lines, each a command with a comment above */
+    const char *usage;         /* "vizsla find PICTURE [options]" */
+    const char *summary;       /* one line */
+    const char *details;       /* paragraphs, or NULL */
+    const char *examples;      /* lines, each a command with a comment above */
     const struct vz_arg *args; /* ended by a NULL name */
-    bool signed_words; /* a word that starts with one '-' and is no option is a word */
+    bool signed_words;         /* a word that starts with one '-' and is no option is a word */
 };
 
 /* Parses options ("--name value", "--name=value"; "--" ends them) and moves the rest to the front
@@ -112,8 +119,8 @@ void vz_progress_start_bytes(struct vz_progress *progress, const char *label, si
 void vz_progress_at(struct vz_progress *progress, size_t done, size_t total);
 void vz_progress_end(struct vz_progress *progress);
 
-/* From here on Ctrl-C (and SIGTERM) asks to stop instead of ending the program; a second Ctrl-C ends
- * it. For commands that leave something half done otherwise. */
+/* From here on Ctrl-C (and SIGTERM) asks to stop instead of ending the program; a second Ctrl-C
+ * ends it. For commands that leave something half done otherwise. */
 void vz_stop_watch(void);
 bool vz_stop_asked(void);
 

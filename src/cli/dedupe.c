@@ -1,9 +1,9 @@
 /* `vizsla dedupe`: which pictures of an index are the same one. It shows, and removes nothing.
  *
- * The index is read once: hashes into memory (some 150 bytes a picture), and each picture's vector is
- * asked for its nearest, a page of them in one _msearch. What people decided ("these are no
- * duplicates") is kept in an index of its own by the pictures' contents, so that it holds when files
- * move and for every index.
+ * The index is read once: hashes into memory (some 150 bytes a picture), and each picture's vector
+ * is asked for its nearest, a page of them in one _msearch. What people decided ("these are no
+ * duplicates") is kept in an index of its own by the pictures' contents, so that it holds when
+ * files move and for every index.
  */
 #include "cli/cli.h"
 
@@ -21,11 +21,13 @@
 #define PAGE 100
 
 /* Where two pictures of one subject become likely: for the eye no two photos of different pets came
- * there (docs/adr/0004); for other models nothing was measured, and this is a guess on the safe side. */
+ * there (docs/adr/0004); for other models nothing was measured, and this is a guess on the safe
+ * side. */
 #define SIMILAR_EYE 0.85
 #define SIMILAR_OTHER 0.95
-/* Among 3,507 photos and drawings of the test data 4 bits join no two different pictures; 6 bits join 16
- * pairs of clothes that are laid out the same way. Versions of one picture have mostly 0 to 4. */
+/* Among 3,507 photos and drawings of the test data 4 bits join no two different pictures; 6 bits
+ * join 16 pairs of clothes that are laid out the same way. Versions of one picture have mostly 0
+ * to 4. */
 #define NEAR_BITS 4
 
 struct dedupe_options {
@@ -97,8 +99,8 @@ static enum vz_status note_decision(void *context, const struct vz_api_hit *hit,
 
 static enum vz_status read_decisions(struct dedupe *d, struct vz_error *err)
 {
-    enum vz_status status = vz_api_scan(d->transport, DECISIONS, &(struct vz_api_scan){0},
-                                        note_decision, d, err);
+    enum vz_status status =
+        vz_api_scan(d->transport, DECISIONS, &(struct vz_api_scan){0}, note_decision, d, err);
     return status == VZ_NO_INDEX ? VZ_OK : status;
 }
 
@@ -237,9 +239,9 @@ static enum vz_status note_picture(void *context, const struct vz_api_hit *hit,
 static enum vz_status read_pictures(struct dedupe *d, struct vz_error *err)
 {
     struct vz_buf fields = {0};
-    vz_buf_printf(&fields,
-                  "[\"%s\",\"%s\",\"pixel_hash\",\"perceptual_hash\",\"width\",\"height\",\"size\"]",
-                  d->path_field, d->hash_field);
+    vz_buf_printf(
+        &fields, "[\"%s\",\"%s\",\"pixel_hash\",\"perceptual_hash\",\"width\",\"height\",\"size\"]",
+        d->path_field, d->hash_field);
     const struct vz_api_scan scan = {
         .source = fields.data, .query = d->query.len ? d->query.data : NULL, .page = 2000};
     enum vz_status status =
@@ -287,10 +289,10 @@ static enum vz_status ask_page(struct dedupe *d, struct vz_error *err)
     vz_buf_append_char(&path, '/');
     vz_api_escape(&path, d->options->index);
     vz_buf_append_str(&path, "/_msearch");
-    enum vz_status status = vz_api_ask(d->transport, "POST", path.data,
-                                       vz_buf_slice(&d->searches), "searching", &doc, &root, err);
-    if (status == VZ_OK && (!vz_json_get(root, "responses", &answers) ||
-                            vz_json_count(answers) != d->asked_count))
+    enum vz_status status = vz_api_ask(d->transport, "POST", path.data, vz_buf_slice(&d->searches),
+                                       "searching", &doc, &root, err);
+    if (status == VZ_OK &&
+        (!vz_json_get(root, "responses", &answers) || vz_json_count(answers) != d->asked_count))
         status = vz_api_strange("searching", err);
     if (status == VZ_OK) {
         struct vz_json_iter it = vz_json_iterate(answers);
@@ -437,9 +439,9 @@ static void print_group(const struct dedupe *d, enum vz_dup_kind kind,
 
 static void print_text(const struct dedupe *d, const struct vz_dup_found *found)
 {
-    static const char *const titles[] = {
-        "Copies: the same bytes or the same pixels", "Versions: the same picture by its looks",
-        "Look-alikes: close vectors, perhaps the same scene"};
+    static const char *const titles[] = {"Copies: the same bytes or the same pixels",
+                                         "Versions: the same picture by its looks",
+                                         "Look-alikes: close vectors, perhaps the same scene"};
     size_t total = 0;
     for (int kind = 0; kind < VZ_DUP_KINDS; kind++) {
         size_t count = found->counts[kind];
@@ -457,8 +459,9 @@ static void print_text(const struct dedupe *d, const struct vz_dup_found *found)
     if (!total)
         printf("No duplicates among %zu pictures.\n", d->count);
     else
-        printf("The largest of each group stands first; nothing was removed. Not duplicates? vizsla "
-               "dedupe --not-duplicates FILE FILE\n");
+        printf(
+            "The largest of each group stands first; nothing was removed. Not duplicates? vizsla "
+            "dedupe --not-duplicates FILE FILE\n");
 }
 
 /* ---- the command --------------------------------------------------------------------------- */
@@ -469,8 +472,8 @@ static enum vz_status open_index(struct dedupe *d, const char *folder, struct vz
     const char *index = d->options->index;
     enum vz_status status = vz_api_about(d->transport, index, &d->about, err);
     if (status == VZ_NO_INDEX)
-        return vz_fail(err, status, "there is no index %s yet; make it with: vizsla index %s", index,
-                       folder ? folder : "FOLDER");
+        return vz_fail(err, status, "there is no index %s yet; make it with: vizsla index %s",
+                       index, folder ? folder : "FOLDER");
     if (status != VZ_OK)
         return status;
     bool is_dogs = vz_json_get(d->about.mappings, "properties", &properties) &&
@@ -492,9 +495,9 @@ static enum vz_status open_index(struct dedupe *d, const char *folder, struct vz
         vz_json_end_object(&w);
         vz_buf_deinit(&below);
     }
-    d->similar = d->options->similar > 0                              ? d->options->similar
+    d->similar = d->options->similar > 0                       ? d->options->similar
                  : strcmp(d->about.model.name, VZ_EYE_ID) == 0 ? SIMILAR_EYE
-                                                                      : SIMILAR_OTHER;
+                                                               : SIMILAR_OTHER;
     return VZ_OK;
 }
 
@@ -512,9 +515,10 @@ static enum vz_status find(struct dedupe *d, const char *folder, struct vz_dup_f
     if (status == VZ_OK)
         status = read_pictures(d, err);
     if (status == VZ_OK && !d->count && folder)
-        status = vz_fail(err, VZ_NOT_FOUND,
-                         "no picture below %s is in the index %s; put them in with: vizsla index %s",
-                         folder, d->options->index, folder);
+        status =
+            vz_fail(err, VZ_NOT_FOUND,
+                    "no picture below %s is in the index %s; put them in with: vizsla index %s",
+                    folder, d->options->index, folder);
     if (status == VZ_OK && wants(d, VZ_DUP_SIMILAR) && d->about.vector_field[0])
         status = find_neighbours(d, err);
     if (status != VZ_OK)
@@ -610,7 +614,8 @@ int vz_cli_dedupe(int argc, char **argv)
             "metadata; versions look the same (another size, quality, a little brighter), told by\n"
             "a perceptual hash; look-alikes have close vectors: the same scene, perhaps the same\n"
             "subject. Each group has its largest picture first and what is near that one.\n"
-            "With FOLDER only pictures below it. What you say with --not-duplicates is kept in the\n"
+            "With FOLDER only pictures below it. What you say with --not-duplicates is kept in "
+            "the\n"
             "index " DECISIONS " by the pictures' contents, so it holds when files move.\n"
             "Exit code: 0 done, 2 it could not be done.",
         .examples = "  vizsla index ~/Pictures && vizsla dedupe\n"

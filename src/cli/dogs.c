@@ -13,10 +13,17 @@ struct common {
 };
 
 #define COMMON_ARGS(c)                                                                             \
-    {"--data", VZ_ARG_TEXT, &(c).data, "DIR",                                                      \
-     "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},                        \
+    {"--data",                                                                                     \
+     VZ_ARG_TEXT,                                                                                  \
+     &(c).data,                                                                                    \
+     "DIR",                                                                                        \
+     "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)",                               \
+     0,                                                                                            \
+     0},                                                                                           \
         {"--url", VZ_ARG_TEXT, &(c).url, "URL", "a server, here or on another machine", 0, 0},     \
-        {"--json", VZ_ARG_FLAG, &(c).json, NULL, "print JSON", 0, 0}
+    {                                                                                              \
+        "--json", VZ_ARG_FLAG, &(c).json, NULL, "print JSON", 0, 0                                 \
+    }
 
 /* ---- list ---------------------------------------------------------------------------------- */
 

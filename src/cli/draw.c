@@ -15,9 +15,9 @@ static bool load(struct vz_slice path, int width, int height, struct vz_image *o
     struct vz_buf bytes = {0};
     struct vz_image image = {0};
     char *name = vz_strndup(path.ptr, path.len);
-    bool good = vz_file_read(name, (size_t)100 << 20, &bytes, NULL) == VZ_OK &&
-                vz_image_decode(vz_buf_slice(&bytes), NULL, VZ_MIN(width, height), &image, NULL) ==
-                    VZ_OK;
+    bool good =
+        vz_file_read(name, (size_t)100 << 20, &bytes, NULL) == VZ_OK &&
+        vz_image_decode(vz_buf_slice(&bytes), NULL, VZ_MIN(width, height), &image, NULL) == VZ_OK;
     if (good) {
         double scale = VZ_MIN((double)width / image.width, (double)height / image.height);
         good = vz_image_resize(&image, VZ_MAX(1, (int)(image.width * scale)),

@@ -266,11 +266,12 @@ int vz_cli_embed(int argc, char **argv)
         .name = "embed",
         .usage = "vizsla embed FILE|TEXT... [options]",
         .summary = "Prints the vectors of pictures and texts, a line each.",
-        .details = "An input that names a file is a picture, anything else is text. The built-in\n"
-                   "eye sees pictures only; CLIP sees and reads, sentence models read. Several are\n"
-                   "embedded on all cores and printed in their order; with --json each line is an\n"
-                   "object that names its input, one that failed has an \"error\".\n"
-                   "Exit code: 0 all, 1 some failed, 2 it could not be done.",
+        .details =
+            "An input that names a file is a picture, anything else is text. The built-in\n"
+            "eye sees pictures only; CLIP sees and reads, sentence models read. Several are\n"
+            "embedded on all cores and printed in their order; with --json each line is an\n"
+            "object that names its input, one that failed has an \"error\".\n"
+            "Exit code: 0 all, 1 some failed, 2 it could not be done.",
         .examples = "  vizsla embed luigi.png\n"
                     "  vizsla embed \"a black and white terrier\" --model clip-ViT-B-32 --json\n"
                     "  vizsla embed *.jpg --model clip-ViT-B-32 --json > vectors.ndjson",

@@ -106,7 +106,8 @@ static void print_table(const struct vz_dog_matches *matches)
         vz_term_cell(&out, match->dog_id, name);
         vz_buf_append_str(&out, "  ");
         vz_term_cell(&out, match->breed, breed);
-        vz_buf_printf(&out, "  %.4f  %-14s  ", (double)match->score, vz_verdict_word(&match->verdict));
+        vz_buf_printf(&out, "  %.4f  %-14s  ", (double)match->score,
+                      vz_verdict_word(&match->verdict));
         vz_term_cell(&out, match->owner_name, vz_term_width(match->owner_name));
         vz_buf_append_char(&out, '\n');
     }
@@ -248,8 +249,8 @@ static int do_find(const char *asked, const struct find_options *options)
     if (vz_image_start(&err) != VZ_OK ||
         vz_reach_new(options->url, options->want.data, false, &reach, &err) != VZ_OK ||
         open_lens(reach, &options->want, &lens, &err) != VZ_OK ||
-        find(asked, options->as_text, &options->limits, reach, &lens, options->top, &arena,
-             &answer, &err) != VZ_OK) {
+        find(asked, options->as_text, &options->limits, reach, &lens, options->top, &arena, &answer,
+             &err) != VZ_OK) {
         vz_complain(&err);
         goto out;
     }
@@ -281,7 +282,8 @@ int vz_cli_find(int argc, char **argv)
          "the model the index was made with (default: found by its name)", 0, 0},
         {"--text-model", VZ_ARG_TEXT, &options.want.text_model, "NAME",
          "reads the texts instead, such as clip-ViT-B-32-multilingual-v1", 0, 0},
-        {"--text", VZ_ARG_FLAG, &options.as_text, NULL, "a text, even if a file is called so", 0, 0},
+        {"--text", VZ_ARG_FLAG, &options.as_text, NULL, "a text, even if a file is called so", 0,
+         0},
         {"--data", VZ_ARG_TEXT, &options.want.data, "DIR",
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--url", VZ_ARG_TEXT, &options.url, "URL", "a server, here or on another machine", 0, 0},
@@ -298,14 +300,19 @@ int vz_cli_find(int argc, char **argv)
         .usage = "vizsla find PICTURE|TEXT [options]",
         .summary = "Finds the registered dogs most like a picture or a description.",
         .details =
-            "A word that names no file is a description; that needs an index made with a model that\n"
+            "A word that names no file is a description; that needs an index made with a model "
+            "that\n"
             "reads, such as clip-ViT-B-32. In other languages than English: --text-model\n"
             "clip-ViT-B-32-multilingual-v1.\n"
-            "The score is Elasticsearch's for cosine similarity, (1 + cos) / 2. \"How sure\" is one of\n"
-            "no good match, possible match, likely match, same picture; where the lines are and how\n"
-            "often each word is wrong was measured on real photos (docs/adr/0004-built-in-eye.md).\n"
+            "The score is Elasticsearch's for cosine similarity, (1 + cos) / 2. \"How sure\" is "
+            "one of\n"
+            "no good match, possible match, likely match, same picture; where the lines are and "
+            "how\n"
+            "often each word is wrong was measured on real photos "
+            "(docs/adr/0004-built-in-eye.md).\n"
             "The JSON also has the probability at even odds that both show the same animal.\n"
-            "Those lines hold for the built-in eye. For other models none were measured: then only\n"
+            "Those lines hold for the built-in eye. For other models none were measured: then "
+            "only\n"
             "the scores are told, and \"same picture\" where the files are equal byte for byte.\n"
             "Exit code: 0 a match, 1 no good match, 2 the search could not be done.",
         .examples = "  vizsla find lost.png\n"
@@ -317,7 +324,8 @@ int vz_cli_find(int argc, char **argv)
     if (leave >= 0)
         return leave;
     if (rest != 1) {
-        fprintf(stderr, "vizsla find: expected one picture or one text; see `vizsla find --help`\n");
+        fprintf(stderr,
+                "vizsla find: expected one picture or one text; see `vizsla find --help`\n");
         return VZ_EXIT_FAILED;
     }
     options.draw = !no_picture && (picture || vz_term_is_terminal());

@@ -1,21 +1,23 @@
 /* `vizsla import-model`: a model of the hub, or of a folder, into a server; the flags are those of
  * eland_import_hub_model.
  *
- * Two ways. When the target is this machine's data folder (no --url, or the URL of the server that holds
- * it), the model is installed there as `vizsla models pull` does: nothing is sent. Otherwise it is sent
- * through the server's _ml/trained_models API: a configuration, the weights' file in parts of 4 MiB, the
- * vocabulary. Unlike eland this sends the model's own tensors with its config.json as metadata instead
- * of a traced program, so a real Elasticsearch, which runs nothing but TorchScript, is refused.
+ * Two ways. When the target is this machine's data folder (no --url, or the URL of the server that
+ * holds it), the model is installed there as `vizsla models pull` does: nothing is sent. Otherwise
+ * it is sent through the server's _ml/trained_models API: a configuration, the weights' file in
+ * parts of 4 MiB, the vocabulary. Unlike eland this sends the model's own tensors with its
+ * config.json as metadata instead of a traced program, so a real Elasticsearch, which runs nothing
+ * but TorchScript, is refused.
  */
 #include "cli/cli.h"
+#include "cli/import_words.h"
 
 #include "base/file.h"
 #include "base/text.h"
 #include "embed/hub.h"
 #include "embed/model.h"
 #include "embed/registry.h"
-#include "json/json.h"
 #include "store/store.h"
+#include "json/json.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -39,9 +41,9 @@ struct import {
     const struct import_options *options;
     struct vz_arena arena;
     struct vz_buf store;
-    struct vz_model model;          /* as installed here; folder is also set for a plain folder */
+    struct vz_model model; /* as installed here; folder is also set for a plain folder */
     struct vz_model_about about;
-    const char *base;               /* the folder with config.json and the weights */
+    const char *base; /* the folder with config.json and the weights */
     const char *es_id;
     const char *task;
     struct vz_progress bar;
@@ -166,211 +168,6 @@ static enum vz_status install_here(struct import *m, struct vz_error *err)
 
 /* ---- the configuration --------------------------------------------------------------------- */
 
-/* base/name as JSON; false when it is not there or no JSON. Free *doc. */
-static bool read_json(const struct import *m, const char *folder, const char *name,
-                      struct vz_json_doc **doc, struct vz_json *root)
-{
-    struct vz_buf path = {0}, text = {0};
-    *doc = NULL;
-    vz_buf_printf(&path, "%s/%s", folder, name);
-    bool good = vz_file_read(path.data, (size_t)256 << 20, &text, NULL) == VZ_OK &&
-                vz_json_parse(vz_buf_slice(&text), doc, root, NULL) == VZ_OK;
-    vz_buf_deinit(&path);
-    vz_buf_deinit(&text);
-    (void)m;
-    return good;
-}
-
-/* What the words of a tokenizer are sent as. */
-struct vocabulary {
-    const char *kind; /* "bert", "mpnet", "roberta", "xlm_roberta" */
-    bool lower_case, prefix_space;
-    struct vz_buf body; /* {"vocabulary": [...], "merges": [...]?, "scores": [...]?} */
-};
-
-/* {"word": id} into a list by id; holes become words that no text has. */
-static bool put_words(struct vz_json_writer *w, struct vz_json vocab, struct vz_json added)
-{
-    size_t most = 0;
-    struct vz_json_iter it = vz_json_iterate(vocab);
-    struct vz_slice key, *words;
-    struct vz_json value, content;
-    while (vz_json_next(&it, &key, &value))
-        most = VZ_MAX(most, (size_t)vz_json_int(value) + 1);
-    it = vz_json_iterate(added);
-    while (vz_json_next(&it, NULL, &value))
-        if (vz_json_get(value, "id", &content))
-            most = VZ_MAX(most, (size_t)vz_json_int(content) + 1);
-    if (!most || most > ((size_t)1 << 22))
-        return false;
-    words = vz_calloc(most, sizeof *words);
-    it = vz_json_iterate(vocab);
-    while (vz_json_next(&it, &key, &value))
-        if (vz_json_int(value) >= 0)
-            words[vz_json_int(value)] = key;
-    it = vz_json_iterate(added);
-    while (vz_json_next(&it, NULL, &value)) {
-        struct vz_json id;
-        if (vz_json_get(value, "id", &id) && vz_json_get(value, "content", &content) &&
-            vz_json_int(id) >= 0)
-            words[vz_json_int(id)] = vz_json_string(content);
-    }
-    vz_json_key(w, "vocabulary");
-    vz_json_begin_array(w);
-    for (size_t i = 0; i < most; i++) {
-        char hole[32];
-        snprintf(hole, sizeof hole, "[hole%zu]", i);
-        vz_json_put_string(w, words[i].ptr ? words[i] : vz_slice_from(hole));
-    }
-    vz_json_end_array(w);
-    free(words);
-    return true;
-}
-
-static void put_merges(struct vz_json_writer *w, struct vz_json merges)
-{
-    struct vz_json_iter it = vz_json_iterate(merges);
-    struct vz_json merge;
-    vz_json_key(w, "merges");
-    vz_json_begin_array(w);
-    while (vz_json_next(&it, NULL, &merge)) {
-        if (vz_json_type(merge) == VZ_JSON_STRING) {
-            vz_json_put_value(w, merge);
-            continue;
-        }
-        struct vz_buf pair = {0}; /* newer files have ["a", "b"] */
-        struct vz_json_iter parts = vz_json_iterate(merge);
-        struct vz_json part;
-        while (vz_json_next(&parts, NULL, &part)) {
-            if (pair.len)
-                vz_buf_append_char(&pair, ' ');
-            vz_buf_append_slice(&pair, vz_json_string(part));
-        }
-        vz_json_put_string(w, vz_buf_slice(&pair));
-        vz_buf_deinit(&pair);
-    }
-    vz_json_end_array(w);
-}
-
-/* Unigram: [["word", score], ...] */
-static void put_pieces(struct vz_json_writer *w, struct vz_json vocab)
-{
-    for (int scores = 0; scores < 2; scores++) {
-        struct vz_json_iter it = vz_json_iterate(vocab);
-        struct vz_json pair, part;
-        vz_json_key(w, scores ? "scores" : "vocabulary");
-        vz_json_begin_array(w);
-        while (vz_json_next(&it, NULL, &pair)) {
-            struct vz_json_iter parts = vz_json_iterate(pair);
-            vz_json_next(&parts, NULL, &part);
-            if (scores)
-                vz_json_next(&parts, NULL, &part);
-            vz_json_put_value(w, part);
-        }
-        vz_json_end_array(w);
-    }
-}
-
-static enum vz_status read_tokenizer_json(const struct import *m, struct vz_json root,
-                                          struct vocabulary *v, struct vz_error *err)
-{
-    struct vz_json model, type, vocab, merges, added = {0}, value;
-    struct vz_json_writer w = vz_json_writer_on(&v->body);
-    bool good = vz_json_get(root, "model", &model) && vz_json_get(model, "vocab", &vocab);
-    struct vz_slice kind = good && vz_json_get(model, "type", &type) ? vz_json_string(type)
-                                                                     : (struct vz_slice){0};
-    vz_json_get(root, "added_tokens", &added);
-    v->lower_case = vz_json_get_path(root, "normalizer.lowercase", &value) && vz_json_bool(value);
-    v->prefix_space = vz_json_get_path(root, "pre_tokenizer.add_prefix_space", &value) &&
-                      vz_json_bool(value);
-    vz_json_begin_object(&w);
-    if (good && vz_slice_is(kind, "WordPiece")) {
-        v->kind = vz_slice_is(m->about.type, "mpnet") ? "mpnet" : "bert";
-        good = put_words(&w, vocab, added);
-    } else if (good && vz_slice_is(kind, "BPE") && vz_json_get(model, "merges", &merges)) {
-        v->kind = "roberta";
-        good = put_words(&w, vocab, added);
-        put_merges(&w, merges);
-    } else if (good && vz_slice_is(kind, "Unigram")) {
-        v->kind = "xlm_roberta";
-        put_pieces(&w, vocab);
-    } else {
-        good = false;
-    }
-    vz_json_end_object(&w);
-    return good ? VZ_OK
-                : vz_fail(err, VZ_UNSUPPORTED, "its tokenizer.json has no vocabulary that can be "
-                                               "sent (WordPiece, BPE, Unigram)");
-}
-
-/* Lines of a file as a JSON list. */
-static void put_lines(struct vz_json_writer *w, const char *key, struct vz_slice text, bool merges)
-{
-    vz_json_key(w, key);
-    vz_json_begin_array(w);
-    for (bool first = true; text.len; first = false) {
-        const char *end = memchr(text.ptr, '\n', text.len);
-        size_t len = end ? (size_t)(end - text.ptr) : text.len, cut = end ? len + 1 : len;
-        if (len && text.ptr[len - 1] == '\r')
-            len--;
-        struct vz_slice line = {text.ptr, len};
-        if (!merges || (len && !(first && vz_slice_starts(line, "#version"))))
-            vz_json_put_string(w, line);
-        text = (struct vz_slice){text.ptr + cut, text.len - cut};
-    }
-    vz_json_end_array(w);
-}
-
-static enum vz_status read_plain_files(const struct import *m, struct vocabulary *v,
-                                       struct vz_error *err)
-{
-    struct vz_json_writer w = vz_json_writer_on(&v->body);
-    struct vz_buf path = {0}, text = {0};
-    struct vz_json_doc *doc;
-    struct vz_json vocab, value;
-    bool good = false;
-    vz_json_begin_object(&w);
-    if (read_json(m, m->base, "vocab.json", &doc, &vocab)) {
-        v->kind = "roberta";
-        good = put_words(&w, vocab, (struct vz_json){0});
-        vz_buf_printf(&path, "%s/merges.txt", m->base);
-        good &= vz_file_read(path.data, (size_t)64 << 20, &text, NULL) == VZ_OK;
-        put_lines(&w, "merges", vz_buf_slice(&text), true);
-    } else {
-        v->kind = vz_slice_is(m->about.type, "mpnet") ? "mpnet" : "bert";
-        vz_buf_printf(&path, "%s/vocab.txt", m->base);
-        good = vz_file_read(path.data, (size_t)64 << 20, &text, NULL) == VZ_OK;
-        put_lines(&w, "vocabulary", vz_buf_slice(&text), false);
-    }
-    vz_json_free(doc);
-    vz_json_end_object(&w);
-    v->lower_case = true;
-    if (read_json(m, m->base, "tokenizer_config.json", &doc, &vocab) &&
-        vz_json_get(vocab, "do_lower_case", &value))
-        v->lower_case = vz_json_bool(value);
-    vz_json_free(doc);
-    vz_buf_deinit(&path);
-    vz_buf_deinit(&text);
-    return good ? VZ_OK
-                : vz_fail(err, VZ_NOT_FOUND, "%s holds no tokenizer.json, vocab.json with "
-                                             "merges.txt, or vocab.txt",
-                          m->base);
-}
-
-static enum vz_status read_vocabulary(const struct import *m, struct vocabulary *v,
-                                      struct vz_error *err)
-{
-    struct vz_json_doc *doc;
-    struct vz_json root;
-    if (!read_json(m, m->base, "tokenizer.json", &doc, &root)) {
-        vz_json_free(doc);
-        return read_plain_files(m, v, err);
-    }
-    enum vz_status status = read_tokenizer_json(m, root, v, err);
-    vz_json_free(doc);
-    return status;
-}
-
 /* How a sentence model ends: "mean", "cls", "max"; whether in a unit vector. */
 static enum vz_status read_modules(const struct import *m, const char **pooling, bool *normalize,
                                    struct vz_error *err)
@@ -380,7 +177,7 @@ static enum vz_status read_modules(const struct import *m, const char **pooling,
     enum vz_status status = VZ_OK;
     *pooling = "mean";
     *normalize = false;
-    if (!read_json(m, m->model.folder, "modules.json", &doc, &root)) {
+    if (!vz_import_json(m->model.folder, "modules.json", &doc, &root)) {
         vz_json_free(doc);
         return VZ_OK;
     }
@@ -392,13 +189,14 @@ static enum vz_status read_modules(const struct import *m, const char **pooling,
         if (memmem(name.ptr, name.len, "Normalize", 9))
             *normalize = true;
         if (memmem(name.ptr, name.len, "Dense", 5))
-            status = vz_fail(err, VZ_UNSUPPORTED,
-                             "[%s] ends in a dense layer, which the API cannot be sent; run `vizsla "
-                             "import-model --hub-model-id %s` on the server's machine",
-                             m->model.name, m->options->hub_model_id);
+            status =
+                vz_fail(err, VZ_UNSUPPORTED,
+                        "[%s] ends in a dense layer, which the API cannot be sent; run `vizsla "
+                        "import-model --hub-model-id %s` on the server's machine",
+                        m->model.name, m->options->hub_model_id);
     }
     vz_json_free(doc);
-    if (read_json(m, m->model.folder, "1_Pooling/config.json", &doc, &root)) {
+    if (vz_import_json(m->model.folder, "1_Pooling/config.json", &doc, &root)) {
         if (vz_json_get(root, "pooling_mode_cls_token", &value) && vz_json_bool(value))
             *pooling = "cls";
         if (vz_json_get(root, "pooling_mode_max_tokens", &value) && vz_json_bool(value))
@@ -409,7 +207,7 @@ static enum vz_status read_modules(const struct import *m, const char **pooling,
 }
 
 static void put_tokenization(struct vz_json_writer *w, const struct import *m,
-                             const struct vocabulary *v)
+                             const struct vz_import_words *v)
 {
     long length = m->options->max_length ? m->options->max_length : (long)m->about.max_tokens;
     vz_json_key(w, "tokenization");
@@ -426,7 +224,8 @@ static void put_tokenization(struct vz_json_writer *w, const struct import *m,
     vz_json_end_object(w);
 }
 
-static void put_task(struct vz_json_writer *w, const struct import *m, const struct vocabulary *v)
+static void put_task(struct vz_json_writer *w, const struct import *m,
+                     const struct vz_import_words *v)
 {
     vz_json_key(w, "inference_config");
     vz_json_begin_object(w);
@@ -446,7 +245,7 @@ static void put_task(struct vz_json_writer *w, const struct import *m, const str
     vz_json_end_object(w);
 }
 
-static enum vz_status put_config(const struct import *m, const struct vocabulary *v,
+static enum vz_status put_config(const struct import *m, const struct vz_import_words *v,
                                  struct vz_buf *body, struct vz_error *err)
 {
     struct vz_json_writer w = vz_json_writer_on(body);
@@ -455,7 +254,7 @@ static enum vz_status put_config(const struct import *m, const struct vocabulary
     const char *pooling;
     bool normalize;
     enum vz_status status = read_modules(m, &pooling, &normalize, err);
-    if (status == VZ_OK && !read_json(m, m->base, "config.json", &doc, &architecture)) {
+    if (status == VZ_OK && !vz_import_json(m->base, "config.json", &doc, &architecture)) {
         vz_json_free(doc);
         status = vz_fail(err, VZ_NOT_FOUND, "%s holds no config.json", m->base);
     }
@@ -561,8 +360,8 @@ static enum vz_status open_weights(const struct import *m, FILE **file, uint64_t
                    m->base);
 }
 
-static enum vz_status send_part(const struct import *m, const void *bytes, size_t len, uint64_t part,
-                                uint64_t parts, uint64_t total, struct vz_error *err)
+static enum vz_status send_part(const struct import *m, const void *bytes, size_t len,
+                                uint64_t part, uint64_t parts, uint64_t total, struct vz_error *err)
 {
     struct vz_buf body = {0};
     char rest[64];
@@ -604,10 +403,10 @@ static enum vz_status send_weights(struct import *m, struct vz_error *err)
 
 static enum vz_status send_model(struct import *m, struct vz_error *err)
 {
-    struct vocabulary v = {0};
+    struct vz_import_words v = {0};
     struct vz_buf config = {0};
     bool begun = false;
-    enum vz_status status = read_vocabulary(m, &v, err);
+    enum vz_status status = vz_import_words_read(m->base, m->about.type, &v, err);
     if (status == VZ_OK)
         status = put_config(m, &v, &config, err);
     if (status == VZ_OK)
@@ -619,7 +418,8 @@ static enum vz_status send_model(struct import *m, struct vz_error *err)
     if (status == VZ_OK)
         status = send_weights(m, err);
     if (status == VZ_OK)
-        status = tell(m, "PUT", "/vocabulary", vz_buf_slice(&v.body), "sending the vocabulary", err);
+        status =
+            tell(m, "PUT", "/vocabulary", vz_buf_slice(&v.body), "sending the vocabulary", err);
     if (status != VZ_OK && begun) /* half a model is of no use to anybody */
         tell(m, "DELETE", "?force=true", (struct vz_slice){0}, "removing", NULL);
     vz_buf_deinit(&config);
@@ -643,8 +443,8 @@ static bool same_url(const char *a, const char *b)
 static bool is_here(const struct import_options *options, const char *folder)
 {
     struct vz_buf url = {0};
-    bool here = !options->url || (vz_store_holder(folder, &url) && url.len &&
-                                  same_url(url.data, options->url));
+    bool here = !options->url ||
+                (vz_store_holder(folder, &url) && url.len && same_url(url.data, options->url));
     vz_buf_deinit(&url);
     return here;
 }
@@ -764,8 +564,8 @@ int vz_cli_import_model(int argc, char **argv)
         {"--es-model-id", VZ_ARG_TEXT, &o.es_model_id, "ID",
          "its id there (default: made of the name, as eland does)", 0, 0},
         {"--task-type", VZ_ARG_TEXT, &o.task_type, "TASK",
-         "text_embedding, text_classification, zero_shot_classification, text_similarity or auto", 0,
-         0},
+         "text_embedding, text_classification, zero_shot_classification, text_similarity or auto",
+         0, 0},
         {"--start", VZ_ARG_FLAG, &o.start, NULL, "start it in the end", 0, 0},
         {"--clear-previous", VZ_ARG_FLAG, &o.clear_previous, NULL,
          "replace the one that is there under this id", 0, 0},
@@ -790,12 +590,14 @@ int vz_cli_import_model(int argc, char **argv)
         .name = "import-model",
         .usage = "vizsla import-model --hub-model-id NAME [--url URL] [options]",
         .summary = "Puts a model of the hub into a server; the flags are eland_import_hub_model's.",
-        .details =
-            "When the server holds this machine's data folder the model is installed there directly\n"
-            "(as `vizsla models pull` does); otherwise its tensors, configuration and vocabulary are\n"
-            "sent through the server's _ml/trained_models API. Elasticsearch itself runs nothing but\n"
-            "TorchScript, so it is refused here; eland does that.\n"
-            "Exit code: 0 installed, 2 not.",
+        .details = "When the server holds this machine's data folder the model is installed there "
+                   "directly\n"
+                   "(as `vizsla models pull` does); otherwise its tensors, configuration and "
+                   "vocabulary are\n"
+                   "sent through the server's _ml/trained_models API. Elasticsearch itself runs "
+                   "nothing but\n"
+                   "TorchScript, so it is refused here; eland does that.\n"
+                   "Exit code: 0 installed, 2 not.",
         .examples =
             "  vizsla import-model --hub-model-id sentence-transformers/all-MiniLM-L6-v2 --start\n"
             "  vizsla import-model --url http://127.0.0.1:9200 --hub-model-id ./my-model "
@@ -806,8 +608,8 @@ int vz_cli_import_model(int argc, char **argv)
     if (leave >= 0)
         return leave;
     if (rest) {
-        fprintf(stderr,
-                "vizsla import-model: unexpected '%s'; see `vizsla import-model --help`\n", argv[1]);
+        fprintf(stderr, "vizsla import-model: unexpected '%s'; see `vizsla import-model --help`\n",
+                argv[1]);
         return VZ_EXIT_FAILED;
     }
     return check_options(&o) ? do_import(&o) : VZ_EXIT_FAILED;

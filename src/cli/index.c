@@ -1,11 +1,11 @@
 /* `vizsla index`: any folder's pictures into an index, again and again.
  *
- * First the folders are walked and the index is asked what it has; what has the same size and time is
- * left alone, the rest goes through the pipeline (pipeline.h). The cores do nothing but look at
+ * First the folders are walked and the index is asked what it has; what has the same size and time
+ * is left alone, the rest goes through the pipeline (pipeline.h). The cores do nothing but look at
  * pictures: sending a document costs about a thousandth of making it.
  *
- * Each document is written whole or not, and what is written is never written twice without need, so
- * there is nothing to clean up after Ctrl-C, a crash or a power cut: the same command goes on.
+ * Each document is written whole or not, and what is written is never written twice without need,
+ * so there is nothing to clean up after Ctrl-C, a crash or a power cut: the same command goes on.
  */
 #include "cli/cli.h"
 #include "cli/lens.h"
@@ -73,8 +73,7 @@ static void note_failure(struct tally *tally, const char *path, const char *reas
         tally->failures =
             vz_realloc(tally->failures, tally->failure_capacity * sizeof *tally->failures);
     }
-    tally->failures[tally->failure_count++] =
-        (struct failure){vz_strdup(path), vz_strdup(reason)};
+    tally->failures[tally->failure_count++] = (struct failure){vz_strdup(path), vz_strdup(reason)};
 }
 
 /* ---- what is there ------------------------------------------------------------------------- */
@@ -336,8 +335,8 @@ static enum vz_status prune(const struct work *work, const struct vz_walk *walk,
                             const struct vz_transport *transport, const char *index,
                             const char *query, struct tally *tally, struct vz_error *err)
 {
-    struct pruning pruning = {.work = work, .walk = walk, .tally = tally,
-                              .transport = transport, .index = index};
+    struct pruning pruning = {
+        .work = work, .walk = walk, .tally = tally, .transport = transport, .index = index};
     const struct vz_api_scan scan = {.query = query, .source = "[\"path\"]"};
     enum vz_status status = vz_api_scan(transport, index, &scan, prune_one, &pruning, err);
     if (status == VZ_OK)
@@ -347,9 +346,8 @@ static enum vz_status prune(const struct work *work, const struct vz_walk *walk,
 }
 
 static enum vz_status handle_gone(const struct index_options *options, const struct work *work,
-                                  const struct vz_walk *walk,
-                                  const struct vz_transport *transport, const char *query,
-                                  struct tally *tally, struct vz_error *err)
+                                  const struct vz_walk *walk, const struct vz_transport *transport,
+                                  const char *query, struct tally *tally, struct vz_error *err)
 {
     for (size_t i = 0; i < work->known_count; i++)
         tally->gone += !work->known[i].seen;
@@ -413,8 +411,8 @@ static void print_json(const struct index_options *options, const struct tally *
 
 static void print_failures(const struct tally *tally, bool has_file)
 {
-    size_t shown = has_file ? VZ_MIN(tally->failure_count, (size_t)SHOWN_FAILURES)
-                            : tally->failure_count;
+    size_t shown =
+        has_file ? VZ_MIN(tally->failure_count, (size_t)SHOWN_FAILURES) : tally->failure_count;
     for (size_t i = 0; i < shown; i++) {
         struct vz_buf line = {0};
         vz_term_text(&line, vz_slice_from(tally->failures[i].path), INT_MAX);
@@ -597,16 +595,16 @@ int vz_cli_index(int argc, char **argv)
     const char *precision = "auto";
     long megapixels = 0;
     const struct vz_arg args[] = {
-        {"--index", VZ_ARG_TEXT, &options.index, "NAME", "the index (default: " VZ_PICTURE_INDEX ")",
-         0, 0},
+        {"--index", VZ_ARG_TEXT, &options.index, "NAME",
+         "the index (default: " VZ_PICTURE_INDEX ")", 0, 0},
         {"--model", VZ_ARG_TEXT, &options.want.model, "NAME",
          "an installed model, a model's folder or eye (default: what the index has)", 0, 0},
         {"--precision", VZ_ARG_TEXT, &precision, "P",
          "auto, f32, bf16 or int8: how exactly the model computes (default auto)", 0, 0},
-        {"--prune", VZ_ARG_FLAG, &options.prune, NULL,
-         "take out what is no longer below FOLDER", 0, 0},
-        {"--force", VZ_ARG_FLAG, &options.force, NULL,
-         "prune although no picture is left at all", 0, 0},
+        {"--prune", VZ_ARG_FLAG, &options.prune, NULL, "take out what is no longer below FOLDER", 0,
+         0},
+        {"--force", VZ_ARG_FLAG, &options.force, NULL, "prune although no picture is left at all",
+         0, 0},
         {"--failures", VZ_ARG_TEXT, &options.failures, "FILE",
          "write what failed there, a JSON object a line", 0, 0},
         {"--exclude", VZ_ARG_LIST, &excluded, "PATTERN",
@@ -625,15 +623,21 @@ int vz_cli_index(int argc, char **argv)
     const struct vz_command command = {
         .name = "index",
         .usage = "vizsla index FOLDER... [options]",
-        .summary = "Puts the pictures below a folder into an index, for `vizsla search` and `dedupe`.",
+        .summary =
+            "Puts the pictures below a folder into an index, for `vizsla search` and `dedupe`.",
         .details =
-            "Run it again at any time: a file of the same size and time is left alone, one with the\n"
-            "same content only gets its new time, one with another content is looked at again. It can\n"
-            "be stopped with Ctrl-C and goes on where it was. Files that fail are told in the end and\n"
+            "Run it again at any time: a file of the same size and time is left alone, one with "
+            "the\n"
+            "same content only gets its new time, one with another content is looked at again. It "
+            "can\n"
+            "be stopped with Ctrl-C and goes on where it was. Files that fail are told in the end "
+            "and\n"
             "tried again the next time.\n"
-            "Hidden names, folders with a .nomedia file, thumbnails of file servers (@eaDir), waste\n"
+            "Hidden names, folders with a .nomedia file, thumbnails of file servers (@eaDir), "
+            "waste\n"
             "folders and links are left out. A picture is known by its name's ending.\n"
-            "The first run decides which model the index has: --model, else clip-ViT-B-32 where it\n"
+            "The first run decides which model the index has: --model, else clip-ViT-B-32 where "
+            "it\n"
             "is installed, else the built-in eye. `vizsla reindex` changes it later.\n"
             "Exit code: 0 all done, 1 files failed or it was stopped, 2 it could not be done.",
         .examples = "  vizsla index ~/Pictures\n"

@@ -133,9 +133,9 @@ static bool server_has(const struct vz_transport *server, const struct vz_app_mo
         vz_json_get(root, "trained_model_configs", &configs)) {
         struct vz_json_iter it = vz_json_iterate(configs);
         if (vz_json_next(&it, NULL, &config))
-            has = vz_json_get_path(config, "metadata.digest", &value) &&
-                  (!remembered->digest[0] ||
-                   vz_slice_is(vz_json_string(value), remembered->digest));
+            has =
+                vz_json_get_path(config, "metadata.digest", &value) &&
+                (!remembered->digest[0] || vz_slice_is(vz_json_string(value), remembered->digest));
     }
     vz_json_free(doc);
     vz_buf_deinit(&path);
@@ -201,9 +201,8 @@ static enum vz_status server_picture(const struct vz_lens *lens, struct vz_slice
 
 /* ---- choosing ------------------------------------------------------------------------------ */
 
-static enum vz_status choose(const struct vz_lens_want *want,
-                             const struct vz_app_model *remembered, const char *index,
-                             struct vz_lens *lens, struct vz_error *err)
+static enum vz_status choose(const struct vz_lens_want *want, const struct vz_app_model *remembered,
+                             const char *index, struct vz_lens *lens, struct vz_error *err)
 {
     if (want->model)
         return resolve(want->data, want->model, lens, err);
@@ -228,8 +227,8 @@ static enum vz_status open_texts(const struct vz_lens_want *want, struct vz_lens
     struct vz_lens other = {0};
     enum vz_status status = resolve(want->data, want->text_model, &other, err);
     if (status == VZ_OK)
-        status = vz_model_open(other.folder[0] ? other.folder : NULL, &want->options, &lens->texts,
-                               err);
+        status =
+            vz_model_open(other.folder[0] ? other.folder : NULL, &want->options, &lens->texts, err);
     if (status == VZ_OK && !vz_model_reads(lens->texts))
         status = vz_fail(err, VZ_UNSUPPORTED, "[%s] reads no texts", other.model.name);
     if (status == VZ_OK && vz_model_dims(lens->texts) != lens->model.dims)
@@ -255,8 +254,8 @@ enum vz_status vz_lens_open(const struct vz_lens_want *want, const struct vz_app
     if (status == VZ_OK && remembered) /* before a model is opened for nothing */
         status = vz_dog_repository_check_model(index, remembered, &lens->model, err);
     if (status == VZ_OK)
-        status = vz_model_open(lens->folder[0] ? lens->folder : NULL, &want->options,
-                               &lens->images, err);
+        status = vz_model_open(lens->folder[0] ? lens->folder : NULL, &want->options, &lens->images,
+                               err);
     if (status == VZ_OK) {
         lens->model.dims = (uint32_t)vz_model_dims(lens->images);
         lens->texts = lens->images;
@@ -358,7 +357,7 @@ void vz_lens_say(const struct vz_lens *lens, const char *index)
 
 bool vz_lens_is_picture(const char *word)
 {
-    static const char *const endings[] = {".jpg",  ".jpeg", ".png", ".webp", ".gif",  ".tif",
+    static const char *const endings[] = {".jpg",  ".jpeg", ".png",  ".webp", ".gif", ".tif",
                                           ".tiff", ".heic", ".heif", ".avif", ".svg", ".bmp"};
     struct stat info;
     if (stat(word, &info) == 0)

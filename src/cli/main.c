@@ -46,7 +46,8 @@ int vz_cli_main(int argc, char **argv)
         print_help(stderr);
         return VZ_EXIT_FAILED;
     }
-    if (argc == 3 && strcmp(argv[1], "help") == 0) { /* `vizsla help find` is `vizsla find --help` */
+    if (argc == 3 &&
+        strcmp(argv[1], "help") == 0) { /* `vizsla help find` is `vizsla find --help` */
         static char help[] = "--help";
         argv[1] = argv[2];
         argv[2] = help;

@@ -1,9 +1,9 @@
 /* cli/pipeline.h - many pictures looked at on all cores while what is ready is sent.
  *
- * One thread a core takes the next item and makes of it lines for _bulk; the caller's thread gathers
- * them, sends them by `send` in batches and draws the progress. The queue between is bounded, so a slow
- * server holds the workers up and memory stays small. Ctrl-C (vz_stop_asked) ends it after the items
- * that are being looked at: what was ready is still sent.
+ * One thread a core takes the next item and makes of it lines for _bulk; the caller's thread
+ * gathers them, sends them by `send` in batches and draws the progress. The queue between is
+ * bounded, so a slow server holds the workers up and memory stays small. Ctrl-C (vz_stop_asked)
+ * ends it after the items that are being looked at: what was ready is still sent.
  *
  *     vz_pipeline_run(&(struct vz_pipeline){.count = n, .look = look, .send = send, ...}, &err);
  */
@@ -26,10 +26,11 @@ struct vz_looked {
 
 struct vz_pipeline {
     size_t count;
-    uint32_t dims;                 /* of the vector that `look` gets to write into */
-    struct vz_progress *progress;  /* stepped; NULL: none */
+    uint32_t dims;                /* of the vector that `look` gets to write into */
+    struct vz_progress *progress; /* stepped; NULL: none */
     void *context;
-    const char *(*path)(void *context, size_t at); /* the item's file, to be read ahead; may be NULL */
+    const char *(*path)(void *context,
+                        size_t at); /* the item's file, to be read ahead; may be NULL */
     /* On a worker. Fills *looked, whose `at` is set. */
     void (*look)(void *context, size_t at, float *vector, struct vz_looked *looked);
     /* On the caller's thread: `count` items with actions, in one body, in order. */

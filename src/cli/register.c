@@ -170,15 +170,15 @@ static void look(void *context)
     struct vz_dog *dog = &job->batch->dogs[job->at];
     struct vz_buf bytes = {0};
     struct vz_error err = {0};
-    enum vz_status status =
-        read_picture(item->file, job->batch->limits->max_bytes, &bytes, &err);
+    enum vz_status status = read_picture(item->file, job->batch->limits->max_bytes, &bytes, &err);
     *dog = (struct vz_dog){.dog_id = item->name,
                            .breed = item->breed,
                            .owner_name = item->owner,
                            .image_path = vz_slice_from(item->file)};
     if (status == VZ_OK)
-        status = vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, job->batch->lens->images, dog,
-                             job->batch->vectors + job->at * job->batch->lens->model.dims, &err);
+        status =
+            vz_dog_look(vz_buf_slice(&bytes), job->batch->limits, job->batch->lens->images, dog,
+                        job->batch->vectors + job->at * job->batch->lens->model.dims, &err);
     if (status != VZ_OK)
         set_failed(item, &err);
     vz_buf_deinit(&bytes);
@@ -237,12 +237,11 @@ static enum vz_status insert_looked_at(const struct vz_transport *transport, str
 }
 
 static enum vz_status register_all(const struct vz_transport *transport, struct items *items,
-                                   const struct vz_lens *lens,
-                                   const struct vz_image_limits *limits, struct vz_error *err)
+                                   const struct vz_lens *lens, const struct vz_image_limits *limits,
+                                   struct vz_error *err)
 {
     bool is_new;
-    enum vz_status status =
-        vz_dog_repository_create_index(transport, &lens->model, &is_new, err);
+    enum vz_status status = vz_dog_repository_create_index(transport, &lens->model, &is_new, err);
     if (status != VZ_OK)
         return status;
     if (is_new)
@@ -396,8 +395,10 @@ int vz_cli_register(int argc, char **argv)
             "is not added twice, its other fields are brought up to date.\n"
             "With --from, files are looked for in FOLDER (default: where FILE is).\n"
             "When a server holds the data folder, the dogs go through it.\n"
-            "The first dog decides which model the index has: --model, else clip-ViT-B-32 where it\n"
-            "is installed (vizsla models pull clip-ViT-B-32), else the built-in eye. `vizsla reindex`\n"
+            "The first dog decides which model the index has: --model, else clip-ViT-B-32 where "
+            "it\n"
+            "is installed (vizsla models pull clip-ViT-B-32), else the built-in eye. `vizsla "
+            "reindex`\n"
             "changes it later.\n"
             "Exit code: 0 all registered, 1 pictures failed, 2 the work could not be done at all.",
         .examples =

@@ -1,14 +1,15 @@
 /* `vizsla reindex`: the pictures of an index looked at again with another model.
  *
- * States: the plan (names, leftovers of an interrupted run) -> a pass over the old index, page by page:
- * each document's picture is looked at again and the document written into the new index with its new
- * vector -> surveys of what was written, changed or deleted in the old index meanwhile, and passes over
- * just that, until there is nothing -> writes to the old index are held up for the moment of the last
- * survey -> the swap, one request. Searches go on throughout, on the old index until the swap.
+ * States: the plan (names, leftovers of an interrupted run) -> a pass over the old index, page by
+ * page: each document's picture is looked at again and the document written into the new index with
+ * its new vector -> surveys of what was written, changed or deleted in the old index meanwhile, and
+ * passes over just that, until there is nothing -> writes to the old index are held up for the
+ * moment of the last survey -> the swap, one request. Searches go on throughout, on the old index
+ * until the swap.
  *
- * Before the swap nothing of the old index has changed: Ctrl-C, an error or a crash costs only what was
- * made. A document whose picture cannot be looked at is told, and goes along without a vector (its
- * owner's telephone number is worth more than a tidy index), or stays behind with --drop-gone.
+ * Before the swap nothing of the old index has changed: Ctrl-C, an error or a crash costs only what
+ * was made. A document whose picture cannot be looked at is told, and goes along without a vector
+ * (its owner's telephone number is worth more than a tidy index), or stays behind with --drop-gone.
  */
 #include "cli/cli.h"
 #include "cli/lens.h"
@@ -63,7 +64,7 @@ struct job {
     size_t copied; /* documents with a picture that was looked at */
     struct lost {
         char *id, *path, *reason;
-    } *lost;
+    } * lost;
     size_t lost_count, lost_capacity;
 
     unsigned round;
@@ -149,8 +150,8 @@ static void put_document(struct vz_buf *out, struct vz_slice source, const char 
 }
 
 /* The members that the picture decides, with the new vector. */
-static enum vz_status look_again(const struct job *job, const struct page_item *item,
-                                 float *vector, struct vz_buf *made, struct vz_error *err)
+static enum vz_status look_again(const struct job *job, const struct page_item *item, float *vector,
+                                 struct vz_buf *made, struct vz_error *err)
 {
     char *path = vz_strndup(item->path.ptr, item->path.len);
     struct vz_buf bytes = {0};
@@ -188,9 +189,9 @@ static void look(void *context, size_t at, float *vector, struct vz_looked *look
     const struct page_item *item = &job->page[at];
     struct vz_buf made = {0};
     struct vz_error err = {0};
-    enum vz_status status =
-        item->path.len ? look_again(job, item, vector, &made, &err)
-                       : vz_fail(&err, VZ_NOT_FOUND, "the document names no picture");
+    enum vz_status status = item->path.len
+                                ? look_again(job, item, vector, &made, &err)
+                                : vz_fail(&err, VZ_NOT_FOUND, "the document names no picture");
     if (status != VZ_OK) {
         looked->outcome = LOST;
         looked->reason = vz_strdup(err.text);
@@ -287,11 +288,11 @@ static enum vz_status keep_page(struct job *job, struct vz_error *err)
         vz_buf_append_slice(&body, job->page[i].source);
         vz_buf_append_char(&body, '\n');
     }
-    enum vz_status status = check_written(
-        job,
-        vz_api_bulk(job->plan.transport, job->plan.kept_index, vz_buf_slice(&body),
-                    job->page_count, false, note_kept, job, err),
-        err);
+    enum vz_status status =
+        check_written(job,
+                      vz_api_bulk(job->plan.transport, job->plan.kept_index, vz_buf_slice(&body),
+                                  job->page_count, false, note_kept, job, err),
+                      err);
     vz_buf_deinit(&body);
     return status;
 }
@@ -335,8 +336,8 @@ static enum vz_status gather(void *context, const struct vz_api_hit *hit, struct
 static enum vz_status pass(struct job *job, struct vz_error *err)
 {
     const struct vz_api_scan scan = {.page = PAGE};
-    enum vz_status status = vz_api_scan(job->plan.transport, job->plan.old_index, &scan, gather,
-                                        job, err);
+    enum vz_status status =
+        vz_api_scan(job->plan.transport, job->plan.old_index, &scan, gather, job, err);
     return status == VZ_OK ? do_page(job, err) : status;
 }
 
@@ -409,8 +410,8 @@ static enum vz_status trust_one(void *context, const struct vz_api_hit *hit, str
     return VZ_OK;
 }
 
-/* What an interrupted run made: documents with a vector whose original is not younger than that run.
- * Those without are looked at again: perhaps their pictures are back. */
+/* What an interrupted run made: documents with a vector whose original is not younger than that
+ * run. Those without are looked at again: perhaps their pictures are back. */
 static enum vz_status take_up(struct job *job, struct vz_error *err)
 {
     struct vz_buf query = {0};
@@ -419,7 +420,8 @@ static enum vz_status take_up(struct job *job, struct vz_error *err)
     const struct vz_api_scan old = {.source = "false", .page = 5000};
     enum vz_status status = vz_api_refresh(job->plan.transport, job->plan.new_index, err);
     if (status == VZ_OK)
-        status = vz_api_scan(job->plan.transport, job->plan.new_index, &there, note_there, job, err);
+        status =
+            vz_api_scan(job->plan.transport, job->plan.new_index, &there, note_there, job, err);
     if (status == VZ_OK)
         status = vz_api_scan(job->plan.transport, job->plan.old_index, &old, trust_one, job, err);
     vz_buf_deinit(&query);
@@ -449,8 +451,8 @@ static enum vz_status keep_seen(struct job *job, struct vz_error *err)
     const struct vz_api_scan scan = {.page = PAGE};
     if (!job->plan.kept_index[0] || !job->seen_count)
         return VZ_OK;
-    enum vz_status status = vz_api_scan(job->plan.transport, job->plan.old_index, &scan, keep_one,
-                                        job, err);
+    enum vz_status status =
+        vz_api_scan(job->plan.transport, job->plan.old_index, &scan, keep_one, job, err);
     if (status == VZ_OK && job->page_count)
         status = keep_page(job, err);
     job->page_count = 0;
@@ -476,10 +478,17 @@ static enum vz_status check_counts(const struct job *job, struct vz_error *err)
     return status;
 }
 
-static enum vz_status catch_up(struct job *job, struct vz_error *err)
+/* Passes over what changed, until nothing did. While others still write, only as long as that gets
+ * less by half each time: against somebody who writes faster than pictures are looked at, only
+ * holding writes up helps, and the sooner the shorter. */
+static enum vz_status catch_up(struct job *job, bool blocked, struct vz_error *err)
 {
     enum vz_status status = survey(job, err);
+    size_t before = SIZE_MAX;
     for (int i = 0; status == VZ_OK && job->changed && i < MAX_ROUNDS; i++) {
+        if (!blocked && job->changed > before / 2)
+            break;
+        before = job->changed;
         status = pass(job, err);
         if (status == VZ_OK)
             status = survey(job, err);
@@ -489,13 +498,13 @@ static enum vz_status catch_up(struct job *job, struct vz_error *err)
 
 static enum vz_status finish(struct job *job, struct vz_error *err)
 {
-    enum vz_status status = catch_up(job, err);
+    enum vz_status status = catch_up(job, false, err);
     if (status != VZ_OK)
         return status;
     status = vz_reindex_block(&job->plan, true, err);
     if (status != VZ_OK)
         return status;
-    status = catch_up(job, err);
+    status = catch_up(job, true, err);
     if (status == VZ_OK)
         status = check_counts(job, err);
     bool drop = job->options->drop_old;
@@ -583,11 +592,12 @@ static void print_text(const struct job *job)
         printf(" in %.1f s", (double)job->took_ns / 1e9);
     printf(".\n");
     if (job->lost_count)
-        printf(job->options->drop_gone
-                   ? "%zu whose picture could not be looked at were left out.\n"
-                   : "%zu whose picture could not be looked at are kept without a vector: no search "
-                     "by a picture or text finds them (--drop-gone leaves them out).\n",
-               job->lost_count);
+        printf(
+            job->options->drop_gone
+                ? "%zu whose picture could not be looked at were left out.\n"
+                : "%zu whose picture could not be looked at are kept without a vector: no search "
+                  "by a picture or text finds them (--drop-gone leaves them out).\n",
+            job->lost_count);
     if (kept_name(job))
         printf("The old index is kept as %s; remove it when all is well:\n"
                "  curl -X DELETE http://127.0.0.1:9200/%s (with vizsla serve running)\n",
@@ -697,17 +707,22 @@ int vz_cli_reindex(int argc, char **argv)
         .name = "reindex",
         .usage = "vizsla reindex --model NAME [--index NAME] [options]",
         .summary = "Changes the model of an index: all its pictures are looked at again.",
-        .details =
-            "A new index is made beside the old one and takes its place when it is whole: the name\n"
-            "becomes an alias of it, in one step, so searches find something at every moment. What is\n"
-            "written to the old index meanwhile comes along. The old index is kept unless --drop-old\n"
-            "says otherwise (it needs its room on the disk twice).\n"
-            "Ctrl-C, or an error, leaves everything as it was. With --resume what was made is kept,\n"
-            "and the same command goes on with it.\n"
-            "Documents whose picture is gone or broken are listed. They come along without a vector,\n"
-            "or with --drop-gone not at all.\n"
-            "Exit code: 0 done, 1 some pictures could not be looked at or it was stopped, 2 it could\n"
-            "not be done.",
+        .details = "A new index is made beside the old one and takes its place when it is whole: "
+                   "the name\n"
+                   "becomes an alias of it, in one step, so searches find something at every "
+                   "moment. What is\n"
+                   "written to the old index meanwhile comes along. The old index is kept unless "
+                   "--drop-old\n"
+                   "says otherwise (it needs its room on the disk twice).\n"
+                   "Ctrl-C, or an error, leaves everything as it was. With --resume what was made "
+                   "is kept,\n"
+                   "and the same command goes on with it.\n"
+                   "Documents whose picture is gone or broken are listed. They come along without "
+                   "a vector,\n"
+                   "or with --drop-gone not at all.\n"
+                   "Exit code: 0 done, 1 some pictures could not be looked at or it was stopped, 2 "
+                   "it could\n"
+                   "not be done.",
         .examples = "  vizsla models pull clip-ViT-B-32\n"
                     "  vizsla reindex --model clip-ViT-B-32\n"
                     "  vizsla reindex --model clip-ViT-B-32 --index pictures --drop-old",

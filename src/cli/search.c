@@ -1,4 +1,5 @@
-/* `vizsla search`: pictures and texts in, added and subtracted, the nearest pictures of an index out. */
+/* `vizsla search`: pictures and texts in, added and subtracted, the nearest pictures of an index
+ * out. */
 #include "cli/cli.h"
 #include "cli/lens.h"
 
@@ -103,8 +104,8 @@ static enum vz_status compose(struct search *search, float *out, struct vz_error
         if (status == VZ_UNSUPPORTED && term->is_text)
             vz_fail(err, status,
                     "there is no file '%.200s', and %s, which made the index %s, reads no texts: "
-                    "vizsla models pull " VZ_LENS_DEFAULT ", then vizsla reindex --model "
-                    VZ_LENS_DEFAULT " --index %s",
+                    "vizsla models pull " VZ_LENS_DEFAULT
+                    ", then vizsla reindex --model " VZ_LENS_DEFAULT " --index %s",
                     term->word, search->lens.model.name, search->options->index,
                     search->options->index);
         if (status != VZ_OK)
@@ -223,8 +224,8 @@ static void read_hits(struct search *search, struct vz_json hits)
 {
     struct vz_json_iter it = vz_json_iterate(hits);
     struct vz_json hit, source, value;
-    search->hits = vz_arena_zalloc(&search->arena,
-                                   (vz_json_count(hits) + 1) * sizeof *search->hits);
+    search->hits =
+        vz_arena_zalloc(&search->arena, (vz_json_count(hits) + 1) * sizeof *search->hits);
     while (vz_json_next(&it, NULL, &hit)) {
         struct hit *one = &search->hits[search->hit_count];
         struct vz_buf text = {0};
@@ -233,11 +234,12 @@ static void read_hits(struct search *search, struct vz_json hits)
         one->score = (float)vz_json_double(value);
         if (vz_json_get(source, "path", &value) || vz_json_get(source, "image_path", &value))
             one->path = vz_arena_copy(&search->arena, vz_json_string(value));
-        bool same = search->hash[0] && (vz_json_get(source, "content_hash", &value) ||
-                                        vz_json_get(source, "image_hash", &value)) &&
+        bool same = search->hash[0] &&
+                    (vz_json_get(source, "content_hash", &value) ||
+                     vz_json_get(source, "image_hash", &value)) &&
                     vz_slice_is(vz_json_string(value), search->hash);
-        one->verdict = vz_verdict_of(&search->lens.model, 2 * one->score - 1, same,
-                                     !search->hash[0]);
+        one->verdict =
+            vz_verdict_of(&search->lens.model, 2 * one->score - 1, same, !search->hash[0]);
         vz_json_print(source, &text);
         one->source = vz_arena_copy(&search->arena, vz_buf_slice(&text));
         vz_buf_deinit(&text);
@@ -251,8 +253,7 @@ static enum vz_status ask(struct search *search, const struct vz_transport *tran
     struct vz_buf path = {0}, body = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root, hits;
-    float *vector =
-        vz_arena_zalloc(&search->arena, search->lens.model.dims * sizeof *vector);
+    float *vector = vz_arena_zalloc(&search->arena, search->lens.model.dims * sizeof *vector);
     enum vz_status status = compose(search, vector, err);
     if (status == VZ_OK)
         status = put_body(search, vector, &body, err);
@@ -265,8 +266,8 @@ static enum vz_status ask(struct search *search, const struct vz_transport *tran
         status = vz_api_ask(transport, "POST", path.data, vz_buf_slice(&body), "searching", &doc,
                             &root, err);
     }
-    if (status == VZ_OK && (!vz_json_get_path(root, "hits.hits", &hits) ||
-                            vz_json_type(hits) != VZ_JSON_ARRAY))
+    if (status == VZ_OK &&
+        (!vz_json_get_path(root, "hits.hits", &hits) || vz_json_type(hits) != VZ_JSON_ARRAY))
         status = vz_api_strange("searching", err);
     if (status == VZ_OK)
         read_hits(search, hits);
@@ -318,8 +319,7 @@ static void print_json(const struct search *search, const char *where)
 
 static void draw(const struct search *search)
 {
-    struct vz_slice *paths =
-        vz_alloc(VZ_MAX(search->hit_count, (size_t)1) * sizeof *paths);
+    struct vz_slice *paths = vz_alloc(VZ_MAX(search->hit_count, (size_t)1) * sizeof *paths);
     for (size_t i = 0; i < search->hit_count; i++)
         paths[i] = search->hits[i].path;
     vz_draw_pictures(paths, VZ_MIN(search->hit_count, (size_t)12), 24, 8);
@@ -354,9 +354,9 @@ static enum vz_status open_index(struct search *search, const struct vz_transpor
     const struct search_options *options = search->options;
     enum vz_status status = vz_api_about(transport, options->index, &search->about, err);
     if (status == VZ_NO_INDEX)
-        return vz_fail(err, status, "there is no index %s yet; make it with: vizsla index FOLDER%s%s",
-                       options->index,
-                       strcmp(options->index, VZ_PICTURE_INDEX) ? " --index " : "",
+        return vz_fail(err, status,
+                       "there is no index %s yet; make it with: vizsla index FOLDER%s%s",
+                       options->index, strcmp(options->index, VZ_PICTURE_INDEX) ? " --index " : "",
                        strcmp(options->index, VZ_PICTURE_INDEX) ? options->index : "");
     if (status != VZ_OK)
         return status;
@@ -423,12 +423,17 @@ int vz_cli_search(int argc, char **argv)
     const struct vz_command command = {
         .name = "search",
         .usage = "vizsla search TEXT|FILE [+TEXT|+FILE|-TEXT|-FILE]... [options]",
-        .summary = "Finds the pictures of an index that are nearest to a picture, a text, or several.",
+        .summary =
+            "Finds the pictures of an index that are nearest to a picture, a text, or several.",
         .details =
-            "A word that names no file is a text; texts need an index made with a model that reads.\n"
-            "Words are added, those with a '-' in front subtracted: each becomes a vector of length\n"
-            "one, and the sum is what is looked for. A weight may stand before a '*': '-0.5*grass'.\n"
-            "The score is (1 + cos) / 2. What a score means depends on the model: scores of texts are\n"
+            "A word that names no file is a text; texts need an index made with a model that "
+            "reads.\n"
+            "Words are added, those with a '-' in front subtracted: each becomes a vector of "
+            "length\n"
+            "one, and the sum is what is looked for. A weight may stand before a '*': "
+            "'-0.5*grass'.\n"
+            "The score is (1 + cos) / 2. What a score means depends on the model: scores of texts "
+            "are\n"
             "lower than those of pictures, and only their order counts (vizsla find --help).\n"
             "Fields of --filter: path, name, folder, format, size, width, height, modified,\n"
             "exif.date, and what else the index has.\n"

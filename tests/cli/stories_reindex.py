@@ -7,7 +7,7 @@ import threading
 import time
 import urllib.error
 
-from story import SAMPLES, call, contains, equal, install_clip, register_samples
+from story import SAMPLES, Skip, call, contains, equal, install_clip, register_samples
 from stories_folders import DOGS, album, index, names, search
 
 
@@ -114,15 +114,15 @@ def an_interrupted_one_changes_nothing(bench):
     many(bench)
     install_clip(bench)
     code, said = interrupt(bench, signal.SIGINT, "--model", "clip-ViT-B-32")
-    if code == 0:
-        return  # a machine this fast
+    if code in (0, -signal.SIGINT):
+        raise Skip("the signal came before the work or after it")
     equal(code, 1)
     contains(said, "unchanged", "removed")
     url = bench.serve()
     equal(indices(url), ["pictures"])
     equal(call(url + "/pictures/_count")["count"], 240)
     bench.stop()
-    equal(interrupt(bench, signal.SIGKILL, "--model", "clip-ViT-B-32")[0], -9)  # leaves a half-made one
+    interrupt(bench, signal.SIGKILL, "--model", "clip-ViT-B-32")  # leaves a half-made one
     equal(len(search(bench, SAMPLES / "luigi.svg", "-k", "3")["hits"]), 3)
     equal(reindex(bench, "--model", "clip-ViT-B-32", "--index", "pictures")["looked_at"], 240)
     url = bench.serve()
@@ -133,8 +133,8 @@ def an_interrupted_one_goes_on_with_resume(bench):
     many(bench)
     install_clip(bench)
     code, said = interrupt(bench, signal.SIGINT, "--model", "clip-ViT-B-32", "--resume")
-    if code == 0:
-        return
+    if code in (0, -signal.SIGINT):
+        raise Skip("the signal came before the work or after it")
     contains(said, "stays in", "goes on")
     interrupt(bench, signal.SIGKILL, "--model", "clip-ViT-B-32", "--resume")
     seen = reindex(bench, "--model", "clip-ViT-B-32", "--index", "pictures", "--resume")
@@ -173,17 +173,19 @@ def what_happens_meanwhile_comes_along(bench):
             except urllib.error.HTTPError as problem:
                 if problem.code != 403:  # the moment of the swap
                     failures.append(problem.read().decode())
-            time.sleep(0.02)
+            time.sleep(0.05)
 
-    threads = [threading.Thread(target=searcher), threading.Thread(target=writer)]
+    threads = [threading.Thread(target=searcher, daemon=True), threading.Thread(target=writer, daemon=True)]
     for thread in threads:
         thread.start()
     time.sleep(0.1)
     victim = call(url + "/pictures/_search", "POST", {"query": {"term": {"name": "007.svg"}}})["hits"]["hits"][0]["_id"]
     running = threading.Timer(0.2, lambda: call(f"{url}/pictures/_doc/{victim}", "DELETE"))
     running.start()
-    result = bench.run("reindex", "--model", "clip-ViT-B-32", "--index", "pictures", "--json")
-    stop.set()
+    try:
+        result = bench.run("reindex", "--model", "clip-ViT-B-32", "--index", "pictures", "--json", timeout=300)
+    finally:
+        stop.set()
     for thread in [*threads, running]:
         thread.join()
     equal((result.returncode, failures), (0, []))

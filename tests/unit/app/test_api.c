@@ -37,10 +37,11 @@ static enum vz_status answer(void *context, const char *method, const char *path
 static void an_index_tells_its_model(void **state)
 {
     (void)state;
-    struct fake fake = {.count = 1, .answers = {
-        "{\"dogs-000002\":{\"mappings\":{\"properties\":{\"x\":{\"type\":\"keyword\"},"
-        "\"v\":{\"type\":\"dense_vector\",\"dims\":7,"
-        "\"meta\":{\"model\":\"m\",\"model_digest\":\"d\"}}}}}}"}};
+    struct fake fake = {
+        .count = 1,
+        .answers = {"{\"dogs-000002\":{\"mappings\":{\"properties\":{\"x\":{\"type\":\"keyword\"},"
+                    "\"v\":{\"type\":\"dense_vector\",\"dims\":7,"
+                    "\"meta\":{\"model\":\"m\",\"model_digest\":\"d\"}}}}}}"}};
     const struct vz_transport transport = {answer, &fake};
     struct vz_api_about about;
     assert_int_equal(vz_api_about(&transport, "do gs", &about, NULL), VZ_OK);
@@ -58,7 +59,8 @@ static void an_index_tells_its_model(void **state)
 static void nonsense_is_an_error(void **state)
 {
     (void)state;
-    const char *const answers[] = {"", "[]", "7", "{}", "{\"a\":5}", "{\"a\":{\"mappings\":{}},\"b\":1}"};
+    const char *const answers[] = {"",   "[]",        "7",
+                                   "{}", "{\"a\":5}", "{\"a\":{\"mappings\":{}},\"b\":1}"};
     for (size_t i = 0; i < VZ_COUNT_OF(answers); i++) {
         struct fake fake = {.count = 1, .answers = {answers[i]}};
         const struct vz_transport transport = {answer, &fake};
@@ -91,8 +93,11 @@ static void a_meta_that_is_too_long_goes_without_the_digest(void **state)
     assert_int_equal(made, 11);
     assert_string_equal(fake.asked.data, "PUT /x long\nPUT /x short\n");
     vz_buf_deinit(&fake.asked);
-    struct fake other = {.count = 1, .statuses = {400}, .answers = {
-        "{\"error\":{\"type\":\"resource_already_exists_exception\",\"reason\":\"r\"}}"}};
+    struct fake other = {
+        .count = 1,
+        .statuses = {400},
+        .answers = {
+            "{\"error\":{\"type\":\"resource_already_exists_exception\",\"reason\":\"r\"}}"}};
     const struct vz_transport there = {answer, &other};
     assert_int_equal(vz_api_create(&there, "x", put_body, &made, NULL), VZ_EXISTS);
     vz_buf_deinit(&other.asked);
@@ -147,9 +152,11 @@ static void note(void *context, size_t i, const struct vz_api_written *written)
 static void each_write_has_its_outcome(void **state)
 {
     (void)state;
-    struct fake fake = {.count = 1, .answers = {
-        "{\"items\":[{\"index\":{\"result\":\"created\"}},{\"update\":{\"result\":\"updated\"}},"
-        "{\"delete\":{\"result\":\"not_found\"}},{\"index\":{\"error\":{\"reason\":\"no\"}}},[],7]}"}};
+    struct fake fake = {.count = 1,
+                        .answers = {"{\"items\":[{\"index\":{\"result\":\"created\"}},{\"update\":{"
+                                    "\"result\":\"updated\"}},"
+                                    "{\"delete\":{\"result\":\"not_found\"}},{\"index\":{\"error\":"
+                                    "{\"reason\":\"no\"}}},[],7]}"}};
     const struct vz_transport transport = {answer, &fake};
     struct outcome outcome = {0};
     assert_int_equal(vz_api_bulk(&transport, "x", VZ_SLICE("b"), 6, true, note, &outcome, NULL),

@@ -152,11 +152,10 @@ static void similar_ones_are_stars_without_chains(void **state)
                                          {.path = VZ_SLICE("d"), .size = 2},
                                          {.path = VZ_SLICE("e"), .size = 1}};
     /* a - b - c - d in a chain; e only with d, too far. */
-    const struct vz_dup_link links[] = {
-        {0, 1, 0.9f}, {1, 2, 0.95f}, {2, 3, 0.9f}, {3, 2, 0.9f}, {3, 4, 0.5f}, {4, 4, 1}, {9, 1, 1}};
-    const struct vz_dup_options options = {.near_bits = -1, .links = links,
-                                           .link_count = VZ_COUNT_OF(links),
-                                           .similar_cosine = 0.85f};
+    const struct vz_dup_link links[] = {{0, 1, 0.9f}, {1, 2, 0.95f}, {2, 3, 0.9f}, {3, 2, 0.9f},
+                                        {3, 4, 0.5f}, {4, 4, 1},     {9, 1, 1}};
+    const struct vz_dup_options options = {
+        .near_bits = -1, .links = links, .link_count = VZ_COUNT_OF(links), .similar_cosine = 0.85f};
     vz_duplicates_find(pictures, 5, &options, &arena, &found);
     assert_int_equal(found.counts[VZ_DUP_SIMILAR], 2);
     for (size_t g = 0; g < 2; g++) {

@@ -1,4 +1,5 @@
-/* Folders with hidden ones, links, loops, names that are no text and folders that cannot be read. */
+/* Folders with hidden ones, links, loops, names that are no text and folders that cannot be read.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
