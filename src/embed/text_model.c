@@ -1,9 +1,9 @@
 /* BERT and its family, in the shape of transformers' models.
  *
  * What differs between families is names, positions and the head; `struct vz_text_naming` and three
- * small functions hold all of it. Positions: BERT and DistilBERT count from 0; RoBERTa and MPNet count
- * the tokens that are no padding, from pad_id + 1. MPNet adds to the scores a bias by distance, in
- * T5's buckets. Texts run at their own length, behind one another, unpadded.
+ * small functions hold all of it. Positions: BERT and DistilBERT count from 0; RoBERTa and MPNet
+ * count the tokens that are no padding, from pad_id + 1. MPNet adds to the scores a bias by
+ * distance, in T5's buckets. Texts run at their own length, behind one another, unpadded.
  */
 #include "embed/text_model.h"
 
@@ -45,21 +45,49 @@ struct vz_text_model {
 /* ---- names ---- */
 
 const struct vz_text_naming vz_text_namings[] = {
-    [VZ_FAMILY_BERT] = {"bert", "encoder.layer", "attention.self.query", "attention.self.key",
-                        "attention.self.value", "attention.output.dense",
-                        "attention.output.LayerNorm", "intermediate.dense", "output.dense",
-                        "output.LayerNorm", {"bert.pooler.dense", "classifier"}},
-    [VZ_FAMILY_DISTILBERT] = {"distilbert", "transformer.layer", "attention.q_lin",
-                              "attention.k_lin", "attention.v_lin", "attention.out_lin",
-                              "sa_layer_norm", "ffn.lin1", "ffn.lin2", "output_layer_norm",
+    [VZ_FAMILY_BERT] = {"bert",
+                        "encoder.layer",
+                        "attention.self.query",
+                        "attention.self.key",
+                        "attention.self.value",
+                        "attention.output.dense",
+                        "attention.output.LayerNorm",
+                        "intermediate.dense",
+                        "output.dense",
+                        "output.LayerNorm",
+                        {"bert.pooler.dense", "classifier"}},
+    [VZ_FAMILY_DISTILBERT] = {"distilbert",
+                              "transformer.layer",
+                              "attention.q_lin",
+                              "attention.k_lin",
+                              "attention.v_lin",
+                              "attention.out_lin",
+                              "sa_layer_norm",
+                              "ffn.lin1",
+                              "ffn.lin2",
+                              "output_layer_norm",
                               {"pre_classifier", "classifier"}},
-    [VZ_FAMILY_ROBERTA] = {"roberta", "encoder.layer", "attention.self.query", "attention.self.key",
-                           "attention.self.value", "attention.output.dense",
-                           "attention.output.LayerNorm", "intermediate.dense", "output.dense",
-                           "output.LayerNorm", {"classifier.dense", "classifier.out_proj"}},
-    [VZ_FAMILY_MPNET] = {"mpnet", "encoder.layer", "attention.attn.q", "attention.attn.k",
-                         "attention.attn.v", "attention.attn.o", "attention.LayerNorm",
-                         "intermediate.dense", "output.dense", "output.LayerNorm",
+    [VZ_FAMILY_ROBERTA] = {"roberta",
+                           "encoder.layer",
+                           "attention.self.query",
+                           "attention.self.key",
+                           "attention.self.value",
+                           "attention.output.dense",
+                           "attention.output.LayerNorm",
+                           "intermediate.dense",
+                           "output.dense",
+                           "output.LayerNorm",
+                           {"classifier.dense", "classifier.out_proj"}},
+    [VZ_FAMILY_MPNET] = {"mpnet",
+                         "encoder.layer",
+                         "attention.attn.q",
+                         "attention.attn.k",
+                         "attention.attn.v",
+                         "attention.attn.o",
+                         "attention.LayerNorm",
+                         "intermediate.dense",
+                         "output.dense",
+                         "output.LayerNorm",
                          {"classifier.dense", "classifier.out_proj"}},
 };
 

@@ -106,8 +106,9 @@ FORCE void block(const struct nn_few *job, enum vz_precision precision, size_t a
         const enum vz_precision precision = which;                                                 \
         switch (job->rows) {                                                                       \
             CASE(1)                                                                                \
-            CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11)      \
-                CASE(12) CASE(13) CASE(14)                                                         \
+            CASE(2)                                                                                \
+            CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)     \
+                CASE(13) CASE(14)                                                                  \
         }                                                                                          \
     }
 BLOCK(block_f32, VZ_PRECISION_F32)

@@ -31,6 +31,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/strmap.h"
+#include "base/thread.h"
 #include "nn/parts.h"
 #include "nn/weights_parts.h"
 
@@ -389,6 +390,8 @@ static void *finish(void *arg)
 {
     struct nn_packed *p = arg;
     struct vz_buf folder = {0};
+    if (p->finishing)
+        vz_thread_name("vz-packed");
     vz_buf_printf(&folder, "%s/" VZ_PACKED_FOLDER, p->folder);
     if (fsync(p->fd) == 0 && rename(p->temp, p->path) == 0)
         vz_sync_dir(folder.data, NULL);
@@ -406,10 +409,12 @@ static void finish_begin(struct nn_packed *p, int fd, char *temp)
     p->temp = temp;
     sigfillset(&all); /* signals are for others */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    p->finishing = pthread_create(&p->finisher, NULL, finish, p) == 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!p->finishing)
+    p->finishing = true; /* before the thread looks */
+    if (pthread_create(&p->finisher, NULL, finish, p) != 0) {
+        p->finishing = false;
         finish(p);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static bool file_write(struct vz_nn *nn, int fd, uint64_t bytes)
