@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SCAN_BLOCK 64
 #define EXCERPT_BEFORE 120
 #define EXCERPT_AFTER 120
 
@@ -405,22 +406,27 @@ bool vz_doc_script_scan(struct vz_doc_script *script, const struct vz_bitset *bi
 {
     unsigned function;
     void *prepared;
-    double factor, summand, value;
+    double factor, summand;
     if (!vz_script_is_linear(script->script, &function, &prepared, &factor, &summand) ||
         !vz_score_function_is_vector(function))
         return false;
+    uint32_t docs[SCAN_BLOCK];
+    double values[SCAN_BLOCK];
     struct vz_error inner = {.offset = VZ_NO_OFFSET};
+    size_t at = vz_bitset_next(bits, 0), blocks = 0;
     *status = VZ_OK;
-    size_t since = 0;
-    for (size_t i = vz_bitset_next(bits, 0); i < bits->bits; i = vz_bitset_next(bits, i + 1)) {
-        script->docno = (uint32_t)i;
-        *status = vz_vector_measure(script, prepared, &value, &inner);
+    while (at < bits->bits) {
+        size_t count = 0;
+        for (; at < bits->bits && count < SCAN_BLOCK; at = vz_bitset_next(bits, at + 1))
+            docs[count++] = (uint32_t)at;
+        *status = vz_vector_measure_block(script, prepared, docs, count, values, &inner);
         if (*status != VZ_OK) {
             *status = tell(script, "runtime error", &inner, *status, err);
             break;
         }
-        scores[i] = (float)(value * factor + summand);
-        if (++since % 4096 == 0 && vz_eval_late(script->eval)) {
+        for (size_t i = 0; i < count; i++)
+            scores[docs[i]] = (float)(values[i] * factor + summand);
+        if (++blocks % 64 == 0 && vz_eval_late(script->eval)) {
             *status = vz_fail(err, VZ_CANCELLED, "the search took too long");
             break;
         }

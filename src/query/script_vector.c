@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define BLOCK 64
+
 static enum vz_status refuse(struct vz_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 static enum vz_status refuse(struct vz_error *err, const char *format, ...)
@@ -284,5 +286,36 @@ enum vz_status vz_vector_measure(struct vz_doc_script *script, struct vz_vector_
         row = call->raw;
     }
     *out = measure_floats(call, row);
+    return VZ_OK;
+}
+
+enum vz_status vz_vector_measure_block(struct vz_doc_script *script, struct vz_vector_call *call,
+                                       const uint32_t *docs, size_t count, double *out,
+                                       struct vz_error *err)
+{
+    const struct vz_vector_rows *rows = &call->rows;
+    const float *at[BLOCK];
+    bool plain = rows->element == VZ_ELEMENT_FLOAT && !call->needs_raw && count <= BLOCK;
+    for (size_t i = 0; i < count; i++) {
+        script->docno = docs[i];
+        if (!plain) {
+            enum vz_status status = vz_vector_measure(script, call, &out[i], err);
+            if (status != VZ_OK)
+                return status;
+        } else if (!find_row(call, docs[i])) {
+            return refuse(err, "A document doesn't have a value for a vector field!");
+        } else {
+            at[i] =
+                (const float *)(const void *)(rows->base + (size_t)call->row * rows->stride_bytes);
+        }
+    }
+    if (!plain)
+        return VZ_OK;
+    bool dot = call->measure == VZ_MEASURE_DOT ||
+               (call->measure == VZ_MEASURE_COSINE && call->field->similarity == VZ_COSINE);
+    for (size_t i = 0; dot && i < count; i++) /* nothing between the rows: loads run ahead */
+        out[i] = (double)vz_dot_f32(call->query, at[i], call->dims);
+    for (size_t i = 0; !dot && i < count; i++)
+        out[i] = measure_floats(call, at[i]);
     return VZ_OK;
 }
