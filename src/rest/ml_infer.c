@@ -241,27 +241,71 @@ static void put_result(struct vz_call *call, const struct asked *asked,
     vz_buf_deinit(&floats);
 }
 
-void vz_rest_ml_infer(struct vz_call *call)
+static bool read_body(struct vz_call *call, struct vz_slice field, struct asked *asked)
 {
     static const char *const known[] = {"docs", "inference_config"};
-    struct asked asked = {.num_top_classes = -1};
-    struct vz_slice field = {"", 0}, key;
+    struct vz_slice key;
     struct vz_json body, config, value;
+    if (!vz_call_body(call, VZ_AT_BODY, true, &body))
+        return false;
+    struct vz_json_iter it = vz_json_iterate(body);
+    while (vz_json_next(&it, &key, &value))
+        if (!vz_slice_is(key, known[0]) && !vz_slice_is(key, known[1]))
+            return vz_call_fail(call, 400, "x_content_parse_exception",
+                                "[infer_trained_model_request] unknown field [%.*s]", VZ_S(key));
+    return read_docs(call, body, field, asked) &&
+           (!vz_json_get(body, "inference_config", &config) || read_config(call, config, asked));
+}
+
+/* ---- forms ---------------------------------------------------------------------------------- */
+
+struct form {
+    struct vz_slice config, unknown;
+};
+
+static void form_field(void *context, struct vz_slice name, struct vz_slice value)
+{
+    struct form *form = context;
+    if (vz_slice_is(name, "inference_config"))
+        form->config = value;
+    else
+        form->unknown = name;
+}
+
+/* Files and texts as the parts of an upload; `inference_config` as JSON. */
+static bool read_form(struct vz_call *call, struct asked *asked)
+{
+    struct form form = {0};
+    struct vz_ml_groups groups;
+    struct vz_json config;
+    struct vz_error err = {0};
+    if (vz_ml_multipart(call->rest->infer, call->request->content_type, call->request->body,
+                        call->arena, &groups, form_field, &form, &err) != VZ_OK)
+        return vz_ml_fail(call, &err);
+    if (form.unknown.ptr)
+        return vz_call_fail(call, 400, "illegal_argument_exception",
+                            "the form's field [%.*s] is neither a file nor input or "
+                            "inference_config",
+                            VZ_S(form.unknown));
+    asked->request.inputs = groups.inputs;
+    asked->request.count = groups.input_count;
+    if (!form.config.len)
+        return true;
+    if (vz_json_parse(form.config, &call->doc, &config, &err) != VZ_OK)
+        return vz_call_fail_error(call, &err, VZ_AT_BODY);
+    return read_config(call, config, asked); /* the call frees the document */
+}
+
+void vz_rest_ml_infer(struct vz_call *call)
+{
+    struct asked asked = {.num_top_classes = -1};
+    struct vz_slice field = {"", 0};
     struct vz_infer_answer answer;
     struct vz_error err = {0};
     asked.request.model = call->args[0];
-    if (!vz_ml_there(call) || !vz_call_body(call, VZ_AT_BODY, true, &body))
-        return;
-    struct vz_json_iter it = vz_json_iterate(body);
-    while (vz_json_next(&it, &key, &value))
-        if (!vz_slice_is(key, known[0]) && !vz_slice_is(key, known[1])) {
-            vz_call_fail(call, 400, "x_content_parse_exception",
-                         "[infer_trained_model_request] unknown field [%.*s]", VZ_S(key));
-            return;
-        }
-    if (!read_stored(call, &asked, &field) || !read_docs(call, body, field, &asked))
-        return;
-    if (vz_json_get(body, "inference_config", &config) && !read_config(call, config, &asked))
+    bool is_form = vz_slice_starts(call->request->content_type, "multipart/form-data");
+    if (!vz_ml_there(call) || !read_stored(call, &asked, &field) ||
+        !(is_form ? read_form(call, &asked) : read_body(call, field, &asked)))
         return;
     asked.request.without_prefix = true;
     asked.request.deadline_ns = vz_ml_deadline(call, TIMEOUT_MS);

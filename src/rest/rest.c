@@ -169,6 +169,15 @@ static bool read_accept(struct vz_call *call)
     return true;
 }
 
+/* Pictures may be uploaded to models as a browser's form does. */
+static bool takes_forms(struct vz_slice path)
+{
+    static const struct vz_slice end = {"/_infer", 7};
+    return vz_slice_starts(path, "/_inference/") ||
+           (vz_slice_starts(path, "/_ml/trained_models/") && path.len > end.len &&
+            memcmp(path.ptr + path.len - end.len, end.ptr, end.len) == 0);
+}
+
 static bool check_content_type(struct vz_call *call)
 {
     struct vz_slice header = call->request->content_type;
@@ -178,9 +187,7 @@ static bool check_content_type(struct vz_call *call)
     struct vz_slice type = media_type(header, &version);
     if (version < 0)
         return bad_version(call, "Content-Type", header);
-    /* Pictures may be uploaded to models as a browser's form does. */
-    if (same_type(type, "multipart/form-data") &&
-        vz_slice_starts(call->request->path, "/_inference/"))
+    if (same_type(type, "multipart/form-data") && takes_forms(call->request->path))
         return true;
     if (!is_json_type(type))
         return vz_call_fail_simple(call, 406, "Content-Type header [%.*s] is not supported",
