@@ -138,6 +138,8 @@ CLIENTS = {
     "python-8-eland": python_from_pypi("8.19.1", "client_python_eland.py"),
     "python-9-ingest": python_from_pypi("9.1.1", "client_python_ingest.py"),
     "python-8-ingest": python_from_pypi("8.19.1", "client_python_ingest.py"),
+    "python-9-tutorial": python_from_pypi("9.1.1", "client_python_tutorial.py"),
+    "python-8-tutorial": python_from_pypi("8.19.1", "client_python_tutorial.py"),
     "python-9-scoring": python_from_pypi("9.1.1", "client_python_scoring.py"),
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
     "python-7-debian": python_from_debian,
