@@ -13,6 +13,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "http/http.h"
 #include "embed/hub.h"
 #include "embed/model.h"
 #include "embed/registry.h"
@@ -535,16 +536,17 @@ static bool check_options(const struct import_options *o)
     const char *why = NULL;
     if (!o->hub_model_id)
         why = "expected --hub-model-id NAME";
-    else if (o->api_key)
-        why = "--es-api-key: a vizsla server knows no keys yet; a proxy with a user's name and "
-              "password is reached with --es-username and --es-password";
-    else if (o->insecure || o->ca_certs)
-        why = "--insecure and --ca-certs: certificates are the system's, or those of "
-              "$SSL_CERT_FILE";
+    else if (o->api_key && o->username)
+        why = "either --es-api-key or --es-username";
+    else if (o->api_key && (strchr(o->api_key, '\n') || strchr(o->api_key, '\r')))
+        why = "--es-api-key: a key has no line ends";
     else if (o->password && !o->username)
         why = "--es-password needs --es-username";
-    else if ((o->username || o->ingest_prefix || o->search_prefix) && !o->url)
-        why = "--es-username, --ingest-prefix and --search-prefix need --url";
+    else if ((o->username || o->api_key || o->insecure || o->ca_certs || o->ingest_prefix ||
+              o->search_prefix) &&
+             !o->url)
+        why = "--es-username, --es-api-key, --insecure, --ca-certs, --ingest-prefix and "
+              "--search-prefix need --url";
     if (why)
         fprintf(stderr, "vizsla import-model: %s; see `vizsla import-model --help`\n", why);
     else if (o->quantize)
@@ -578,9 +580,11 @@ int vz_cli_import_model(int argc, char **argv)
          "for models that need one (better: $HF_TOKEN)", 0, 0},
         {"--es-username", VZ_ARG_TEXT, &o.username, "NAME", "for a server behind a password", 0, 0},
         {"--es-password", VZ_ARG_TEXT, &o.password, "PASSWORD", "the password", 0, 0},
-        {"--es-api-key", VZ_ARG_TEXT, &o.api_key, "KEY", "refused: servers have no keys yet", 0, 0},
-        {"--insecure", VZ_ARG_FLAG, &o.insecure, NULL, "refused: certificates are checked", 0, 0},
-        {"--ca-certs", VZ_ARG_TEXT, &o.ca_certs, "FILE", "refused: see $SSL_CERT_FILE", 0, 0},
+        {"--es-api-key", VZ_ARG_TEXT, &o.api_key, "KEY", "the key, as the server gave it", 0, 0},
+        {"--insecure", VZ_ARG_FLAG, &o.insecure, NULL, "do not check the server's certificate", 0,
+         0},
+        {"--ca-certs", VZ_ARG_TEXT, &o.ca_certs, "FILE",
+         "trust the certificates in this file (PEM)", 0, 0},
         {"--data", VZ_ARG_TEXT, &o.data, "DIR",
          "data folder (default: $VIZSLA_DATA or ~/.local/share/vizsla)", 0, 0},
         {"--json", VZ_ARG_FLAG, &o.json, NULL, "print JSON", 0, 0},
@@ -612,5 +616,9 @@ int vz_cli_import_model(int argc, char **argv)
                 argv[1]);
         return VZ_EXIT_FAILED;
     }
-    return check_options(&o) ? do_import(&o) : VZ_EXIT_FAILED;
+    if (!check_options(&o))
+        return VZ_EXIT_FAILED;
+    vz_http_client_access(&(struct vz_http_access){
+        .api_key = o.api_key, .ca_certs = o.ca_certs, .insecure = o.insecure});
+    return do_import(&o);
 }

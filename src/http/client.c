@@ -9,6 +9,13 @@
 static pthread_key_t handle_key;
 static pthread_once_t handle_once = PTHREAD_ONCE_INIT;
 
+static struct vz_http_access trusted; /* set before the first call, then only read */
+
+void vz_http_client_access(const struct vz_http_access *access)
+{
+    trusted = *access;
+}
+
 static void end_handle(void *handle)
 {
     curl_easy_cleanup(handle);
@@ -66,7 +73,23 @@ static struct curl_slist *headers_of(const char *content_type, bool has_body)
         headers = curl_slist_append(headers, line.data);
         vz_buf_deinit(&line);
     }
+    if (trusted.api_key) {
+        struct vz_buf line = {0};
+        vz_buf_printf(&line, "Authorization: ApiKey %s", trusted.api_key);
+        headers = curl_slist_append(headers, line.data);
+        vz_buf_deinit(&line);
+    }
     return headers;
+}
+
+static void set_trust(CURL *handle)
+{
+    if (trusted.ca_certs)
+        curl_easy_setopt(handle, CURLOPT_CAINFO, trusted.ca_certs);
+    if (trusted.insecure) {
+        curl_easy_setopt(handle, CURLOPT_SSL_VERIFYPEER, 0L);
+        curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
 }
 
 enum vz_status vz_http_call(const char *url, const char *method, const char *path,
@@ -90,6 +113,7 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, collect);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer->body);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
+    set_trust(handle);
     if (body.len > 0) {
         curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.ptr);

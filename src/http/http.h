@@ -120,6 +120,14 @@ struct vz_http_answer {
     int status;
     struct vz_buf body;
 };
+/* How this process shows who it is to the servers that it calls, and which certificates it trusts.
+ * The texts are borrowed for the rest of the process; called once, before the first call. */
+struct vz_http_access {
+    const char *api_key;  /* "Authorization: ApiKey ..." as the server gave it; NULL: none */
+    const char *ca_certs; /* a file of certificates in PEM; NULL: the system's */
+    bool insecure;        /* certificates are not checked */
+};
+void vz_http_client_access(const struct vz_http_access *access);
 enum vz_status vz_http_call(const char *url, const char *method, const char *path,
                             struct vz_slice body, const char *content_type,
                             struct vz_http_answer *answer, struct vz_error *err);

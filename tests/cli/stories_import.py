@@ -3,6 +3,7 @@ import json
 import pathlib
 import sys
 
+import gate
 import tiny_model
 from story import ROOT, SAMPLES, Babbler, Bench, call, contains, equal, http, install_clip
 
@@ -68,6 +69,26 @@ def a_model_is_sent_to_a_server_of_another_folder(bench):
         there.stop()
 
 
+def a_server_behind_tls_and_a_key(bench):
+    there = Bench(bench.binary, bench.folder / "there")
+    there.folder.mkdir()
+    source = tiny_model.clip(bench.folder / "tiny-clip")
+    try:
+        with gate.Gate(bench.folder, there.serve(), "ApiKey aWQ6c2VjcmV0") as door:
+            words = ("import-model", "--url", door.url, "--hub-model-id", source)
+            done = bench.run(*words)
+            equal(done.returncode, 2)
+            contains(done.stderr, "cannot reach")  # nobody vouches for its certificate
+            done = bench.run(*words, "--insecure")
+            equal(done.returncode, 2)
+            contains(done.stderr, "missing authentication credentials")
+            done = bench.run(*words, "--ca-certs", door.certificate, "--es-api-key", "aWQ6c2VjcmV0", "--json")
+            equal((done.returncode, done.stderr), (0, ""))
+            equal(json.loads(done.stdout)["sent"], True)
+    finally:
+        there.stop()
+
+
 def a_model_comes_from_the_hub(bench):
     source = tiny_model.clip(bench.folder / "tiny")
     files = {path.name: path.read_bytes() for path in pathlib.Path(source).iterdir()}
@@ -95,8 +116,10 @@ def a_model_comes_from_the_hub(bench):
 
 def wrong_wishes_are_refused_aloud(bench):
     source = tiny_model.clip(bench.folder / "tiny")
-    for words, part in (((), "--hub-model-id NAME"), (("--hub-model-id", source, "--es-api-key", "x"), "no keys"),
-                        (("--hub-model-id", source, "--insecure"), "SSL_CERT_FILE"),
+    for words, part in (((), "--hub-model-id NAME"), (("--hub-model-id", source, "--es-api-key", "x"), "need --url"),
+                        (("--hub-model-id", source, "--insecure"), "need --url"),
+                        (("--hub-model-id", source, "--url", "http://127.0.0.1:1", "--es-api-key", "x",
+                          "--es-username", "y"), "either --es-api-key or --es-username"),
                         (("--hub-model-id", source, "--search-prefix", "q"), "need --url"),
                         (("--hub-model-id", source, "--task-type", "ner"), "made for text_embedding"),
                         (("--hub-model-id", bench.folder), "config.json"), (("x",), "unexpected 'x'"),
