@@ -160,7 +160,10 @@ enum vz_status vz_script_fields_write(const struct vz_search *search, struct vz_
     for (size_t i = 0; i < count && status == VZ_OK; i++) {
         const struct vz_script_request *request = &search->script_fields[i];
         if (i == plan->script_count) {
+            /* Only running may fail unheard: what does not compile is the request's fault. */
             status = vz_doc_script_open(eval, &request->script, false, &plan->scripts[i], err);
+            if (status != VZ_OK)
+                break;
             plan->script_count++;
         }
         if (status == VZ_OK)

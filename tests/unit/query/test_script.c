@@ -403,6 +403,12 @@ static void test_function_score(void **state)
     SCORES(index, FUNCTION(FUNCTIONS), 2, 3 * 3, 2 * 4.5);
     SCORES(index, FUNCTION(FUNCTIONS ",\"score_mode\":\"sum\""), 2, 9, 6.5);
     SCORES(index, FUNCTION(FUNCTIONS ",\"score_mode\":\"avg\""), 1, 3, 6.5 / 5);
+    /* Weights that are 0 together say nothing; one function alone is taken as it is. */
+#define ZEROS "\"functions\":[{\"weight\":0},{\"weight\":0}],\"score_mode\":"
+    SCORES(index, FUNCTION(ZEROS "\"avg\""), 1, 1, 1);
+    SCORES(index, FUNCTION(ZEROS "\"sum\""), 1, 1, 1);
+    SCORES(index, FUNCTION("\"functions\":[{\"weight\":0}],\"score_mode\":\"avg\""), 0, 0, 0);
+    SCORES(index, FUNCTION("\"functions\":[{\"weight\":3}],\"score_mode\":\"avg\""), 3, 3, 3);
     SCORES(index, FUNCTION(FUNCTIONS ",\"score_mode\":\"first\""), 2, 9, 2);
     SCORES(index, FUNCTION(FUNCTIONS ",\"score_mode\":\"max\""), 2, 9, 4.5);
     SCORES(index, FUNCTION(FUNCTIONS ",\"score_mode\":\"min\""), 2, 9, 2);
@@ -522,6 +528,10 @@ static void test_script_fields(void **state)
     expect_error(index, "{\"script_fields\":{\"a\":{\"script\":\"doc['price'].value / 0\"}}}",
                  VZ_BAD_QUERY, "runtime error", "/ by zero");
     expect_error(index, "{\"script_fields\":{\"a\":{}}}", VZ_BAD_QUERY, "has no [script]", "");
+    /* Only running may fail unheard: a script that is none is told of, with several hits too. */
+    expect_error(index,
+                 "{\"script_fields\":{\"a\":{\"script\":\"1 +\",\"ignore_failure\":true}}}",
+                 VZ_BAD_QUERY, "compile error", "");
     fixture_close(&f);
 }
 
