@@ -125,7 +125,7 @@ static enum vz_status parse_field_value(struct vz_json value, struct function *f
     f->factor = 1;
     while (vz_json_next(&it, &key, &member)) {
         enum vz_status status = VZ_OK;
-        unsigned found;
+        unsigned found = 0;
         if (vz_slice_is(key, "field")) {
             f->field = vz_json_string(member);
         } else if (vz_slice_is(key, "factor")) {
@@ -154,7 +154,7 @@ static enum vz_status parse_decay(const char *name, struct vz_json value, struct
     struct vz_slice key;
     struct vz_json member;
     enum vz_status status = VZ_OK;
-    unsigned found;
+    unsigned found = 0;
     f->at_scale = 0.5;
     while (status == VZ_OK && vz_json_next(&it, &key, &member)) {
         if (vz_slice_is(key, "multi_value_mode")) {
@@ -357,8 +357,12 @@ enum vz_status vz_dsl_parse_function_score(struct vz_parser *parser, struct vz_j
 {
     node->kind = VZ_NODE_FUNCTION_SCORE;
     node->functions = vz_arena_zalloc(parser->arena, sizeof(*node->functions));
-    node->functions->max_boost = INFINITY;
-    return vz_dsl_walk(parser, "function_score", value, node, visit, err);
+    struct vz_function_clause *clause = node->functions;
+    clause->max_boost = INFINITY;
+    enum vz_status status = vz_dsl_walk(parser, "function_score", value, node, visit, err);
+    if (clause->count == 1 && !clause->functions[0].filter) /* nothing to put together */
+        clause->score_mode = MODE_FIRST;
+    return status;
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -600,7 +604,7 @@ static enum vz_status value_of(struct bound *b, uint32_t docno, float score, dou
 
 struct factors {
     double *values; /* so far, by docno */
-    float *weights; /* MODE_AVG: sums of weights */
+    float *weights; /* MODE_AVG, MODE_SUM: sums of weights */
     uint8_t *any;   /* whether a function matched */
 };
 
@@ -610,7 +614,7 @@ static void join(const struct vz_function_clause *clause, struct factors *factor
     bool first = !factors->any[i];
     double *total = &factors->values[i];
     factors->any[i] = 1;
-    if (clause->score_mode == MODE_AVG)
+    if (factors->weights)
         factors->weights[i] += weight;
     if (first) {
         *total = value;
@@ -689,10 +693,12 @@ static enum vz_status settle(const struct vz_function_clause *clause, struct fac
 {
     for (size_t i = vz_bitset_next(&set->bits, 0); i < set->bits.bits;
          i = vz_bitset_next(&set->bits, i + 1)) {
-        double factor = factors->any[i] ? factors->values[i] : 1;
-        if (clause->score_mode == MODE_AVG && factors->any[i])
+        bool counts = factors->any[i] && (!factors->weights || factors->weights[i] > 0);
+        double factor = counts ? factors->values[i] : 1;
+        if (clause->score_mode == MODE_AVG && counts)
             factor /= (double)factors->weights[i];
-        factor = VZ_MIN(factor, (double)clause->max_boost);
+        if (factor > (double)clause->max_boost) /* what is no number stays none */
+            factor = (double)clause->max_boost;
         float inner = set->scores ? set->scores[i] : set->constant;
         float score =
             clause->count ? (float)combine(clause->boost_mode, (double)inner, factor) : inner;
@@ -721,7 +727,7 @@ static enum vz_status score_set(struct vz_eval *eval, const struct vz_node *node
         set->scores[i] *= node->boost;
     size_t length = (size_t)eval->limit + 1;
     struct factors factors = {vz_calloc(length, sizeof(double)), NULL, vz_calloc(length, 1)};
-    if (clause->score_mode == MODE_AVG)
+    if (clause->score_mode == MODE_AVG || clause->score_mode == MODE_SUM)
         factors.weights = vz_calloc(length, sizeof(float));
     float *scores = vz_calloc(length, sizeof(float));
     for (size_t i = 0; status == VZ_OK && i < clause->count; i++)
