@@ -484,25 +484,31 @@ struct window { /* the interval met last: neighbours often share it */
     bool set;
 };
 
+static bool histogram_key(struct vz_agg_node *node, double value, int64_t *key)
+{
+    const struct vz_agg *agg = node->agg;
+    bool dates = agg->kind == VZ_AGG_DATE_HISTOGRAM;
+    double multiple = dates ? value : floor((value - agg->offset) / agg->interval);
+    if (!(fabs(multiple) < 9e15))
+        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
+                           dates ? "[histogram] a value is too large for the interval"
+                                 : "[histogram] the interval is too small for the values");
+    *key = dates ? vz_agg_date_floor(agg, (int64_t)value) : (int64_t)multiple;
+    return true;
+}
+
 static void count_in_histogram(struct vz_agg_node *node, struct window *w, uint32_t docno,
                                uint32_t owner, double value)
 {
     const struct vz_agg *agg = node->agg;
     if (!w->set || w->owner != owner || !(value >= w->from && value < w->to)) {
-        int64_t key;
+        int64_t key = 0;
+        if (!histogram_key(node, value, &key))
+            return;
+        w->from = w->to = 0; /* bounds would round otherwise than the division does */
         if (agg->kind == VZ_AGG_DATE_HISTOGRAM) {
-            key = vz_agg_date_floor(agg, (int64_t)value);
             w->from = (double)key;
             w->to = (double)vz_agg_date_next(agg, key);
-        } else {
-            double multiple = floor((value - agg->offset) / agg->interval);
-            if (!(fabs(multiple) < 9e15)) {
-                vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                            "[histogram] the interval is too small for the values");
-                return;
-            }
-            key = (int64_t)multiple;
-            w->from = w->to = 0; /* bounds would round otherwise than the division does */
         }
         w->bucket = bucket_of(node, owner, key);
         w->owner = owner;
@@ -566,7 +572,7 @@ static bool take_near(struct vz_agg_node *node, const struct vz_agg_block *block
         uint32_t docno = block->docs[i], bucket;
         double value = vz_agg_number(node, docno);
         int64_t place;
-        if (!(fabs(value) < 9e15))
+        if (dates && !(fabs(value) < 9e15))
             return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
                                "[histogram] a value is too large for the interval");
         if (dates) {
@@ -590,6 +596,22 @@ static bool take_near(struct vz_agg_node *node, const struct vz_agg_block *block
     return true;
 }
 
+/* One of several values, which are in no order: it counts unless one before it fell into the same
+ * interval. */
+static void count_once(struct vz_agg_node *node, uint32_t docno, uint32_t owner, size_t first,
+                       size_t entry, double low, double high)
+{
+    int64_t key = 0, other = 0;
+    if (!histogram_key(node, vz_agg_number(node, entry), &key))
+        return;
+    for (size_t before = first; before < entry; before++) {
+        double value = vz_agg_number(node, before);
+        if (value >= low && value <= high && histogram_key(node, value, &other) && other == key)
+            return;
+    }
+    count_key(node, docno, owner, key);
+}
+
 static void take_histogram(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     struct window window = {.set = false};
@@ -611,23 +633,14 @@ static void take_histogram(struct vz_agg_node *node, const struct vz_agg_block *
                 count_in_histogram(node, &window, docno, owner, node->missing_number);
             continue;
         }
-        uint32_t last = UINT32_MAX; /* several values in one interval count once */
         for (size_t e = from; e < to; e++) {
             double value = vz_agg_number(node, e);
             if (value < low || value > high)
                 continue;
-            if (to - from == 1) {
+            if (to - from == 1)
                 count_in_histogram(node, &window, docno, owner, value);
-                continue;
-            }
-            struct window fresh = {.set = false};
-            int64_t key = agg->kind == VZ_AGG_DATE_HISTOGRAM
-                              ? vz_agg_date_floor(agg, (int64_t)value)
-                              : (int64_t)floor((value - agg->offset) / agg->interval);
-            uint32_t bucket = bucket_of(node, owner, key);
-            if (bucket != last && bucket != UINT32_MAX)
-                count_in_histogram(node, &fresh, docno, owner, value);
-            last = bucket;
+            else
+                count_once(node, docno, owner, from, e, low, high);
         }
     }
 }

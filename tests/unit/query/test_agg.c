@@ -195,6 +195,41 @@ static void test_histograms(void **state)
     fixture_close(&f);
 }
 
+/* Values of a document come in the order of its text; one interval counts once. */
+static void test_histogram_values(void **state)
+{
+    struct fixture f;
+    fixture_open(&f);
+    struct vz_index *index = fixture_create(
+        &f, "many",
+        "{\"mappings\":{\"properties\":{\"n\":{\"type\":\"long\"},\"big\":{\"type\":\"long\"},"
+        "\"day\":{\"type\":\"date\"}}}}");
+    put_doc(index, "1",
+            "{\"n\":[1,30,2,31],\"big\":4000000000000000000,\"day\":[\"2024-01-05\","
+            "\"2024-02-01\",\"2024-01-07\"]}");
+    refresh(index);
+    CHECK("\"histogram\":{\"field\":\"n\",\"interval\":10,\"min_doc_count\":1}",
+          "\"buckets\":[{\"key\":0.0,\"doc_count\":1},{\"key\":30.0,\"doc_count\":1}]");
+    CHECK("\"date_histogram\":{\"field\":\"day\",\"calendar_interval\":\"month\",\"format\":"
+          "\"yyyy-MM-dd\"}",
+          "\"buckets\":[{\"key_as_string\":\"2024-01-01\",\"key\":1704067200000,\"doc_count\":1},"
+          "{\"key_as_string\":\"2024-02-01\",\"key\":1706745600000,\"doc_count\":1}]");
+    /* Large values are fine as long as the interval is. */
+    CHECK("\"histogram\":{\"field\":\"big\",\"interval\":1000000000000000000}",
+          "\"buckets\":[{\"key\":4.0E18,\"doc_count\":1}]");
+    put_doc(index, "2", "{\"n\":[1,9000000000000000000]}");
+    refresh(index);
+    struct answer answer;
+    struct vz_search_target target = {.index = index};
+    assert_int_equal(search_targets(&target, 1,
+                                    AGG("\"histogram\":{\"field\":\"n\",\"interval\":0.0001}"),
+                                    NULL, &answer),
+                     VZ_BAD_ARGUMENT);
+    assert_non_null(strstr(answer.err.text, "too small"));
+    answer_deinit(&answer);
+    fixture_close(&f);
+}
+
 static void test_fixed_sets(void **state)
 {
     struct fixture f;
@@ -512,7 +547,7 @@ int main(void)
         cmocka_unit_test(test_terms),           cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_histograms),      cmocka_unit_test(test_fixed_sets),
         cmocka_unit_test(test_several_indices), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_random),          cmocka_unit_test(test_histogram_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
