@@ -160,7 +160,7 @@ enum vz_status vz_vector_prepare(struct vz_doc_script *script, enum vz_vector_me
     call->field = field;
     *prepared = call;
     double *elements;
-    size_t count;
+    size_t count = 0;
     enum vz_status status = read_elements(constant[0], &elements, &count, err);
     if (status == VZ_OK)
         status = check_measure(call, err);

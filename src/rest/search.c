@@ -115,7 +115,8 @@ struct vz_search_target *vz_search_targets(struct vz_arena *arena,
     struct vz_search_target *targets =
         vz_arena_alloc(arena, (resolved->count + 1) * sizeof *targets);
     for (size_t i = 0; i < resolved->count; i++)
-        targets[i] = (struct vz_search_target){resolved->indices[i], resolved->filters[i]};
+        targets[i] = (struct vz_search_target){.index = resolved->indices[i],
+                                                .alias_filter = resolved->filters[i]};
     return targets;
 }
 
