@@ -363,9 +363,21 @@ void vz_infer_prefixes(struct vz_infer *infer, struct vz_slice id, struct vz_sli
                        struct vz_slice document)
 {
     pthread_mutex_lock(&infer->lock);
-    struct prefixes *p = infer->prefixes;
-    while (p && !vz_slice_is(id, p->id))
-        p = p->next;
+    struct prefixes **at = &infer->prefixes;
+    while (*at && !vz_slice_is(id, (*at)->id))
+        at = &(*at)->next;
+    struct prefixes *p = *at;
+    if (!query.ptr && !document.ptr) {
+        if (p) {
+            *at = p->next;
+            free(p->id);
+            free(p->query);
+            free(p->document);
+            free(p);
+        }
+        pthread_mutex_unlock(&infer->lock);
+        return;
+    }
     if (!p) {
         p = vz_calloc(1, sizeof *p);
         p->id = vz_strndup(id.ptr, id.len);

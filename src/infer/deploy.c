@@ -129,12 +129,27 @@ static struct deployment *victim_locked(struct vz_infer *infer)
     return found;
 }
 
-/* Gives back idle models until `bytes` more fit. */
+/* What giving back all idle models would free. */
+static uint64_t idle_bytes_locked(const struct vz_infer *infer)
+{
+    uint64_t bytes = 0;
+    for (const struct opened *o = infer->opened; o; o = o->next) {
+        unsigned idle = 0;
+        for (const struct deployment *d = infer->deployments; d; d = d->next)
+            idle += d->opened == o && !d->is_explicit && !d->refs && d->state == VZ_STARTED;
+        bytes += idle == o->refs ? o->bytes : 0;
+    }
+    return bytes;
+}
+
+/* Gives back idle models until `bytes` more fit; none when that cannot be enough. */
 static enum vz_status make_room_locked(struct vz_infer *infer, const struct deployment *d,
                                        uint64_t bytes, struct vz_error *err)
 {
     while (infer->used_bytes + bytes > infer->max_memory_bytes) {
-        struct deployment *victim = victim_locked(infer);
+        bool enough =
+            infer->used_bytes - idle_bytes_locked(infer) + bytes <= infer->max_memory_bytes;
+        struct deployment *victim = enough ? victim_locked(infer) : NULL;
         if (!victim)
             return vz_fail(err, VZ_BUDGET,
                            "model [%.*s] would need %.1f MB of memory: %.1f MB of %.1f MB for "
@@ -177,6 +192,11 @@ static enum vz_status open_files(const struct deployment *d, struct opened *o, s
                          "weights give %zu",
                          (int)d->model.name.len, d->model.name.ptr, d->model.about.dims,
                          vz_model_dims(o->model));
+    if (status == VZ_OK && o->classifier && d->model.about.made_for == VZ_MADE_TO_RANK &&
+        vz_classifier_label_count(o->classifier) != 1)
+        status = vz_fail(
+            err, VZ_CORRUPT, "model [%.*s]: its configuration says one label, its weights give %zu",
+            (int)d->model.name.len, d->model.name.ptr, vz_classifier_label_count(o->classifier));
     if (status == VZ_OK && folder)
         vz_log(VZ_LOG_INFO, "infer", "opened model [%.*s] in %.0f ms", (int)d->model.name.len,
                d->model.name.ptr, (double)(vz_now_ns() - start) / 1e6);
@@ -320,12 +340,19 @@ static struct deployment *by_id_locked(struct vz_infer *infer, struct vz_slice i
     return d;
 }
 
+/* The same files under two names are two models: prefixes and labels may differ. */
+static bool same_model(const struct vz_infer_model *a, const struct vz_infer_model *b)
+{
+    return strcmp(a->digest, b->digest) == 0 && vz_slice_eq(a->id, b->id);
+}
+
 /* Of those of this model, the one with the least to do for each of its places. */
-static struct deployment *by_digest_locked(struct vz_infer *infer, const char *digest)
+static struct deployment *by_model_locked(struct vz_infer *infer,
+                                          const struct vz_infer_model *model)
 {
     struct deployment *found = NULL;
     for (struct deployment *d = infer->deployments; d; d = d->next) {
-        if (d->is_doomed || strcmp(d->model.digest, digest) != 0)
+        if (d->is_doomed || !same_model(&d->model, model))
             continue;
         uint64_t load = (uint64_t)(d->running + d->waiting);
         if (!found || load * found->options.allocations <
@@ -362,7 +389,7 @@ static enum vz_status take_locked(struct vz_infer *infer, struct vz_slice name,
         model = &found;
         pthread_mutex_lock(&infer->lock);
         if (status == VZ_OK)
-            d = by_digest_locked(infer, model->digest);
+            d = by_model_locked(infer, model);
     }
     if (status == VZ_OK && infer->is_closing)
         status = vz_fail(err, VZ_CANCELLED, "the server is stopping");
@@ -524,8 +551,8 @@ void deployment_leave(struct vz_infer *infer, struct deployment *d, bool good, s
 static struct deployment *idle_implicit_locked(struct vz_infer *infer, const struct deployment *d)
 {
     struct deployment *old = infer->deployments;
-    while (old && (old->is_explicit || old->refs || old->is_doomed ||
-                   strcmp(old->model.digest, d->model.digest) != 0))
+    while (old &&
+           (old->is_explicit || old->refs || old->is_doomed || !same_model(&old->model, &d->model)))
         old = old->next;
     return old;
 }
@@ -587,15 +614,16 @@ static void doom_locked(struct deployment *d)
 }
 
 /* By id, or the one deployment of the model that `name` means; the lock is held. */
-static enum vz_status named_locked(struct vz_infer *infer, struct vz_slice name, const char *digest,
-                                   struct deployment **out, struct vz_error *err)
+static enum vz_status named_locked(struct vz_infer *infer, struct vz_slice name,
+                                   const struct vz_infer_model *model, struct deployment **out,
+                                   struct vz_error *err)
 {
     size_t count = 0;
     *out = by_id_locked(infer, name);
     if (*out)
         return VZ_OK;
     for (struct deployment *d = infer->deployments; d; d = d->next)
-        if (!d->is_doomed && digest[0] && strcmp(d->model.digest, digest) == 0) {
+        if (!d->is_doomed && same_model(&d->model, model)) {
             *out = d;
             count++;
         }
@@ -607,23 +635,24 @@ static enum vz_status named_locked(struct vz_infer *infer, struct vz_slice name,
     return VZ_OK;
 }
 
-static void digest_of(struct vz_infer *infer, struct vz_slice name, char digest[65])
+/* Finds the deployment that `name` means; the lock is held then. */
+static enum vz_status lock_and_find(struct vz_infer *infer, struct vz_slice name,
+                                    struct deployment **out, struct vz_error *err)
 {
     struct vz_arena arena = {0};
-    struct vz_infer_model model;
-    digest[0] = '\0';
-    if (vz_infer_find(infer, name, &arena, &model, NULL) == VZ_OK)
-        memcpy(digest, model.digest, 65);
+    struct vz_infer_model model = {0};
+    if (vz_infer_find(infer, name, &arena, &model, NULL) != VZ_OK)
+        model = (struct vz_infer_model){0}; /* no deployment's */
+    pthread_mutex_lock(&infer->lock);
+    enum vz_status status = named_locked(infer, name, &model, out, err);
     vz_arena_deinit(&arena);
+    return status;
 }
 
 enum vz_status vz_infer_stop(struct vz_infer *infer, struct vz_slice id, struct vz_error *err)
 {
-    char digest[65];
     struct deployment *d;
-    digest_of(infer, id, digest);
-    pthread_mutex_lock(&infer->lock);
-    enum vz_status status = named_locked(infer, id, digest, &d, err);
+    enum vz_status status = lock_and_find(infer, id, &d, err);
     if (status == VZ_OK && vz_slice_is(d->id, VZ_INFER_EYE))
         status = vz_fail(err, VZ_UNSUPPORTED, "the built-in eye is always there");
     if (status != VZ_OK) {
@@ -641,11 +670,8 @@ enum vz_status vz_infer_stop(struct vz_infer *infer, struct vz_slice id, struct 
 enum vz_status vz_infer_update(struct vz_infer *infer, struct vz_slice id, uint32_t allocations,
                                struct vz_error *err)
 {
-    char digest[65];
     struct deployment *d;
-    digest_of(infer, id, digest);
-    pthread_mutex_lock(&infer->lock);
-    enum vz_status status = named_locked(infer, id, digest, &d, err);
+    enum vz_status status = lock_and_find(infer, id, &d, err);
     if (status == VZ_OK) {
         d->options.allocations = VZ_MAX(allocations, 1u);
         let_in_locked(d);
@@ -657,11 +683,8 @@ enum vz_status vz_infer_update(struct vz_infer *infer, struct vz_slice id, uint3
 enum vz_status vz_infer_clear_cache(struct vz_infer *infer, struct vz_slice id,
                                     struct vz_error *err)
 {
-    char digest[65];
     struct deployment *d;
-    digest_of(infer, id, digest);
-    pthread_mutex_lock(&infer->lock);
-    enum vz_status status = named_locked(infer, id, digest, &d, err);
+    enum vz_status status = lock_and_find(infer, id, &d, err);
     if (status == VZ_OK)
         cache_clear(d->cache);
     pthread_mutex_unlock(&infer->lock);

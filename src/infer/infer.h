@@ -172,7 +172,8 @@ bool vz_infer_alias_get(struct vz_infer *infer, struct vz_slice alias, struct vz
 /* All aliases: names and what they stand for. */
 size_t vz_infer_aliases(struct vz_infer *infer, struct vz_arena *arena, struct vz_slice **aliases,
                         struct vz_slice **models);
-/* Prefixes of a model that replace those of its files (eland's prefix_strings). */
+/* Prefixes of a model that replace those of its files (eland's prefix_strings); both without a
+ * pointer: those of its files again. Deployments keep what they were started with. */
 void vz_infer_prefixes(struct vz_infer *infer, struct vz_slice id, struct vz_slice query,
                        struct vz_slice document);
 

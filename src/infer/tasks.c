@@ -12,6 +12,8 @@
 #define TEXTS_A_PIECE 64
 #define IMAGES_A_PIECE 16
 #define MAX_PAIRS 262144
+#define MAX_LABELS 10000
+#define MAX_TEMPLATE 4096
 #define MAX_DECODERS 16
 
 static enum vz_status on_time(const struct task *t, struct vz_error *err)
@@ -314,12 +316,13 @@ static struct vz_slice *input_texts(struct task *t)
 
 static const struct vz_slice *label_names(struct task *t, size_t count)
 {
+    /* Copies: the answer may outlive the deployment. */
     const struct vz_model_about *about = &t->deployment->model.about;
-    if (about->label_count == count)
-        return about->labels;
     struct vz_slice *names = vz_arena_zalloc(t->arena, count * sizeof *names);
     for (size_t i = 0; i < count; i++)
-        names[i] = vz_slice_from(vz_arena_printf(t->arena, "LABEL_%zu", i));
+        names[i] = about->label_count == count
+                       ? vz_arena_copy(t->arena, about->labels[i])
+                       : vz_slice_from(vz_arena_printf(t->arena, "LABEL_%zu", i));
     return names;
 }
 
@@ -368,6 +371,21 @@ static enum vz_status similarity(struct task *t, struct vz_error *err)
 }
 
 /* ---- zero-shot ---- */
+
+/* A client chooses inputs, labels and template: what they multiply to is memory. */
+static enum vz_status check_zero_shot(const struct vz_infer_request *r, struct vz_error *err)
+{
+    size_t pairs;
+    if (r->label_count > MAX_LABELS)
+        return vz_fail(err, VZ_LIMIT, "%zu labels: at most %d", r->label_count, MAX_LABELS);
+    if (r->template.len > MAX_TEMPLATE)
+        return vz_fail(err, VZ_LIMIT, "a template of %zu bytes: at most %d", r->template.len,
+                       MAX_TEMPLATE);
+    if (vz_mul_overflow(r->count, r->label_count, &pairs) || pairs > MAX_PAIRS)
+        return vz_fail(err, VZ_LIMIT, "%zu inputs with %zu labels each: at most %d pairs", r->count,
+                       r->label_count, MAX_PAIRS);
+    return VZ_OK;
+}
 
 /* The template with the label for its "{}", or behind it when it has none. */
 static struct vz_slice hypothesis(struct task *t, const char *own, struct vz_slice label)
@@ -428,12 +446,10 @@ static enum vz_status zero_shot_text(struct task *t, struct vz_error *err)
 {
     const struct vz_infer_request *r = t->request;
     const struct vz_model_about *about = &t->deployment->model.about;
-    size_t labels = r->label_count, pairs, outs;
+    size_t labels = r->label_count, pairs = r->count * labels, outs;
     size_t width = vz_classifier_label_count(t->deployment->opened->classifier);
-    if (vz_mul_overflow(r->count, labels, &pairs) || pairs > MAX_PAIRS ||
-        vz_mul_overflow(pairs, width, &outs))
-        return vz_fail(err, VZ_LIMIT, "%zu inputs with %zu labels each: at most %d pairs", r->count,
-                       labels, MAX_PAIRS);
+    if (vz_mul_overflow(pairs, width, &outs))
+        return vz_fail(err, VZ_LIMIT, "%zu pairs for a head of %zu labels", pairs, width);
     size_t entail = (size_t)about->entailment;
     size_t against = about->contradiction >= 0 ? (size_t)about->contradiction
                      : entail == 0             ? width - 1
@@ -447,7 +463,8 @@ static enum vz_status zero_shot_text(struct task *t, struct vz_error *err)
     double *p = vz_arena_alloc(t->arena, labels * sizeof *p);
     for (size_t i = 0; i < pairs; i++) {
         texts[i] = r->inputs[i / labels].text;
-        claims[i] = hypothesis(t, "This example is {}.", r->labels[i % labels]);
+        claims[i] =
+            i < labels ? hypothesis(t, "This example is {}.", r->labels[i]) : claims[i - labels];
     }
     enum vz_status status = run_classifier(t, texts, claims, pairs, logits, notes, err);
     bool alone = r->multi_label || labels == 1;
@@ -474,6 +491,8 @@ enum vz_status task_run(struct task *t, struct vz_error *err)
         return vz_fail(err, VZ_LIMIT, "%zu inputs in one request: the limit is %d", r->count,
                        MAX_INPUTS);
     enum vz_status status = on_time(t, err);
+    if (status == VZ_OK && task == VZ_TASK_ZERO_SHOT)
+        status = check_zero_shot(r, err);
     if (status != VZ_OK)
         return status;
     t->answer->count = task == VZ_TASK_COMPOSE ? 1 : r->count;

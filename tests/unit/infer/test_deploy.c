@@ -280,6 +280,21 @@ static void memory_in_use_is_not_given_back(void **state)
     world_restart(world, NULL);
 }
 
+/* A model that does not fit even alone costs the others nothing. */
+static void too_large_models_evict_nobody(void **state)
+{
+    struct world *world = *state;
+    uint64_t most = estimate(world, "tiny-embed") + 1000;
+    assert_true(estimate(world, "tiny-clip") > most);
+    world_restart(world, &(struct vz_infer_options){.max_memory_bytes = most});
+    vector_of(world, "tiny-embed", text_input("a dog"));
+    struct asker other = {.world = world, .model = "tiny-clip"};
+    ask(&other);
+    assert_int_equal(other.status, VZ_BUDGET);
+    assert_true(find(world, "tiny-embed").id.len > 0);
+    world_restart(world, NULL);
+}
+
 static void broken_models_fail_for_all(void **state)
 {
     struct world *world = *state;
@@ -382,6 +397,7 @@ int main(void)
         cmocka_unit_test(texts_asked_again),
         cmocka_unit_test(memory_is_given_back_for_others),
         cmocka_unit_test(memory_in_use_is_not_given_back),
+        cmocka_unit_test(too_large_models_evict_nobody),
         cmocka_unit_test(broken_models_fail_for_all),
         cmocka_unit_test(many_threads),
     };

@@ -341,6 +341,117 @@ static void what_is_refused(void **state)
     }
 }
 
+/* A deployment may be stopped while its answers are still being printed. */
+static void labels_outlive_their_deployment(void **state)
+{
+    struct world *world = *state;
+    const struct vz_infer_input input = text_input("a happy dog");
+    struct vz_infer_answer answer;
+    const struct vz_infer_request request = {
+        .model = VZ_SLICE("tiny-mood"), .inputs = &input, .count = 1};
+    assert_int_equal(run(world, &request, &answer, NULL), VZ_OK);
+    for (size_t i = 0; i < answer.ones[0].class_count; i++)
+        for (const struct deployment *d = world->infer->deployments; d; d = d->next)
+            for (size_t k = 0; k < d->model.about.label_count; k++)
+                assert_ptr_not_equal(answer.ones[0].classes[i].label.ptr,
+                                     d->model.about.labels[k].ptr);
+    assert_int_equal(vz_infer_stop(world->infer, VZ_SLICE("tiny-mood"), NULL), VZ_OK);
+    assert_true(answer.ones[0].classes[0].label.len >= 3);
+}
+
+/* What labels, templates and inputs multiply to is bounded before anything is computed. */
+static void zero_shot_is_bounded(void **state)
+{
+    static const char *const models[] = {"tiny-nli", "tiny-clip"};
+    static struct vz_slice names[10001];
+    static struct vz_infer_input inputs[30];
+    struct world *world = *state;
+    char template[5000];
+    struct vz_infer_answer answer;
+    for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
+        names[i] = VZ_SLICE("dog");
+    for (size_t i = 0; i < VZ_COUNT_OF(inputs); i++)
+        inputs[i] = text_input("a dog");
+    memset(template, 'a', sizeof template);
+    for (size_t i = 0; i < VZ_COUNT_OF(models); i++) {
+        struct vz_infer_request request = {.model = vz_slice_from(models[i]),
+                                           .task = VZ_TASK_ZERO_SHOT,
+                                           .inputs = inputs,
+                                           .count = 30,
+                                           .labels = names,
+                                           .label_count = 10000};
+        assert_int_equal(run(world, &request, &answer, NULL), VZ_LIMIT);
+        request.count = 1;
+        request.label_count = 10001;
+        assert_int_equal(run(world, &request, &answer, NULL), VZ_LIMIT);
+        request.label_count = 2;
+        request.template = (struct vz_slice){template, sizeof template};
+        assert_int_equal(run(world, &request, &answer, NULL), VZ_LIMIT);
+    }
+}
+
+static void copy_file(const char *from, const char *to, const char *name)
+{
+    struct vz_buf bytes = {0};
+    char path[600];
+    snprintf(path, sizeof path, "%s/%s/%s", VZ_TINY_MODELS, from, name);
+    assert_int_equal(vz_file_read(path, 0, &bytes, NULL), VZ_OK);
+    snprintf(path, sizeof path, "%s/%s", to, name);
+    assert_int_equal(vz_file_write_atomic(path, bytes.data, bytes.len, NULL), VZ_OK);
+    vz_buf_deinit(&bytes);
+}
+
+/* One label by its configuration, three by its weights: each input would get three numbers. */
+static void heads_must_fit_their_configuration(void **state)
+{
+    struct world *world = *state;
+    char folder[128];
+    struct vz_arena arena = {0};
+    struct vz_error err = {0};
+    struct vz_model model;
+    struct vz_infer_answer answer;
+    const struct vz_infer_input inputs[] = {text_input("a"), text_input("b")};
+    snprintf(folder, sizeof folder, "%s/liar", world->path);
+    assert_int_equal(vz_mkdir_all(folder, NULL), VZ_OK);
+    copy_file("tiny-rank", folder, "config.json");
+    copy_file("tiny-mood", folder, "model.safetensors");
+    copy_file("tiny-mood", folder, "vocab.txt");
+    copy_file("tiny-mood", folder, "tokenizer_config.json");
+    const struct vz_model_import import = {.folder = folder, .name = "liar"};
+    if (vz_model_import(world->models, &import, NULL, &arena, &model, &err) != VZ_OK)
+        fail_msg("%s", err.text);
+    vz_arena_deinit(&arena);
+    const struct vz_infer_request request = {
+        .model = VZ_SLICE("liar"), .inputs = inputs, .count = 2, .query = VZ_SLICE("a")};
+    assert_int_equal(run(world, &request, &answer, &err), VZ_CORRUPT);
+}
+
+/* The same files under two names are two models: what else is known of them may differ. */
+static void same_weights_other_prefixes(void **state)
+{
+    struct world *world = *state;
+    struct vz_arena arena = {0};
+    struct vz_model model;
+    char folder[512];
+    snprintf(folder, sizeof folder, "%s/tiny-embed", VZ_TINY_MODELS);
+    const struct vz_model_import import = {.folder = folder, .name = "tiny-again"};
+    assert_int_equal(vz_model_import(world->models, &import, NULL, &arena, &model, NULL), VZ_OK);
+    vz_arena_deinit(&arena);
+    vz_infer_prefixes(world->infer, VZ_SLICE("tiny-again"), VZ_SLICE("dog "), VZ_SLICE("dog "));
+    const float *plain = vector_of(world, "tiny-embed", text_input("a park"));
+    const float *other = vector_of(world, "tiny-again", text_input("a park"));
+    assert_true(cosine(plain, other, DIMS) < 0.9999);
+    plain = vector_of(world, "tiny-embed", text_input("dog a park"));
+    assert_true(cosine(plain, other, DIMS) > 0.9999);
+    /* Forgotten: those of its files, which are none. */
+    assert_int_equal(vz_infer_stop(world->infer, VZ_SLICE("tiny-again"), NULL), VZ_OK);
+    vz_infer_prefixes(world->infer, VZ_SLICE("tiny-again"), (struct vz_slice){0},
+                      (struct vz_slice){0});
+    plain = vector_of(world, "tiny-embed", text_input("a park"));
+    other = vector_of(world, "tiny-again", text_input("a park"));
+    assert_true(cosine(plain, other, DIMS) > 0.9999);
+}
+
 int main(void)
 {
     assert_int_equal(vz_image_start(NULL), VZ_OK);
@@ -354,6 +465,10 @@ int main(void)
         cmocka_unit_test(labels),
         cmocka_unit_test(zero_shot_of_texts),
         cmocka_unit_test(zero_shot_of_pictures),
+        cmocka_unit_test(labels_outlive_their_deployment),
+        cmocka_unit_test(zero_shot_is_bounded),
+        cmocka_unit_test(heads_must_fit_their_configuration),
+        cmocka_unit_test(same_weights_other_prefixes),
         cmocka_unit_test(similarity_to_a_query),
         cmocka_unit_test(prefixes_of_questions_and_documents),
         cmocka_unit_test(long_texts_are_cut_or_refused),
