@@ -193,7 +193,7 @@ static bool number_matches(struct match *match, double value)
 static bool value_matches(void *match_void, struct vz_json json)
 {
     struct match *match = match_void;
-    struct vz_value value;
+    struct vz_typed_value value;
     if (vz_json_type(json) == VZ_JSON_NULL ||
         vz_value_parse(match->field, json, false, match->eval->arena, &value, NULL) != VZ_OK)
         return true;

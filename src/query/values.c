@@ -235,7 +235,7 @@ enum vz_status vz_term_f64(struct vz_eval *eval, const struct vz_field *field, s
         return not_a_number(eval, field, value, err);
     /* Rounded to the field's precision by whoever keeps the values. What is too large for it is
      * refused there, but is a fine bound here. */
-    struct vz_value parsed;
+    struct vz_typed_value parsed;
     if (vz_value_parse(field, value, false, eval->arena, &parsed, NULL) == VZ_OK &&
         parsed.kind == VZ_COLUMN_F64)
         number = parsed.f64;

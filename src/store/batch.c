@@ -58,7 +58,7 @@ enum vz_status vz_generation_add_values(struct vz_generation *gen, const struct 
 {
     enum vz_status status = VZ_OK;
     for (size_t i = 0; status == VZ_OK && i < doc->value_count; i++) {
-        const struct vz_value *value = &doc->values[i];
+        const struct vz_typed_value *value = &doc->values[i];
         if (value->kind == VZ_COLUMN_NONE)
             continue;
         struct vz_column_file *column = NULL;

@@ -73,8 +73,8 @@ void vz_column_close(struct vz_column_file *column)
     free(column);
 }
 
-void vz_column_add(struct vz_column_file *column, uint32_t docno, const struct vz_value *value,
-                   uint32_t ordinal)
+void vz_column_add(struct vz_column_file *column, uint32_t docno,
+                   const struct vz_typed_value *value, uint32_t ordinal)
 {
     vz_buf_append(&column->staged_docnos, &docno, sizeof docno);
     switch (column->kind) {

@@ -158,7 +158,7 @@ static bool key_set_add(struct key_set *set, struct vz_slice key)
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-static void add_value(struct vz_doc_reader *reader, const struct vz_value *value)
+static void add_value(struct vz_doc_reader *reader, const struct vz_typed_value *value)
 {
     if (value->kind == VZ_COLUMN_PRESENCE) {
         uint64_t bit = 1ull << (value->field & 63), *word = &reader->seen[value->field >> 6];
@@ -195,7 +195,7 @@ static enum vz_status read_null(struct vz_doc_reader *reader, const struct vz_fi
     struct vz_json_doc *doc;
     struct vz_json root;
     struct vz_error inner = {0};
-    struct vz_value value = {.field = field->id, .kind = field->column};
+    struct vz_typed_value value = {.field = field->id, .kind = field->column};
     struct vz_scalar_rules rules = {0};
     bool nothing = false;
     if (!field->has_null_value || field->under_nested)
@@ -221,7 +221,7 @@ static enum vz_status read_null(struct vz_doc_reader *reader, const struct vz_fi
 static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_field *field,
                                const struct vz_scalar *scalar, const char *place)
 {
-    struct vz_value value = {.field = field->id, .kind = field->column};
+    struct vz_typed_value value = {.field = field->id, .kind = field->column};
     struct vz_error inner = {0};
     struct vz_scalar_rules rules = {0};
     bool nothing = false;
@@ -667,7 +667,8 @@ static void sort_values(struct vz_doc_reader *reader)
         starts[reader->values[i].field + 1]++;
     for (size_t i = 1; i <= fields; i++)
         starts[i] += starts[i - 1];
-    struct vz_value *sorted = vz_arena_alloc(reader->arena, reader->value_count * sizeof *sorted);
+    struct vz_typed_value *sorted =
+        vz_arena_alloc(reader->arena, reader->value_count * sizeof *sorted);
     for (size_t i = 0; i < reader->value_count; i++)
         sorted[starts[reader->values[i].field]++] = reader->values[i];
     reader->values = sorted;

@@ -13,7 +13,7 @@
 
 #include "store/mapping.h"
 
-struct vz_value {
+struct vz_typed_value {
     uint16_t field;
     enum vz_column_kind kind;
     union {
@@ -29,7 +29,8 @@ struct vz_value {
 struct vz_doc_vector {
     uint16_t field;
     uint32_t offset;     /* of the `null` in the cut source */
-    /* As they go into the row: floats (unit length for cosine), bfloat16s (likewise), bytes, bits. */
+    /* As they go into the row: floats (unit length for cosine), bfloat16s (likewise), bytes, bits.
+     */
     union {
         const void *elements;
         const float *floats;
@@ -43,7 +44,7 @@ struct vz_doc_vector {
 
 struct vz_document {
     struct vz_slice source;        /* the cut source */
-    const struct vz_value *values; /* ascending by field, then as they stand in the text */
+    const struct vz_typed_value *values; /* ascending by field, then as they stand in the text */
     size_t value_count;
     const struct vz_doc_vector *vectors; /* ascending by offset */
     size_t vector_count;
@@ -74,6 +75,7 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
  * beyond 64 bits they become the nearest integer, for floats infinity.
  * Errors: VZ_BAD_ARGUMENT, VZ_UNSUPPORTED (the field has no values: text, vectors, objects). */
 enum vz_status vz_value_parse(const struct vz_field *field, struct vz_json value, bool round_up,
-                              struct vz_arena *arena, struct vz_value *out, struct vz_error *err);
+                              struct vz_arena *arena, struct vz_typed_value *out,
+                              struct vz_error *err);
 
 #endif

@@ -26,7 +26,7 @@ struct vz_doc_reader {
 
     struct vz_buf path; /* of the object being read, with a dot behind it; empty at the root */
 
-    struct vz_value *values;
+    struct vz_typed_value *values;
     size_t value_count, value_capacity;
     bool values_sorted;
     struct vz_doc_vector *vectors;
@@ -57,7 +57,7 @@ struct vz_scalar_rules {
  * value. Errors: VZ_BAD_ARGUMENT with the reason alone. */
 enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scalar *scalar,
                               const struct vz_scalar_rules *rules, struct vz_arena *arena,
-                              struct vz_value *value, bool *nothing, struct vz_error *err);
+                              struct vz_typed_value *value, bool *nothing, struct vz_error *err);
 
 /* [+-]digits that fit; and plain decimal text (no hex, no "inf", no white space). */
 bool vz_text_to_i64(struct vz_slice text, int64_t *out);

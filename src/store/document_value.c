@@ -236,7 +236,8 @@ static size_t count_characters(struct vz_slice text)
 
 static enum vz_status read_keyword(const struct vz_field *field, const struct vz_scalar *scalar,
                                    const struct vz_scalar_rules *rules, struct vz_arena *arena,
-                                   struct vz_value *value, bool *nothing, struct vz_error *err)
+                                   struct vz_typed_value *value, bool *nothing,
+                                   struct vz_error *err)
 {
     struct vz_slice text = scalar->text;
     if (!rules->for_query && field->ignore_above && text.len > field->ignore_above &&
@@ -276,7 +277,7 @@ static enum vz_status read_binary(const struct vz_scalar *scalar, struct vz_erro
 
 enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scalar *scalar,
                               const struct vz_scalar_rules *rules, struct vz_arena *arena,
-                              struct vz_value *value, bool *nothing, struct vz_error *err)
+                              struct vz_typed_value *value, bool *nothing, struct vz_error *err)
 {
     value->field = field->id;
     value->kind = field->column;
@@ -337,7 +338,7 @@ enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json 
 {
     struct vz_error inner = {0};
     struct vz_arena arena = {0};
-    struct vz_value value = {0};
+    struct vz_typed_value value = {0};
     struct vz_scalar scalar = {.type = vz_json_type(json), .json = json};
     struct vz_scalar_rules rules = {0};
     bool nothing;
@@ -360,12 +361,13 @@ enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json 
 /* ---- queries ------------------------------------------------------------------------------ */
 
 enum vz_status vz_value_parse(const struct vz_field *field, struct vz_json value, bool round_up,
-                              struct vz_arena *arena, struct vz_value *out, struct vz_error *err)
+                              struct vz_arena *arena, struct vz_typed_value *out,
+                              struct vz_error *err)
 {
     struct vz_scalar scalar = {.type = vz_json_type(value), .json = value};
     struct vz_scalar_rules rules = {.for_query = true, .round_up = round_up};
     bool nothing;
-    *out = (struct vz_value){.field = field->id, .kind = field->column};
+    *out = (struct vz_typed_value){.field = field->id, .kind = field->column};
     if (field->type == VZ_FIELD_GEO_POINT)
         return vz_geo_parse(value, &out->geo.lat, &out->geo.lon, err);
     if (field->column <= VZ_COLUMN_PRESENCE)

@@ -152,7 +152,7 @@ static void add_presence(struct vz_doc_reader *reader, const struct vz_field *fi
     reader->values = vz_doc_grow(reader, reader->values, reader->value_count,
                                  &reader->value_capacity, sizeof *reader->values);
     reader->values[reader->value_count++] =
-        (struct vz_value){.field = field->id, .kind = VZ_COLUMN_PRESENCE};
+        (struct vz_typed_value){.field = field->id, .kind = VZ_COLUMN_PRESENCE};
     reader->values_sorted = false;
 }
 

@@ -173,8 +173,8 @@ struct vz_column_file {
 enum vz_status vz_column_open(const char *dir, uint16_t field, enum vz_column_kind kind,
                               size_t count, struct vz_column_file **out, struct vz_error *err);
 void vz_column_close(struct vz_column_file *column);
-void vz_column_add(struct vz_column_file *column, uint32_t docno, const struct vz_value *value,
-                   uint32_t ordinal);
+void vz_column_add(struct vz_column_file *column, uint32_t docno,
+                   const struct vz_typed_value *value, uint32_t ordinal);
 enum vz_status vz_column_flush(struct vz_column_file *column, struct vz_error *err);
 enum vz_status vz_column_sync(struct vz_column_file *column, struct vz_error *err);
 void vz_column_publish(struct vz_column_file *column);

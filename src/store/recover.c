@@ -71,7 +71,7 @@ enum vz_status vz_generation_reparse(const struct vz_mapping *lenient,
         status = vz_document_parse(lenient, record->id, cut, arena, doc, err);
     if (status != VZ_OK)
         return status;
-    struct vz_value *values =
+    struct vz_typed_value *values =
         vz_arena_alloc(arena, (doc->value_count + record->splice_count + 1) * sizeof *values);
     size_t count = 0;
     for (size_t i = 0; i < doc->value_count; i++)
@@ -81,7 +81,7 @@ enum vz_status vz_generation_reparse(const struct vz_mapping *lenient,
     struct vz_splice splice;
     while (vz_splice_next(&rest, &splice))
         if (is_present_vector(lenient, splice.field))
-            values[count++] = (struct vz_value){splice.field, VZ_COLUMN_PRESENCE, {0}};
+            values[count++] = (struct vz_typed_value){splice.field, VZ_COLUMN_PRESENCE, {0}};
     doc->values = values;
     doc->value_count = count;
     doc->source = cut;

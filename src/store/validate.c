@@ -62,7 +62,7 @@ static enum vz_status check_splices(struct check *check, uint32_t docno,
 }
 
 static bool same_entry(struct check *check, const struct vz_column_file *column, size_t at,
-                       const struct vz_value *value)
+                       const struct vz_typed_value *value)
 {
     const char *values = column->values.base;
     struct vz_slice term;
@@ -87,7 +87,8 @@ static bool same_entry(struct check *check, const struct vz_column_file *column,
     return true;
 }
 
-static enum vz_status check_value(struct check *check, uint32_t docno, const struct vz_value *value)
+static enum vz_status check_value(struct check *check, uint32_t docno,
+                                  const struct vz_typed_value *value)
 {
     const struct vz_column_file *column = atomic_load(&check->gen->columns[value->field]);
     if (!column || column->kind != value->kind)

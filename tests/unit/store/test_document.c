@@ -48,7 +48,7 @@ static void describe(const struct vz_mapping *mapping, const struct vz_document 
                      struct vz_buf *out)
 {
     for (size_t i = 0; i < doc->value_count; i++) {
-        const struct vz_value *v = &doc->values[i];
+        const struct vz_typed_value *v = &doc->values[i];
         const struct vz_field *field = vz_mapping_field(mapping, v->field);
         assert_int_equal(field->column, v->kind);
         assert_false(field->under_nested);
@@ -784,7 +784,7 @@ static void vector_errors(void **state)
 /* ---- query values ------------------------------------------------------------------------- */
 
 static bool query_value(const struct vz_mapping *m, const char *path, const char *text,
-                        bool round_up, struct vz_arena *arena, struct vz_value *value,
+                        bool round_up, struct vz_arena *arena, struct vz_typed_value *value,
                         struct vz_error *err)
 {
     struct vz_json_doc *doc;
@@ -827,7 +827,7 @@ static void query_values(void **state)
     };
     struct vz_mapping *m = mapping_of(all_types);
     struct vz_arena arena = {0};
-    struct vz_value value;
+    struct vz_typed_value value;
     struct vz_error err;
     (void)state;
     for (size_t i = 0; i < VZ_COUNT_OF(integers); i++) {
