@@ -14,6 +14,7 @@
 
 #define DAY_MS 86400000ll
 #define SIGN_BIT 0x8000000000000000ull
+#define MOST_MS 9.2e18 /* of dates; zones and offsets fit beside it */
 
 bool vz_agg_is_metric(enum vz_agg_kind kind)
 {
@@ -489,7 +490,7 @@ static bool histogram_key(struct vz_agg_node *node, double value, int64_t *key)
     const struct vz_agg *agg = node->agg;
     bool dates = agg->kind == VZ_AGG_DATE_HISTOGRAM;
     double multiple = dates ? value : floor((value - agg->offset) / agg->interval);
-    if (!(fabs(multiple) < 9e15))
+    if (!(fabs(multiple) < (dates ? MOST_MS : 9e15)))
         return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
                            dates ? "[histogram] a value is too large for the interval"
                                  : "[histogram] the interval is too small for the values");
@@ -572,11 +573,13 @@ static bool take_near(struct vz_agg_node *node, const struct vz_agg_block *block
         uint32_t docno = block->docs[i], bucket;
         double value = vz_agg_number(node, docno);
         int64_t place;
-        if (dates && !(fabs(value) < 9e15))
+        if (dates && !(fabs(value) < MOST_MS))
             return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
                                "[histogram] a value is too large for the interval");
         if (dates) {
-            place = quick_floor(node->column.i64[docno] + shift, step, reciprocal);
+            int64_t local = node->column.i64[docno] + shift;
+            place = fabs(value) < 8e15 ? quick_floor(local, step, reciprocal)
+                                       : floor_div(local, step);
         } else {
             double multiple = (value - agg->offset) / agg->interval;
             if (!(fabs(multiple) < 9e15))

@@ -183,6 +183,19 @@ static double order_value(struct vz_agg_node *node, struct vz_slice path, uint32
     return vz_agg_metric_value(child, property, bucket);
 }
 
+/* What of a metric may be named behind its dot. */
+static bool has_property(enum vz_agg_kind kind, struct vz_slice property)
+{
+    static const char *const names[] = {"count",          "sum",      "min",          "max", "avg",
+                                        "sum_of_squares", "variance", "std_deviation"};
+    if (kind != VZ_AGG_STATS && kind != VZ_AGG_EXTENDED_STATS)
+        return property.len == 0 || vz_slice_is(property, "value");
+    for (size_t i = 0; i < (kind == VZ_AGG_STATS ? 5 : VZ_COUNT_OF(names)); i++)
+        if (vz_slice_is(property, names[i]))
+            return true;
+    return false;
+}
+
 static bool check_order(struct vz_agg_node *node)
 {
     for (size_t i = 0; i < node->agg->order_count; i++) {
@@ -195,9 +208,9 @@ static bool check_order(struct vz_agg_node *node)
                                   ? true
                                   : vz_agg_is_metric(child->agg->kind) &&
                                         child->agg->kind != VZ_AGG_PERCENTILES);
-        bool needs = child && (child->agg->kind == VZ_AGG_STATS ||
-                               child->agg->kind == VZ_AGG_EXTENDED_STATS);
-        if (!fine || (needs && property.len == 0))
+        if (fine && vz_agg_is_metric(child->agg->kind))
+            fine = has_property(child->agg->kind, property);
+        if (!fine)
             return vz_agg_fail(node->run, VZ_BAD_QUERY,
                                "Invalid aggregator order path [%.*s]. The provided aggregation "
                                "[%.*s] either does not exist, or is a pipeline aggregation and "

@@ -218,9 +218,18 @@ static void test_histogram_values(void **state)
     CHECK("\"histogram\":{\"field\":\"big\",\"interval\":1000000000000000000}",
           "\"buckets\":[{\"key\":4.0E18,\"doc_count\":1}]");
     put_doc(index, "2", "{\"n\":[1,9000000000000000000]}");
+    put_doc(index, "3", "{\"day\":9100000000000000}");
     refresh(index);
+    CHECK(
+        "\"date_histogram\":{\"field\":\"day\",\"calendar_interval\":\"year\",\"min_doc_count\":2}",
+        "\"buckets\":[]");
     struct answer answer;
     struct vz_search_target target = {.index = index};
+    const char *order = AGG("\"terms\":{\"field\":\"n\",\"order\":{\"s.foo\":\"asc\"}},\"aggs\":{"
+                            "\"s\":{\"stats\":{\"field\":\"n\"}}}");
+    assert_int_equal(search_targets(&target, 1, order, NULL, &answer), VZ_BAD_QUERY);
+    assert_non_null(strstr(answer.err.text, "s.foo"));
+    answer_deinit(&answer);
     assert_int_equal(search_targets(&target, 1,
                                     AGG("\"histogram\":{\"field\":\"n\",\"interval\":0.0001}"),
                                     NULL, &answer),
