@@ -37,6 +37,11 @@ static void ask_range(struct vz_infer *infer, const struct vz_infer_request *req
     if (status == VZ_OK && answer.count != count)
         status = vz_fail(&err, VZ_INTERNAL, "the model gave [%zu] answers to [%zu] inputs",
                          answer.count, count);
+    /* One *about for all batches: vectors of another length must not be read by it. */
+    if (status == VZ_OK && about->model.len &&
+        (answer.dims != about->dims || strcmp(answer.digest, about->digest) != 0))
+        status = vz_fail(&err, VZ_BUSY, "the model [%.*s] was replaced while it worked: try again",
+                         VZ_S(request->model));
     if (status != VZ_OK && count > 1 && is_about_input(status)) {
         ask_range(infer, request, asks, count / 2, scratch, about);
         ask_range(infer, request, asks + count / 2, count - count / 2, scratch, about);

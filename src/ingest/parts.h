@@ -243,6 +243,7 @@ struct vz_match {
     const struct vz_regex *regex;
     struct vz_ingest_doc *doc;
     struct vz_slice subject;
+    bool is_utf8; /* of the subject; PCRE2 reads beyond the end of what is not */
     void *data;
     const size_t *ovector; /* start, end of each group; ~0: not matched */
     unsigned groups;       /* valid pairs in ovector, group 0 among them */

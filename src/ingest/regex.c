@@ -89,11 +89,13 @@ void vz_match_init(struct vz_match *match, const struct vz_regex *regex, struct 
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(regex->code, NULL);
     if (!subject.ptr)
         subject = VZ_SLICE("");
-    *match = (struct vz_match){.regex = regex,
-                               .doc = doc,
-                               .subject = subject,
-                               .data = data,
-                               .ovector = pcre2_get_ovector_pointer(data)};
+    *match =
+        (struct vz_match){.regex = regex,
+                          .doc = doc,
+                          .subject = subject,
+                          .is_utf8 = vz_utf8_valid_prefix(subject.ptr, subject.len) == subject.len,
+                          .data = data,
+                          .ovector = pcre2_get_ovector_pointer(data)};
 }
 
 void vz_match_deinit(struct vz_match *match)
@@ -106,6 +108,10 @@ enum vz_status vz_match_next(struct vz_match *match, size_t from, bool *found, s
     const struct vz_regex *regex = match->regex;
     uint64_t start = vz_now_ns();
     PCRE2_SPTR subject = (PCRE2_SPTR)match->subject.ptr;
+    if (!match->is_utf8)
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "the regular expression [%.*s] was given a value that is no UTF-8",
+                       (int)VZ_MIN(regex->text.len, 120), regex->text.ptr);
     int rc = pcre2_match(regex->code, subject, match->subject.len, from, PCRE2_NO_UTF_CHECK,
                          match->data, regex->limits);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)

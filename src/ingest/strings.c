@@ -144,6 +144,22 @@ static int hex_digit(char c)
                                   : -1;
 }
 
+/* U+FFFD for each byte that is no part of a character. */
+static void replace_broken(struct vz_buf *text)
+{
+    struct vz_buf whole = {0};
+    size_t at = 0;
+    while (at < text->len) {
+        size_t good = vz_utf8_valid_prefix(text->data + at, text->len - at);
+        vz_buf_append(&whole, text->data + at, good);
+        at += good;
+        if (at++ < text->len)
+            vz_buf_append_str(&whole, "\xEF\xBF\xBD");
+    }
+    vz_buf_deinit(text);
+    *text = whole;
+}
+
 static enum vz_status url_decode(const struct string_config *config, struct vz_ingest_doc *doc,
                                  struct vz_slice text, struct vz_value **out, struct vz_error *err)
 {
@@ -165,7 +181,8 @@ static enum vz_status url_decode(const struct string_config *config, struct vz_i
         }
         vz_buf_append_char(&made, c);
     }
-    /* What decodes to no UTF-8 gets U+FFFD where it is printed. */
+    if (made.len && vz_utf8_valid_prefix(made.data, made.len) != made.len)
+        replace_broken(&made);
     return give(doc, &made, out);
 }
 

@@ -123,6 +123,13 @@ static void strings_work(void **state)
     becomes("{'trim': {'field': 'a'}}", "{'a': [' x ', '\\t y']}", "{'a': ['x', 'y']}");
     becomes("{'lowercase': {'field': 'x', 'ignore_missing': true}}", "{}", "{}");
     becomes("{'urldecode': {'field': 'a'}}", "{'a': 'a%20b+c'}", "{'a': 'a b c'}");
+    /* Half a character is replaced at once: regular expressions read whole ones only. */
+    becomes("{'urldecode': {'field': 'a'}}, {'gsub': {'field': 'a', 'pattern': '.$', "
+            "'replacement': '!'}}",
+            "{'a': 'xy%F0'}", "{'a': 'xy!'}");
+    becomes("{'urldecode': {'field': 'a'}}, {'gsub': {'field': 'a', 'pattern': '[^a]', "
+            "'replacement': '!'}}",
+            "{'a': 'a%C3a%F0%9F%E2%82%AC'}", "{'a': 'a!a!!!'}");
     becomes("{'bytes': {'field': 'a'}}", "{'a': '2kb'}", "{'a': 2048}");
     fails("{'lowercase': {'field': 'a'}}", "{'a': 1}",
           "field [a] of type [java.lang.Integer] cannot be cast to [java.lang.String]");
