@@ -168,6 +168,14 @@ static void put_vector(struct vz_json_writer *w, const float *vector, size_t dim
     vz_buf_deinit(&text);
 }
 
+/* Another model was put under this name between two groups: their vectors do not go together. */
+static bool model_changed(struct vz_call *call, const struct asked *asked)
+{
+    return vz_call_fail(call, 409, "status_exception",
+                        "the model [%.*s] was replaced while it worked: ask again",
+                        VZ_S(asked->model));
+}
+
 /* Inputs that stand alone go in one request, each composed group in its own; vectors[group]. */
 static bool embed_groups(struct vz_call *call, const struct asked *asked, const float **vectors,
                          uint32_t *dims)
@@ -197,6 +205,8 @@ static bool embed_groups(struct vz_call *call, const struct asked *asked, const 
         if (vz_infer_run(call->rest->infer, &request, call->arena, &answer, &err) != VZ_OK)
             return vz_ml_fail(call, &err);
         vectors[i] = answer.ones[0].vector;
+        if (*dims && *dims != answer.dims)
+            return model_changed(call, asked);
         *dims = answer.dims;
     }
     request.task = VZ_TASK_EMBED;
@@ -205,6 +215,8 @@ static bool embed_groups(struct vz_call *call, const struct asked *asked, const 
     if (alone_count &&
         vz_infer_run(call->rest->infer, &request, call->arena, &answer, &err) != VZ_OK)
         return vz_ml_fail(call, &err);
+    if (alone_count && *dims && *dims != answer.dims)
+        return model_changed(call, asked);
     for (size_t i = 0; i < alone_count; i++)
         vectors[places[i]] = answer.ones[i].vector;
     if (alone_count)

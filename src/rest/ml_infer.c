@@ -296,6 +296,16 @@ static bool read_form(struct vz_call *call, struct asked *asked)
     return read_config(call, config, asked); /* the call frees the document */
 }
 
+/* About what the answer will take: labels are the client's, and come back with every document. */
+static size_t answer_bytes(const struct vz_infer_answer *answer)
+{
+    size_t bytes = answer->count * ((size_t)answer->dims + 16) * 14;
+    for (size_t i = 0; i < answer->count; i++)
+        for (size_t k = 0; k < answer->ones[i].class_count; k++)
+            bytes += answer->ones[i].classes[k].label.len + 100;
+    return bytes;
+}
+
 void vz_rest_ml_infer(struct vz_call *call)
 {
     struct asked asked = {.num_top_classes = -1};
@@ -320,7 +330,7 @@ void vz_rest_ml_infer(struct vz_call *call)
         vz_ml_fail(call, &err);
         return;
     }
-    if (!vz_call_fits(call, answer.count * (answer.dims + 16) * 14))
+    if (!vz_call_fits(call, answer_bytes(&answer)))
         return;
     vz_json_begin_object(&call->w);
     vz_json_key(&call->w, "inference_results");

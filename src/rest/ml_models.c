@@ -270,10 +270,14 @@ static void put_model(struct vz_call *call, const struct listed *item, bool with
     struct vz_json config;
     struct vz_json_doc *doc = item->is_put ? vz_ml_put_config(call->rest, item->id, &config) : NULL;
     bool is_put = doc && vz_ml_put_state(call, item->id, &state);
+    if (!doc && !item->model)
+        return; /* deleted since it was listed, or damaged */
     vz_json_begin_object(w);
     vz_json_field_string(w, "model_id", item->id);
     if (!exclude_generated) {
-        int64_t created = is_put ? state.created_ms : parse_iso(item->model->installed);
+        int64_t created = is_put        ? state.created_ms
+                          : item->model ? parse_iso(item->model->installed)
+                                        : 0;
         vz_json_field_str(w, "created_by", is_put ? "api_user" : "vizsla");
         vz_json_field_str(w, "version", "12.0.0");
         vz_json_field_int(w, "create_time", created);
@@ -495,8 +499,10 @@ static bool may_delete(struct vz_call *call, const struct listed *item)
         return vz_call_fail(call, 409, "status_exception",
                             "the built-in eye [%.*s] cannot be deleted", VZ_S(item->id));
     size_t count = vz_infer_deployments(call->rest->infer, call->arena, &list);
-    for (size_t i = 0; i < count; i++) {
-        if (!vz_slice_eq(list[i].model_id, item->id))
+    /* Those with names of their own first: then the model's name means the one that is left. */
+    for (size_t n = 0; n < 2 * count; n++) {
+        size_t i = n % count;
+        if (!vz_slice_eq(list[i].model_id, item->id) || list[i].is_explicit != (n < count))
             continue;
         if (list[i].is_explicit && !vz_call_bool(call, "force", false))
             return vz_call_fail(call, 409, "status_exception",
@@ -528,8 +534,9 @@ void vz_rest_ml_delete(struct vz_call *call)
     size_t count;
     if (!vz_ml_there(call))
         return;
-    if (memchr(call->args[0].ptr, '*', call->args[0].len) ||
-        memchr(call->args[0].ptr, ',', call->args[0].len)) {
+    struct vz_slice id = call->args[0];
+    if (vz_slice_is(id, "_all") || memchr(id.ptr, '*', id.len) || memchr(id.ptr, '?', id.len) ||
+        memchr(id.ptr, ',', id.len)) {
         vz_call_fail(call, 400, "illegal_argument_exception",
                      "delete one model at a time, by its id");
         return;

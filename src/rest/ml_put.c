@@ -66,7 +66,10 @@ static void count_parts(const char *folder, struct vz_ml_put_state *state)
     DIR *dir = opendir(folder);
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
-        state->parts += strncmp(entry->d_name, "part-", 5) == 0;
+        /* And nothing behind the number: an interrupted write leaves "part-3.tmp.77". */
+        const char *name = entry->d_name;
+        state->parts += strncmp(name, "part-", 5) == 0 && name[5] &&
+                        strspn(name + 5, "0123456789") == strlen(name + 5);
         state->has_vocabulary |= strcmp(entry->d_name, "vocabulary.json") == 0;
     }
     if (dir)
@@ -119,6 +122,8 @@ void vz_ml_put_remove(struct vz_rest *rest, struct vz_slice id)
     struct vz_arena arena = {0};
     pthread_mutex_lock(&put_lock);
     vz_store_delete_blob(rest->store, VZ_BLOB_MODEL, id, NULL);
+    if (rest->infer)
+        vz_infer_prefixes(rest->infer, id, (struct vz_slice){0}, (struct vz_slice){0});
     vz_remove_all(put_path(rest, id, &arena, ""), NULL);
     pthread_mutex_unlock(&put_lock);
     vz_arena_deinit(&arena);
@@ -157,37 +162,46 @@ static bool check_config(struct vz_call *call, struct vz_json body)
     return true;
 }
 
-void vz_rest_ml_put(struct vz_call *call)
+/* The lock is held. */
+static bool put_locked(struct vz_call *call, struct vz_slice id, struct vz_json body,
+                       const struct vz_ml_put_state *state)
 {
-    struct vz_json body, config;
+    struct vz_json config;
     struct vz_infer_model model;
     struct vz_error err = {0};
-    struct vz_slice id = call->args[0];
-    if (!vz_ml_there(call) || !vz_ml_check_id(call, "model_id", id) ||
-        !vz_call_body(call, VZ_AT_BODY, true, &body) || !check_config(call, body))
-        return;
     struct vz_json_doc *old = vz_ml_put_config(call->rest, id, &config);
     bool exists =
         old || (vz_infer_find(call->rest->infer, id, call->arena, &model, NULL) == VZ_OK &&
                 vz_slice_eq(model.id, id));
     vz_json_free(old);
-    if (exists) {
-        vz_call_fail(call, 400, "resource_already_exists_exception",
-                     "Trained machine learning model [%.*s] already exists", VZ_S(id));
-        return;
-    }
-    const struct vz_ml_put_state state = {.created_ms = vz_wall_ms()};
+    if (exists)
+        return vz_call_fail(call, 400, "resource_already_exists_exception",
+                            "Trained machine learning model [%.*s] already exists", VZ_S(id));
     enum vz_status status = vz_mkdir_all(put_path(call->rest, id, call->arena, ""), &err);
     if (status == VZ_OK)
-        status = keep(call->rest, id, body, &state, &err);
-    if (status != VZ_OK) {
-        vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-        return;
-    }
+        status = keep(call->rest, id, body, state, &err);
+    if (status != VZ_OK)
+        return vz_call_fail_error(call, &err, VZ_AT_REQUEST);
     struct vz_json strings = vz_ml_get(body, "prefix_strings");
     if (vz_json_count(strings))
         vz_infer_prefixes(call->rest->infer, id, vz_json_string(vz_ml_get(strings, "search")),
                           vz_json_string(vz_ml_get(strings, "ingest")));
+    return true;
+}
+
+void vz_rest_ml_put(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_slice id = call->args[0];
+    const struct vz_ml_put_state state = {.created_ms = vz_wall_ms()};
+    if (!vz_ml_there(call) || !vz_ml_check_id(call, "model_id", id) ||
+        !vz_call_body(call, VZ_AT_BODY, true, &body) || !check_config(call, body))
+        return;
+    pthread_mutex_lock(&put_lock);
+    bool good = put_locked(call, id, body, &state);
+    pthread_mutex_unlock(&put_lock);
+    if (!good)
+        return;
     /* The configuration comes back with what the server adds. */
     struct vz_json_iter it = vz_json_iterate(body);
     struct vz_slice key;

@@ -1,7 +1,9 @@
 /* What must survive a restart of machine learning's state, and what a full queue answers. */
 #include "support.h"
 
+#include "embed/registry.h"
 #include "infer/parts.h"
+#include "infer/tiny_path.h"
 #include "rest/ml.h"
 
 #include <unistd.h>
@@ -199,6 +201,156 @@ static void hostile_forms(void **state)
     assert_true(whole > 2000 && whole < 18000);
 }
 
+static const char config[] = "{\"inference_config\":{\"text_embedding\":{}}}";
+
+/* What may mean several models deletes none. */
+static void one_model_is_deleted_at_a_time(void **state)
+{
+    struct ml_world *w = *state;
+    struct world *world = &w->world;
+    expect(world, "PUT", "/_ml/trained_models/aa", config, 200, NULL);
+    expect(world, "PUT", "/_ml/trained_models/bb", config, 200, NULL);
+    expect(world, "DELETE", "/_ml/trained_models/_all", NULL, 400, "one model at a time");
+    expect(world, "DELETE", "/_ml/trained_models/%3F%3F", NULL, 400, "one model at a time");
+    expect(world, "GET", "/_ml/trained_models/aa", NULL, 200, "\"model_id\":\"aa\"");
+    expect(world, "GET", "/_ml/trained_models/bb", NULL, 200, "\"model_id\":\"bb\"");
+    expect(world, "DELETE", "/_ml/trained_models/aa", NULL, 200, NULL);
+    expect(world, "DELETE", "/_ml/trained_models/bb", NULL, 200, NULL);
+}
+
+/* A configuration that goes between two looks at it, or is damaged, costs its entry. */
+static void a_configuration_that_cannot_be_read(void **state)
+{
+    struct ml_world *w = *state;
+    assert_int_equal(
+        vz_store_put_blob(w->world.store, VZ_BLOB_MODEL, VZ_SLICE("broken"), VZ_SLICE("{"), NULL),
+        VZ_OK);
+    expect(&w->world, "GET", "/_ml/trained_models", NULL, 200, "\"model_id\":\"eye\"");
+    expect(&w->world, "GET", "/_ml/trained_models/_stats", NULL, 200, NULL);
+    expect(&w->world, "DELETE", "/_ml/trained_models/broken", NULL, 200, NULL);
+}
+
+static bool has_prefixes(const struct ml_world *w, const char *id)
+{
+    const struct prefixes *p = w->infer->prefixes;
+    while (p && strcmp(p->id, id) != 0)
+        p = p->next;
+    return p != NULL;
+}
+
+static void prefixes_go_with_their_model(void **state)
+{
+    struct ml_world *w = *state;
+    expect(&w->world, "PUT", "/_ml/trained_models/pre",
+           "{\"inference_config\":{\"text_embedding\":{}},\"prefix_strings\":{\"search\":\"q: \"}}",
+           200, NULL);
+    assert_true(has_prefixes(w, "pre"));
+    expect(&w->world, "DELETE", "/_ml/trained_models/pre", NULL, 200, NULL);
+    assert_false(has_prefixes(w, "pre"));
+}
+
+/* What an interrupted write left behind is no part. */
+static void parts_are_counted_by_name(void **state)
+{
+    struct ml_world *w = *state;
+    char path[160];
+    expect(&w->world, "PUT", "/_ml/trained_models/cut", config, 200, NULL);
+    expect(&w->world, "PUT", "/_ml/trained_models/cut/vocabulary", "{\"vocabulary\":[\"a\"]}", 200,
+           NULL);
+    snprintf(path, sizeof path, "%s/.put/cut/part-1.tmp.77", w->models);
+    assert_int_equal(vz_file_write_atomic(path, "x", 1, NULL), VZ_OK);
+    expect(&w->world, "PUT", "/_ml/trained_models/cut/definition/0",
+           "{\"definition\":\"AAAA\",\"total_definition_length\":6,\"total_parts\":2}", 200,
+           "acknowledged");
+    expect(&w->world, "PUT", "/_ml/trained_models/cut/definition/1",
+           "{\"definition\":\"AAAA\",\"total_definition_length\":6,\"total_parts\":2}", 200,
+           "acknowledged");
+    expect(&w->world, "DELETE", "/_ml/trained_models/cut", NULL, 200, NULL);
+}
+
+struct putter {
+    struct world *world;
+    pthread_t thread;
+    int status;
+};
+
+static void *put_it(void *arg)
+{
+    struct putter *self = arg;
+    struct vz_buf answer = {0};
+    self->status = call(self->world, "PUT", "/_ml/trained_models/raced", config, &answer);
+    vz_buf_deinit(&answer);
+    return NULL;
+}
+
+static void a_model_is_put_once(void **state)
+{
+    struct ml_world *w = *state;
+    for (int round = 0; round < 10; round++) {
+        struct putter putters[4];
+        int good = 0;
+        for (size_t i = 0; i < VZ_COUNT_OF(putters); i++) {
+            putters[i].world = &w->world;
+            assert_int_equal(pthread_create(&putters[i].thread, NULL, put_it, &putters[i]), 0);
+        }
+        for (size_t i = 0; i < VZ_COUNT_OF(putters); i++) {
+            pthread_join(putters[i].thread, NULL);
+            good += putters[i].status == 200;
+        }
+        assert_int_equal(good, 1);
+        expect(&w->world, "DELETE", "/_ml/trained_models/raced", NULL, 200, NULL);
+    }
+}
+
+static void import_clip(struct ml_world *w)
+{
+    struct vz_arena arena = {0};
+    struct vz_model model;
+    const struct vz_model_import import = {.folder = VZ_TINY_MODELS "/tiny-clip",
+                                           .name = "tiny-clip"};
+    assert_int_equal(vz_model_import(w->models, &import, NULL, &arena, &model, NULL), VZ_OK);
+    vz_arena_deinit(&arena);
+}
+
+/* Labels are the client's, and come back with every document. */
+static void answers_with_long_labels_are_bounded(void **state)
+{
+    struct ml_world *w = *state;
+    struct vz_buf body = {0};
+    size_t most = w->world.rest->max_answer_bytes;
+    import_clip(w);
+    vz_buf_append_str(&body, "{\"docs\":[");
+    for (int i = 0; i < 20; i++)
+        vz_buf_printf(&body, "%s{\"text_field\":\"a\"}", i ? "," : "");
+    vz_buf_append_str(&body,
+                      "],\"inference_config\":{\"zero_shot_classification\":{\"labels\":[\"");
+    for (int i = 0; i < 100000; i++)
+        vz_buf_append_char(&body, 'a');
+    vz_buf_append_str(&body, "\"]}}}");
+    w->world.rest->max_answer_bytes = 1000000;
+    vz_buf_append_char(&body, '\0');
+    expect(&w->world, "POST", "/_ml/trained_models/tiny-clip/_infer", body.data, 429,
+           "Data too large");
+    w->world.rest->max_answer_bytes = most;
+    vz_buf_deinit(&body);
+    expect(&w->world, "DELETE", "/_ml/trained_models/tiny-clip", NULL, 200, NULL);
+}
+
+/* One that a request began and one that was started by name. */
+static void a_model_with_two_deployments_is_deleted(void **state)
+{
+    struct ml_world *w = *state;
+    struct deployment *held;
+    import_clip(w);
+    assert_int_equal(deployment_enter(w->infer, VZ_SLICE("tiny-clip"), 0, &held, NULL), VZ_OK);
+    expect(&w->world, "POST", "/_ml/trained_models/tiny-clip/deployment/_start?deployment_id=zz",
+           NULL, 200, NULL);
+    deployment_leave(w->infer, held, true, 1, 1, 0);
+    expect(&w->world, "DELETE", "/_ml/trained_models/tiny-clip", NULL, 409, "currently deployed");
+    expect(&w->world, "DELETE", "/_ml/trained_models/tiny-clip?force=true", NULL, 200, NULL);
+    expect(&w->world, "GET", "/_ml/trained_models/tiny-clip", NULL, 404, NULL);
+}
+
 /* Without models the API says so. */
 static void a_rest_without_models(void **state)
 {
@@ -221,8 +373,17 @@ int main(void)
 {
     assert_int_equal(vz_image_start(NULL), VZ_OK);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(it_survives_a_restart),     cmocka_unit_test(commands_open_nothing),
-        cmocka_unit_test(full_queues_and_deadlines), cmocka_unit_test(hostile_forms),
+        cmocka_unit_test(it_survives_a_restart),
+        cmocka_unit_test(commands_open_nothing),
+        cmocka_unit_test(full_queues_and_deadlines),
+        cmocka_unit_test(hostile_forms),
+        cmocka_unit_test(one_model_is_deleted_at_a_time),
+        cmocka_unit_test(prefixes_go_with_their_model),
+        cmocka_unit_test(parts_are_counted_by_name),
+        cmocka_unit_test(a_model_is_put_once),
+        cmocka_unit_test(answers_with_long_labels_are_bounded),
+        cmocka_unit_test(a_model_with_two_deployments_is_deleted),
+        cmocka_unit_test(a_configuration_that_cannot_be_read),
         cmocka_unit_test(a_rest_without_models),
     };
     return cmocka_run_group_tests(tests, ml_open, ml_close);
