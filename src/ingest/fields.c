@@ -377,7 +377,7 @@ static struct vz_value *automatic(struct vz_arena *arena, struct vz_value *value
     int64_t whole;
     double real;
     if (value->type != VZ_VALUE_STRING)
-        return value;
+        return vz_value_copy(arena, value); /* the target may lie within it */
     struct vz_slice text = value->string;
     if (is_word(text, "true") || is_word(text, "false"))
         return vz_value_bool(arena, is_word(text, "true"));

@@ -147,13 +147,12 @@ VZ_KIND_RUN(foreach)
     run->trace = NULL; /* as in Elasticsearch the steps within are not told */
     size_t count = is_map ? list->object.count : list->array.count;
     made = is_map ? vz_value_object(doc->arena) : vz_value_array(doc->arena);
-    /* A list of its own: the inner processor may change the field that is looped over. */
-    list = is_map || list->array.count == 0 ? list : vz_value_copy(doc->arena, list);
+    /* A list of its own: the inner processor may change the field that is looped over, or put it
+     * into one of its elements. */
+    list = count == 0 ? list : vz_value_copy(doc->arena, list);
     for (size_t i = 0; status == VZ_OK && !doc->dropped && i < count; i++) {
         struct vz_value *value = NULL;
         struct vz_slice key = {NULL, 0};
-        if (is_map && i >= list->object.count)
-            break;
         value = is_map ? list->object.members[i].value : list->array.items[i];
         if (is_map)
             key = list->object.members[i].key;

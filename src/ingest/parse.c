@@ -193,9 +193,10 @@ VZ_KIND_RUN(json)
     enum vz_status status = vz_path_get(doc, json->field, &value, err);
     if (status != VZ_OK)
         return status;
-    /* Anything but a string is its own JSON. */
-    made = value;
-    if (value->type == VZ_VALUE_STRING) {
+    /* Anything but a string is its own JSON; a copy, as the target may lie within it. */
+    if (value->type != VZ_VALUE_STRING) {
+        made = vz_value_copy(doc->arena, value);
+    } else {
         status = vz_json_parse(value->string, &parsed, &root, &why);
         if (status != VZ_OK)
             return vz_fail(err, VZ_BAD_ARGUMENT, "field [%.*s] holds no JSON: %s",

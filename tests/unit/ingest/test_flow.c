@@ -25,6 +25,23 @@ static void scripts_change_documents(void **state)
     refused("{'script': {'lang': 'expression', 'source': '1'}}", NULL, "not supported");
 }
 
+/* Values are copied where two places would share one: put into one another they hold themselves. */
+static void nothing_holds_itself(void **state)
+{
+    becomes("{'json': {'field': 'a', 'target_field': 'a.b'}}, {'set': {'field': 'c', 'value': "
+            "'{{a}}'}}",
+            "{'a': {'x': 1}}", "{'a': {'x': 1, 'b': {'x': 1}}, 'c': '{x=1, b={x=1}}'}");
+    becomes("{'json': {'field': 'a', 'add_to_root': true}}, {'rename': {'field': 'm', "
+            "'target_field': 'a.m.z'}}, {'set': {'field': 'c', 'value': '{{a}}'}}",
+            "{'a': {'m': {}}}", "{'a': {'m': {'z': {}}}, 'c': '{m={z={}}}'}");
+    becomes("{'convert': {'field': 'a', 'type': 'auto', 'target_field': 'a.b'}}, {'set': {'field': "
+            "'c', 'value': '{{a}}'}}",
+            "{'a': {'x': 1}}", "{'a': {'x': 1, 'b': {'x': 1}}, 'c': '{x=1, b={x=1}}'}");
+    becomes("{'foreach': {'field': 'a', 'processor': {'rename': {'field': 'a', 'target_field': "
+            "'_ingest._value.z'}}}}, {'set': {'field': 'c', 'value': '{{a}}'}}",
+            "{'a': {'k': {}}}", "{'a': {'k': {'z': {'k': {}}}}, 'c': '{k={z={k={}}}}'}");
+}
+
 static void metadata_can_change(void **state)
 {
     struct vz_arena arena = {0};
@@ -363,13 +380,21 @@ static void pipelines_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(conditions_choose),        cmocka_unit_test(scripts_change_documents),
-        cmocka_unit_test(metadata_can_change),      cmocka_unit_test(failures_are_handled),
-        cmocka_unit_test(fail_tells_its_kind),      cmocka_unit_test(loops_work),
-        cmocka_unit_test(pipelines_call_pipelines), cmocka_unit_test(many_documents_keep_apart),
-        cmocka_unit_test(dates_are_read),           cmocka_unit_test(patterns_are_bounded),
-        cmocka_unit_test(documents_are_bounded),    cmocka_unit_test(depth_is_bounded),
-        cmocka_unit_test(definitions_are_bounded),  cmocka_unit_test(pipelines_are_kept),
+        cmocka_unit_test(conditions_choose),
+        cmocka_unit_test(scripts_change_documents),
+        cmocka_unit_test(nothing_holds_itself),
+        cmocka_unit_test(metadata_can_change),
+        cmocka_unit_test(failures_are_handled),
+        cmocka_unit_test(fail_tells_its_kind),
+        cmocka_unit_test(loops_work),
+        cmocka_unit_test(pipelines_call_pipelines),
+        cmocka_unit_test(many_documents_keep_apart),
+        cmocka_unit_test(dates_are_read),
+        cmocka_unit_test(patterns_are_bounded),
+        cmocka_unit_test(documents_are_bounded),
+        cmocka_unit_test(depth_is_bounded),
+        cmocka_unit_test(definitions_are_bounded),
+        cmocka_unit_test(pipelines_are_kept),
     };
     return cmocka_run_group_tests(tests, start_ingest, stop_ingest);
 }
