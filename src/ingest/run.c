@@ -270,7 +270,9 @@ static void recover(const struct vz_processors *list, const char *type, struct v
 static void note_failed(struct vz_ingest_doc *doc, const struct vz_processor *processor)
 {
     doc->failed_type = processor->kind->name;
-    doc->failed_tag = processor->tag;
+    /* A copy: a pipeline within may be replaced before the one around it tells of the failure. */
+    doc->failed_tag =
+        processor->tag.ptr ? vz_arena_copy(doc->arena, processor->tag) : processor->tag;
 }
 
 static void settle(const struct vz_processor *processor, struct vz_run *run,

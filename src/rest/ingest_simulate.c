@@ -77,6 +77,9 @@ static void print_step(void *context, const struct vz_ingest_step *step,
 {
     struct vz_call *call = context;
     struct vz_json_writer *w = &call->w;
+    /* Each step prints the whole document. */
+    if (!vz_call_fits(call, call->response->body.len))
+        return;
     vz_json_begin_object(w);
     vz_json_field_str(w, "processor_type", step->processor);
     vz_json_field_str(w, "status", outcomes[step->outcome]);

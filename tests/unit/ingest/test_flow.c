@@ -42,6 +42,34 @@ static void nothing_holds_itself(void **state)
             "{'a': {'k': {}}}", "{'a': {'k': {'z': {'k': {}}}}, 'c': '{k={z={k={}}}}'}");
 }
 
+static void remember_tag(void *context, const struct vz_ingest_step *step,
+                         const struct vz_ingest_doc *doc)
+{
+    const char **tag = context;
+    if (step->error && step->tag.ptr)
+        *tag = step->tag.ptr;
+}
+
+/* A pipeline may be replaced while a document that failed in it is still on its way out. */
+static void a_failed_tag_outlives_its_pipeline(void **state)
+{
+    struct vz_arena arena = {0};
+    struct vz_ingest_doc doc;
+    struct vz_ingest_doc *one = &doc;
+    const char *tag = NULL;
+    const struct vz_ingest_trace trace = {remember_tag, &tag};
+    struct vz_ingest_meta meta = {.index = VZ_SLICE("dogs")};
+    struct vz_pipeline *pipeline = processors("{'fail': {'message': 'no', 'tag': 'mine'}}");
+    vz_ingest_doc_init(&doc, &arena, vz_value_object(&arena), &meta);
+    vz_pipeline_apply(pipeline, &one, 1, &trace);
+    assert_int_not_equal(doc.status, VZ_OK);
+    assert_non_null(tag);
+    assert_true(vz_slice_is(doc.failed_tag, "mine"));
+    assert_ptr_not_equal(doc.failed_tag.ptr, tag);
+    vz_pipeline_release(pipeline);
+    vz_arena_deinit(&arena);
+}
+
 static void metadata_can_change(void **state)
 {
     struct vz_arena arena = {0};
@@ -383,6 +411,7 @@ int main(void)
         cmocka_unit_test(conditions_choose),
         cmocka_unit_test(scripts_change_documents),
         cmocka_unit_test(nothing_holds_itself),
+        cmocka_unit_test(a_failed_tag_outlives_its_pipeline),
         cmocka_unit_test(metadata_can_change),
         cmocka_unit_test(failures_are_handled),
         cmocka_unit_test(fail_tells_its_kind),
