@@ -6,7 +6,8 @@ Usage: make_golden_traced.py [--out FOLDER]
 
 Each folder holds definition.pt (traced and frozen by eland itself), config.json (the body of its PUT
 _ml/trained_models), vocabulary.json, and golden.json: {"texts": [..], "values": [[..], ..]}, the
-vectors or logits that the traced module gives for each text. Weights are random; the seed is fixed.
+vectors or logits that the traced module gives for each text; of the cross-encoder also "pairs", its
+number for "query" with each text. Weights are random; the seed is fixed.
 """
 import argparse
 import json
@@ -23,6 +24,7 @@ SEED, WIDTH, LENGTH = 20261120, 32, 48
 SIZES = dict(hidden_size=WIDTH, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32)
 DISTIL = dict(dim=WIDTH, n_layers=2, n_heads=2, hidden_dim=32, max_position_embeddings=LENGTH)
 WORDS = "lost found dog cat black white terrier on the beach ##s ##ing a b c d e".split()
+QUERY = "found dog"
 TEXTS = ["lost dog", "a black and white terrier on the beach", "cats", "the dog found the cat"]
 
 
@@ -93,7 +95,17 @@ def golden(target, tokenizer):
         result = module(*every[:inputs])
         result = result[0] if isinstance(result, tuple) else result
         values.append([float(x) for x in result[0]])
-    (target / "golden.json").write_text(json.dumps({"texts": TEXTS, "values": values}))
+    answer = {"texts": TEXTS, "values": values}
+    if target.name == "bert-cross-encoder":
+        answer["query"] = QUERY
+        answer["pairs"] = [pair(module, tokenizer(QUERY, text, return_tensors="pt")) for text in TEXTS]
+    (target / "golden.json").write_text(json.dumps(answer))
+
+
+def pair(module, tokens):
+    ids = tokens["input_ids"]
+    return float(module(ids, tokens["attention_mask"], tokens["token_type_ids"],
+                        torch.arange(ids.shape[1]).unsqueeze(0))[0][0][0])
 
 
 def main():

@@ -73,8 +73,11 @@ enum vz_status vz_model_open(const char *folder, const struct vz_nn_options *opt
     *out = NULL;
     if (folder && clip_folder(folder, &inner)) {
         status = vz_clip_open(folder, options, &model->clip, err);
-        if (status == VZ_OK)
+        if (status == VZ_OK) {
             status = vz_tokenizer_open(inner.data, 0, &model->tokenizer, err);
+            if (status == VZ_NOT_FOUND) /* without one it sees pictures all the same */
+                status = VZ_OK;
+        }
         if (status == VZ_OK)
             model->logit_scale = read_logit_scale(inner.data);
     } else if (folder) {
@@ -115,7 +118,7 @@ bool vz_model_sees(const struct vz_opened_model *model)
 
 bool vz_model_reads(const struct vz_opened_model *model)
 {
-    return model->clip || model->text;
+    return model->tokenizer != NULL;
 }
 
 int vz_model_image_side(const struct vz_opened_model *model)
@@ -148,8 +151,11 @@ enum vz_status vz_model_embed_text(const struct vz_opened_model *model, struct v
     struct vz_tokens tokens = {0};
     if (!vz_model_reads(model))
         return vz_fail(err, VZ_UNSUPPORTED,
-                       "the built-in eye sees pictures and reads no texts; install CLIP for both: "
-                       "vizsla models pull clip-ViT-B-32");
+                       model->clip ? "the model's folder holds no tokenizer (tokenizer.json, or "
+                                     "vocab.json with merges.txt), so it sees pictures and reads "
+                                     "no texts"
+                                   : "the built-in eye sees pictures and reads no texts; install "
+                                     "CLIP for both: vizsla models pull clip-ViT-B-32");
     enum vz_status status = vz_tokenize(model->tokenizer, text, &arena, &tokens, err);
     if (status == VZ_OK) {
         const struct vz_text_ids ids = {.ids = tokens.ids, .count = tokens.count};
@@ -276,7 +282,7 @@ size_t vz_classifier_bytes(const struct vz_classifier *c)
 }
 
 static enum vz_status tokenize_pairs(const struct vz_classifier *c, const struct vz_slice *texts,
-                                     const struct vz_slice *pairs, size_t count,
+                                     const struct vz_slice *pairs, enum vz_cut cut, size_t count,
                                      struct vz_arena *arena, struct vz_text_ids *ids,
                                      struct vz_text_note *notes, struct vz_error *err)
 {
@@ -284,7 +290,7 @@ static enum vz_status tokenize_pairs(const struct vz_classifier *c, const struct
         struct vz_tokens tokens = {0};
         uint8_t *types = NULL;
         enum vz_status status =
-            vz_tokenize_pair(c->tokenizer, texts[i], pairs[i], arena, &tokens, &types, err);
+            vz_tokenize_pair(c->tokenizer, texts[i], pairs[i], cut, arena, &tokens, &types, err);
         if (status != VZ_OK)
             return status;
         ids[i] = (struct vz_text_ids){tokens.ids, types, tokens.count};
@@ -295,13 +301,13 @@ static enum vz_status tokenize_pairs(const struct vz_classifier *c, const struct
 }
 
 enum vz_status vz_classifier_run(const struct vz_classifier *c, const struct vz_slice *texts,
-                                 const struct vz_slice *pairs, size_t count, float *logits,
-                                 struct vz_text_note *notes, struct vz_error *err)
+                                 const struct vz_slice *pairs, enum vz_cut cut, size_t count,
+                                 float *logits, struct vz_text_note *notes, struct vz_error *err)
 {
     struct vz_arena arena = {0};
     struct vz_text_ids *ids = vz_arena_zalloc(&arena, count * sizeof *ids);
     enum vz_status status =
-        pairs ? tokenize_pairs(c, texts, pairs, count, &arena, ids, notes, err)
+        pairs ? tokenize_pairs(c, texts, pairs, cut, count, &arena, ids, notes, err)
               : tokenize_all(c->tokenizer, (struct vz_slice){0}, texts, count, &arena, ids, notes,
                              err);
     if (status == VZ_OK && count)

@@ -12,6 +12,7 @@
 #define VZ_EMBED_MODEL_H
 
 #include "base/mem.h"
+#include "embed/tokenizer.h"
 #include "image/image.h"
 #include "nn/context.h"
 
@@ -112,11 +113,11 @@ enum vz_status vz_classifier_open(const char *folder, const struct vz_nn_options
 void vz_classifier_close(struct vz_classifier *classifier);
 size_t vz_classifier_label_count(const struct vz_classifier *classifier);
 size_t vz_classifier_bytes(const struct vz_classifier *classifier);
-/* logits [count, labels] of `texts`, or of pairs (texts[i], pairs[i]) when `pairs` is given. notes
- * [count] may be NULL. Errors: VZ_BUDGET, VZ_INTERNAL. */
+/* logits [count, labels] of `texts`, or of pairs (texts[i], pairs[i]) when `pairs` is given; `cut` is
+ * for those. notes [count] may be NULL. Errors: VZ_BUDGET, VZ_INTERNAL. */
 enum vz_status vz_classifier_run(const struct vz_classifier *classifier,
                                  const struct vz_slice *texts, const struct vz_slice *pairs,
-                                 size_t count, float *logits, struct vz_text_note *notes,
-                                 struct vz_error *err);
+                                 enum vz_cut cut, size_t count, float *logits,
+                                 struct vz_text_note *notes, struct vz_error *err);
 
 #endif

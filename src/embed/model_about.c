@@ -9,6 +9,7 @@
 
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 #define MAX_LABELS 10000
@@ -220,6 +221,20 @@ static void read_dtype(struct vz_json config, struct vz_model_about *out)
 
 /* ---- the whole ---- */
 
+static bool has_tokenizer(const struct reader *r, struct vz_slice sub)
+{
+    static const char *const names[] = {"tokenizer.json", "vocab.json"};
+    bool found = false;
+    for (size_t i = 0; i < VZ_COUNT_OF(names) && !found; i++) {
+        struct vz_buf path = {0};
+        vz_buf_printf(&path, "%s/%.*s/%s", r->folder, (int)sub.len, sub.ptr ? sub.ptr : "",
+                      names[i]);
+        found = access(path.data, R_OK) == 0;
+        vz_buf_deinit(&path);
+    }
+    return found;
+}
+
 static enum vz_status about_clip(const struct reader *r, struct vz_slice sub, struct vz_slice text,
                                  struct vz_error *err)
 {
@@ -227,7 +242,8 @@ static enum vz_status about_clip(const struct reader *r, struct vz_slice sub, st
     enum vz_status status = vz_clip_config_read(text, &clip, err);
     if (status != VZ_OK)
         return status;
-    r->out->sees = r->out->reads = true;
+    r->out->sees = true;
+    r->out->reads = has_tokenizer(r, sub);
     r->out->dims = (uint32_t)clip.dims;
     r->out->max_tokens = (uint32_t)clip.positions;
     r->out->type = VZ_SLICE("clip");

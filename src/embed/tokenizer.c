@@ -230,10 +230,16 @@ enum vz_status vz_tokenize(const struct vz_tokenizer *tokenizer, struct vz_slice
 }
 
 /* tokenizers' "longest first": the shorter text keeps all it has unless it is over half. */
-static void pair_cut(size_t room, size_t *a, size_t *b)
+static void pair_cut(size_t room, enum vz_cut cut, size_t *a, size_t *b)
 {
     if (*a + *b <= room)
         return;
+    if (cut != VZ_CUT_LONGER) {
+        size_t *kept = cut == VZ_CUT_FIRST ? b : a, *short_one = cut == VZ_CUT_FIRST ? a : b;
+        *kept = VZ_MIN(*kept, room);
+        *short_one = room - *kept;
+        return;
+    }
     size_t *shorter = *a <= *b ? a : b, *longer = *a <= *b ? b : a;
     *longer = *shorter > room ? *shorter : VZ_MAX(*shorter, room - *shorter);
     if (*a + *b > room) {
@@ -243,8 +249,8 @@ static void pair_cut(size_t room, size_t *a, size_t *b)
 }
 
 enum vz_status vz_tokenize_pair(const struct vz_tokenizer *tokenizer, struct vz_slice a,
-                                struct vz_slice b, struct vz_arena *arena, struct vz_tokens *tokens,
-                                uint8_t **type_ids, struct vz_error *err)
+                                struct vz_slice b, enum vz_cut cut, struct vz_arena *arena,
+                                struct vz_tokens *tokens, uint8_t **type_ids, struct vz_error *err)
 {
     struct tok_run run_a = {.tokenizer = tokenizer}, run_b = {.tokenizer = tokenizer};
     size_t room = tokenizer->max_tokens - tokenizer->pair.specials;
@@ -254,7 +260,7 @@ enum vz_status vz_tokenize_pair(const struct vz_tokenizer *tokenizer, struct vz_
     bool is_broke = run_a.is_broke || run_b.is_broke;
     if (!is_broke) {
         size_t a_count = run_a.count, b_count = run_b.count;
-        pair_cut(room, &a_count, &b_count);
+        pair_cut(room, cut, &a_count, &b_count);
         tokens->is_truncated =
             run_a.is_cut || run_b.is_cut || a_count < run_a.count || b_count < run_b.count;
         template_fill(&tokenizer->pair, &run_a, a_count, &run_b, b_count, arena, tokens, type_ids);

@@ -36,10 +36,12 @@ uint32_t vz_tokenizer_vocab_count(const struct vz_tokenizer *tokenizer);
 /* One text; no padding. Errors: VZ_BUDGET only. */
 enum vz_status vz_tokenize(const struct vz_tokenizer *tokenizer, struct vz_slice text,
                            struct vz_arena *arena, struct vz_tokens *tokens, struct vz_error *err);
-/* A pair (cross-encoders): [CLS] a [SEP] b [SEP]; type_ids[count] tells them apart. The longer one
- * is cut first. */
+/* Which of a pair is cut when both are too long together. The one that is not named is cut only when
+ * it alone has no room. */
+enum vz_cut { VZ_CUT_LONGER, VZ_CUT_FIRST, VZ_CUT_SECOND };
+/* A pair (cross-encoders): [CLS] a [SEP] b [SEP]; type_ids[count] tells them apart. */
 enum vz_status vz_tokenize_pair(const struct vz_tokenizer *tokenizer, struct vz_slice a,
-                                struct vz_slice b, struct vz_arena *arena,
+                                struct vz_slice b, enum vz_cut cut, struct vz_arena *arena,
                                 struct vz_tokens *tokens, uint8_t **type_ids,
                                 struct vz_error *err);
 /* The token's text, for `vizsla embed --tokens` and tests; empty when out of range. */

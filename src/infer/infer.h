@@ -94,6 +94,7 @@ struct vz_infer_request {
     bool is_query;            /* the model's prefix for questions instead of that for documents */
     bool without_prefix;      /* neither: the texts as they are */
     bool refuse_long;         /* VZ_LIMIT instead of cutting texts */
+    enum vz_cut cut; /* SIMILARITY: which of `query` and an input that are too long together */
 };
 
 struct vz_infer_class {

@@ -300,8 +300,9 @@ static enum vz_status run_classifier(struct task *t, const struct vz_slice *text
         size_t piece = VZ_MIN(count - first, (size_t)TEXTS_A_PIECE);
         status = on_time(t, err);
         if (status == VZ_OK)
-            status = vz_classifier_run(c, texts + first, pairs ? pairs + first : NULL, piece,
-                                       logits + first * labels, notes + first, err);
+            status = vz_classifier_run(c, texts + first, pairs ? pairs + first : NULL,
+                                       t->request->cut, piece, logits + first * labels,
+                                       notes + first, err);
     }
     return status;
 }

@@ -58,8 +58,12 @@ static bool read_tokenization(struct vz_call *call, struct vz_json tokenization,
     while (vz_json_next(&it, NULL, &options)) {
         struct vz_slice truncate = vz_json_string(vz_ml_get(options, "truncate"));
         asked->request.refuse_long = vz_slice_is(truncate, "none");
-        if (truncate.len && !asked->request.refuse_long && !vz_slice_is(truncate, "first"))
-            return vz_call_unsupported(call, "[truncate: %.*s] is", VZ_S(truncate));
+        asked->request.cut = vz_slice_is(truncate, "second")  ? VZ_CUT_SECOND
+                             : vz_slice_is(truncate, "first") ? VZ_CUT_FIRST
+                                                              : VZ_CUT_LONGER;
+        if (truncate.len && !asked->request.refuse_long && asked->request.cut == VZ_CUT_LONGER)
+            return vz_call_fail(call, 400, "x_content_parse_exception",
+                                "[truncate] is none, first or second, not [%.*s]", VZ_S(truncate));
         if (vz_json_get(options, "span", &span) && vz_json_int(span) != -1)
             return vz_call_unsupported(call, "[span] is");
     }

@@ -114,6 +114,20 @@ def a_model_comes_from_the_hub(bench):
         there.stop()
 
 
+def without_a_tokenizer_it_sees_all_the_same(bench):
+    source = pathlib.Path(tiny_model.clip(bench.folder / "tiny"))
+    photo = SAMPLES / "luigi.svg"
+    equal(bench.run("models", "import", source, "--name", "whole").returncode, 0)
+    for name in ("tokenizer.json", "vocab.json", "merges.txt"):
+        (source / name).unlink(missing_ok=True)
+    equal(bench.run("models", "import", source, "--name", "mute").returncode, 0)
+    vectors = [bench.run("embed", photo, "--model", name) for name in ("whole", "mute")]
+    equal((vectors[0].returncode, vectors[0].stdout), (0, vectors[1].stdout))
+    done = bench.run("embed", "a lost dog", "--model", "mute")
+    equal((done.returncode, done.stdout), (2, ""))
+    contains(done.stderr, "holds no tokenizer")
+
+
 def wrong_wishes_are_refused_aloud(bench):
     source = tiny_model.clip(bench.folder / "tiny")
     for words, part in (((), "--hub-model-id NAME"), (("--hub-model-id", source, "--es-api-key", "x"), "need --url"),

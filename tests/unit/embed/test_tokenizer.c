@@ -207,7 +207,8 @@ static void check_pairs(const char *name, struct vz_json want)
         uint8_t *types;
         struct vz_slice a = text_at((size_t)vz_json_int(part[0]));
         struct vz_slice b = text_at((size_t)vz_json_int(part[1]));
-        assert_int_equal(vz_tokenize_pair(tokenizer, a, b, &arena, &tokens, &types, NULL), VZ_OK);
+        assert_int_equal(
+            vz_tokenize_pair(tokenizer, a, b, VZ_CUT_LONGER, &arena, &tokens, &types, NULL), VZ_OK);
         if (!same_ids(&tokens, part[3])) {
             report(name, tokenizer, a, &tokens, part[3]);
             fail();
@@ -232,6 +233,36 @@ static void check(const char *name)
     check_cut(name, want);
     check_pairs(name, want);
     vz_json_free(doc);
+}
+
+/* Ten places, three of them special, for texts of five words each. */
+static void the_one_that_is_named_is_cut(void **state)
+{
+    static const struct {
+        enum vz_cut cut;
+        size_t firsts; /* of the first text's side, with [CLS] and its [SEP] */
+    } cases[] = {{VZ_CUT_LONGER, 2 + 3}, {VZ_CUT_FIRST, 2 + 2}, {VZ_CUT_SECOND, 2 + 5}};
+    struct vz_tokenizer *tokenizer = open_tokenizer("minilm", 10);
+    struct vz_arena arena = {0};
+    (void)state;
+    if (!tokenizer)
+        skip();
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        struct vz_tokens tokens;
+        uint8_t *types;
+        size_t firsts = 0;
+        assert_int_equal(vz_tokenize_pair(tokenizer, VZ_SLICE("one two three four five"),
+                                          VZ_SLICE("six seven eight nine ten"), cases[i].cut,
+                                          &arena, &tokens, &types, NULL),
+                         VZ_OK);
+        assert_int_equal(tokens.count, 10);
+        assert_true(tokens.is_truncated);
+        for (size_t t = 0; t < tokens.count; t++)
+            firsts += types[t] == 0;
+        assert_int_equal(firsts, cases[i].firsts);
+    }
+    vz_arena_deinit(&arena);
+    vz_tokenizer_free(tokenizer);
 }
 
 static void equal_clip(void **state)
@@ -278,6 +309,7 @@ static void equal_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_one_that_is_named_is_cut),
         cmocka_unit_test(equal_clip),       cmocka_unit_test(equal_minilm),
         cmocka_unit_test(equal_roberta),    cmocka_unit_test(equal_gpt2),
         cmocka_unit_test(equal_xlmr),       cmocka_unit_test(equal_t5),

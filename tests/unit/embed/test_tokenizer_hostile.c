@@ -387,7 +387,7 @@ static void use(const struct vz_tokenizer *tokenizer)
         text.ptr = exact;
         enum vz_status status =
             i % 2 ? vz_tokenize(tokenizer, text, &arena, &tokens, NULL)
-                  : vz_tokenize_pair(tokenizer, text, other, &arena, &tokens, &types, NULL);
+                  : vz_tokenize_pair(tokenizer, text, other, VZ_CUT_LONGER, &arena, &tokens, &types, NULL);
         assert_int_equal(status, VZ_OK);
         assert_true(tokens.count <= vz_tokenizer_max_tokens(tokenizer) + 64);
         for (size_t k = 0; k < tokens.count; k++)
