@@ -512,7 +512,7 @@ static void survives_damage(void **state)
         /* In a block of exactly its size, not a mapping: no rounding up to pages. */
         void *exact = malloc(file.len);
         memcpy(exact, file.data, file.len);
-        struct nn_weights_file memory = {path, exact, file.len};
+        struct nn_weights_file memory = {.path = path, .bytes = exact, .size = file.len};
         struct vz_weights *weights = calloc(1, sizeof *weights);
         struct vz_error err = {0};
         enum vz_status status = nn_weights_read(weights, &memory, &err);

@@ -490,7 +490,8 @@ static void test_alias(void **state)
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         char *filter = quoted(cases[i].filter), *body = quoted(cases[i].body);
-        struct vz_search_target target = {dogs, vz_slice_from(filter)};
+        struct vz_search_target target = {.index = dogs,
+                                          .alias_filter = vz_slice_from(filter)};
         struct answer answer;
         search_targets(&target, 1, body, NULL, &answer);
         must(answer.status, &answer.err);

@@ -198,7 +198,8 @@ static void test_other_ways(void **state)
         assert_false(answer.result.has_max_score);
         answer_deinit(&answer);
 
-        struct vz_search_target seen = {fixture.index[0], vz_buf_slice(&query)};
+        struct vz_search_target seen = {.index = fixture.index[0],
+                                        .alias_filter = vz_buf_slice(&query)};
         search_targets(&seen, 1, "{\"size\":1000,\"track_total_hits\":true}", NULL, &answer);
         must(answer.status, &answer.err);
         assert_int_equal(answer.result.total, count);
