@@ -501,7 +501,8 @@ static void test_alias(void **state)
         free(filter);
         free(body);
     }
-    struct vz_search_target broken = {dogs, VZ_SLICE("{\"bogus\":{}}")};
+    struct vz_search_target broken = {.index = dogs,
+                                      .alias_filter = VZ_SLICE("{\"bogus\":{}}")};
     struct answer answer;
     assert_int_equal(search_targets(&broken, 1, "{}", NULL, &answer), VZ_BAD_QUERY);
     answer_deinit(&answer);
