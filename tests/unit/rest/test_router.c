@@ -32,7 +32,7 @@ static void literal_names_win(void **state)
         {"GET", "/_nodes/stats", "/_nodes/stats"},
         {"GET", "/_nodes/_local/stats", "/_nodes/{node}/stats"},
         {"GET", "/_nodes/_all/http", "/_nodes/{node}/{metric}"},
-        {"POST", "/_ml/trained_models/x/_infer", "/_ml/**"},
+        {"POST", "/_ml/trained_models/x/_infer", "/_ml/trained_models/{model_id}/_infer"},
         {"PUT", "/_cluster/settings", "/_cluster/settings"},
         {"GET", "/_bulk", "/{index}"}, /* as in Elasticsearch: an index of that name */
     };
