@@ -594,6 +594,15 @@ static void allow_descriptors(unsigned connections)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* A server that stops lets nobody in. (MHD_quiesce_daemon would be the call for that; with epoll it
+ * races with the library's own threads for the listening socket and may end the process: "Failed to
+ * remove listen FD from epoll set".) */
+static enum MHD_Result let_in(void *context, const struct sockaddr *address, socklen_t len)
+{
+    struct vz_http_server *server = context;
+    return READ(server->stopping) ? MHD_NO : MHD_YES;
+}
+
 static struct MHD_Daemon *start_daemon(struct vz_http_server *server, int fd)
 {
     const struct vz_http_options *o = &server->options;
@@ -604,7 +613,7 @@ static struct MHD_Daemon *start_daemon(struct vz_http_server *server, int fd)
     return MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
             MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG,
-        server->port, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
+        server->port, let_in, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server,
         MHD_OPTION_NOTIFY_COMPLETED, finished, server, MHD_OPTION_NOTIFY_CONNECTION,
         connection_changed, server, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
@@ -696,9 +705,6 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     if (!server)
         return;
     atomic_store_explicit(&server->stopping, true, memory_order_relaxed);
-    MHD_socket listener = MHD_quiesce_daemon(server->daemon);
-    if (listener != MHD_INVALID_SOCKET)
-        shutdown(listener, SHUT_RDWR); /* or the kernel goes on accepting into the backlog */
     wait_for_exchanges(server, grace_ms);
     atomic_store_explicit(&server->hurrying, true, memory_order_relaxed);
     /* A suspended connection must be resumed before the daemon may stop, and a handler cannot be
@@ -708,9 +714,7 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     pthread_mutex_unlock(&server->gate);
     vz_pool_free(server->pool);
     wait_for_exchanges(server, 200); /* for the sending of the last answers */
-    MHD_stop_daemon(server->daemon);
-    if (listener != MHD_INVALID_SOCKET)
-        close(listener);
+    MHD_stop_daemon(server->daemon); /* closes the listening socket, too */
     pthread_mutex_destroy(&server->gate);
     free(server);
 }
