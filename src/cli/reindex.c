@@ -598,10 +598,12 @@ static void print_text(const struct job *job)
                 : "%zu whose picture could not be looked at are kept without a vector: no search "
                   "by a picture or text finds them (--drop-gone leaves them out).\n",
             job->lost_count);
+    const char *url = job->options->url;
     if (kept_name(job))
         printf("The old index is kept as %s; remove it when all is well:\n"
-               "  curl -X DELETE http://127.0.0.1:9200/%s (with vizsla serve running)\n",
-               kept_name(job), kept_name(job));
+               "  curl -X DELETE %s/%s%s\n",
+               kept_name(job), url ? url : "http://127.0.0.1:9200", kept_name(job),
+               url ? "" : " (with vizsla serve running)");
 }
 
 /* ---- the command --------------------------------------------------------------------------- */

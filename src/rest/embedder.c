@@ -9,6 +9,8 @@
  * model_id and inference_id may be left out where the field remembers its model. */
 #include "rest/ml.h"
 
+#include "store/elements.h"
+
 #define TIMEOUT_MS 30000
 /* While such searches come, none run on network threads: a model takes longer than those may. */
 #define SLOW_FOR_NS 5000000000ull
@@ -166,10 +168,34 @@ static void field_of(struct vz_index *index, struct vz_slice path, struct vz_are
     vz_mapping_release(mapping);
 }
 
+/* A vector that was sent as hex or base64, as numbers; a bit field's are bytes. */
+static enum vz_status read_text(struct vz_index *index, struct vz_slice path, struct vz_slice text,
+                                struct vz_arena *arena, const float **vector, size_t *dims,
+                                struct vz_error *err)
+{
+    struct vz_given_vector given;
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    const struct vz_field *field = vz_mapping_find(mapping, path);
+    enum vz_status status =
+        field && field->type == VZ_FIELD_DENSE_VECTOR
+            ? vz_vector_of_text(field, text, arena, &given, err)
+            : vz_fail(err, VZ_BAD_QUERY, "[lookup] [%.*s] is no vector", VZ_S(path));
+    if (status == VZ_OK) {
+        bool is_float = vz_element_is_float(field->element);
+        *dims = is_float || field->element != VZ_ELEMENT_BIT ? given.dims : given.dims / 8;
+        float *out = vz_arena_alloc(arena, *dims * sizeof *out);
+        for (size_t i = 0; i < *dims; i++)
+            out[i] = is_float ? given.floats[i] : (float)given.bytes[i];
+        *vector = out;
+    }
+    vz_mapping_release(mapping);
+    return status;
+}
+
 /* The numbers at a path of a document; a field with several vectors has no one vector. */
-static enum vz_status read_vector(struct vz_slice source, struct vz_slice path, struct vz_slice id,
-                                  struct vz_arena *arena, const float **vector, size_t *dims,
-                                  struct vz_error *err)
+static enum vz_status read_vector(struct vz_index *index, struct vz_slice source,
+                                  struct vz_slice path, struct vz_slice id, struct vz_arena *arena,
+                                  const float **vector, size_t *dims, struct vz_error *err)
 {
     struct vz_json_doc *doc;
     struct vz_json root, value;
@@ -177,8 +203,11 @@ static enum vz_status read_vector(struct vz_slice source, struct vz_slice path, 
     if (status != VZ_OK)
         return status;
     char *name = vz_arena_strdup(arena, path);
-    if (!vz_json_get_path(root, name, &value) || vz_json_type(value) != VZ_JSON_ARRAY ||
-        !vz_json_count(value)) {
+    if (!vz_json_get_path(root, name, &value))
+        value = (struct vz_json){0};
+    if (vz_json_type(value) == VZ_JSON_STRING) {
+        status = read_text(index, path, vz_json_string(value), arena, vector, dims, err);
+    } else if (vz_json_type(value) != VZ_JSON_ARRAY || !vz_json_count(value)) {
         status = vz_fail(err, VZ_BAD_QUERY, "[lookup] document [%.*s] has no vector at [%s]",
                          VZ_S(id), name);
     } else {
@@ -219,7 +248,7 @@ static enum vz_status lookup(struct asked *asked, struct vz_json builder,
         vz_fail(err, status, "[lookup] document [%.*s] not found in index [%.*s]", VZ_S(id),
                 VZ_S(name));
     if (status == VZ_OK)
-        status = read_vector(doc.source, path, id, arena, vector, dims, err);
+        status = read_vector(index, doc.source, path, id, arena, vector, dims, err);
     if (status == VZ_OK)
         field_of(index, path, arena, model, digest);
     vz_index_release(index);
