@@ -253,12 +253,21 @@ struct writer {
     uint32_t first;
 };
 
+/* Not more than is replaced once between two rounds of removal: a graph of which two thirds go at once
+ * is repaired worse than one built anew (seen once on a slow machine: recall@10 under 0.95). */
+static bool is_ahead(struct shared *shared)
+{
+    return atomic_load(&shared->writes) > (atomic_load(&shared->tidied) + 1) * DOCS;
+}
+
 /* Every other document is one writer's; a batch always replaces a whole block of eight. */
 static void *write_on(void *writer_void)
 {
     struct writer *writer = writer_void;
     uint64_t rng = SEED + writer->first;
     for (uint32_t version = 1; !atomic_load(&writer->shared->stop); version++) {
+        while (is_ahead(writer->shared) && !atomic_load(&writer->shared->stop))
+            usleep(1000);
         uint32_t ids[8], block = (uint32_t)(vz_rng_next(&rng) % (DOCS / 16));
         for (uint32_t i = 0; i < 8; i++)
             ids[i] = block * 16 + i * 2 + writer->first;
@@ -370,7 +379,9 @@ static void test_writers(void **state)
     assert_true(shared.searches > 10 && shared.writes > 10 && shared.tidied > 0);
     OK(vz_index_refresh(shared.index, &err));
     OK(vz_index_settle(shared.index, &err));
-    assert_true(recall_now(shared.index) >= 0.95);
+    double recall = recall_now(shared.index);
+    print_message("recall@10 %.3f in the end\n", recall);
+    assert_true(recall >= 0.95);
     OK(vz_index_validate(shared.index, &err));
     vz_index_release(shared.index);
     vz_store_close(store);
