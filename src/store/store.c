@@ -392,8 +392,14 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
     if (vz_json_get(body, "settings", &value) && vz_json_type(value) != VZ_JSON_NULL)
         status = vz_settings_merge(&creation->entry.settings, value, true, "", err);
     struct vz_analysis *analysis = NULL;
-    if (status == VZ_OK)
+    if (status == VZ_OK) {
         status = vz_settings_analysis(&creation->entry.settings, &analysis, err);
+        if (status == VZ_BAD_MAPPING) { /* of settings: another type of error outside */
+            status = VZ_BAD_ARGUMENT;
+            if (err)
+                err->status = status;
+        }
+    }
     if (status != VZ_OK)
         return status;
     creation->mapping = vz_mapping_new_with(analysis);
