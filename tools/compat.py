@@ -38,7 +38,8 @@ Differences worth knowing:
 - Full text is scored as Lucene's BM25 over one segment, to six digits. Served: `match`, `match_phrase`,
   `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (not `cross_fields`), and `term`, `terms`,
   `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`, `exists` on text fields. Refused aloud for now:
-  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans, `highlight`, `explain`.
+  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans, `highlight`. `explain` is
+  served for queries of texts and filters.
   Text below a `nested` object is kept and not searched.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without

@@ -302,7 +302,7 @@ struct vz_search {
     bool typed_keys;
     struct vz_script_request *script_fields;
     size_t script_field_count;
-    bool with_version, with_seq_no;
+    bool with_version, with_seq_no, with_explain;
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
@@ -404,6 +404,11 @@ enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node 
 enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
                             struct vz_text_query **query, struct vz_docset *filter,
                             struct vz_error *err);
+/* How a document's score came about, as JSON in the arena: of a query that vz_text_plan takes, else
+ * VZ_UNSUPPORTED. *matched: whether the query finds it. */
+enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node,
+                                   uint32_t docno, bool *matched, struct vz_slice *out,
+                                   struct vz_error *err);
 /* Whether the eval passed its deadline, for the text room. */
 bool vz_text_late(void *eval);
 

@@ -568,6 +568,17 @@ static void print_sort(struct run *run, const struct vz_found *found, struct vz_
     vz_buf_deinit(&buf);
 }
 
+static enum vz_status explain_hit(struct run *run, struct target *target, uint32_t docno,
+                                  struct vz_search_hit *hit, struct vz_error *err)
+{
+    bool matched;
+    if (!run->search->query || run->search->knn_count)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[explain] of anything but full-text queries is not supported yet by vizsla");
+    return vz_text_explanation(&target->eval, run->search->query, docno, &matched,
+                               &hit->explanation, err);
+}
+
 static enum vz_status fetch_hits(struct run *run, struct vz_search_result *result,
                                  struct vz_error *err)
 {
@@ -589,6 +600,10 @@ static enum vz_status fetch_hits(struct run *run, struct vz_search_result *resul
         target->planned = true;
         enum vz_status status =
             vz_fetch_hit(search, &target->plan, &target->eval, found->docno, hit, err);
+        if (status != VZ_OK)
+            return status;
+        if (search->with_explain)
+            status = explain_hit(run, target, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
         bytes += hit->source.len + hit->fields.len;
@@ -748,6 +763,26 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
         close_target(&target);
     }
     vz_arena_deinit(&arena);
+    return status;
+}
+
+enum vz_status vz_search_explain(const struct vz_search_target *target,
+                                 const struct vz_search *search, struct vz_slice id,
+                                 struct vz_arena *arena, bool *matched,
+                                 struct vz_slice *explanation, struct vz_error *err)
+{
+    struct target opened;
+    uint32_t docno = 0;
+    *matched = false;
+    enum vz_status status = open_target(&opened, target, arena, vz_wall_ms(), 0, err);
+    if (status == VZ_OK)
+        status = vz_snapshot_find(opened.snap, id, &docno, err);
+    if (status == VZ_OK && !search->query)
+        status = vz_fail(err, VZ_BAD_QUERY, "Validation Failed: 1: query is missing;");
+    if (status == VZ_OK)
+        status =
+            vz_text_explanation(&opened.eval, search->query, docno, matched, explanation, err);
+    close_target(&opened);
     return status;
 }
 

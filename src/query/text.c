@@ -788,3 +788,46 @@ enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
         vz_bitset_and(&filter->bits, eval->alias);
     return VZ_OK;
 }
+
+/* ---- explain --------------------------------------------------------------------------------- */
+
+static void print_explanation(const struct vz_explanation *explanation, struct vz_json_writer *w)
+{
+    vz_json_begin_object(w);
+    vz_json_key(w, "value");
+    vz_json_put_float(w, explanation->value);
+    vz_json_field_string(w, "description", explanation->description);
+    vz_json_key(w, "details");
+    vz_json_begin_array(w);
+    for (size_t i = 0; i < explanation->detail_count; i++)
+        print_explanation(explanation->details[i], w);
+    vz_json_end_array(w);
+    vz_json_end_object(w);
+}
+
+enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node,
+                                   uint32_t docno, bool *matched, struct vz_slice *out,
+                                   struct vz_error *err)
+{
+    struct vz_text_query *query;
+    struct vz_docset filter;
+    struct vz_explanation *explanation;
+    enum vz_status status = vz_text_plan(eval, node, &query, &filter, err);
+    bool passes = filter.kind == VZ_SET_ALL || vz_docset_has(&filter, docno);
+    vz_docset_deinit(&filter);
+    if (status == VZ_OK && !query)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[explain] of anything but full-text queries is not supported yet by vizsla");
+    if (status == VZ_OK)
+        status = vz_text_explain(vz_snapshot_texts(eval->snap), query, docno, eval->arena,
+                                 &explanation, err);
+    if (status != VZ_OK)
+        return status;
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    *matched = explanation->match && passes;
+    print_explanation(explanation, &w);
+    *out = vz_arena_copy(eval->arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return VZ_OK;
+}

@@ -48,7 +48,7 @@ static const struct refused refusals[] = {
     {"{'highlight':{'fields':{'a':{}}}}", VZ_UNSUPPORTED,
      "[highlight] is not supported yet by vizsla"},
     {"{'aggs':{'a':{'composite':{}}}}", VZ_UNSUPPORTED, "aggregation [composite] is not supported"},
-    {"{'explain':true}", VZ_UNSUPPORTED, "[explain]"},
+    {"{'explain':true}", VZ_UNSUPPORTED, "[explain] of anything but full-text queries"},
     {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
     {"{'size':-1}", VZ_BAD_QUERY, "[size] parameter cannot be negative, found [-1]"},
     {"{'from':-3}", VZ_BAD_QUERY, "[from] parameter cannot be negative but was [-3]"},
