@@ -184,10 +184,8 @@ static const struct {
     enum vz_match_type type;
     float tie;
 } multi_types[] = {
-    {"best_fields", VZ_MATCH_BOOLEAN, 0},
-    {"most_fields", VZ_MATCH_BOOLEAN, 1},
-    {"phrase", VZ_MATCH_PHRASE, 0},
-    {"phrase_prefix", VZ_MATCH_PHRASE_PREFIX, 0},
+    {"best_fields", VZ_MATCH_BOOLEAN, 0},     {"most_fields", VZ_MATCH_BOOLEAN, 1},
+    {"phrase", VZ_MATCH_PHRASE, 0},           {"phrase_prefix", VZ_MATCH_PHRASE_PREFIX, 0},
     {"bool_prefix", VZ_MATCH_BOOL_PREFIX, 1},
 };
 
@@ -226,8 +224,8 @@ static enum vz_status read_fields(struct vz_parser *parser, struct vz_multi_matc
         if (vz_json_type(element) != VZ_JSON_STRING)
             return vz_fail(err, VZ_BAD_QUERY, "[multi_match] unknown token [%s] after [fields]",
                            vz_query_token(element));
-        status = read_field(parser, vz_json_string(element), &multi->fields[multi->field_count++],
-                            err);
+        status =
+            read_field(parser, vz_json_string(element), &multi->fields[multi->field_count++], err);
     }
     return status;
 }
@@ -245,8 +243,8 @@ static enum vz_status read_multi_type(struct vz_multi_match *multi, struct vz_js
             multi->tie = multi_types[i].tie;
             return VZ_OK;
         }
-    return vz_fail(err, VZ_BAD_QUERY, "failed to parse [multi_match] query type [%.*s]. unknown type.",
-                   VZ_ARG(text));
+    return vz_fail(err, VZ_BAD_QUERY,
+                   "failed to parse [multi_match] query type [%.*s]. unknown type.", VZ_ARG(text));
 }
 
 static enum vz_status visit_multi(struct vz_parser *parser, struct vz_node *node,

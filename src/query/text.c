@@ -11,7 +11,8 @@
  *
  * Scores of fuzzy terms: Lucene scores all terms that a fuzzy term stands for with the largest of
  * their document frequencies, each times 1 - edits / length. The scorer takes the term's own
- * frequency, so the boost carries the ratio of both idfs: equal to the last digit or two of a float.
+ * frequency, so the boost carries the ratio of both idfs: equal to the last digit or two of a
+ * float.
  */
 #include "query/filter.h"
 
@@ -473,8 +474,7 @@ static enum vz_status build_match(const struct build *b, struct vz_slice text, b
                          "Query contains too many nested clauses; maxClauseCount is set to %d",
                          VZ_MAX_CLAUSES);
     if (status == VZ_OK) {
-        bool phrase =
-            b->match->type == VZ_MATCH_PHRASE || b->match->type == VZ_MATCH_PHRASE_PREFIX;
+        bool phrase = b->match->type == VZ_MATCH_PHRASE || b->match->type == VZ_MATCH_PHRASE_PREFIX;
         keep_tokens(&tokens, b->eval->arena);
         *everything = tokens.count == 0 && b->match->zero_terms_all;
         if (tokens.count == 0)
@@ -655,9 +655,8 @@ enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node 
     tree->parts.items = vz_arena_alloc(eval->arena, (mapped + 1) * sizeof(struct vz_node *));
     for (size_t i = 0; i < mapped; i++)
         if (chosen[i])
-            tree->parts.items[tree->parts.count++] =
-                field_node(eval, node, vz_mapping_field(eval->mapping, (uint16_t)i), boosts[i],
-                           lenient);
+            tree->parts.items[tree->parts.count++] = field_node(
+                eval, node, vz_mapping_field(eval->mapping, (uint16_t)i), boosts[i], lenient);
     if (tree->parts.count == 0)
         tree->kind = VZ_NODE_NONE;
     *out = tree;
@@ -805,9 +804,8 @@ static void print_explanation(const struct vz_explanation *explanation, struct v
     vz_json_end_object(w);
 }
 
-enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node,
-                                   uint32_t docno, bool *matched, struct vz_slice *out,
-                                   struct vz_error *err)
+enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node, uint32_t docno,
+                                   bool *matched, struct vz_slice *out, struct vz_error *err)
 {
     struct vz_text_query *query;
     struct vz_docset filter;
@@ -816,8 +814,9 @@ enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *n
     bool passes = filter.kind == VZ_SET_ALL || vz_docset_has(&filter, docno);
     vz_docset_deinit(&filter);
     if (status == VZ_OK && !query)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[explain] of anything but full-text queries is not supported yet by vizsla");
+        return vz_fail(
+            err, VZ_UNSUPPORTED,
+            "[explain] of anything but full-text queries is not supported yet by vizsla");
     if (status == VZ_OK)
         status = vz_text_explain(vz_snapshot_texts(eval->snap), query, docno, eval->arena,
                                  &explanation, err);

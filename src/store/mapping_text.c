@@ -26,9 +26,9 @@ static enum vz_status read_copy_to(struct vz_mapping *mapping, struct vz_mapping
     struct vz_json element;
     while (vz_json_next(&it, NULL, &element)) {
         if (vz_json_type(element) != VZ_JSON_STRING)
-            return vz_mapping_fault(
-                err, "[copy_to] of field [%.*s] must be a string or a list of them", (int)path.len,
-                path.ptr);
+            return vz_mapping_fault(err,
+                                    "[copy_to] of field [%.*s] must be a string or a list of them",
+                                    (int)path.len, path.ptr);
         node->copy_to[node->copy_to_count++] =
             vz_arena_copy(&mapping->arena, vz_json_string(element));
     }
@@ -123,8 +123,7 @@ static enum vz_status resolve_text(struct vz_mapping *mapping, struct vz_mapping
     struct vz_analysis *analysis = mapping->analysis;
     struct vz_field *field = &node->field;
     const struct vz_analyzer *standard = vz_analysis_analyzer(analysis, VZ_SLICE("default"));
-    const struct vz_analyzer *search =
-        vz_analysis_analyzer(analysis, VZ_SLICE("default_search"));
+    const struct vz_analyzer *search = vz_analysis_analyzer(analysis, VZ_SLICE("default_search"));
     enum vz_status status =
         find(mapping, node, "analyzer", standard, lenient, &field->analyzer, err);
     /* A field's own analyzer is for searches too; without one the index's search default counts. */

@@ -2,11 +2,10 @@
  * by the writer, merged and written in the background.
  *
  *   prepare (request)   each value becomes tokens, in the request's memory
- *   stage   (writer)    noted beside the transaction; nothing can be taken out of postings again, so
- *                       nothing is put in before the commit
- *   add     (writer)    after the commit, together with publishing the document count
- *   publish (refresh)   a segment of what was added; the new view has it
- *   maintain (graph thread)  segments are merged and written; a view with the same documents and
+ *   stage   (writer)    noted beside the transaction; nothing can be taken out of postings again,
+ * so nothing is put in before the commit add     (writer)    after the commit, together with
+ * publishing the document count publish (refresh)   a segment of what was added; the new view has
+ * it maintain (graph thread)  segments are merged and written; a view with the same documents and
  *                       fewer segments takes the place of the newest one
  *   open                what files lack is analysed again from the stored documents
  *

@@ -67,9 +67,8 @@ static void test_views_show_what_was_refreshed(void **state)
     assert_int_equal(count_now(index, "t", "foxes"), 1);
     assert_int_equal(count_now(index, "all", "fox"), 1);
     struct vz_snapshot *old = vz_index_snapshot(index);
-    struct vz_write op = {.verb = VZ_WRITE_INDEX,
-                          .id = VZ_SLICE("2"),
-                          .source = VZ_SLICE("{\"t\":\"common\"}")};
+    struct vz_write op = {
+        .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("2"), .source = VZ_SLICE("{\"t\":\"common\"}")};
     write_one(index, op, VZ_REFRESH_NONE);
     assert_int_equal(count_now(index, "t", "common"), 1);
     OK(vz_index_refresh(index, &err));
@@ -188,9 +187,8 @@ static void test_async_texts_outlive_their_requests(void **state)
         char id[16], source[64];
         snprintf(id, sizeof id, "%d", i);
         snprintf(source, sizeof source, "{\"t\":\"async Word%d\"}", i);
-        struct vz_write op = {.verb = VZ_WRITE_INDEX,
-                              .id = vz_slice_from(id),
-                              .source = vz_slice_from(source)};
+        struct vz_write op = {
+            .verb = VZ_WRITE_INDEX, .id = vz_slice_from(id), .source = vz_slice_from(source)};
         assert_int_equal(write_one(index, op, VZ_REFRESH_NONE).status, VZ_OK);
     }
     OK(vz_index_refresh(index, &err));
@@ -226,8 +224,8 @@ static void *write_pairs(void *writer_void)
         struct vz_write ops[2] = {{0}};
         for (int i = 0; i < 2; i++) {
             snprintf(ids[i], sizeof ids[i], "%d-%d-%d", writer->number, round % 20, i);
-            snprintf(sources[i], sizeof sources[i], "{\"t\":\"pair writer%d r%d\"}",
-                     writer->number, round);
+            snprintf(sources[i], sizeof sources[i], "{\"t\":\"pair writer%d r%d\"}", writer->number,
+                     round);
             ops[i] = (struct vz_write){.verb = round % 7 == 6 ? VZ_WRITE_DELETE : VZ_WRITE_INDEX,
                                        .id = vz_slice_from(ids[i]),
                                        .source = vz_slice_from(sources[i])};
