@@ -35,7 +35,12 @@ Differences worth knowing:
 - Vectors of every kind are scored exactly: quantized kinds walk or scan codes and score the candidates
   with the vectors themselves. Without `num_candidates` a search is as wide as recall@10 of 0.95 takes
   on 100,000 vectors, not 1.5 k. What `knn` has beside: [vectors.md](vectors.md).
-- Text fields are kept and not analysed yet: full-text queries are refused.
+- Full text is scored as Lucene's BM25 over one segment, to six digits. Served: `match`, `match_phrase`,
+  `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (not `cross_fields`), and `term`, `terms`,
+  `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`, `exists` on text fields. Refused aloud for now:
+  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans, `highlight`. `explain` is
+  served for queries of texts and filters.
+  Text below a `nested` object is kept and not searched.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.

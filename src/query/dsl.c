@@ -124,6 +124,12 @@ static const struct {
     {"knn", vz_dsl_parse_knn_query},
     {"nested", vz_dsl_parse_nested},
     {"match", vz_dsl_parse_match},
+    {"match_phrase", vz_dsl_parse_match_phrase},
+    {"match_phrase_prefix", vz_dsl_parse_match_phrase_prefix},
+    {"match_bool_prefix", vz_dsl_parse_match_bool_prefix},
+    {"multi_match", vz_dsl_parse_multi_match},
+    {"fuzzy", vz_dsl_parse_fuzzy},
+    {"regexp", vz_dsl_parse_regexp},
     {"prefix", vz_dsl_parse_prefix},
     {"wildcard", vz_dsl_parse_wildcard},
     {"constant_score", vz_dsl_parse_constant},
@@ -135,20 +141,18 @@ static const struct {
     {"geo_bounding_box", vz_geo_parse_box},
 };
 
-static const char *const full_text[] = {
-    "match_phrase",        "match_phrase_prefix",
-    "match_bool_prefix",   "multi_match",
-    "combined_fields",     "query_string",
-    "simple_query_string", "intervals",
-    "more_like_this",      "semantic",
-    "sparse_vector",       "text_expansion",
-};
 static const char *const elsewhere[] = {
+    "combined_fields",
+    "query_string",
+    "simple_query_string",
+    "intervals",
+    "more_like_this",
+    "semantic",
+    "sparse_vector",
+    "text_expansion",
     "has_child",
     "has_parent",
     "parent_id",
-    "fuzzy",
-    "regexp",
     "terms_set",
     "type",
     "geo_shape",
@@ -178,12 +182,6 @@ static const char *const elsewhere[] = {
 
 static enum vz_status refuse(struct vz_slice name, struct vz_error *err)
 {
-    for (size_t i = 0; i < VZ_COUNT_OF(full_text); i++)
-        if (vz_slice_is(name, full_text[i]))
-            return vz_fail(err, VZ_UNSUPPORTED,
-                           "[%s] query is not supported yet by vizsla: "
-                           "full-text search comes with analysed text fields",
-                           full_text[i]);
     for (size_t i = 0; i < VZ_COUNT_OF(elsewhere); i++)
         if (vz_slice_is(name, elsewhere[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "[%s] query is not supported yet by vizsla",

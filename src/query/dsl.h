@@ -25,6 +25,11 @@ typedef enum vz_status vz_dsl_visit(struct vz_parser *parser, struct vz_node *no
                                     struct vz_error *err);
 enum vz_status vz_dsl_walk(struct vz_parser *parser, const char *query, struct vz_json object,
                            struct vz_node *node, vz_dsl_visit *each, struct vz_error *err);
+/* An array (or one scalar) into node->values. */
+enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query,
+                                  struct vz_node *node, struct vz_json value, struct vz_error *err);
+/* `rewrite`: the methods that score as the default does. */
+enum vz_status vz_dsl_check_rewrite(const char *query, struct vz_json value, struct vz_error *err);
 /* A string, number, boolean or null. */
 bool vz_dsl_is_scalar(struct vz_json value);
 
@@ -35,6 +40,9 @@ vz_dsl_parse vz_dsl_parse_all, vz_dsl_parse_none, vz_dsl_parse_exists, vz_dsl_pa
     vz_dsl_parse_term, vz_dsl_parse_terms, vz_dsl_parse_match, vz_dsl_parse_prefix,
     vz_dsl_parse_wildcard, vz_dsl_parse_range, vz_dsl_parse_bool, vz_dsl_parse_constant,
     vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_nested;
+vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
+    vz_dsl_parse_match_bool_prefix, vz_dsl_parse_multi_match, vz_dsl_parse_fuzzy,
+    vz_dsl_parse_regexp;
 vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score;
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 

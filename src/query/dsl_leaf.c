@@ -1,4 +1,4 @@
-/* Queries that look at values: match_all, exists, ids, term, terms, match, prefix, wildcard, range.
+/* Queries that look at values: match_all, exists, ids, term, terms, prefix, wildcard, range.
  */
 #include "query/dsl.h"
 
@@ -41,8 +41,8 @@ enum vz_status vz_dsl_parse_exists(struct vz_parser *parser, struct vz_json valu
 }
 
 /* An array (or one scalar) into node->values. */
-static enum vz_status take_values(struct vz_parser *parser, const char *query, struct vz_node *node,
-                                  struct vz_json value, struct vz_error *err)
+enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query,
+                                  struct vz_node *node, struct vz_json value, struct vz_error *err)
 {
     size_t count = vz_json_type(value) == VZ_JSON_ARRAY ? vz_json_count(value) : 1;
     node->values = vz_arena_alloc(parser->arena, (count + 1) * sizeof(*node->values));
@@ -72,7 +72,7 @@ static enum vz_status visit_ids(struct vz_parser *parser, struct vz_node *node, 
     if (!vz_dsl_is_scalar(value) && vz_json_type(value) != VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY, "[ids] values doesn't support values of type: %s",
                        vz_query_token(value));
-    return take_values(parser, "ids", node, value, err);
+    return vz_dsl_take_values(parser, "ids", node, value, err);
 }
 
 enum vz_status vz_dsl_parse_ids(struct vz_parser *parser, struct vz_json value,
@@ -82,10 +82,10 @@ enum vz_status vz_dsl_parse_ids(struct vz_parser *parser, struct vz_json value,
     return vz_dsl_walk(parser, "ids", value, node, visit_ids, err);
 }
 
-/* ---- term, terms, match, prefix, wildcard --------------------------------------------------- */
+/* ---- term, terms, prefix, wildcard --------------------------------------------------- */
 
 /* rewrite methods choose scores only among exotic ones; the default is what is done here. */
-static enum vz_status check_rewrite(const char *query, struct vz_json value, struct vz_error *err)
+enum vz_status vz_dsl_check_rewrite(const char *query, struct vz_json value, struct vz_error *err)
 {
     struct vz_slice method = vz_json_string(value);
     if (vz_slice_is(method, "constant_score") || vz_slice_is(method, "constant_score_blended") ||
@@ -104,7 +104,7 @@ static enum vz_status visit_term(struct vz_parser *parser, struct vz_node *node,
         return VZ_NOT_FOUND;
     if (!vz_dsl_is_scalar(value))
         return vz_fail(err, VZ_BAD_QUERY, "[term] query does not support array of values");
-    return take_values(parser, "term", node, value, err);
+    return vz_dsl_take_values(parser, "term", node, value, err);
 }
 
 enum vz_status vz_dsl_parse_term(struct vz_parser *parser, struct vz_json value,
@@ -118,7 +118,7 @@ enum vz_status vz_dsl_parse_term(struct vz_parser *parser, struct vz_json value,
     if (vz_json_type(inner) == VZ_JSON_ARRAY)
         return vz_fail(err, VZ_BAD_QUERY, "[term] query does not support array of values");
     if (vz_dsl_is_scalar(inner))
-        status = take_values(parser, "term", node, inner, err);
+        status = vz_dsl_take_values(parser, "term", node, inner, err);
     else
         status = vz_dsl_walk(parser, "term", inner, node, visit_term, err);
     if (status == VZ_OK &&
@@ -137,7 +137,7 @@ static enum vz_status visit_terms(struct vz_parser *parser, struct vz_node *node
     if (node->field.len)
         return vz_fail(err, VZ_BAD_QUERY, "[terms] query does not support multiple fields");
     node->field = key;
-    return take_values(parser, "terms", node, value, err);
+    return vz_dsl_take_values(parser, "terms", node, value, err);
 }
 
 enum vz_status vz_dsl_parse_terms(struct vz_parser *parser, struct vz_json value,
@@ -149,59 +149,6 @@ enum vz_status vz_dsl_parse_terms(struct vz_parser *parser, struct vz_json value
         return vz_fail(err, VZ_BAD_QUERY,
                        "[terms] query requires a field name, followed by array "
                        "of terms or a document lookup specification");
-    return status;
-}
-
-static enum vz_status visit_match(struct vz_parser *parser, struct vz_node *node,
-                                  struct vz_slice key, struct vz_json value, struct vz_error *err)
-{
-    /* Options that cannot change what one exact value matches. */
-    static const char *const harmless[] = {"operator",
-                                           "minimum_should_match",
-                                           "zero_terms_query",
-                                           "auto_generate_synonyms_phrase_query",
-                                           "max_expansions",
-                                           "prefix_length",
-                                           "fuzzy_transpositions"};
-    static const char *const known[] = {"fuzziness", "fuzzy_rewrite", "analyzer",
-                                        "cutoff_frequency"};
-    if (vz_slice_is(key, "query")) {
-        if (!vz_dsl_is_scalar(value))
-            return vz_fail(err, VZ_BAD_QUERY, "[match] unknown token [%s] after [query]",
-                           vz_query_token(value));
-        return take_values(parser, "match", node, value, err);
-    }
-    if (vz_slice_is(key, "lenient"))
-        return vz_dsl_bool("match", "lenient", value, &node->lenient, err);
-    for (size_t i = 0; i < VZ_COUNT_OF(harmless); i++)
-        if (vz_slice_is(key, harmless[i]))
-            return VZ_OK;
-    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
-        if (vz_slice_is(key, known[i]))
-            return vz_fail(err, VZ_UNSUPPORTED,
-                           "[match] option [%s] is not supported yet by vizsla", known[i]);
-    return VZ_NOT_FOUND;
-}
-
-enum vz_status vz_dsl_parse_match(struct vz_parser *parser, struct vz_json value,
-                                  struct vz_node *node, struct vz_error *err)
-{
-    struct vz_json inner;
-    node->kind = VZ_NODE_TERM;
-    node->is_match = true;
-    enum vz_status status = vz_dsl_one_field("match", value, &node->field, &inner, err);
-    if (status != VZ_OK)
-        return status;
-    if (vz_json_type(inner) == VZ_JSON_ARRAY)
-        return vz_fail(err, VZ_BAD_QUERY, "[match] unknown token [START_ARRAY] after [%.*s]",
-                       VZ_ARG(node->field));
-    if (vz_dsl_is_scalar(inner))
-        status = take_values(parser, "match", node, inner, err);
-    else
-        status = vz_dsl_walk(parser, "match", inner, node, visit_match, err);
-    if (status == VZ_OK &&
-        (node->value_count == 0 || vz_json_type(node->values[0]) == VZ_JSON_NULL))
-        return vz_fail(err, VZ_BAD_QUERY, "No text specified for text query");
     return status;
 }
 
@@ -235,7 +182,7 @@ static enum vz_status parse_pattern(struct vz_parser *parser, const char *query,
         } else if (vz_slice_is(key, "case_insensitive"))
             status = vz_dsl_bool(query, "case_insensitive", member, &node->fold_case, err);
         else if (vz_slice_is(key, "rewrite"))
-            status = check_rewrite(query, member, err);
+            status = vz_dsl_check_rewrite(query, member, err);
         else
             return vz_dsl_unknown(query, key, err);
         if (status != VZ_OK)

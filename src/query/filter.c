@@ -12,6 +12,8 @@
 #include "query/filter.h"
 
 #include "base/text.h"
+#include "text/analysis.h"
+#include "text/postings.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -52,13 +54,6 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
                                   struct vz_error *err)
 {
     switch (field->type) {
-    case VZ_FIELD_TEXT:
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[%s] query on the [text] field [%.*s] is not supported "
-                       "yet by vizsla: full-text search comes with analysed text fields; use a "
-                       "[keyword] field "
-                       "for exact values",
-                       query, VZ_ARG(field->path));
     case VZ_FIELD_GEO_POINT:
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "Geometry fields do not support exact searching, use "
@@ -184,6 +179,17 @@ static enum vz_status terms_f64(struct vz_eval *eval, const struct vz_node *node
     return VZ_OK;
 }
 
+/* A text as a keyword's terms are: through its normalizer. */
+static enum vz_status keyword_text(struct vz_eval *eval, const struct vz_field *field,
+                                   struct vz_slice text, struct vz_slice *out,
+                                   struct vz_error *err)
+{
+    *out = text;
+    if (!field->normalizer)
+        return VZ_OK;
+    return vz_normalize(field->normalizer, text, eval->arena, out, err);
+}
+
 static unsigned char fold(char c)
 {
     return (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
@@ -207,17 +213,27 @@ static bool match_folded(const void *context, struct vz_slice term)
 
 static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *node,
                                     const struct vz_field *field, const struct vz_column *column,
-                                    struct vz_docset *out)
+                                    struct vz_docset *out, struct vz_error *err)
 {
+    struct vz_slice text;
+    enum vz_status status;
     if (node->fold_case) {
-        struct vz_slice text = vz_query_scalar_text(node->values[0], eval->arena);
+        text = vz_query_scalar_text(node->values[0], eval->arena);
+        status = keyword_text(eval, field, text, &text, err);
+        if (status != VZ_OK)
+            return status;
         vz_scan_dictionary(eval, field, column, match_folded, &text, out);
         return VZ_OK;
     }
     uint32_t one = 0, ordinal, count = 0;
     struct vz_bitset wanted = {0};
     for (size_t i = 0; i < node->value_count; i++) {
-        struct vz_slice text = vz_query_scalar_text(node->values[i], eval->arena);
+        text = vz_query_scalar_text(node->values[i], eval->arena);
+        status = keyword_text(eval, field, text, &text, err);
+        if (status != VZ_OK) {
+            vz_bitset_deinit(&wanted);
+            return status;
+        }
         if (!vz_snapshot_term_ordinal(eval->snap, field->id, text, &ordinal))
             continue;
         if (count == 1 && ordinal != one) {
@@ -274,10 +290,16 @@ static void eval_index_name(struct vz_eval *eval, const struct vz_node *node, st
             out->kind = VZ_SET_ALL;
 }
 
+static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                   struct vz_docset *out, struct vz_error *err);
+
 static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                  struct vz_docset *out, struct vz_error *err)
 {
-    const char *query = node->kind == VZ_NODE_TERMS ? "terms" : node->is_match ? "match" : "term";
+    const char *query = node->kind == VZ_NODE_TERMS ? "terms"
+                        : node->match               ? node->match->query
+                        : node->is_match            ? "match"
+                                                    : "term";
     if (node->value_count > VZ_MAX_TERMS)
         return vz_query_fail(
             err, VZ_BAD_QUERY,
@@ -294,9 +316,29 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
     const struct vz_field *field = vz_filter_field(eval, node->field);
     if (!field)
         return VZ_OK;
+    if (field->type == VZ_FIELD_TEXT)
+        return vz_text_eval(eval, node, field, scores, out, err);
+    if (node->match && node->match->type == VZ_MATCH_PHRASE_PREFIX)
+        return node->lenient ? VZ_OK
+                             : vz_query_fail(err, VZ_BAD_QUERY,
+                                             "Can only use phrase prefix queries on text fields - "
+                                             "not on [%.*s] which is of type [%s]",
+                                             VZ_ARG(field->path), vz_filter_type_name(field->type));
+    if (node->match && node->match->fuzziness.len && !vz_slice_is(node->match->fuzziness, "0"))
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[%s] option [fuzziness] on the field [%.*s] of type [%s] is not supported "
+                       "yet by vizsla",
+                       node->match->query, VZ_ARG(field->path), vz_filter_type_name(field->type));
+    if (node->match && node->match->type == VZ_MATCH_BOOL_PREFIX &&
+        field->type == VZ_FIELD_KEYWORD) {
+        struct vz_node prefix = {.kind = VZ_NODE_PREFIX, .boost = node->boost};
+        prefix.field = node->field;
+        prefix.text = vz_query_scalar_text(node->values[0], eval->arena);
+        return eval_pattern(eval, &prefix, scores, out, err);
+    }
     enum vz_status status = check_field(field, query, err);
     if (status != VZ_OK)
-        return status;
+        return node->lenient ? VZ_OK : status;
     if (node->fold_case && field->type != VZ_FIELD_KEYWORD)
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "[%.*s] field which is of type [%s], does not "
@@ -312,7 +354,7 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
         status = terms_f64(eval, node, field, &column, out, err);
         break;
     case VZ_COLUMN_ORDINAL:
-        status = terms_keyword(eval, node, field, &column, out);
+        status = terms_keyword(eval, node, field, &column, out, err);
         break;
     default:
         break;
@@ -361,12 +403,14 @@ static enum vz_status range_keyword(struct vz_eval *eval, const struct vz_node *
     return VZ_OK;
 }
 
-static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *node,
+static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                  struct vz_docset *out, struct vz_error *err)
 {
     const struct vz_field *field = vz_filter_field(eval, node->field);
     if (!field)
         return VZ_OK;
+    if (field->type == VZ_FIELD_TEXT)
+        return vz_text_eval(eval, node, field, scores, out, err);
     enum vz_status status = check_field(field, "range", err);
     if (status != VZ_OK)
         return status;
@@ -496,13 +540,47 @@ bool vz_folded_equal(struct vz_slice a, struct vz_slice b)
     return match_folded(&b, a);
 }
 
-static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node,
+static const char *pattern_name(const struct vz_node *node)
+{
+    switch (node->kind) {
+    case VZ_NODE_PREFIX:
+        return "prefix";
+    case VZ_NODE_WILDCARD:
+        return "wildcard";
+    case VZ_NODE_FUZZY:
+        return "fuzzy";
+    default:
+        return "regexp";
+    }
+}
+
+struct regexp {
+    struct vz_walk walk;
+    enum vz_status status;
+    struct vz_error *err;
+};
+
+static bool match_regexp(const void *context, struct vz_slice term)
+{
+    union {
+        const void *from;
+        struct regexp *to;
+    } regexp = {.from = context};
+    bool matches = false;
+    if (regexp.to->status == VZ_OK)
+        regexp.to->status = vz_walk_matches(&regexp.to->walk, term, &matches, regexp.to->err);
+    return matches;
+}
+
+static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                    struct vz_docset *out, struct vz_error *err)
 {
-    const char *query = node->kind == VZ_NODE_PREFIX ? "prefix" : "wildcard";
+    const char *query = pattern_name(node);
     const struct vz_field *field = vz_filter_field(eval, node->field);
     if (!field)
         return VZ_OK;
+    if (field->type == VZ_FIELD_TEXT)
+        return vz_text_eval(eval, node, field, scores, out, err);
     enum vz_status status = check_field(field, query, err);
     if (status != VZ_OK)
         return status;
@@ -511,11 +589,28 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
                              "Can only use %s queries on keyword, text and "
                              "wildcard fields - not on [%.*s] which is of type [%s]",
                              query, VZ_ARG(field->path), vz_filter_type_name(field->type));
+    if (node->kind == VZ_NODE_FUZZY)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[fuzzy] query on the [keyword] field [%.*s] is not supported yet by vizsla",
+                       VZ_ARG(field->path));
     struct vz_column column;
+    struct vz_node normal = *node;
     vz_snapshot_column(eval->snap, field->id, &column);
-    vz_scan_dictionary(eval, field, &column,
-                       node->kind == VZ_NODE_PREFIX ? match_prefix : match_wildcard, node, out);
-    return VZ_OK;
+    if (node->kind == VZ_NODE_REGEXP) {
+        struct regexp regexp = {{.kind = VZ_WALK_REGEXP, .text = node->text}, VZ_OK, err};
+        bool ignored;
+        regexp.walk.ignore_case = node->fold_case;
+        status = vz_walk_matches(&regexp.walk, VZ_SLICE(""), &ignored, err);
+        if (status == VZ_OK)
+            vz_scan_dictionary(eval, field, &column, match_regexp, &regexp, out);
+        return status == VZ_OK ? regexp.status : status;
+    }
+    status = keyword_text(eval, field, node->text, &normal.text, err);
+    if (status == VZ_OK)
+        vz_scan_dictionary(eval, field, &column,
+                           node->kind == VZ_NODE_PREFIX ? match_prefix : match_wildcard, &normal,
+                           out);
+    return status;
 }
 
 /* ---- places ---------------------------------------------------------------------------------- */
@@ -580,14 +675,16 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
         status = eval_terms(eval, node, scores, out, err);
         break;
     case VZ_NODE_RANGE:
-        status = eval_range(eval, node, out, err);
+        status = eval_range(eval, node, scores, out, err);
         break;
     case VZ_NODE_EXISTS:
         status = eval_exists(eval, node, out);
         break;
     case VZ_NODE_PREFIX:
     case VZ_NODE_WILDCARD:
-        status = eval_pattern(eval, node, out, err);
+    case VZ_NODE_REGEXP:
+    case VZ_NODE_FUZZY:
+        status = eval_pattern(eval, node, scores, out, err);
         break;
     case VZ_NODE_GEO_DISTANCE:
     case VZ_NODE_GEO_BOX:

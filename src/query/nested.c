@@ -227,7 +227,9 @@ static enum vz_status match_leaf(struct match *match)
         return VZ_OK;
     }
     if ((field->type == VZ_FIELD_GEO_POINT) != is_place || field->column == VZ_COLUMN_NONE ||
-        field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_DENSE_VECTOR)
+        field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_DENSE_VECTOR ||
+        (node->match &&
+         (node->match->type >= VZ_MATCH_PHRASE_PREFIX || node->match->fuzziness.len)))
         return vz_fail(match->err, VZ_UNSUPPORTED,
                        "this query on the field [%.*s] of type [%s] below a [nested] object is not "
                        "supported yet by vizsla",

@@ -196,6 +196,11 @@ static enum vz_status parse_seq_no(struct body *body, struct vz_json value, stru
     return read_bool("seq_no_primary_term", value, &body->search->with_seq_no, err);
 }
 
+static enum vz_status parse_explain(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return read_bool("explain", value, &body->search->with_explain, err);
+}
+
 static enum vz_status parse_profile(struct body *body, struct vz_json value, struct vz_error *err)
 {
     return read_bool("profile", value, &body->search->profile, err);
@@ -405,6 +410,7 @@ static const struct {
     {"post_filter", parse_post_filter},
     {"version", parse_version},
     {"seq_no_primary_term", parse_seq_no},
+    {"explain", parse_explain},
     {"timeout", parse_timeout},
     {"terminate_after", parse_terminate},
     {"stats", parse_nothing},
@@ -416,7 +422,6 @@ static const char *const refused[] = {
     "rescore",
     "collapse",
     "runtime_mappings",
-    "explain",
     "indices_boost",
     "slice",
     "pit",
@@ -574,10 +579,8 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
     struct vz_search *search = body->search;
     if (params->query_string.len)
         return vz_fail(err, VZ_UNSUPPORTED,
-                       "[q] is not supported yet by vizsla: full-text search "
-                       "comes with analysed text fields");
-    if (params->explain)
-        return vz_fail(err, VZ_UNSUPPORTED, "[explain] is not supported yet by vizsla");
+                       "[q] is not supported yet by vizsla: use [match]");
+    search->with_explain |= params->explain;
     if (params->has_track_total_hits) {
         struct vz_slice text = params->track_total_hits;
         bool truth = text.len == 0 || vz_slice_is(text, "true");

@@ -37,12 +37,15 @@ enum vz_node_kind {
     VZ_NODE_ALL,
     VZ_NODE_NONE,
     VZ_NODE_IDS,
-    VZ_NODE_TERM, /* also match on fields that are not analysed */
+    VZ_NODE_TERM, /* also match: text.c on analysed fields, else a term */
     VZ_NODE_TERMS,
     VZ_NODE_RANGE,
     VZ_NODE_EXISTS,
     VZ_NODE_PREFIX,
     VZ_NODE_WILDCARD,
+    VZ_NODE_REGEXP,
+    VZ_NODE_FUZZY,
+    VZ_NODE_MULTI_MATCH,
     VZ_NODE_GEO_DISTANCE,
     VZ_NODE_GEO_BOX,
     VZ_NODE_BOOL,
@@ -58,6 +61,39 @@ enum vz_node_kind {
 struct vz_node_list {
     struct vz_node **items;
     size_t count;
+};
+
+/* How a text becomes a query over a field: match and its kin, fuzzy. */
+enum vz_match_type {
+    VZ_MATCH_BOOLEAN,
+    VZ_MATCH_PHRASE,
+    VZ_MATCH_PHRASE_PREFIX,
+    VZ_MATCH_BOOL_PREFIX
+};
+struct vz_match {
+    enum vz_match_type type;
+    const char *query;        /* its name in messages */
+    bool every;               /* operator: and */
+    struct vz_slice minimum;  /* minimum_should_match; empty: the default */
+    struct vz_slice analyzer; /* empty: the field's */
+    uint32_t slop, max_expansions, prefix_length;
+    struct vz_slice fuzziness; /* "AUTO", "AUTO:3,6", "0", "1", "2"; empty: exact */
+    bool no_transpositions;
+    bool zero_terms_all;
+    bool no_synonym_phrases; /* auto_generate_synonyms_phrase_query: false */
+};
+/* multi_match: the match of each field, the best or all of them. */
+struct vz_multi_field {
+    struct vz_slice pattern;
+    float boost;
+};
+struct vz_multi_match {
+    struct vz_multi_field *fields; /* none: all text and keyword fields */
+    size_t field_count;
+    struct vz_json value;
+    struct vz_match match;
+    float tie;
+    bool lenient;
 };
 
 struct vz_bound {
@@ -112,6 +148,7 @@ struct vz_node {
     bool lenient;   /* a value that does not parse matches nothing; GEO: nor does
                      * a field that is not there */
     bool fold_case; /* TERM, PREFIX, WILDCARD: ASCII letters without case */
+    const struct vz_match *match; /* TERM that is_match, FUZZY; NULL: all defaults */
     union {
         struct { /* IDS, TERM (one), TERMS */
             struct vz_json *values;
@@ -132,6 +169,7 @@ struct vz_node {
             struct vz_node_list parts;
             float factor; /* tie_breaker, negative_boost */
         };
+        struct vz_multi_match *multi;
         struct vz_knn_clause *knn;
         struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */
         struct vz_function_clause *functions; /* FUNCTION_SCORE: score_function.c */
@@ -264,7 +302,7 @@ struct vz_search {
     bool typed_keys;
     struct vz_script_request *script_fields;
     size_t script_field_count;
-    bool with_version, with_seq_no;
+    bool with_version, with_seq_no, with_explain;
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
@@ -349,6 +387,30 @@ enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, st
 /* Leaves (filter.c). */
 enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                             struct vz_docset *out, struct vz_error *err);
+
+/* ---- texts (text.c) ------------------------------------------------------------------------ */
+
+struct vz_text_query;
+/* Leaves on text fields: TERM, TERMS, RANGE, PREFIX, WILDCARD, REGEXP, FUZZY. */
+enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
+                            const struct vz_field *field, bool scores, struct vz_docset *out,
+                            struct vz_error *err);
+/* The fields of a multi_match in this mapping, as a dis_max of matches. In the arena. */
+enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node *node,
+                                     struct vz_node **out, struct vz_error *err);
+/* A query that the postings alone can answer, best hits first. *query NULL: this one cannot. Then
+ * *filter (settled, seen through the alias) says which documents may be found; ALL when all live
+ * ones may. Deinit it. */
+enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
+                            struct vz_text_query **query, struct vz_docset *filter,
+                            struct vz_error *err);
+/* How a document's score came about, as JSON in the arena: of a query that vz_text_plan takes, else
+ * VZ_UNSUPPORTED. *matched: whether the query finds it. */
+enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node,
+                                   uint32_t docno, bool *matched, struct vz_slice *out,
+                                   struct vz_error *err);
+/* Whether the eval passed its deadline, for the text room. */
+bool vz_text_late(void *eval);
 
 /* ---- knn ----------------------------------------------------------------------------------- */
 

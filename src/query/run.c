@@ -15,6 +15,7 @@
 #include "query/agg.h"
 
 #include "base/clock.h"
+#include "text/score.h"
 
 #include <stdlib.h>
 
@@ -470,12 +471,60 @@ static enum vz_status bind_target(struct run *run, struct target *target, struct
     return VZ_OK;
 }
 
+/* A query of texts and filters, nothing that looks at every match: the best hits alone are looked
+ * for. *done: they were. */
+static enum vz_status collect_texts(struct run *run, uint32_t t, bool *done, struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_docset filter = {0};
+    struct vz_text_query *query = NULL;
+    *done = false;
+    if (!search->query || search->knn_count || search->sort_count || search->aggs ||
+        search->has_min_score || search->post_filter || search->terminate_after)
+        return VZ_OK;
+    enum vz_status status = vz_text_plan(eval, search->query, &query, &filter, err);
+    if (status != VZ_OK || !query) {
+        vz_docset_deinit(&filter);
+        return status;
+    }
+    bool dead = vz_snapshot_doc_count(eval->snap) != eval->limit;
+    const struct vz_bitset *may = filter.kind == VZ_SET_BITS  ? &filter.bits
+                                  : eval->alias               ? eval->alias
+                                  : dead                      ? vz_eval_live(eval)
+                                                              : NULL;
+    struct vz_text_search how = {.filter = may,
+                                 .k = run->collector.limit,
+                                 .cancelled = vz_text_late,
+                                 .context = eval};
+    if (may)
+        how.excluded = eval->limit - vz_bitset_count(may);
+    if (search->track_total)
+        how.total_limit = search->track_limit;
+    struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
+    struct vz_text_result found = {0};
+    if (filter.kind != VZ_SET_NONE)
+        status = vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
+    for (size_t i = 0; status == VZ_OK && i < found.count; i++)
+        vz_collector_offer(&run->collector, NULL, t, hits[i].docno, hits[i].score);
+    if (!found.total_exact && search->track_total && found.count)
+        found.total = VZ_MAX(found.total, search->track_limit + 1);
+    run->total += found.total;
+    *done = status == VZ_OK;
+    vz_docset_deinit(&filter);
+    return status;
+}
+
 static enum vz_status collect_target(struct run *run, uint32_t t, struct vz_error *err)
 {
     const struct vz_search *search = run->search;
     struct matches matches;
     enum vz_status status = bind_target(run, &run->targets[t], err);
     if (status != VZ_OK)
+        return status;
+    bool done;
+    status = collect_texts(run, t, &done, err);
+    if (status != VZ_OK || done)
         return status;
     status = find_matches(run, t, &matches, err);
     if (status == VZ_OK) {
@@ -519,6 +568,17 @@ static void print_sort(struct run *run, const struct vz_found *found, struct vz_
     vz_buf_deinit(&buf);
 }
 
+static enum vz_status explain_hit(struct run *run, struct target *target, uint32_t docno,
+                                  struct vz_search_hit *hit, struct vz_error *err)
+{
+    bool matched;
+    if (!run->search->query || run->search->knn_count)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[explain] of anything but full-text queries is not supported yet by vizsla");
+    return vz_text_explanation(&target->eval, run->search->query, docno, &matched,
+                               &hit->explanation, err);
+}
+
 static enum vz_status fetch_hits(struct run *run, struct vz_search_result *result,
                                  struct vz_error *err)
 {
@@ -540,6 +600,10 @@ static enum vz_status fetch_hits(struct run *run, struct vz_search_result *resul
         target->planned = true;
         enum vz_status status =
             vz_fetch_hit(search, &target->plan, &target->eval, found->docno, hit, err);
+        if (status != VZ_OK)
+            return status;
+        if (search->with_explain)
+            status = explain_hit(run, target, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
         bytes += hit->source.len + hit->fields.len;
@@ -699,6 +763,26 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
         close_target(&target);
     }
     vz_arena_deinit(&arena);
+    return status;
+}
+
+enum vz_status vz_search_explain(const struct vz_search_target *target,
+                                 const struct vz_search *search, struct vz_slice id,
+                                 struct vz_arena *arena, bool *matched,
+                                 struct vz_slice *explanation, struct vz_error *err)
+{
+    struct target opened;
+    uint32_t docno = 0;
+    *matched = false;
+    enum vz_status status = open_target(&opened, target, arena, vz_wall_ms(), 0, err);
+    if (status == VZ_OK)
+        status = vz_snapshot_find(opened.snap, id, &docno, err);
+    if (status == VZ_OK && !search->query)
+        status = vz_fail(err, VZ_BAD_QUERY, "Validation Failed: 1: query is missing;");
+    if (status == VZ_OK)
+        status =
+            vz_text_explanation(&opened.eval, search->query, docno, matched, explanation, err);
+    close_target(&opened);
     return status;
 }
 

@@ -369,6 +369,14 @@ static enum vz_status eval_knn(struct vz_eval *eval, const struct vz_node *node,
     return VZ_OK;
 }
 
+static enum vz_status eval_multi_match(struct vz_eval *eval, const struct vz_node *node,
+                                       bool scores, struct vz_docset *out, struct vz_error *err)
+{
+    struct vz_node *tree;
+    enum vz_status status = vz_multi_match_expand(eval, node, &tree, err);
+    return status == VZ_OK ? vz_node_eval(eval, tree, scores, out, err) : status;
+}
+
 enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                             struct vz_docset *out, struct vz_error *err)
 {
@@ -392,6 +400,8 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return vz_function_score_eval(eval, node, scores, out, err);
     case VZ_NODE_NESTED:
         return vz_nested_eval(eval, node, scores, out, err);
+    case VZ_NODE_MULTI_MATCH:
+        return eval_multi_match(eval, node, scores, out, err);
     default:
         return vz_leaf_eval(eval, node, scores, out, err);
     }

@@ -74,6 +74,7 @@ struct vz_search_hit {
     struct vz_slice fields;   /* JSON object of "fields", or empty */
     struct vz_slice sort;     /* JSON array of sort values, or empty */
     struct vz_slice inner_hits; /* JSON object by name, or empty */
+    struct vz_slice explanation; /* JSON object of how the score came about, or empty */
     uint64_t version, seq_no; /* printed only when asked, see result */
 };
 
@@ -105,6 +106,14 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
 enum vz_status vz_search_count(const struct vz_search_target *targets, size_t target_count,
                                const struct vz_search *search, uint64_t *count,
                                struct vz_error *err);
+
+/* How the document of an id scores by the search's query: *explanation is JSON in the arena.
+ * Errors: VZ_NOT_FOUND when there is no such document, VZ_UNSUPPORTED for queries that are not full
+ * text. */
+enum vz_status vz_search_explain(const struct vz_search_target *target,
+                                 const struct vz_search *search, struct vz_slice id,
+                                 struct vz_arena *arena, bool *matched,
+                                 struct vz_slice *explanation, struct vz_error *err);
 
 /* Calls `each` for every live match of the search's query in docno order, without scores or limits;
  * stops when it returns false. For _delete_by_query, scroll and exports. */

@@ -75,13 +75,24 @@ static bool analyzer_of_field(struct vz_call *call, struct vz_index *index,
     const struct vz_field *field = vz_mapping_find(mapping, name);
     bool is_text = !field || field->type == VZ_FIELD_TEXT;
     bool is_keyword = field && field->type == VZ_FIELD_KEYWORD;
+    /* By name in the analysis at hand: the mapping's own goes with it. */
+    struct vz_slice found = VZ_SLICE("default");
+    if (is_keyword)
+        found = field->normalizer ? vz_analyzer_name(field->normalizer) : VZ_SLICE("keyword");
+    else if (field && field->analyzer)
+        found = vz_analyzer_name(field->analyzer);
+    found = vz_arena_copy(call->arena, found);
+    bool normalizes = is_keyword && field->normalizer;
     vz_mapping_release(mapping);
     if (!is_text && !is_keyword)
         return bad(call,
                    "Can't process field [%.*s], Analysis requests are only supported on tokenized "
                    "fields",
                    name);
-    *analyzer = vz_analysis_analyzer(analysis, is_text ? VZ_SLICE("default") : VZ_SLICE("keyword"));
+    *analyzer = normalizes ? vz_analysis_normalizer(analysis, found)
+                           : vz_analysis_analyzer(analysis, found);
+    if (!*analyzer)
+        *analyzer = vz_analysis_analyzer(analysis, VZ_SLICE("default"));
     return true;
 }
 

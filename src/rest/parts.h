@@ -362,6 +362,7 @@ VZ_HANDLER(bulk);
 VZ_HANDLER(search);
 VZ_HANDLER(count);
 VZ_HANDLER(analyze);
+VZ_HANDLER(explain);
 VZ_HANDLER(msearch);
 VZ_HANDLER(delete_by_query);
 VZ_HANDLER(scroll_next);

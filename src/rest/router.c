@@ -22,7 +22,7 @@
 #define SEARCH                                                                                     \
     INDICES SOURCE QUERY_STRING                                                                    \
         "ignore_throttled:bool allow_partial_search_results:bool batched_reduce_size:int "         \
-        "ccs_minimize_roundtrips:bool !docvalue_fields !explain:bool from:int size:int sort "       \
+        "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
         "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
         "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
         "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "             \
@@ -172,6 +172,7 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, sort, _source, fields"},
     {GET_POST, "/_count", vz_rest_count, COUNT, "Count matches in all indices"},
     {GET_POST, "/{index}/_count", vz_rest_count, COUNT, "Count matches"},
+    {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, "!q", "How a document scores by a full-text query"},
     {GET_POST, "/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
     {GET_POST, "/{index}/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
     {GET_POST, "/_search/scroll", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},
@@ -243,7 +244,6 @@ const struct vz_route vz_routes[] = {
     /* Known, not served yet */
     {VZ_ANY, "/_validate/query", NULL, "", ""},
     {VZ_ANY, "/{index}/_validate/query", NULL, "", ""},
-    {GET_POST, "/{index}/_explain/{id}", NULL, "", ""},
     {GET_POST, "/_field_caps", NULL, "", ""},
     {GET_POST, "/{index}/_field_caps", NULL, "", ""},
     {GET_POST, "/{index}/_termvectors", NULL, "", ""},

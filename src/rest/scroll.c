@@ -293,9 +293,10 @@ static void keep_hit(struct scroll *scroll, const struct vz_search_hit *from,
     to->fields = vz_arena_copy(&scroll->arena, from->fields);
     to->sort = vz_arena_copy(&scroll->arena, from->sort);
     to->inner_hits = vz_arena_copy(&scroll->arena, from->inner_hits);
+    to->explanation = vz_arena_copy(&scroll->arena, from->explanation);
     to->source = (struct vz_slice){NULL, 0};
     scroll->kept_bytes += sizeof *to + to->index.len + to->id.len + to->fields.len + to->sort.len +
-                          to->inner_hits.len;
+                          to->inner_hits.len + to->explanation.len;
 }
 
 /* One search for everything, without sources. */

@@ -17,6 +17,14 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
                       const struct vz_search_hit *hit)
 {
     vz_json_begin_object(w);
+    if (hit->explanation.len) {
+        vz_json_key(w, "_shard");
+        struct vz_buf shard = {0};
+        vz_buf_printf(&shard, "[%.*s][0]", VZ_S(hit->index));
+        vz_json_put_string(w, vz_buf_slice(&shard));
+        vz_buf_deinit(&shard);
+        vz_json_field_str(w, "_node", "vizsla");
+    }
     vz_json_field_string(w, "_index", hit->index);
     vz_json_field_string(w, "_id", hit->id);
     if (result->with_version) {
@@ -36,6 +44,7 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
     put_slice_member(w, "_source", hit->source);
     put_slice_member(w, "fields", hit->fields);
     put_slice_member(w, "sort", hit->sort);
+    put_slice_member(w, "_explanation", hit->explanation);
     put_slice_member(w, "inner_hits", hit->inner_hits);
     vz_json_end_object(w);
 }
@@ -219,6 +228,48 @@ void vz_rest_count(struct vz_call *call)
         vz_json_key(&call->w, "count");
         vz_json_put_uint(&call->w, count);
         vz_call_shards(&call->w, (unsigned)resolved.count, (unsigned)resolved.count, true);
+        vz_json_end_object(&call->w);
+    }
+    vz_resolved_release(&resolved);
+}
+
+/* ---- explain ------------------------------------------------------------------------------- */
+
+void vz_rest_explain(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_resolved resolved;
+    struct vz_search *search;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    struct vz_slice explanation = {0};
+    bool matched;
+    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
+        return;
+    if (vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
+        return;
+    }
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
+    enum vz_status status = VZ_OK;
+    if (resolved.count != 1)
+        vz_call_fail(call, 400, "illegal_argument_exception", "[explain] needs exactly one index");
+    else
+        status = vz_search_explain(&targets[0], search, call->args[1], call->arena, &matched,
+                                   &explanation, &err);
+    if (resolved.count == 1 && status != VZ_OK && status != VZ_NOT_FOUND) {
+        vz_call_fail_index(call, &err, VZ_AT_SHARD, resolved.indices[0]);
+    } else if (resolved.count == 1) {
+        if (status == VZ_NOT_FOUND)
+            call->response->status = 404;
+        vz_json_begin_object(&call->w);
+        vz_json_field_string(&call->w, "_index", vz_index_name(resolved.indices[0]));
+        vz_json_field_string(&call->w, "_id", call->args[1]);
+        vz_json_field_bool(&call->w, "matched", status == VZ_OK && matched);
+        if (status == VZ_OK)
+            put_slice_member(&call->w, "explanation", explanation);
         vz_json_end_object(&call->w);
     }
     vz_resolved_release(&resolved);

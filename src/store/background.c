@@ -6,7 +6,8 @@
  * keeps answers right meanwhile.
  *
  *   vz-refresh: sleeps until the earliest index that has commits and whose interval has passed
- *   vz-graph:   insert a chunk of every graph that lags, again and again; then take the dead out
+ *   vz-graph:   insert a chunk of every graph that lags, again and again; then merge and write
+ *               segments of texts, take the dead out
  *               of graphs, save what grew enough or has been quiet, compact what is mostly dead;
  *               sleep
  */
@@ -196,6 +197,8 @@ static bool graph_round(struct vz_store *store, bool quiet_saves, uint64_t *wait
             *wait_ns = VZ_MIN(*wait_ns, PINNED_NS);
         if (save_grown(list[i], quiet))
             *wait_ns = VZ_MIN(*wait_ns, QUIET_NS);
+        if (vz_index_maintain_texts(list[i], quiet))
+            *wait_ns = VZ_MIN(*wait_ns, QUIET_NS);
         if (!lags)
             compact_if_dead(list[i]);
         vz_index_account(list[i]);
@@ -279,6 +282,7 @@ enum vz_status vz_index_settle(struct vz_index *index, struct vz_error *err)
         struct vz_generation *gen = vz_index_generation(index);
         struct vz_mapping *mapping = vz_index_mapping(index);
         status = settle_rows(index, gen, mapping, err);
+        vz_index_maintain_texts(index, true);
         struct vz_generation *now = vz_index_generation(index);
         swapped = now != gen;
         vz_generation_release(now);

@@ -32,6 +32,8 @@ enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *e
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++)
         gen->staged_ordinals[i] = atomic_load_explicit(&gen->ordinals[i], memory_order_relaxed);
     gen->staged_death_count = 0;
+    gen->staged_text_count = gen->kept_text_count = 0;
+    vz_arena_reset(&gen->arena);
     return VZ_OK;
 }
 
@@ -138,6 +140,7 @@ enum vz_status vz_generation_add(struct vz_generation *gen, const struct vz_mapp
     if (code)
         return vz_fail_lmdb(err, code, "writing a document");
     vz_record_write(record, value.mv_data);
+    vz_texts_stage(gen, docno, prepared);
     gen->staged.docs++;
     *docno_out = docno;
     return VZ_OK;
@@ -279,8 +282,7 @@ enum vz_status vz_generation_commit(struct vz_generation *gen, struct vz_error *
         vz_generation_abort(gen);
         return status;
     }
-    publish_counts(gen);
-    vz_arena_reset(&gen->arena);
+    publish_counts(gen); /* the arena stays until the next begin: staged texts are in it */
     return VZ_OK;
 }
 
@@ -299,6 +301,7 @@ void vz_generation_abort(struct vz_generation *gen)
             vz_column_rollback(column);
     }
     gen->staged_death_count = 0;
+    gen->staged_text_count = gen->kept_text_count = 0;
     vz_arena_reset(&gen->arena);
 }
 

@@ -47,6 +47,7 @@ struct compaction {
     uint32_t copied, map_capacity;
     uint32_t *deaths; /* taken from the writer's log, not applied yet */
     size_t death_count;
+    struct vz_tokens tokens;
 };
 
 /* ---- copying ------------------------------------------------------------------------------- */
@@ -86,6 +87,10 @@ static enum vz_status copy_doc(struct compaction *c, MDB_txn *from, uint32_t doc
         status = vz_generation_reparse(c->lenient, &record, &c->fresh->arena, &prepared.doc, err);
     if (status == VZ_OK)
         status = old_vectors(c, &record, &prepared.doc, err);
+    if (status != VZ_OK)
+        return status;
+    status = vz_texts_analyze(c->lenient, &prepared.doc, false, &c->tokens, &c->fresh->arena,
+                              &prepared.texts, &prepared.text_count, err);
     if (status != VZ_OK)
         return status;
     prepared.fields = record.fields;
@@ -168,6 +173,7 @@ static enum vz_status commit_fresh(struct compaction *c, struct vz_error *err)
 {
     enum vz_status status = vz_generation_commit(c->fresh, err);
     if (status == VZ_OK) {
+        vz_texts_add_staged(c->fresh);
         c->fresh->state = c->fresh->staged;
         vz_generation_mark_deaths(c->fresh, 1);
     }
@@ -315,13 +321,14 @@ static enum vz_status register_fresh(struct vz_index *index, struct vz_generatio
 
 static void change_over(struct vz_index *index, struct vz_generation *fresh)
 {
+    struct vz_text_view *texts = vz_texts_publish(fresh, fresh->state.docs);
     pthread_mutex_lock(&index->view_lock);
     struct vz_generation *old = index->gen;
     index->gen = vz_generation_acquire(fresh);
     index->deaths_pending = false;
     index->dirty_since_ns = 0;
-    vz_index_set_view_locked(index, fresh->state.docs, 1, fresh->state.docs - fresh->state.dead,
-                             index->commit_number);
+    vz_index_set_view_locked(index, texts, fresh->state.docs, 1,
+                             fresh->state.docs - fresh->state.dead, index->commit_number);
     pthread_cond_broadcast(&index->refreshed);
     pthread_mutex_unlock(&index->view_lock);
     atomic_store(&old->condemned, true);
@@ -404,6 +411,8 @@ static uint32_t committed_docs(struct compaction *c)
 /* Makes nearly everything durable before the writer is asked to stop for the rest. */
 static enum vz_status sync_fresh(struct compaction *c, struct vz_error *err)
 {
+    vz_text_view_release(vz_texts_publish(c->fresh, c->fresh->state.docs));
+    vz_texts_save(c->fresh);
     enum vz_status status = vz_generation_checkpoint(c->fresh, err);
     for (size_t i = 0; status == VZ_OK && i < VZ_MAX_FIELDS; i++) {
         struct vz_rows *rows = vz_generation_rows(c->fresh, (uint16_t)i);
@@ -482,6 +491,7 @@ enum vz_status vz_index_compact(struct vz_index *index, struct vz_error *err)
     }
     vz_generation_release(c.fresh);
     vz_generation_release(c.old);
+    vz_tokens_deinit(&c.tokens);
     free(c.map);
     free(c.deaths);
     pthread_mutex_unlock(&index->compact_lock);

@@ -217,6 +217,15 @@ static enum vz_status read_null(struct vz_doc_reader *reader, const struct vz_fi
     return status;
 }
 
+static void add_text(struct vz_doc_reader *reader, const struct vz_field *field,
+                     const struct vz_scalar *scalar)
+{
+    reader->texts = vz_doc_grow(reader, reader->texts, reader->text_count, &reader->text_capacity,
+                                sizeof *reader->texts);
+    reader->texts[reader->text_count++] = (struct vz_doc_text){
+        field->id, scalar->borrowed ? scalar->text : vz_arena_copy(reader->arena, scalar->text)};
+}
+
 /* One scalar for one field, not for its multi-fields. */
 static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_field *field,
                                const struct vz_scalar *scalar, const char *place)
@@ -243,18 +252,53 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     }
     if (field->column != VZ_COLUMN_NONE && !field->under_nested)
         add_value(reader, &value);
+    if (field->type == VZ_FIELD_TEXT && field->indexed && !field->under_nested)
+        add_text(reader, field, scalar);
     return VZ_OK;
 }
 
-static enum vz_status read_with_multi_fields(struct vz_doc_reader *reader,
-                                             const struct vz_field *field,
-                                             const struct vz_scalar *scalar, const char *place)
+static enum vz_status read_multi_fields(struct vz_doc_reader *reader, const struct vz_field *field,
+                                        const struct vz_scalar *scalar, const char *place)
 {
     enum vz_status status = read_one(reader, field, scalar, place);
     const struct vz_mapping_node *nodes = reader->mapping->nodes;
     uint16_t id = vz_mapping_node_of(field)->first_child;
     for (; status == VZ_OK && id != VZ_NO_FIELD; id = nodes[id].next_sibling)
         status = read_one(reader, &nodes[id].field, scalar, place);
+    return status;
+}
+
+/* copy_to: the value as if it stood in each of those fields, too. */
+static enum vz_status copy_value(struct vz_doc_reader *reader, const struct vz_mapping_node *from,
+                                 const struct vz_scalar *scalar, const char *place)
+{
+    enum vz_status status = VZ_OK;
+    for (size_t i = 0; status == VZ_OK && i < from->copy_to_count; i++) {
+        uint64_t id;
+        if (vz_strmap_get(&reader->mapping->by_path, from->copy_to[i], &id)) {
+            const struct vz_field *to = &reader->mapping->nodes[id].field;
+            if (!vz_field_is_object(to) && to->type != VZ_FIELD_DENSE_VECTOR)
+                status = read_multi_fields(reader, to, scalar, place);
+        } else if (reader->mapping->dynamic == VZ_DYNAMIC_STRICT) {
+            status = vz_doc_fault(reader, place,
+                                  "mapping set to strict, dynamic introduction of [%.*s] within "
+                                  "[_doc] is not allowed",
+                                  (int)from->copy_to[i].len, from->copy_to[i].ptr);
+        } else if (reader->mapping->dynamic == VZ_DYNAMIC_TRUE) {
+            status = vz_doc_note_value(reader, from->copy_to[i], scalar->json, place);
+        }
+    }
+    return status;
+}
+
+static enum vz_status read_with_multi_fields(struct vz_doc_reader *reader,
+                                             const struct vz_field *field,
+                                             const struct vz_scalar *scalar, const char *place)
+{
+    const struct vz_mapping_node *node = vz_mapping_node_of(field);
+    enum vz_status status = read_multi_fields(reader, field, scalar, place);
+    if (status == VZ_OK && node->copy_to_count && scalar->type != VZ_JSON_NULL)
+        status = copy_value(reader, node, scalar, place);
     return status;
 }
 
@@ -712,6 +756,8 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
         sort_values(&reader);
         doc->values = reader.values;
         doc->value_count = reader.value_count;
+        doc->texts = reader.texts;
+        doc->text_count = reader.text_count;
         vz_doc_cut(&reader, doc);
     }
     vz_json_free(json);

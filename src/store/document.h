@@ -42,12 +42,20 @@ struct vz_doc_vector {
     uint8_t element, form; /* enum vz_element, enum vz_vector_form */
 };
 
+/* One value of a text field, to be analysed. */
+struct vz_doc_text {
+    uint16_t field;
+    struct vz_slice text; /* borrows the source, or lives in the arena */
+};
+
 struct vz_document {
     struct vz_slice source;        /* the cut source */
     const struct vz_typed_value *values; /* ascending by field, then as they stand in the text */
     size_t value_count;
     const struct vz_doc_vector *vectors; /* ascending by offset */
     size_t vector_count;
+    const struct vz_doc_text *texts; /* as they stand in the text */
+    size_t text_count;
     /* Fields the mapping did not have (dynamic: true), and vectors whose dims it did not know: a
      * mappings body to merge before the document can be written, or empty. When it is not empty the
      * rest of this struct is not complete: the caller merges it into the index's newest mapping,

@@ -32,6 +32,8 @@ struct vz_doc_reader {
     struct vz_doc_vector *vectors;
     struct vz_vector_extent *extents;
     size_t vector_count, vector_capacity;
+    struct vz_doc_text *texts;
+    size_t text_count, text_capacity;
     uint64_t seen[(VZ_MAX_FIELDS + 63) / 64]; /* fields with presence or a vector already */
 
     struct vz_fresh_field *fresh;

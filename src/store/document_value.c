@@ -2,6 +2,7 @@
  * Used for documents and for queries. */
 #include "base/clock.h"
 #include "store/document_parts.h"
+#include "text/analysis.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -254,6 +255,8 @@ static enum vz_status read_keyword(const struct vz_field *field, const struct vz
                        "Please correct the analyzer to not produce such terms.",
                        (int)field->path.len, field->path.ptr, MAX_TERM_BYTES);
     }
+    if (value->kind == VZ_COLUMN_ORDINAL && field->normalizer)
+        return vz_normalize(field->normalizer, text, arena, &value->term, err);
     if (value->kind == VZ_COLUMN_ORDINAL)
         value->term = scalar->borrowed ? text : vz_arena_copy(arena, text);
     return VZ_OK;

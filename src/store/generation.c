@@ -143,6 +143,8 @@ static struct vz_generation *new_generation(const char *dir, uint64_t number)
     gen->dir = vz_strdup(dir);
     gen->durable = true;
     gen->dead.fd = -1;
+    pthread_mutex_init(&gen->text_work_lock, NULL);
+    pthread_mutex_init(&gen->text_lock, NULL);
     pthread_mutex_init(&gen->reader_lock, NULL);
     pthread_cond_init(&gen->reader_free, NULL);
     return gen;
@@ -163,10 +165,13 @@ static void free_generation(struct vz_generation *gen)
     vz_grow_close(&gen->dead);
     vz_arena_deinit(&gen->arena);
     free(gen->staged_deaths);
+    vz_texts_close(gen);
     atomic_fetch_sub(&generations_open, 1);
     struct vz_error err = {0};
     if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
         vz_log(VZ_LOG_WARN, "store", "cannot remove %s: %s", gen->dir, err.text);
+    pthread_mutex_destroy(&gen->text_work_lock);
+    pthread_mutex_destroy(&gen->text_lock);
     pthread_mutex_destroy(&gen->reader_lock);
     pthread_cond_destroy(&gen->reader_free);
     free(gen->dir);
@@ -333,6 +338,8 @@ enum vz_status vz_generation_open(const char *dir, uint64_t number,
         status = load(gen, mapping, err);
     if (status == VZ_OK)
         status = vz_generation_recover(gen, mapping, err);
+    if (status == VZ_OK)
+        status = vz_texts_open(gen, mapping, err);
     for (size_t i = 0; status == VZ_OK && i < VZ_MAX_FIELDS; i++) {
         struct vz_rows *rows = vz_generation_rows(gen, (uint16_t)i);
         if (rows)

@@ -18,6 +18,7 @@
 #include "base/thread.h"
 #include "store/document.h"
 #include "store/store.h"
+#include "text/index.h"
 
 #include <assert.h>
 #include <lmdb.h>
@@ -184,6 +185,22 @@ size_t vz_column_below(const struct vz_column_file *column, uint32_t docno);
 /* First position in an ascending list whose docno is >= the one given. */
 size_t vz_docnos_lower(const uint32_t *docnos, size_t count, uint32_t docno);
 
+/* ---- texts --------------------------------------------------------------------------------- */
+
+/* The tokens of one value of a text field. */
+struct vz_field_tokens {
+    uint16_t field;
+    uint8_t flags; /* enum vz_text_flags */
+    uint32_t gap;
+    struct vz_tokens tokens; /* items and texts live in an arena or borrow the document's source */
+};
+/* Of one document that was added in the open transaction. */
+struct vz_staged_tokens {
+    uint32_t docno;
+    const struct vz_field_tokens *fields;
+    size_t count;
+};
+
 /* ---- a generation -------------------------------------------------------------------------- */
 
 /* 2: splices may be of other elements than floats, and of strings. What 1 wrote is opened; the next
@@ -249,6 +266,16 @@ struct vz_generation {
     bool new_files;        /* a row file was made: sync the folder before commit */
     bool new_derived;
     uint32_t columns_synced; /* documents below it are in synced columns */
+    struct vz_staged_tokens *staged_texts;
+    size_t staged_text_count, staged_text_capacity;
+    size_t kept_text_count; /* of them, copied into the arena */
+
+    /* Postings of text fields: derived, made when the first document has a text. text_lock is held
+     * while documents are added to them together with publishing `state`, and while they are
+     * published to views: so a view's postings reach exactly to its watermark. text_work_lock: one
+     * merges or writes at a time. */
+    pthread_mutex_t text_work_lock, text_lock;
+    _Atomic(struct vz_text_index *) texts;
 };
 
 /* Creates GEN (an empty folder) or opens it. `mapping` says what the row files hold. Opening cuts
@@ -278,6 +305,8 @@ enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *e
 struct vz_prepared {
     struct vz_document doc;
     struct vz_slice splices, stored;
+    const struct vz_field_tokens *texts;
+    size_t text_count;
     bool compressed;
     uint16_t fields;
 };
@@ -300,8 +329,8 @@ enum vz_status vz_generation_put_id(struct vz_generation *gen, struct vz_slice i
 struct vz_slice vz_id_of_pair(const MDB_val *key, const MDB_val *value, struct vz_id_entry *entry);
 /* Rows and columns into the files, so that reads see what was staged. */
 enum vz_status vz_generation_flush(struct vz_generation *gen, struct vz_error *err);
-/* Durable (when gen->durable), then published but for the deaths, which the caller marks. On an
- * error everything staged is forgotten, as by _abort. */
+/* Durable (when gen->durable), then published but for the deaths, which the caller marks, and the
+ * texts, which the caller adds. On an error everything staged is forgotten, as by _abort. */
 enum vz_status vz_generation_commit(struct vz_generation *gen, struct vz_error *err);
 void vz_generation_abort(struct vz_generation *gen);
 /* After a commit: marks its deaths with `epoch` and forgets them. */
@@ -340,6 +369,33 @@ static inline struct vz_rows *vz_generation_rows(const struct vz_generation *gen
 {
     return field < VZ_MAX_FIELDS ? atomic_load_explicit(&gen->rows[field], memory_order_acquire)
                                  : NULL;
+}
+
+/* texts.c */
+/* Analyses the texts of a parsed document. `strict`: a term that is too long is the document's
+ * fault; else it is left out. Errors: VZ_BAD_DOCUMENT, VZ_LIMIT. */
+enum vz_status vz_texts_analyze(const struct vz_mapping *mapping, const struct vz_document *doc,
+                                bool strict, struct vz_tokens *scratch, struct vz_arena *arena,
+                                const struct vz_field_tokens **out, size_t *count,
+                                struct vz_error *err);
+/* Notes a document's tokens until the commit. They must live until then, or be kept. Writer. */
+void vz_texts_stage(struct vz_generation *gen, uint32_t docno, const struct vz_prepared *prepared);
+/* Copies what is staged, so that the requests' memory may go. Writer. */
+void vz_texts_keep(struct vz_generation *gen);
+/* After a commit: adds what was staged. text_lock held, unless nobody else knows the generation.
+ * Failures are logged: the documents cannot be found by their texts until the next open. */
+void vz_texts_add_staged(struct vz_generation *gen);
+/* Views of the generation may now show documents below `docs`. text_lock as above. */
+struct vz_text_view *vz_texts_publish(struct vz_generation *gen, uint32_t docs);
+/* Opens the postings and adds the documents that they lack. */
+enum vz_status vz_texts_open(struct vz_generation *gen, const struct vz_mapping *mapping,
+                             struct vz_error *err);
+/* Everything published into files, in place. text_work_lock held, or the last reference. */
+void vz_texts_save(struct vz_generation *gen);
+void vz_texts_close(struct vz_generation *gen);
+static inline struct vz_text_index *vz_generation_texts(struct vz_generation *gen)
+{
+    return atomic_load_explicit(&gen->texts, memory_order_acquire);
 }
 
 /* dictionary.c */

@@ -117,7 +117,8 @@ enum vz_status vz_index_open(struct vz_store *store, struct vz_slice name, const
     }
     const struct vz_generation_state *state = &index->gen->state;
     index->commit_number = 1;
-    vz_index_set_view_locked(index, state->docs, 1, state->docs - state->dead, 1);
+    vz_index_set_view_locked(index, vz_texts_publish(index->gen, state->docs), state->docs, 1,
+                             state->docs - state->dead, 1);
     vz_index_account(index);
     *out = index;
     return VZ_OK;
@@ -139,6 +140,8 @@ static void close_index(struct vz_index *index)
         if (vz_generation_checkpoint(index->gen, &err) != VZ_OK)
             vz_log(VZ_LOG_WARN, "store", "[%s]: columns are not checkpointed: %s", index->name,
                    err.text);
+        vz_text_view_release(vz_texts_publish(index->gen, index->gen->state.docs));
+        vz_texts_save(index->gen);
         for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
             struct vz_rows *rows = vz_generation_rows(index->gen, (uint16_t)i);
             if (rows && vz_graph_save(index->gen->dir, rows, &err) != VZ_OK)
@@ -234,7 +237,9 @@ enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json bod
     struct vz_mapping *old = index->mapping;
     index->mapping = vz_mapping_acquire(merged);
     const struct vz_snapshot *view = index->view;
-    vz_index_set_view_locked(index, view->watermark, view->epoch, view->live, view->commit_number);
+    struct vz_text_view *texts = view->texts ? vz_text_view_acquire(view->texts) : NULL;
+    vz_index_set_view_locked(index, texts, view->watermark, view->epoch, view->live,
+                             view->commit_number);
     pthread_mutex_unlock(&index->view_lock);
     vz_mapping_release(old);
     vz_background_rows(index->store); /* a flat field may have become a graph */

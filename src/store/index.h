@@ -1,7 +1,8 @@
 /* store/index.h - what the store room's files share about a store, an index and its writer.
  *
  * Private to the room. Lock order (outer first): store->lock, index->compact_lock,
- * index->mapping_lock, index->queue_lock, index->view_lock, then locks inside a generation. No
+ * index->mapping_lock, index->queue_lock, a generation's text_work_lock and
+ * text_lock, index->view_lock, then other locks inside a generation. No
  * lock but mapping_lock and compact_lock is held across a commit; view_lock is held for
  * microseconds.
  */
@@ -44,6 +45,10 @@ enum vz_status vz_settings_load(struct vz_settings *settings, struct vz_json fla
 void vz_settings_print(const struct vz_settings *settings, const struct vz_setting *extra,
                        size_t extra_count, struct vz_buf *out);
 
+/* The analyzers of `index.analysis`, compiled. Errors as vz_analysis_new. One reference. */
+enum vz_status vz_settings_analysis(const struct vz_settings *settings, struct vz_analysis **out,
+                                    struct vz_error *err);
+
 /* ---- a view, which is a snapshot ----------------------------------------------------------- */
 
 struct vz_snapshot { /* immutable but for the references */
@@ -51,6 +56,7 @@ struct vz_snapshot { /* immutable but for the references */
     struct vz_index *index;
     struct vz_generation *gen;
     struct vz_mapping *mapping;
+    struct vz_text_view *texts; /* of documents below the watermark; NULL: none has any */
     uint32_t watermark, epoch, live;
     uint64_t commit_number; /* commits up to this one are visible */
     /* guarded by the index's views_lock */
@@ -154,9 +160,14 @@ size_t vz_generation_memory(const struct vz_generation *gen, const struct vz_map
                             struct vz_index_stats *stats);
 size_t vz_store_memory_left(const struct vz_store *store);
 
-/* snapshot.c; view_lock held. Replaces the view; `gen` and `mapping` are acquired. */
-void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32_t epoch,
-                              uint32_t live, uint64_t commit_number);
+/* snapshot.c; view_lock held. Replaces the view; `gen` and `mapping` are acquired, `texts` is
+ * taken over: the published texts of exactly the documents below `watermark`. */
+void vz_index_set_view_locked(struct vz_index *index, struct vz_text_view *texts,
+                              uint32_t watermark, uint32_t epoch, uint32_t live,
+                              uint64_t commit_number);
+/* texts.c. Merges and writes text segments of the current generation, then lets new snapshots read
+ * the merged ones. `save`: writes all of them. True when some are in memory only. */
+bool vz_index_maintain_texts(struct vz_index *index, bool save);
 void vz_view_drop(struct vz_snapshot *view);
 /* What died in this epoch or before is seen by no view of the generation any more. */
 uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generation *gen);
@@ -165,8 +176,8 @@ bool vz_index_refresh_now(struct vz_index *index);
 
 /* write.c */
 enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
-                          struct vz_arena *arena, struct vz_prepared *prepared,
-                          struct vz_error *err);
+                          struct vz_arena *arena, struct vz_tokens *scratch,
+                          struct vz_prepared *prepared, struct vz_error *err);
 /* Notes the failure of one operation; returns the status. */
 enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum vz_status status);
 

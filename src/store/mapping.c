@@ -9,20 +9,43 @@
  * properties below objects.
  */
 #include "store/mapping_parts.h"
+#include "text/analysis.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /* ---- life --------------------------------------------------------------------------------- */
 
 struct vz_mapping *vz_mapping_new(void)
 {
+    return vz_mapping_new_with(NULL);
+}
+
+static struct vz_analysis *built_in;
+
+static void make_built_in(void)
+{
+    if (vz_analysis_new((struct vz_json){0}, NULL, &built_in, NULL) != VZ_OK)
+        abort(); /* nothing was asked for that could fail */
+}
+
+struct vz_mapping *vz_mapping_new_with(struct vz_analysis *analysis)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, make_built_in);
     struct vz_mapping *mapping = vz_calloc(1, sizeof *mapping);
     atomic_init(&mapping->references, 1);
     mapping->nodes = vz_arena_alloc(&mapping->arena, VZ_MAX_FIELDS * sizeof *mapping->nodes);
     mapping->first_child = mapping->last_child = VZ_NO_FIELD;
     mapping->dynamic = VZ_DYNAMIC_TRUE;
     mapping->date_detection = true;
+    mapping->analysis = vz_analysis_acquire(analysis ? analysis : built_in);
     return mapping;
+}
+
+struct vz_analysis *vz_mapping_analysis(const struct vz_mapping *mapping)
+{
+    return mapping->analysis;
 }
 
 struct vz_mapping *vz_mapping_acquire(struct vz_mapping *mapping)
@@ -39,6 +62,7 @@ void vz_mapping_release(struct vz_mapping *mapping)
     if (atomic_fetch_sub_explicit(&mapping->references, 1, memory_order_acq_rel) != 1)
         return;
     vz_strmap_deinit(&mapping->by_path);
+    vz_analysis_release(mapping->analysis);
     vz_arena_deinit(&mapping->arena);
     free(mapping);
 }
@@ -71,12 +95,16 @@ static void copy_node(struct vz_mapping *to, const struct vz_mapping_node *node)
     copy->confidence = vz_arena_copy(arena, node->confidence);
     copy->alias_path = vz_arena_copy(arena, node->alias_path);
     copy->params = copy_params(arena, node->params, node->param_count);
+    if (node->copy_to_count)
+        copy->copy_to = vz_arena_alloc(arena, node->copy_to_count * sizeof *copy->copy_to);
+    for (size_t i = 0; i < node->copy_to_count; i++)
+        copy->copy_to[i] = vz_arena_copy(arena, node->copy_to[i]);
     vz_strmap_put(&to->by_path, copy->field.path, copy->field.id);
 }
 
 static struct vz_mapping *copy_mapping(const struct vz_mapping *from)
 {
-    struct vz_mapping *to = vz_mapping_new();
+    struct vz_mapping *to = vz_mapping_new_with(from ? from->analysis : NULL);
     if (!from)
         return to;
     for (size_t i = 0; i < from->count; i++)
@@ -666,7 +694,8 @@ static enum vz_status merge_root(struct vz_mapping *mapping, struct vz_json body
             return status;
     }
     inherit_dynamic(mapping);
-    return vz_mapping_resolve_aliases(mapping, err);
+    enum vz_status status = vz_mapping_resolve_analyzers(mapping, false, err);
+    return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
 
 enum vz_status vz_mapping_merge(const struct vz_mapping *base, struct vz_json body,

@@ -17,7 +17,7 @@
 enum vz_field_type {
     VZ_FIELD_OBJECT, /* also the root's children that hold properties; no values of its own */
     VZ_FIELD_NESTED, /* properties below are kept in _source; their vectors are indexed */
-    VZ_FIELD_TEXT,   /* kept, not analysed yet: `exists` works, `match` is refused */
+    VZ_FIELD_TEXT,   /* analysed: its tokens are in the index's postings */
     VZ_FIELD_KEYWORD,
     VZ_FIELD_LONG,
     VZ_FIELD_INTEGER,
@@ -76,15 +76,26 @@ struct vz_field {
     struct vz_slice index_type;  /* as asked: "hnsw", "int8_hnsw", ... ; kept for GET _mapping */
     struct vz_slice model;       /* meta.model: which model made the vectors, empty when unknown */
     struct vz_slice model_digest; /* meta.model_digest: of that model's weights, likewise */
+    /* text: what makes tokens of a value, of a query, of a quoted query. They live as long as the
+     * mapping. keyword: `normalizer`, or NULL. */
+    const struct vz_analyzer *analyzer, *search_analyzer, *search_quote_analyzer, *normalizer;
+    uint32_t gap;        /* position_increment_gap */
+    uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
 };
 
 #define VZ_NO_FIELD ((uint16_t)0xFFFF)
 #define VZ_MAX_FIELDS 1000 /* index.mapping.total_fields.limit */
 
 struct vz_mapping;
+struct vz_analysis;
+struct vz_analyzer;
 
 /* An empty mapping (dynamic: true). One reference. */
 struct vz_mapping *vz_mapping_new(void);
+/* The same with an index's own analyzers (NULL: the built-in ones); the mapping takes a reference,
+ * and so does every one that is merged into it. */
+struct vz_mapping *vz_mapping_new_with(struct vz_analysis *analysis);
+struct vz_analysis *vz_mapping_analysis(const struct vz_mapping *mapping); /* borrowed */
 struct vz_mapping *vz_mapping_acquire(struct vz_mapping *mapping);
 void vz_mapping_release(struct vz_mapping *mapping);
 
@@ -112,6 +123,10 @@ void vz_mapping_print(const struct vz_mapping *mapping, struct vz_buf *out);
 /* For disk: JSON that vz_mapping_load reads back with the same field ids. */
 void vz_mapping_save(const struct vz_mapping *mapping, struct vz_buf *out);
 enum vz_status vz_mapping_load(struct vz_slice json, struct vz_mapping **out, struct vz_error *err);
+/* With an index's own analyzers. A name that they do not have is the default analyzer here: an
+ * index must open. */
+enum vz_status vz_mapping_load_with(struct vz_slice json, struct vz_analysis *analysis,
+                                    struct vz_mapping **out, struct vz_error *err);
 
 /* Parses a date by the field's format (strict_date_optional_time, epoch_millis, epoch_second,
  * date, basic_date, yyyy-MM-dd and other Java patterns of y M d H m s S X, `||` alternatives).

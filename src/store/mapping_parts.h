@@ -32,6 +32,8 @@ struct vz_mapping_node {
     struct vz_slice rescore;    /* dense_vector: JSON of index_options.rescore_vector */
     struct vz_slice confidence; /* JSON number of index_options.confidence_interval */
     struct vz_slice alias_path;
+    struct vz_slice *copy_to; /* paths, in the arena */
+    size_t copy_to_count;
     struct vz_mapping_param *params; /* without type, properties, fields, dynamic, enabled */
     size_t param_count;
     uint16_t first_child, last_child; /* properties, or multi-fields of a leaf */
@@ -40,6 +42,7 @@ struct vz_mapping_node {
 
 struct vz_mapping {
     atomic_uint references;
+    struct vz_analysis *analysis; /* a reference */
     struct vz_arena arena;
     struct vz_mapping_node *nodes; /* [VZ_MAX_FIELDS], in the arena; pointers stay valid */
     size_t count;
@@ -104,6 +107,13 @@ struct vz_mapping_node *vz_mapping_child(const struct vz_mapping *mapping, uint1
                                          struct vz_slice name);
 /* Aliases point to ids once all fields are there. */
 enum vz_status vz_mapping_resolve_aliases(struct vz_mapping *mapping, struct vz_error *err);
+/* Finds the analyzers that the fields name. lenient: one that is not there is the default one. */
+enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool lenient,
+                                            struct vz_error *err);
+/* Reads a parameter of text and keyword fields that means something to analysis or postings. */
+enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mapping_node *node,
+                                    struct vz_slice name, struct vz_json value,
+                                    struct vz_error *err);
 /* Reads one member of the root ("dynamic", "_meta", ...), not "properties". */
 enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice key,
                                     struct vz_json value, struct vz_error *err);

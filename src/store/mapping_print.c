@@ -230,10 +230,17 @@ static enum vz_status load_root(struct vz_mapping *mapping, struct vz_json root,
         if (status != VZ_OK)
             return status;
     }
-    return vz_mapping_resolve_aliases(mapping, err);
+    enum vz_status status = vz_mapping_resolve_analyzers(mapping, true, err);
+    return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
 
 enum vz_status vz_mapping_load(struct vz_slice json, struct vz_mapping **out, struct vz_error *err)
+{
+    return vz_mapping_load_with(json, NULL, out, err);
+}
+
+enum vz_status vz_mapping_load_with(struct vz_slice json, struct vz_analysis *analysis,
+                                    struct vz_mapping **out, struct vz_error *err)
 {
     struct vz_json_doc *doc;
     struct vz_json root;
@@ -241,7 +248,7 @@ enum vz_status vz_mapping_load(struct vz_slice json, struct vz_mapping **out, st
     enum vz_status status = vz_json_parse(json, &doc, &root, err);
     if (status != VZ_OK)
         return status;
-    struct vz_mapping *mapping = vz_mapping_new();
+    struct vz_mapping *mapping = vz_mapping_new_with(analysis);
     status = load_root(mapping, root, err);
     if (status == VZ_OK)
         *out = mapping;

@@ -148,13 +148,13 @@ static const struct param_rule rules[] = {
     {"doc_values", T(BINARY), PARAM_BOOL, false, "false"},
     {"store", VALUES | T(TEXT) | T(BINARY), PARAM_BOOL, false, "false"},
     {"meta", LEAVES, PARAM_STRING_MAP, true, "{}"},
-    {"copy_to", LEAVES, PARAM_REFUSED, true, "null"},
+    {"copy_to", VALUES | T(TEXT), PARAM_ANY, true, "null"},
     {"synthetic_source_keep", LEAVES, PARAM_STRING, true, "null"},
     {"ignore_malformed", NUMBERS | T(DATE) | T(GEO_POINT) | T(BOOLEAN), PARAM_BOOL, true, "false"},
     {"coerce", NUMBERS, PARAM_BOOL, true, "true"},
     {"null_value", VALUES, PARAM_ANY, false, "null"},
     {"ignore_above", T(KEYWORD), PARAM_INT, true, "2147483647"},
-    {"normalizer", T(KEYWORD), PARAM_REFUSED, false, "null"},
+    {"normalizer", T(KEYWORD), PARAM_STRING, false, "null"},
     {"eager_global_ordinals", T(KEYWORD) | T(TEXT), PARAM_BOOL, true, "false"},
     {"norms", T(KEYWORD), PARAM_BOOL, true, "false"},
     {"norms", T(TEXT), PARAM_BOOL, true, "true"},
@@ -277,6 +277,10 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
     } else if (vz_slice_is(name, "format")) {
         field->format = copy_string(mapping, value);
         return vz_date_format_check(field->format, err);
+    } else if (vz_slice_is(name, "copy_to") ||
+               ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD) &&
+                !vz_slice_is(name, "meta"))) {
+        return vz_mapping_read_text(mapping, node, name, value, err);
     } else if (vz_slice_is(name, "path")) {
         node->alias_path = copy_string(mapping, value);
     } else if (vz_slice_is(name, "meta")) {

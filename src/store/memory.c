@@ -112,7 +112,13 @@ size_t vz_generation_memory(const struct vz_generation *gen, const struct vz_map
                 atomic_load_explicit(&column->count, memory_order_acquire) * (4 + column->width);
     }
     stats->column_bytes += columns;
-    return memory + columns;
+    struct vz_text_index *index = atomic_load_explicit(&gen->texts, memory_order_acquire);
+    struct vz_text_index_stats texts = {0};
+    if (index)
+        vz_text_index_stats(index, &texts);
+    stats->text_bytes += texts.memory_bytes + texts.mapped_bytes + texts.buffer_bytes;
+    stats->text_segments += texts.segments;
+    return memory + columns + stats->text_bytes;
 }
 
 void vz_index_account(struct vz_index *index)

@@ -82,6 +82,13 @@ enum vz_status vz_generation_reparse(const struct vz_mapping *lenient,
     while (vz_splice_next(&rest, &splice))
         if (is_present_vector(lenient, splice.field))
             values[count++] = (struct vz_typed_value){splice.field, VZ_COLUMN_PRESENCE, {0}};
+    struct vz_doc_text *texts = vz_arena_alloc(arena, (doc->text_count + 1) * sizeof *texts);
+    size_t text_count = 0;
+    for (size_t i = 0; i < doc->text_count; i++)
+        if (doc->texts[i].field < record->fields)
+            texts[text_count++] = doc->texts[i];
+    doc->texts = texts;
+    doc->text_count = text_count;
     doc->values = values;
     doc->value_count = count;
     doc->source = cut;

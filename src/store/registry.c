@@ -5,9 +5,11 @@
  */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "store/index.h"
 #include "store/names.h"
+#include "text/analysis.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +171,21 @@ static enum vz_status parse_entry(struct vz_slice text, struct vz_index_entry *e
     return status;
 }
 
+/* With the index's own analyzers. Settings that do not compile (they were checked when they were
+ * set) leave the built-in ones: the index opens. */
+static enum vz_status load_mapping(struct vz_slice text, const struct vz_index_entry *entry,
+                                   struct vz_mapping **mapping, struct vz_error *err)
+{
+    struct vz_analysis *analysis = NULL;
+    struct vz_error why = {0};
+    if (vz_settings_analysis(&entry->settings, &analysis, &why) != VZ_OK)
+        vz_log(VZ_LOG_WARN, "store", "[%.*s]: its analyzers are left out: %s",
+               (int)entry->name.len, entry->name.ptr, why.text);
+    enum vz_status status = vz_mapping_load_with(text, analysis, mapping, err);
+    vz_analysis_release(analysis);
+    return status;
+}
+
 enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
                                struct vz_index_entry *entry, struct vz_mapping **mapping,
                                struct vz_error *err)
@@ -193,7 +210,7 @@ enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
         code = mdb_get(txn, store->mappings_db, &key, &value);
         status =
             code ? vz_fail(err, VZ_CORRUPT, "index [%.*s] has no mapping", (int)name.len, name.ptr)
-                 : vz_mapping_load(slice_of(&value), mapping, err);
+                 : load_mapping(slice_of(&value), entry, mapping, err);
     }
     mdb_txn_abort(txn);
     if (status != VZ_OK)

@@ -5,6 +5,7 @@
  * printed back; what would change an answer is refused; what Elasticsearch does not know is too.
  */
 #include "store/index.h"
+#include "text/analysis.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -376,6 +377,31 @@ enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json bo
     if (status == VZ_OK)
         *settings = merged;
     vz_settings_deinit(&drop);
+    return status;
+}
+
+enum vz_status vz_settings_analysis(const struct vz_settings *settings, struct vz_analysis **out,
+                                    struct vz_error *err)
+{
+    struct vz_buf text = {0};
+    struct vz_json_doc *doc = NULL;
+    struct vz_json root, analysis = {0}, value;
+    struct vz_analysis_options options = {0};
+    int64_t number;
+    vz_settings_print(settings, NULL, 0, &text);
+    enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, err);
+    if (status == VZ_OK) {
+        vz_json_get_path(root, "index.analysis", &analysis);
+        if (vz_json_get_path(root, "index.max_ngram_diff", &value) &&
+            vz_json_as_int(value, &number) && number > 0)
+            options.max_ngram_diff = (unsigned)number;
+        if (vz_json_get_path(root, "index.max_shingle_diff", &value) &&
+            vz_json_as_int(value, &number) && number > 0)
+            options.max_shingle_diff = (unsigned)number;
+        status = vz_analysis_new(analysis, &options, out, err);
+        vz_json_free(doc);
+    }
+    vz_buf_deinit(&text);
     return status;
 }
 

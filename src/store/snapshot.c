@@ -30,19 +30,22 @@ void vz_view_drop(struct vz_snapshot *view)
     if (view->after)
         view->after->before = view->before;
     pthread_mutex_unlock(&index->views_lock);
+    vz_text_view_release(view->texts);
     vz_generation_release(view->gen);
     vz_mapping_release(view->mapping);
     free(view);
 }
 
-void vz_index_set_view_locked(struct vz_index *index, uint32_t watermark, uint32_t epoch,
-                              uint32_t live, uint64_t commit_number)
+void vz_index_set_view_locked(struct vz_index *index, struct vz_text_view *texts,
+                              uint32_t watermark, uint32_t epoch, uint32_t live,
+                              uint64_t commit_number)
 {
     struct vz_snapshot *view = vz_calloc(1, sizeof *view);
     atomic_init(&view->references, 1);
     view->index = index;
     view->gen = vz_generation_acquire(index->gen);
     view->mapping = vz_mapping_acquire(index->mapping);
+    view->texts = texts;
     view->watermark = watermark;
     view->epoch = epoch;
     view->live = live;
@@ -72,21 +75,34 @@ uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generatio
 bool vz_index_refresh_now(struct vz_index *index)
 {
     vz_writer_flush(index);
+    struct vz_generation *gen = vz_index_generation(index);
+    pthread_mutex_lock(&gen->text_lock); /* no commit is published meanwhile */
     pthread_mutex_lock(&index->view_lock);
-    const struct vz_snapshot *view = index->view;
-    bool fresh = view->commit_number != index->commit_number, deaths = index->deaths_pending;
+    bool fresh = index->gen == gen && index->view->commit_number != index->commit_number;
+    uint32_t docs = gen->state.docs;
+    pthread_mutex_unlock(&index->view_lock);
+    struct vz_text_view *texts = fresh ? vz_texts_publish(gen, docs) : NULL;
+    pthread_mutex_lock(&index->view_lock);
+    bool deaths = index->deaths_pending;
+    /* A compaction that swapped its generation in meanwhile has refreshed. */
+    fresh = fresh && index->gen == gen;
     if (fresh) {
-        const struct vz_generation_state *state = &index->gen->state;
-        vz_index_set_view_locked(index, state->docs, view->epoch + (index->deaths_pending ? 1 : 0),
+        const struct vz_generation_state *state = &gen->state;
+        vz_index_set_view_locked(index, texts, state->docs,
+                                 index->view->epoch + (index->deaths_pending ? 1 : 0),
                                  state->docs - state->dead, index->commit_number);
         index->deaths_pending = false;
+        texts = NULL;
     }
     index->dirty_since_ns = 0;
     pthread_cond_broadcast(&index->refreshed);
     pthread_mutex_unlock(&index->view_lock);
+    pthread_mutex_unlock(&gen->text_lock);
     atomic_fetch_add_explicit(&index->counters.refresh_total, 1, memory_order_relaxed);
-    if (fresh && deaths)
-        vz_background_rows(index->store); /* their rows leave the graphs */
+    vz_text_view_release(texts);
+    if (fresh && (deaths || vz_generation_texts(gen)))
+        vz_background_rows(index->store); /* rows of the dead leave graphs, segments are merged */
+    vz_generation_release(gen);
     return fresh;
 }
 
@@ -127,6 +143,11 @@ void vz_snapshot_release(struct vz_snapshot *snap)
 struct vz_index *vz_snapshot_index(const struct vz_snapshot *snap)
 {
     return snap->index;
+}
+
+const struct vz_text_view *vz_snapshot_texts(const struct vz_snapshot *snap)
+{
+    return snap->texts;
 }
 
 const struct vz_mapping *vz_snapshot_mapping(const struct vz_snapshot *snap)

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "store/index.h"
 #include "store/names.h"
+#include "text/analysis.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -387,12 +388,27 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
     enum vz_status status = VZ_OK;
     if (vz_json_type(body) != VZ_JSON_MISSING && vz_json_type(body) != VZ_JSON_OBJECT)
         return vz_fail(err, VZ_BAD_ARGUMENT, "the body of a create index request is no object");
+    /* Settings first: mappings name the analyzers that they define. */
+    if (vz_json_get(body, "settings", &value) && vz_json_type(value) != VZ_JSON_NULL)
+        status = vz_settings_merge(&creation->entry.settings, value, true, "", err);
+    struct vz_analysis *analysis = NULL;
+    if (status == VZ_OK) {
+        status = vz_settings_analysis(&creation->entry.settings, &analysis, err);
+        if (status == VZ_BAD_MAPPING) { /* of settings: another type of error outside */
+            status = VZ_BAD_ARGUMENT;
+            if (err)
+                err->status = status;
+        }
+    }
+    if (status != VZ_OK)
+        return status;
+    creation->mapping = vz_mapping_new_with(analysis);
+    vz_analysis_release(analysis);
     while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
         bool null = vz_json_type(value) == VZ_JSON_NULL;
-        if (vz_slice_is(key, "settings")) {
-            if (!null)
-                status = vz_settings_merge(&creation->entry.settings, value, true, "", err);
-        } else if (vz_slice_is(key, "mappings")) {
+        if (vz_slice_is(key, "settings"))
+            continue;
+        if (vz_slice_is(key, "mappings")) {
             struct vz_mapping *merged = NULL;
             if (!null)
                 status = vz_mapping_merge(creation->mapping, value, &merged, err);
@@ -457,7 +473,6 @@ enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice nam
     memcpy(creation.entry.uuid, uuid, sizeof uuid);
     creation.entry.created_ms = vz_wall_ms();
     vz_settings_init(&creation.entry.settings);
-    creation.mapping = vz_mapping_new();
     status = read_creation(body, &creation, err);
     if (status == VZ_OK) {
         pthread_mutex_lock(&store->lock);

@@ -123,6 +123,7 @@ struct vz_index_stats {
     uint64_t max_seq_no;             /* ~0 when none */
     uint64_t disk_bytes, vector_bytes, graph_bytes, column_bytes, memory_bytes;
     uint64_t rows, rows_in_graph;    /* over all vector fields */
+    uint64_t text_bytes, text_segments; /* postings of text fields */
     uint64_t index_total, index_failed, delete_total, get_total, search_total, refresh_total,
         commit_total, compaction_total;
     uint64_t index_time_ns, search_time_ns;
@@ -261,6 +262,11 @@ struct vz_column {
 void vz_snapshot_column(const struct vz_snapshot *snap, uint16_t field, struct vz_column *column);
 /* The first entry of `docno` in the column, or column->count. */
 size_t vz_column_find(const struct vz_column *column, uint32_t docno);
+
+/* The postings of text fields, of exactly the documents below the limit, dead ones included; NULL
+ * when no document has a text. Valid while the snapshot is held. */
+struct vz_text_view;
+const struct vz_text_view *vz_snapshot_texts(const struct vz_snapshot *snap);
 
 /* The dictionary of a keyword field (ordinals are in order of first appearance, not sorted). */
 bool vz_snapshot_term_ordinal(const struct vz_snapshot *snap, uint16_t field, struct vz_slice term,

@@ -314,6 +314,30 @@ static enum vz_status check_graphs(struct check *check)
     return status;
 }
 
+/* Every segment by its own rules; together they reach as far as documents were published. */
+static enum vz_status check_texts(struct check *check)
+{
+    struct vz_text_index *index = vz_generation_texts(check->gen);
+    if (!index)
+        return VZ_OK;
+    struct vz_text_view *view = vz_text_index_view(index);
+    enum vz_status status = VZ_OK;
+    uint32_t at = 0;
+    for (size_t i = 0; status == VZ_OK && i < vz_text_view_count(view); i++) {
+        const struct vz_segment *segment = vz_text_view_segment(view, i);
+        if (vz_segment_base(segment) != at)
+            status = WRONG(check, "text segment [%zu] starts at [%u], not [%u]", i,
+                           vz_segment_base(segment), at);
+        at = vz_segment_limit(segment);
+        if (status == VZ_OK)
+            status = vz_segment_validate(segment, check->err);
+    }
+    if (status == VZ_OK && at > check->gen->state.docs)
+        status = WRONG(check, "texts reach to [%u], documents to [%u]", at, check->gen->state.docs);
+    vz_text_view_release(view);
+    return status;
+}
+
 static enum vz_status check_state(struct check *check)
 {
     MDB_val key = {5, (char[]){"state"}}, value;
@@ -340,7 +364,7 @@ static enum vz_status validate(struct vz_index *index, void *context, struct vz_
     if (status == VZ_OK) {
         enum vz_status (*const checks[])(struct check *) = {
             check_state, check_docs,  check_files,  check_deaths,
-            check_ids,   check_terms, check_graphs,
+            check_ids,   check_terms, check_graphs, check_texts,
         };
         for (size_t i = 0; status == VZ_OK && i < VZ_COUNT_OF(checks); i++)
             status = checks[i](check);

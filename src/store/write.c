@@ -19,8 +19,8 @@ enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum
 
 static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *mapping,
                                    struct vz_slice id, struct vz_slice source,
-                                   struct vz_arena *arena, struct vz_prepared *prepared,
-                                   bool *again, struct vz_error *err)
+                                   struct vz_arena *arena, struct vz_tokens *scratch,
+                                   struct vz_prepared *prepared, bool *again, struct vz_error *err)
 {
     enum vz_status status = vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
     *again = false;
@@ -45,12 +45,13 @@ static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *ma
         return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
     prepared->splices = vz_splices_encode(&prepared->doc, arena);
     prepared->stored = vz_source_pack(prepared->doc.source, arena, &prepared->compressed);
-    return VZ_OK;
+    return vz_texts_analyze(mapping, &prepared->doc, true, scratch, arena, &prepared->texts,
+                            &prepared->text_count, err);
 }
 
 enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
-                          struct vz_arena *arena, struct vz_prepared *prepared,
-                          struct vz_error *err)
+                          struct vz_arena *arena, struct vz_tokens *scratch,
+                          struct vz_prepared *prepared, struct vz_error *err)
 {
     bool again = true;
     enum vz_status status = VZ_OK;
@@ -58,7 +59,7 @@ enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_
         if (tries == 100)
             return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
         struct vz_mapping *mapping = vz_index_mapping(index);
-        status = prepare_once(index, mapping, id, source, arena, prepared, &again, err);
+        status = prepare_once(index, mapping, id, source, arena, scratch, prepared, &again, err);
         vz_mapping_release(mapping);
     }
     return status;
@@ -88,6 +89,7 @@ static enum vz_status check_op(struct vz_write *op, const struct vz_write_option
 static void prepare_ops(struct vz_index *index, struct vz_task *task,
                         const struct vz_write_options *options, struct vz_arena *arena)
 {
+    struct vz_tokens tokens = {0}; /* grows to the longest text and is used again */
     for (size_t i = 0; i < task->count; i++) {
         struct vz_write *op = &task->ops[i];
         op->status = VZ_OK;
@@ -96,10 +98,12 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
         op->out_version = op->out_seq_no = 0;
         enum vz_status status = check_op(op, options);
         if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
-            status = vz_prepare(index, op->id, op->source, arena, &task->prepared[i], &op->error);
+            status = vz_prepare(index, op->id, op->source, arena, &tokens, &task->prepared[i],
+                                &op->error);
         if (status != VZ_OK)
             vz_write_failed(index, op, status);
     }
+    vz_tokens_deinit(&tokens);
 }
 
 static enum vz_status check_blocks(struct vz_index *index, struct vz_error *err)

@@ -170,10 +170,13 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
     if (status != VZ_OK)
         return status;
     struct vz_prepared prepared = {0};
+    struct vz_tokens tokens = {0};
     status =
         vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop, &op->error);
     if (status == VZ_OK && !noop)
-        status = vz_prepare(batch->index, op->id, source, &gen->arena, &prepared, &op->error);
+        status = vz_prepare(batch->index, op->id, source, &gen->arena, &tokens, &prepared,
+                            &op->error);
+    vz_tokens_deinit(&tokens);
     if (status != VZ_OK) {
         if (is_fatal(status) && err)
             *err = op->error;
@@ -247,6 +250,8 @@ enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *ge
         return status;
     if (index->log_deaths)
         log_deaths(index, gen);
+    pthread_mutex_lock(&gen->text_lock);
+    vz_texts_add_staged(gen);
     pthread_mutex_lock(&index->view_lock);
     gen->state = gen->staged;
     if (gen->staged_death_count) {
@@ -255,6 +260,7 @@ enum vz_status vz_writer_commit(struct vz_index *index, struct vz_generation *ge
     }
     index->commit_number++;
     pthread_mutex_unlock(&index->view_lock);
+    pthread_mutex_unlock(&gen->text_lock);
     atomic_fetch_add_explicit(&index->counters.commit_total, 1, memory_order_relaxed);
     atomic_store_explicit(&index->last_write_ns, vz_now_ns(), memory_order_relaxed);
     vz_index_account(index);
@@ -307,6 +313,7 @@ static enum vz_status leave_open(struct vz_index *index, size_t ops, int64_t int
     enum vz_status status = vz_generation_flush(index->gen, err);
     if (status != VZ_OK)
         return status;
+    vz_texts_keep(index->gen);
     if (!index->commit_due_ns)
         index->commit_due_ns = vz_now_ns() + (uint64_t)interval_ms * 1000000;
     index->open_ops += ops;

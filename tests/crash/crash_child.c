@@ -9,13 +9,14 @@
  * operations must have happened all or not at all.
  *
  * Checked after every kill: vz_index_validate; every acknowledged document is there with its
- * version, its text bit for bit and its vector nearest to itself; every acknowledged delete is
+ * version, its text bit for bit, its words found and its vector nearest to itself; every acknowledged delete is
  * gone; of an open call all operations or none; no other documents.
  */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "store/store.h"
+#include "text/postings.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -62,7 +63,8 @@ static void source_of(uint32_t seed, uint32_t n, struct vz_buf *out)
     float v[DIMS];
     vector_of(seed, v);
     vz_buf_clear(out);
-    vz_buf_printf(out, "{\"tag\":\"t%u\",\"n\":%u,\"v\":", seed % 500, n);
+    vz_buf_printf(out, "{\"tag\":\"t%u\",\"n\":%u,\"words\":\"Every dog %u\",\"v\":", seed % 500, n,
+                  seed % 500);
     vz_json_append_floats(out, v, DIMS);
     /* Some documents are long enough to be compressed. */
     for (uint32_t i = 0; i < seed % 7; i++)
@@ -286,6 +288,25 @@ static bool nearest(struct vz_snapshot *snap, const char *id, const struct want 
            hit.docno == docno && hit.similarity > 0.999f;
 }
 
+/* The document is among those that have its words, by the postings. */
+static bool found_by_words(struct vz_snapshot *snap, const char *id, const struct want *want)
+{
+    char number[16];
+    uint32_t docno;
+    struct vz_bitset bits;
+    const struct vz_field *field =
+        vz_mapping_find(vz_snapshot_mapping(snap), VZ_SLICE("words"));
+    if (!field || !vz_snapshot_texts(snap) ||
+        vz_snapshot_find(snap, vz_slice_from(id), &docno, NULL) != VZ_OK)
+        return false;
+    snprintf(number, sizeof number, "%u", want->seed % 500);
+    vz_bitset_init(&bits, vz_snapshot_doc_limit(snap));
+    vz_text_term_docs(vz_snapshot_texts(snap), field->id, vz_slice_from(number), &bits);
+    bool found = vz_bitset_has(&bits, docno);
+    vz_bitset_deinit(&bits);
+    return found;
+}
+
 /* Settles what became of the open call of one thread: all or nothing. */
 static int settle_open(struct expected *e, int thread, uint64_t round, struct vz_index *index,
                        struct vz_arena *arena, struct vz_buf *text)
@@ -337,6 +358,8 @@ static int check_ids(struct expected *e, uint64_t round, struct vz_index *index,
                 bad = failed(round, "acknowledged, not held", id, want->exists ? "live" : "gone");
             else if (want->exists && (i + (int)round) % 5 == 0 && !nearest(snap, id, want))
                 bad = failed(round, "not nearest to itself", id, "");
+            else if (want->exists && !found_by_words(snap, id, want))
+                bad = failed(round, "not found by its words", id, "");
         }
     if (!bad && vz_snapshot_doc_count(snap) != *live)
         bad = failed(round, "other documents are there", "", "");
