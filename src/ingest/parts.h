@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "base/zone.h"
 
 #define VZ_S(slice) (int)(slice).len, (slice).ptr ? (slice).ptr : ""
 
@@ -266,16 +267,7 @@ enum vz_status vz_regex_replace(const struct vz_regex *regex, struct vz_ingest_d
                                 struct vz_slice text, struct vz_slice replacement,
                                 struct vz_slice *out, struct vz_error *err);
 
-/* ---- dates (date_format.c, zone.c) ---------------------------------------------------------- */
-
-struct vz_zone;
-/* "UTC", "Z", "+02:00", "GMT+2", "Europe/Amsterdam". Kept for the process. NULL: none of that name.
- */
-const struct vz_zone *vz_zone_find(struct vz_slice name);
-/* Seconds east of UTC at that time. */
-int32_t vz_zone_offset(const struct vz_zone *zone, int64_t utc_s);
-/* For a local time: the offset that holds then (the earlier where two do). */
-int32_t vz_zone_offset_local(const struct vz_zone *zone, int64_t local_s);
+/* ---- dates (date_format.c) ------------------------------------------------------------------ */
 
 struct vz_instant {
     int64_t seconds; /* since 1970 UTC */

@@ -3,8 +3,9 @@
  *
  * A zone found is kept for the life of the process; there are some hundred, and only names that
  * name one are kept. Lock: `mutex` guards the list of zones. */
-#include "ingest/parts.h"
+#include "base/zone.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/strmap.h"
 
@@ -237,7 +238,7 @@ static struct vz_zone *open_zone(struct vz_slice name)
     for (size_t i = 0; i < name.len; i++)
         if (!isalnum((unsigned char)name.ptr[i]) && !strchr("_+-/", name.ptr[i]))
             return NULL;
-    vz_buf_printf(&path, FOLDER "/%.*s", VZ_S(name));
+    vz_buf_printf(&path, FOLDER "/%.*s", (int)name.len, name.ptr);
     if (vz_file_read(path.data, 1 << 20, &bytes, NULL) == VZ_OK) {
         zone = vz_calloc(1, sizeof *zone);
         if (!read_file(zone, vz_buf_slice(&bytes))) {
@@ -330,4 +331,37 @@ int32_t vz_zone_offset_local(const struct vz_zone *zone, int64_t local_s)
     if (before == after || vz_zone_offset(zone, local_s - before) == before)
         return before;
     return vz_zone_offset(zone, local_s - after) == after ? after : before;
+}
+
+int64_t vz_zone_next_change(const struct vz_zone *zone, int64_t utc_s)
+{
+    for (size_t low = 0, high = zone->count; low < high;) {
+        size_t middle = (low + high) / 2;
+        if (zone->times[middle] <= utc_s)
+            low = middle + 1;
+        else
+            high = middle;
+        if (low == high && low < zone->count)
+            return zone->times[low];
+    }
+    if (!zone->has_rule || !zone->has_dst)
+        return INT64_MAX;
+    int year, month, day;
+    int64_t local = utc_s + zone->standard, best = INT64_MAX;
+    vz_civil_from_days((local - (local % 86400 + 86400) % 86400) / 86400, &year, &month, &day);
+    for (int y = year - 1; y <= year + 2; y++) {
+        int64_t on = moment(&zone->begins, y) - zone->standard;
+        int64_t off = moment(&zone->ends, y) - zone->daylight;
+        if (on > utc_s && on < best)
+            best = on;
+        if (off > utc_s && off < best)
+            best = off;
+    }
+    return best;
+}
+
+bool vz_zone_is_fixed(const struct vz_zone *zone, int32_t *offset_s)
+{
+    *offset_s = zone->first;
+    return zone->count == 0 && !zone->has_rule;
 }
