@@ -91,3 +91,14 @@ bool vz_docset_has(const struct vz_docset *set, uint32_t docno)
     return set->kind == VZ_SET_ALL ||
            (set->kind == VZ_SET_BITS && vz_bitset_has(&set->bits, docno));
 }
+
+uint32_t vz_docset_next(const struct vz_docset *set, const struct vz_eval *eval, uint32_t from)
+{
+    if (set->kind == VZ_SET_NONE)
+        return eval->limit;
+    if (set->kind == VZ_SET_BITS)
+        return (uint32_t)vz_bitset_next(&set->bits, from);
+    while (from < eval->limit && !vz_snapshot_live(eval->snap, from))
+        from++;
+    return from;
+}

@@ -369,6 +369,8 @@ void vz_docset_and(struct vz_docset *set, const struct vz_docset *other);
 uint64_t vz_docset_count(const struct vz_docset *set, const struct vz_eval *eval);
 /* Whether a live document is in the set. */
 bool vz_docset_has(const struct vz_docset *set, uint32_t docno);
+/* The first document of a settled set at or after `from`; eval->limit when there is none. */
+uint32_t vz_docset_next(const struct vz_docset *set, const struct vz_eval *eval, uint32_t from);
 
 /* Any node, leaves and compounds (score.c). With `scores` false the score parts are not computed.
  * VZ_CANCELLED when the deadline has passed. *out is empty on error. */

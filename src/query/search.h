@@ -102,6 +102,10 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
                              const struct vz_search *search, struct vz_arena *arena,
                              struct vz_search_result *result, struct vz_error *err);
 
+/* {"total", "max_score", "hits": [...]}. */
+void vz_search_hits_print(struct vz_json_writer *w, const struct vz_search_result *result,
+                          bool total_as_int);
+
 /* Documents that match {"query": ...} (missing: all). */
 enum vz_status vz_search_count(const struct vz_search_target *targets, size_t target_count,
                                const struct vz_search *search, uint64_t *count,

@@ -13,57 +13,6 @@ static void put_slice_member(struct vz_json_writer *w, const char *key, struct v
     }
 }
 
-static void print_hit(struct vz_json_writer *w, const struct vz_search_result *result,
-                      const struct vz_search_hit *hit)
-{
-    vz_json_begin_object(w);
-    if (hit->explanation.len) {
-        vz_json_key(w, "_shard");
-        struct vz_buf shard = {0};
-        vz_buf_printf(&shard, "[%.*s][0]", VZ_S(hit->index));
-        vz_json_put_string(w, vz_buf_slice(&shard));
-        vz_buf_deinit(&shard);
-        vz_json_field_str(w, "_node", "vizsla");
-    }
-    vz_json_field_string(w, "_index", hit->index);
-    vz_json_field_string(w, "_id", hit->id);
-    if (result->with_version) {
-        vz_json_key(w, "_version");
-        vz_json_put_uint(w, hit->version);
-    }
-    if (result->with_seq_no) {
-        vz_json_key(w, "_seq_no");
-        vz_json_put_uint(w, hit->seq_no);
-        vz_json_field_int(w, "_primary_term", 1);
-    }
-    vz_json_key(w, "_score");
-    if (hit->has_score)
-        vz_json_put_float(w, hit->score);
-    else
-        vz_json_put_null(w);
-    put_slice_member(w, "_source", hit->source);
-    put_slice_member(w, "fields", hit->fields);
-    put_slice_member(w, "sort", hit->sort);
-    put_slice_member(w, "_explanation", hit->explanation);
-    put_slice_member(w, "inner_hits", hit->inner_hits);
-    vz_json_end_object(w);
-}
-
-static void print_total(struct vz_json_writer *w, const struct vz_search_result *result,
-                        bool as_int)
-{
-    vz_json_key(w, "total");
-    if (as_int) {
-        vz_json_put_uint(w, result->total);
-        return;
-    }
-    vz_json_begin_object(w);
-    vz_json_key(w, "value");
-    vz_json_put_uint(w, result->total);
-    vz_json_field_str(w, "relation", result->total_is_lower_bound ? "gte" : "eq");
-    vz_json_end_object(w);
-}
-
 void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
                      const struct vz_search_answer_options *options)
 {
@@ -73,22 +22,7 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
     vz_json_field_bool(w, "timed_out", result->timed_out);
     vz_call_shards(w, options->shards, options->shards, true);
     vz_json_key(w, "hits");
-    vz_json_begin_object(w);
-    if (result->track_total)
-        print_total(w, result, options->total_as_int);
-    else if (options->total_as_int)
-        vz_json_field_int(w, "total", -1);
-    vz_json_key(w, "max_score");
-    if (result->has_max_score)
-        vz_json_put_float(w, result->max_score);
-    else
-        vz_json_put_null(w);
-    vz_json_key(w, "hits");
-    vz_json_begin_array(w);
-    for (size_t i = 0; i < result->hit_count; i++)
-        print_hit(w, result, &result->hits[i]);
-    vz_json_end_array(w);
-    vz_json_end_object(w);
+    vz_search_hits_print(w, result, options->total_as_int);
     put_slice_member(w, "aggregations", result->aggregations);
     put_slice_member(w, "profile", result->profile);
 }

@@ -1,0 +1,444 @@
+/* Who matches and who is best: knn first, then each target's matches into one heap.
+ *
+ * What a search costs. A knn clause alone costs its walk: its hits are a short list, and nothing as
+ * long as the index is touched. A query whose matches all score the same (match_all, filters) is
+ * counted by population count and gives its first documents without looking at the others. Texts
+ * are asked for their best alone. Only other scores that differ, or a sort by a field, look at
+ * every match.
+ *
+ * How knn and query meet: a document's score is the sum of every knn clause it was found by and of
+ * the query's if it matches; the matches are the union. The k nearest are chosen over all targets
+ * together, as one clause's list, before the query is looked at.
+ */
+#include "query/run.h"
+
+#include "base/clock.h"
+#include "text/score.h"
+
+#include <stdlib.h>
+
+/* ---- knn ------------------------------------------------------------------------------------- */
+
+int vz_scored_compare(const void *a, const void *b)
+{
+    const struct vz_scored *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score > y->score ? -1 : 1;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
+    return x->docno < y->docno ? -1 : x->docno > y->docno;
+}
+
+int vz_scored_compare_place(const void *a, const void *b)
+{
+    const struct vz_scored *x = a, *y = b;
+    if (x->target != y->target)
+        return x->target < y->target ? -1 : 1;
+    return x->docno < y->docno ? -1 : x->docno > y->docno;
+}
+
+/* Appends a clause's k nearest over all targets to run->nearest. */
+static enum vz_status run_clause(struct vz_run *run, const struct vz_knn_clause *clause,
+                                 struct vz_error *err)
+{
+    struct vz_scored **found = vz_arena_alloc(run->arena, (run->target_count + 1) * sizeof(*found));
+    size_t *counts = vz_arena_zalloc(run->arena, (run->target_count + 1) * sizeof(*counts));
+    size_t sum = 0;
+    for (size_t t = 0; t < run->target_count; t++) {
+        enum vz_status status =
+            vz_knn_eval(&run->targets[t].eval, clause, &found[t], &counts[t], err);
+        if (status != VZ_OK)
+            return status;
+        for (size_t i = 0; i < counts[t]; i++)
+            found[t][i].target = (uint32_t)t;
+        sum += counts[t];
+    }
+    size_t before = run->nearest_count;
+    if (before + sum > run->nearest_capacity) {
+        run->nearest_capacity = VZ_MAX(run->nearest_capacity * 2, before + sum);
+        struct vz_scored *grown =
+            vz_arena_alloc(run->arena, run->nearest_capacity * sizeof(*grown));
+        if (before)
+            memcpy(grown, run->nearest, before * sizeof(*grown));
+        run->nearest = grown;
+    }
+    struct vz_scored *all = run->nearest;
+    size_t count = before;
+    for (size_t t = 0; t < run->target_count; t++) {
+        if (counts[t])
+            memcpy(all + count, found[t], counts[t] * sizeof(*all));
+        count += counts[t];
+    }
+    if (run->target_count > 1 && sum)
+        qsort(all + before, sum, sizeof(*all), vz_scored_compare);
+    run->nearest_count = before + VZ_MIN(sum, (size_t)clause->k);
+    return VZ_OK;
+}
+
+/* Vectors that are to be made from texts, pictures or other documents. */
+enum vz_status vz_target_embed(const struct vz_search *search, const struct vz_target *target,
+                               struct vz_error *err)
+{
+    for (size_t i = 0; i < search->built_count; i++) {
+        enum vz_status status = vz_knn_embed(search, vz_index_name(target->index),
+                                             target->eval.mapping, search->built[i], err);
+        if (status != VZ_OK)
+            return status;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status run_knn(struct vz_run *run, struct vz_error *err)
+{
+    for (size_t i = 0; i < run->search->knn_count; i++) {
+        enum vz_status status = run_clause(run, run->search->knn[i], err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (run->nearest_count == 0)
+        return VZ_OK;
+    qsort(run->nearest, run->nearest_count, sizeof(*run->nearest), vz_scored_compare_place);
+    size_t kept = 0;
+    for (size_t i = 1; i < run->nearest_count; i++) {
+        if (vz_scored_compare_place(&run->nearest[kept], &run->nearest[i]) == 0)
+            run->nearest[kept].score += run->nearest[i].score;
+        else
+            run->nearest[++kept] = run->nearest[i];
+    }
+    run->nearest_count = kept + 1;
+    return VZ_OK;
+}
+
+/* ---- matches of one target ------------------------------------------------------------------- */
+
+/* Documents in ascending order: of a docset, of knn hits, or of both. */
+struct matches {
+    struct vz_docset set;
+    struct vz_scored *nearest;
+    size_t nearest_count;
+};
+
+static uint64_t count_matches(const struct matches *matches, struct vz_eval *eval)
+{
+    uint64_t count = vz_docset_count(&matches->set, eval);
+    for (size_t i = 0; i < matches->nearest_count; i++)
+        count += !vz_docset_has(&matches->set, matches->nearest[i].docno);
+    return count;
+}
+
+static float score_of(const struct vz_docset *set, uint32_t docno)
+{
+    return set->scores ? set->scores[docno] : set->constant;
+}
+
+/* Keeps knn hits for which the set has the document. */
+static void filter_nearest(struct matches *matches, const struct vz_docset *by)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < matches->nearest_count; i++)
+        if (vz_docset_has(by, matches->nearest[i].docno))
+            matches->nearest[kept++] = matches->nearest[i];
+    matches->nearest_count = kept;
+}
+
+/* terminate_after: only the first matches in docno order. True when any was left out. */
+static bool cut_matches(struct matches *matches, struct vz_eval *eval, uint64_t limit)
+{
+    if (count_matches(matches, eval) <= limit)
+        return false;
+    vz_docset_materialize(&matches->set, eval);
+    uint64_t seen = 0;
+    size_t near = 0;
+    uint32_t docno = 0;
+    while (seen < limit) {
+        uint32_t in_set = vz_docset_next(&matches->set, eval, docno);
+        uint32_t in_near =
+            near < matches->nearest_count ? matches->nearest[near].docno : eval->limit;
+        near += in_near <= in_set;
+        docno = VZ_MIN(in_set, in_near) + 1;
+        seen++;
+    }
+    matches->nearest_count = near;
+    for (size_t i = vz_bitset_next(&matches->set.bits, docno); i < eval->limit;
+         i = vz_bitset_next(&matches->set.bits, i + 1))
+        vz_bitset_clear(&matches->set.bits, i);
+    return true;
+}
+
+/* Before the post_filter, which is what it is for; min_score counts. */
+static enum vz_status aggregate(struct vz_run *run, uint32_t t, struct matches *matches,
+                                struct vz_error *err)
+{
+    struct vz_eval *eval = &run->targets[t].eval;
+    const struct vz_docset *set = &matches->set;
+    struct vz_docset passing = {0};
+    if (!run->search->has_min_score)
+        return vz_agg_collect(&run->aggs, eval, set, matches->nearest, matches->nearest_count, err);
+    vz_docset_begin(&passing, eval);
+    size_t near = 0;
+    for (uint32_t d = 0; d < eval->limit; d++) {
+        float score = vz_docset_has(set, d) ? score_of(set, d) : 0;
+        bool match = vz_docset_has(set, d) && vz_snapshot_live(eval->snap, d);
+        while (near < matches->nearest_count && matches->nearest[near].docno < d)
+            near++;
+        if (near < matches->nearest_count && matches->nearest[near].docno == d) {
+            match = true;
+            score += matches->nearest[near].score;
+        }
+        if (match && score >= run->search->min_score)
+            vz_bitset_set(&passing.bits, d);
+    }
+    enum vz_status status = vz_agg_collect(&run->aggs, eval, &passing, NULL, 0, err);
+    vz_docset_deinit(&passing);
+    return status;
+}
+
+static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matches *matches,
+                                   struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    *matches = (struct matches){0};
+    size_t first = 0;
+    while (first < run->nearest_count && run->nearest[first].target < t)
+        first++;
+    matches->nearest = run->nearest + first;
+    while (first + matches->nearest_count < run->nearest_count &&
+           matches->nearest[matches->nearest_count].target == t)
+        matches->nearest_count++;
+    if (search->query) {
+        enum vz_status status =
+            vz_node_eval(eval, search->query, run->need_scores, &matches->set, err);
+        if (status != VZ_OK)
+            return status;
+    } else if (search->knn_count == 0)
+        matches->set = (struct vz_docset){.kind = VZ_SET_ALL, .constant = 1};
+    vz_docset_settle(&matches->set, eval);
+    if (eval->alias)
+        vz_docset_and(&matches->set, &run->targets[t].alias);
+    if (search->aggs) {
+        enum vz_status status = aggregate(run, t, matches, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (search->post_filter) {
+        struct vz_docset post;
+        struct vz_node *filter = search->post_filter;
+        enum vz_status status =
+            vz_filters_eval(eval, (struct vz_node_list){&filter, 1}, &post, err);
+        if (status != VZ_OK)
+            return status;
+        vz_docset_and(&matches->set, &post);
+        filter_nearest(matches, &post);
+        vz_docset_deinit(&post);
+    }
+    if (search->terminate_after)
+        run->terminated_early |= cut_matches(matches, eval, search->terminate_after);
+    return VZ_OK;
+}
+
+/* ---- collecting ------------------------------------------------------------------------------ */
+
+/* Every match in order, each with its own score. */
+static void collect_each(struct vz_run *run, uint32_t t, struct matches *matches, bool offer)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_sort_reader *readers = run->targets[t].readers;
+    bool in_doc_order = search->sort_count && search->sort[0].kind == VZ_SORT_DOC &&
+                        !search->sort[0].descending && !search->has_min_score;
+    bool kept_any = false;
+    uint64_t counted = 0;
+    size_t near = 0;
+    uint32_t in_set = vz_docset_next(&matches->set, eval, 0);
+    for (;;) {
+        uint32_t in_near =
+            near < matches->nearest_count ? matches->nearest[near].docno : eval->limit;
+        uint32_t docno = VZ_MIN(in_set, in_near);
+        if (docno >= eval->limit)
+            break;
+        float score = 0;
+        if (docno == in_near)
+            score += matches->nearest[near++].score;
+        if (docno == in_set) {
+            score += score_of(&matches->set, docno);
+            in_set = vz_docset_next(&matches->set, eval, docno + 1);
+        }
+        if (search->has_min_score && score < search->min_score)
+            continue;
+        counted++;
+        if (!offer)
+            continue;
+        bool kept = vz_collector_offer(&run->collector, readers, t, docno, score);
+        kept_any |= kept;
+        if (in_doc_order && !kept && run->collector.count == run->collector.limit &&
+            (kept_any || !run->collector.after)) {
+            counted = count_matches(matches, eval);
+            break; /* later documents sort behind */
+        }
+    }
+    run->total += counted;
+}
+
+/* All matches of the set score alike and nothing sorts them: its first documents are its best. */
+static void collect_alike(struct vz_run *run, uint32_t t, struct matches *matches)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_collector *collector = &run->collector;
+    float alike = matches->set.constant;
+    bool set_passes = !search->has_min_score || alike >= search->min_score;
+    uint64_t in_both = 0;
+    for (size_t i = 0; i < matches->nearest_count; i++) {
+        bool both = vz_docset_has(&matches->set, matches->nearest[i].docno);
+        float score = matches->nearest[i].score + (both ? alike : 0);
+        in_both += both;
+        if (search->has_min_score && score < search->min_score)
+            continue;
+        run->total++;
+        vz_collector_offer(collector, NULL, t, matches->nearest[i].docno, score);
+    }
+    if (!set_passes)
+        return;
+    run->total += vz_docset_count(&matches->set, eval) - in_both;
+    size_t near = 0;
+    for (uint32_t d = vz_docset_next(&matches->set, eval, 0); d < eval->limit && collector->limit;
+         d = vz_docset_next(&matches->set, eval, d + 1)) {
+        while (near < matches->nearest_count && matches->nearest[near].docno < d)
+            near++;
+        if (near < matches->nearest_count && matches->nearest[near].docno == d)
+            continue;
+        if (!vz_collector_offer(collector, NULL, t, d, alike))
+            break;
+    }
+}
+
+static enum vz_status bind_target(struct vz_run *run, struct vz_target *target,
+                                  struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    size_t count = search->sort_count;
+    if (count == 0)
+        return VZ_OK;
+    target->readers = vz_arena_zalloc(run->arena, count * sizeof(*target->readers));
+    for (size_t i = 0; i < count; i++) {
+        target->reader_count++;
+        enum vz_status status =
+            vz_sort_bind(&search->sort[i], &target->eval, &target->readers[i], err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (vz_json_type(search->search_after) == VZ_JSON_MISSING)
+        return VZ_OK;
+    struct vz_sort_value *after = vz_arena_alloc(run->arena, count * sizeof(*after));
+    struct vz_json_iter it = vz_json_iterate(search->search_after);
+    struct vz_json value;
+    for (size_t i = 0; i < count && vz_json_next(&it, NULL, &value); i++) {
+        enum vz_status status =
+            vz_sort_after(&target->readers[i], value, target->eval.now_ms, &after[i], err);
+        if (status != VZ_OK)
+            return status;
+    }
+    run->collector.after = after;
+    return VZ_OK;
+}
+
+/* A query of texts and filters, nothing that looks at every match: the best hits alone are looked
+ * for. *done: they were. */
+static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
+                                    struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_docset filter = {0};
+    struct vz_text_query *query = NULL;
+    *done = false;
+    if (!search->query || search->knn_count || search->sort_count || search->aggs ||
+        search->has_min_score || search->post_filter || search->terminate_after)
+        return VZ_OK;
+    enum vz_status status = vz_text_plan(eval, search->query, &query, &filter, err);
+    if (status != VZ_OK || !query) {
+        vz_docset_deinit(&filter);
+        return status;
+    }
+    bool dead = vz_snapshot_doc_count(eval->snap) != eval->limit;
+    const struct vz_bitset *may = filter.kind == VZ_SET_BITS ? &filter.bits
+                                  : eval->alias              ? eval->alias
+                                  : dead                     ? vz_eval_live(eval)
+                                                             : NULL;
+    struct vz_text_search how = {
+        .filter = may, .k = run->collector.limit, .cancelled = vz_text_late, .context = eval};
+    if (may)
+        how.excluded = eval->limit - vz_bitset_count(may);
+    if (search->track_total)
+        how.total_limit = search->track_limit;
+    struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
+    struct vz_text_result found = {0};
+    if (filter.kind != VZ_SET_NONE)
+        status = vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
+    for (size_t i = 0; status == VZ_OK && i < found.count; i++)
+        vz_collector_offer(&run->collector, NULL, t, hits[i].docno, hits[i].score);
+    if (!found.total_exact && search->track_total && found.count)
+        found.total = VZ_MAX(found.total, search->track_limit + 1);
+    run->total += found.total;
+    *done = status == VZ_OK;
+    vz_docset_deinit(&filter);
+    return status;
+}
+
+static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct matches matches;
+    enum vz_status status = bind_target(run, &run->targets[t], err);
+    if (status != VZ_OK)
+        return status;
+    bool done;
+    status = collect_texts(run, t, &done, err);
+    if (status != VZ_OK || done)
+        return status;
+    status = find_matches(run, t, &matches, err);
+    if (status == VZ_OK) {
+        bool alike = !matches.set.scores;
+        bool none_wanted = run->collector.limit == 0;
+        if (none_wanted && !search->has_min_score)
+            run->total += count_matches(&matches, &run->targets[t].eval);
+        else if (alike && search->sort_count == 0)
+            collect_alike(run, t, &matches);
+        else
+            collect_each(run, t, &matches, !none_wanted);
+        status = vz_sort_failed(run->targets[t].readers, run->targets[t].reader_count, err);
+    }
+    vz_docset_deinit(&matches.set);
+    return status;
+}
+
+bool vz_run_needs_scores(const struct vz_search *search)
+{
+    if (search->sort_count == 0 || search->track_scores || search->has_min_score)
+        return true;
+    for (size_t i = 0; i < search->sort_count; i++)
+        if (search->sort[i].kind == VZ_SORT_SCORE || search->sort[i].kind == VZ_SORT_SCRIPT)
+            return true;
+    return false;
+}
+
+enum vz_status vz_run_find(struct vz_run *run, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    for (size_t t = 0; t < run->target_count && status == VZ_OK; t++)
+        status = vz_target_embed(run->search, &run->targets[t], err);
+    if (status == VZ_OK)
+        status = run_knn(run, err);
+    for (uint32_t t = 0; t < run->target_count && status == VZ_OK; t++) {
+        uint64_t started_ns = vz_now_ns();
+        status = collect_target(run, t, err);
+        run->targets[t].query_ns = vz_now_ns() - started_ns;
+    }
+    if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
+        run->timed_out = true;
+        run->aggs.status = VZ_OK;
+        return VZ_OK;
+    }
+    return status;
+}
