@@ -11,6 +11,7 @@
 #include "app/pictures.h"
 #include "base/file.h"
 #include "base/strmap.h"
+#include "image/phash.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -25,10 +26,6 @@
  * side. */
 #define SIMILAR_EYE 0.85
 #define SIMILAR_OTHER 0.95
-/* Among 3,507 photos and drawings of the test data 4 bits join no two different pictures; 6 bits
- * join 16 pairs of clothes that are laid out the same way. Versions of one picture have mostly 0
- * to 4. */
-#define NEAR_BITS 4
 
 struct dedupe_options {
     const char *index, *url, *data, *only;
@@ -580,7 +577,7 @@ static int do_dedupe(const struct dedupe_options *options, char **words, size_t 
 
 int vz_cli_dedupe(int argc, char **argv)
 {
-    struct dedupe_options options = {.index = VZ_PICTURE_INDEX, .near_bits = NEAR_BITS};
+    struct dedupe_options options = {.index = VZ_PICTURE_INDEX, .near_bits = VZ_PHASH_SAME};
     bool picture = false, no_picture = false;
     const struct vz_arg args[] = {
         {"--index", VZ_ARG_TEXT, &options.index, "NAME",

@@ -46,17 +46,6 @@ static void shrink(const struct vz_image *image, int columns, int rows, double *
     free(line);
 }
 
-uint64_t vz_image_dhash(const struct vz_image *image)
-{
-    double cells[8 * 9];
-    uint64_t hash = 0;
-    shrink(image, 9, 8, cells);
-    for (int y = 0; y < 8; y++)
-        for (int x = 0; x < 8; x++)
-            hash = hash << 1 | (cells[y * 9 + x] < cells[y * 9 + x + 1] - 1e-6);
-    return hash;
-}
-
 /* corner[v][u]: the DCT-II coefficients of rows v and columns u below CORNER. */
 static void transform(const double *cells, double corner[CORNER][CORNER])
 {

@@ -224,7 +224,6 @@ struct vz_template *vz_config_template(struct vz_config *c, const char *name, bo
 enum vz_status vz_template_render(const struct vz_template *t, struct vz_ingest_doc *doc,
                                   struct vz_slice *out, struct vz_error *err);
 bool vz_template_is_constant(const struct vz_template *t);
-struct vz_slice vz_template_text(const struct vz_template *t);
 
 /* A JSON value with templates in its strings. */
 struct vz_source_value;

@@ -102,11 +102,6 @@ bool vz_template_is_constant(const struct vz_template *t)
     return t->constant;
 }
 
-struct vz_slice vz_template_text(const struct vz_template *t)
-{
-    return t->text;
-}
-
 enum vz_status vz_template_render(const struct vz_template *t, struct vz_ingest_doc *doc,
                                   struct vz_slice *out, struct vz_error *err)
 {

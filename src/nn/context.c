@@ -158,11 +158,6 @@ enum vz_precision vz_nn_precision(const struct vz_nn *nn)
     return nn->precision;
 }
 
-unsigned vz_nn_threads(const struct vz_nn *nn)
-{
-    return nn->threads;
-}
-
 size_t vz_nn_scratch_bytes(struct vz_nn *nn)
 {
     pthread_mutex_lock(&nn->lock);
@@ -488,11 +483,6 @@ enum vz_status vz_nn_run_rows(struct vz_nn *nn, size_t count, size_t (*rows)(voi
     enum vz_status status = vz_nn_run(nn, bounds, chunks, body, arg, err);
     free(bounds);
     return status;
-}
-
-unsigned vz_scratch_cores(const struct vz_scratch *scratch)
-{
-    return scratch->threads;
 }
 
 struct split {

@@ -47,7 +47,6 @@ enum vz_status vz_nn_new(const struct vz_nn_options *options, struct vz_nn **out
 void vz_nn_free(struct vz_nn *nn);
 /* Never AUTO. */
 enum vz_precision vz_nn_precision(const struct vz_nn *nn);
-unsigned vz_nn_threads(const struct vz_nn *nn);
 /* Bytes of scratch memory held now, for the memory budget. */
 size_t vz_nn_scratch_bytes(struct vz_nn *nn);
 
@@ -80,9 +79,8 @@ enum vz_status vz_nn_run_rows(struct vz_nn *nn, size_t count, size_t (*rows)(voi
                               size_t most_rows, vz_nn_body body, void *arg, struct vz_error *err);
 
 /* Inside a body: splits 0..count over the cores this piece has and runs `range` on each part.
- * Parts are multiples of `grain` but the last; `part` is their number, below vz_scratch_cores. */
+ * Parts are multiples of `grain` but the last; `part` is their number. */
 void vz_nn_split(struct vz_scratch *scratch, size_t count, size_t grain,
                  void (*range)(void *arg, size_t first, size_t last, unsigned part), void *arg);
-unsigned vz_scratch_cores(const struct vz_scratch *scratch);
 
 #endif

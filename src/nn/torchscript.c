@@ -394,13 +394,3 @@ const struct vz_script_node *vz_torchscript_result(const struct vz_torchscript *
 {
     return module->result;
 }
-
-bool vz_torchscript_is(const char *path)
-{
-    struct vz_weights *weights;
-    struct nn_traced_text text;
-    if (nn_weights_open_traced(path, &weights, &text, NULL) != VZ_OK)
-        return false;
-    vz_weights_close(weights);
-    return true;
-}

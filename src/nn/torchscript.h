@@ -48,7 +48,5 @@ enum vz_status vz_torchscript_open(const char *path, struct vz_torchscript **out
 void vz_torchscript_close(struct vz_torchscript *module);
 /* What forward() returns. */
 const struct vz_script_node *vz_torchscript_result(const struct vz_torchscript *module);
-/* Whether a file is such a module: a zip with code in it. False when it cannot be read. */
-bool vz_torchscript_is(const char *path);
 
 #endif

@@ -83,13 +83,6 @@ bool vz_call_fail_index(struct vz_call *call, const struct vz_error *err, enum v
     return false;
 }
 
-bool vz_call_fail_no_index(struct vz_call *call, struct vz_slice name)
-{
-    if (!call->problem.status)
-        vz_problem_no_index(call->arena, name, &call->problem);
-    return false;
-}
-
 /* ---- parameters ---------------------------------------------------------------------------- */
 
 bool vz_call_param(const struct vz_call *call, const char *name, struct vz_slice *value)

@@ -152,7 +152,6 @@ bool vz_call_fail_error(struct vz_call *call, const struct vz_error *err, enum v
 /* About one index: names it and its uuid. */
 bool vz_call_fail_index(struct vz_call *call, const struct vz_error *err, enum vz_place place,
                         struct vz_index *index);
-bool vz_call_fail_no_index(struct vz_call *call, struct vz_slice name);
 bool vz_call_unsupported(struct vz_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void vz_problem_no_index(struct vz_arena *arena, struct vz_slice name, struct vz_problem *problem);

@@ -82,10 +82,6 @@ static inline double vz_cell_as_double(const struct vz_cell *cell)
 {
     return cell->tag >= VZ_CELL_FLOAT ? cell->number : (double)cell->integer;
 }
-static inline struct vz_slice vz_cell_text(const struct vz_cell *cell)
-{
-    return cell->value->string;
-}
 
 /* In vz_value.java of lists and maps that belong to the program: they cannot be changed. */
 #define VZ_FROZEN 255

@@ -150,8 +150,6 @@ void vz_rows_publish(struct vz_rows *rows);
 void vz_rows_rollback(struct vz_rows *rows);
 /* Rows of documents below `docno`. */
 uint32_t vz_rows_below(const struct vz_rows *rows, uint32_t docno);
-/* The first row of `docno`, or count. */
-uint32_t vz_rows_first(const struct vz_rows *rows, uint32_t count, uint32_t docno);
 void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
                    struct vz_hnsw_options *out);
 

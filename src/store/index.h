@@ -257,7 +257,6 @@ enum vz_status vz_registry_each(struct vz_store *store,
                                 void (*each)(void *context, struct vz_slice name, const char *uuid,
                                              uint64_t generation),
                                 void *context, struct vz_error *err);
-bool vz_registry_is_alias(struct vz_store *store, struct vz_slice name);
 enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice index,
                                         struct vz_arena *arena, struct vz_alias **aliases,
                                         size_t *count, struct vz_error *err);

@@ -262,16 +262,6 @@ static bool has_alias(struct vz_store *store, MDB_txn *txn, struct vz_slice name
     return found;
 }
 
-bool vz_registry_is_alias(struct vz_store *store, struct vz_slice name)
-{
-    MDB_txn *txn;
-    if (begin(store, MDB_RDONLY, &txn, NULL) != VZ_OK)
-        return false;
-    bool found = has_alias(store, txn, name);
-    mdb_txn_abort(txn);
-    return found;
-}
-
 static enum vz_status put_alias(struct vz_store *store, MDB_txn *txn, const struct vz_alias *alias,
                                 struct vz_error *err)
 {

@@ -198,16 +198,6 @@ uint32_t vz_rows_below(const struct vz_rows *rows, uint32_t docno)
     return (uint32_t)vz_docnos_lower(vz_rows_docnos(rows), count, docno);
 }
 
-uint32_t vz_rows_first(const struct vz_rows *rows, uint32_t count, uint32_t docno)
-{
-    const uint32_t *docnos = vz_rows_docnos(rows);
-    /* With one vector a document and none without, the row is the docno: look there first. */
-    if (docno < count && docnos[docno] == docno && (docno == 0 || docnos[docno - 1] != docno))
-        return docno;
-    size_t at = vz_docnos_lower(docnos, count, docno);
-    return at < count && docnos[at] == docno ? (uint32_t)at : count;
-}
-
 void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
                    struct vz_hnsw_options *out)
 {

@@ -246,11 +246,6 @@ void vz_store_close(struct vz_store *store)
            living);
 }
 
-const char *vz_store_path(const struct vz_store *store)
-{
-    return store->path;
-}
-
 const char *vz_store_cluster_uuid(const struct vz_store *store)
 {
     return store->cluster_uuid;

@@ -49,7 +49,6 @@ void vz_store_close(struct vz_store *store);
 bool vz_store_holder(const char *path, struct vz_buf *url);
 /* A server that learns its port after open. */
 enum vz_status vz_store_set_url(struct vz_store *store, const char *url, struct vz_error *err);
-const char *vz_store_path(const struct vz_store *store);
 const char *vz_store_cluster_uuid(const struct vz_store *store);
 
 /* `body` is the create-index body: {"settings", "mappings", "aliases"} or a missing value. Errors:

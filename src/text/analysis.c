@@ -889,14 +889,6 @@ struct vz_slice vz_analyzer_name(const struct vz_analyzer *analyzer)
     return analyzer->name;
 }
 
-bool vz_analyzer_makes_graphs(const struct vz_analyzer *analyzer)
-{
-    for (unsigned i = 0; i < analyzer->filter_count; i++)
-        if (analyzer->filters[i]->graphs)
-            return true;
-    return false;
-}
-
 uint32_t vz_analyzer_gap(const struct vz_analyzer *analyzer)
 {
     return analyzer->gap;

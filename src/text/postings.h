@@ -72,7 +72,6 @@ struct vz_segment *vz_segment_acquire(struct vz_segment *segment);
 void vz_segment_release(struct vz_segment *segment);
 uint32_t vz_segment_base(const struct vz_segment *segment);
 uint32_t vz_segment_limit(const struct vz_segment *segment);
-size_t vz_segment_bytes(const struct vz_segment *segment);
 bool vz_segment_is_mapped(const struct vz_segment *segment);
 
 /* Durable when it returns; the same segment keeps reading its memory. Errors as

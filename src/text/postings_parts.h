@@ -176,12 +176,6 @@ unsigned char vz_segment_norm(const struct vz_segment *segment,
 void vz_postings_load(struct vz_postings *postings, uint32_t block);
 /* The block that holds the first document at or behind target, block_count when there is none. */
 uint32_t vz_postings_find_block(const struct vz_postings *postings, uint32_t target);
-/* The last document of a block. */
-static inline uint32_t vz_postings_block_last(const struct vz_postings *postings, uint32_t block)
-{
-    return postings->skips ? postings->base + postings->skips[block].last
-                           : postings->docs[postings->count - 1];
-}
 
 /* ---- writing a segment ------------------------------------------------------------------------
  */

@@ -168,10 +168,6 @@ uint32_t vz_segment_limit(const struct vz_segment *segment)
 {
     return segment->limit;
 }
-size_t vz_segment_bytes(const struct vz_segment *segment)
-{
-    return segment->size;
-}
 bool vz_segment_is_mapped(const struct vz_segment *segment)
 {
     return segment->mapped;

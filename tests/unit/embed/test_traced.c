@@ -189,18 +189,6 @@ static void refuses_what_does_not_fit(void **state)
     vz_remove_all(folder, NULL);
 }
 
-static void knows_a_module_from_weights(void **state)
-{
-    (void)state;
-    char path[512];
-    snprintf(path, sizeof path, "%s/bert-mean/definition.pt", VZ_GOLDEN_TRACED);
-    assert_true(vz_torchscript_is(path));
-    snprintf(path, sizeof path, "%s/../weights/zip.bin", VZ_GOLDEN_TRACED);
-    assert_false(vz_torchscript_is(path));
-    snprintf(path, sizeof path, "%s/nothing.pt", VZ_GOLDEN_TRACED);
-    assert_false(vz_torchscript_is(path));
-}
-
 static void write_file(const char *path, const char *bytes, size_t len)
 {
     FILE *file = fopen(path, "wb");
@@ -242,7 +230,6 @@ int main(void)
         cmocka_unit_test(equals_pytorch),
         cmocka_unit_test(keeps_labels_and_length),
         cmocka_unit_test(refuses_what_does_not_fit),
-        cmocka_unit_test(knows_a_module_from_weights),
         cmocka_unit_test(survives_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
