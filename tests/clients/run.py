@@ -21,6 +21,11 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 SCRIPTS = HERE / "scripts"
+ROOT = HERE.parent.parent
+SHARED = pathlib.Path(os.environ.get("VIZSLA_TEST_DATA", ROOT.parent / "shared/data"))
+PRODUCTS = SHARED / "products/makeup-products.json"
+MINILM = "all-MiniLM-L6-v2"
+installed = set()  # models beside the tiny ones
 
 
 class Skip(Exception):
@@ -75,6 +80,17 @@ def python_from_pypi(version, script="client_python.py"):
     def prepare(cache):
         python = python_venv(cache, f"python-{version}", f"elasticsearch=={version}")
         return [python, str(SCRIPTS / script)]
+    return prepare
+
+
+def shop(version):
+    """Real products and a real model."""
+    def prepare(cache):
+        if not PRODUCTS.is_file():
+            raise Skip("there is no ../shared/data/products")
+        if MINILM not in installed:
+            raise Skip("all-MiniLM's weights cannot be had")
+        return python_from_pypi(version, "client_python_shop.py")(cache)
     return prepare
 
 
@@ -142,6 +158,8 @@ CLIENTS = {
     "python-8-tutorial": python_from_pypi("8.19.1", "client_python_tutorial.py"),
     "python-9-scoring": python_from_pypi("9.1.1", "client_python_scoring.py"),
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
+    "python-9-shop": shop("9.1.1"),
+    "python-8-shop": shop("8.19.1"),
     "python-7-debian": python_from_debian,
     "javascript-9": javascript("9.0.3"),
     "javascript-8": javascript("8.19.1"),
@@ -150,6 +168,17 @@ CLIENTS = {
     "go-8": golang,
     "elasticdump": elasticdump,
 }
+
+
+def install_minilm(binary, data, cache):
+    code, out = sh([sys.executable, str(ROOT / "tests/models/run.py"), "--fetch", "--cache", str(cache)],
+                   timeout=400)
+    if code == 0:
+        code, out = sh([binary, "models", "import", out.strip(), "--name", MINILM, "--data", data])
+    if code == 0:
+        installed.add(MINILM)
+    else:
+        print("     " + out.strip()[-300:])
 
 
 def start_server(binary, data):
@@ -176,7 +205,8 @@ def run_client(name, prepare, cache, url):
         return 0, 0, 1
     began = time.monotonic()
     try:
-        done = subprocess.run(command, env={**os.environ, "VIZSLA_URL": url},
+        done = subprocess.run(command, env={**os.environ, "VIZSLA_URL": url,
+                                            "VIZSLA_PRODUCTS": str(PRODUCTS)},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=120, stdin=subprocess.DEVNULL)
         out, code = done.stdout, done.returncode
@@ -206,6 +236,8 @@ def main():
     cache.mkdir(parents=True, exist_ok=True)
     total = [0, 0, 0]
     with tempfile.TemporaryDirectory(prefix="vizsla-clients-") as data:
+        if any("shop" in name for name in CLIENTS if (options.only or "") in name):
+            install_minilm(options.bin, data, cache)
         server, url = start_server(options.bin, data)
         try:
             for name, prepare in CLIENTS.items():
