@@ -133,7 +133,7 @@ void vz_rest_cluster_health(struct vz_call *call)
         call->response->status = 408;
 }
 
-/* ---- stats, settings, tasks ---------------------------------------------------------------- */
+/* ---- stats, tasks ---------------------------------------------------------------- */
 
 void vz_rest_cluster_stats(struct vz_call *call)
 {
@@ -200,16 +200,6 @@ void vz_rest_cluster_stats(struct vz_call *call)
     vz_json_put_raw(w, VZ_SLICE("[\"" VZ_ES_VERSION "\"]"));
     vz_json_end_object(w);
     vz_json_end_object(w);
-}
-
-void vz_rest_cluster_settings(struct vz_call *call)
-{
-    vz_buf_append_str(&call->response->body, "{\"persistent\":{},\"transient\":{}");
-    if (vz_call_bool(call, "include_defaults", false))
-        vz_buf_append_str(&call->response->body,
-                          ",\"defaults\":{\"action\":{\"auto_create_index\":\"true\","
-                          "\"destructive_requires_name\":\"true\"}}");
-    vz_buf_append_char(&call->response->body, '}');
 }
 
 void vz_rest_tasks(struct vz_call *call)

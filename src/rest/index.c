@@ -1,5 +1,7 @@
 /* Indices as wholes: create, look, delete, refresh, flush, merge, stats, resolve. */
 #include "rest/parts.h"
+#include "store/cluster_settings.h"
+#include "store/templates.h"
 
 #include <stdlib.h>
 
@@ -66,7 +68,7 @@ void vz_rest_index_create(struct vz_call *call)
         call->problem.index_uuid = "_na_";
         return;
     }
-    enum vz_status status = vz_store_create_index(call->store, name, body, &err);
+    enum vz_status status = vz_store_create_templated(call->store, name, body, &err);
     if (status == VZ_EXISTS) {
         fail_exists(call, name, &err);
         return;
@@ -169,7 +171,12 @@ void vz_rest_index_delete(struct vz_call *call)
 {
     struct vz_slice *parts;
     size_t count = vz_split(call->arena, call->args[0], &parts);
-    for (size_t i = 0; i < count; i++) {
+    struct vz_buf careful = {0};
+    bool by_pattern = vz_cluster_setting(call->store, "action.destructive_requires_name",
+                                         &careful) &&
+                      vz_slice_is(vz_buf_slice(&careful), "false");
+    vz_buf_deinit(&careful);
+    for (size_t i = 0; i < count && !by_pattern; i++) {
         if (vz_slice_is(parts[i], "_all") || memchr(parts[i].ptr, '*', parts[i].len)) {
             vz_call_fail(call, 400, "illegal_argument_exception",
                          "Wildcard expressions or all indices are not allowed");
@@ -177,7 +184,7 @@ void vz_rest_index_delete(struct vz_call *call)
         }
     }
     struct vz_resolved found;
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_NO_WILDCARDS, &found))
+    if (!vz_resolve(call, call->args[0], by_pattern ? 0 : VZ_RESOLVE_NO_WILDCARDS, &found))
         return;
     for (size_t i = 0; i < found.count && !call->problem.status; i++) {
         struct vz_error err = {0};

@@ -9,6 +9,7 @@
  * lookups of an index's settings, never while a pipeline runs. crew->mutex guards the crew. Neither
  * is taken under the other. */
 #include "rest/ingest.h"
+#include "store/templates.h"
 
 #include <stdlib.h>
 
@@ -99,6 +100,18 @@ static struct vz_slice pipeline_name(struct vz_slice setting)
     return vz_slice_is(setting, "_none") ? (struct vz_slice){NULL, 0} : setting;
 }
 
+/* An index that the write will make has the pipelines of its templates. */
+static struct vz_slice template_setting(struct vz_ingest_work *work, struct vz_slice name,
+                                        const char *key)
+{
+    struct vz_buf value = {0};
+    struct vz_slice copy = {NULL, 0};
+    if (vz_templates_setting(work->call->store, name, key, &value))
+        copy = vz_arena_copy(&work->arena, vz_buf_slice(&value));
+    vz_buf_deinit(&value);
+    return copy;
+}
+
 static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slice name,
                                      bool require_alias)
 {
@@ -121,8 +134,14 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
     plan->require_alias = require_alias;
     struct vz_index *index =
         vz_resolve_write(work->call->store, &work->arena, name, false, require_alias, &problem);
-    if (!index)
-        return plan; /* what that means is said when the write comes to it */
+    if (!index) { /* what that means is said when the write comes to it */
+        if (!require_alias && problem.status == 404) {
+            plan->default_name =
+                pipeline_name(template_setting(work, name, "index.default_pipeline"));
+            plan->final_name = pipeline_name(template_setting(work, name, "index.final_pipeline"));
+        }
+        return plan;
+    }
     vz_ingest_settings(index, &work->arena, &plan->default_name, &plan->final_name);
     plan->default_name = pipeline_name(plan->default_name);
     plan->final_name = pipeline_name(plan->final_name);

@@ -262,6 +262,8 @@ struct vz_rest {
     bool has_places;
     sem_t places; /* of requests that run, see vz_rest_options.concurrency */
     struct vz_ingest *ingest;       /* pipelines; locks itself */
+    pthread_mutex_t templates_mutex; /* one change of templates at a time: they are checked against
+                                      * each other */
     pthread_mutex_t ingest_mutex;   /* ingest_pool; changes of which model made a field */
     struct vz_pool *ingest_pool;    /* NULL until a large request needs it */
     char *node_name, *cluster_name;
@@ -351,6 +353,17 @@ VZ_HANDLER(alias_get);
 VZ_HANDLER(alias_put);
 VZ_HANDLER(alias_delete);
 VZ_HANDLER(alias_update);
+VZ_HANDLER(template_put);
+VZ_HANDLER(template_get);
+VZ_HANDLER(template_delete);
+VZ_HANDLER(template_simulate);
+VZ_HANDLER(template_simulate_index);
+VZ_HANDLER(component_put);
+VZ_HANDLER(component_get);
+VZ_HANDLER(component_delete);
+VZ_HANDLER(legacy_put);
+VZ_HANDLER(legacy_get);
+VZ_HANDLER(legacy_delete);
 VZ_HANDLER(doc_put);
 VZ_HANDLER(doc_get);
 VZ_HANDLER(doc_get_source);
@@ -376,6 +389,7 @@ VZ_HANDLER(cat_shards);
 VZ_HANDLER(cluster_health);
 VZ_HANDLER(cluster_stats);
 VZ_HANDLER(cluster_settings);
+VZ_HANDLER(cluster_settings_put);
 VZ_HANDLER(nodes_info);
 VZ_HANDLER(nodes_stats);
 VZ_HANDLER(tasks);

@@ -4,6 +4,7 @@
  * chosen and how: by its own name or a wildcard over names (then no alias filter applies), or only
  * through aliases (then a hit must match one of their filters). */
 #include "rest/parts.h"
+#include "store/templates.h"
 
 #include <stdlib.h>
 
@@ -394,7 +395,14 @@ struct vz_index *vz_resolve_write(struct vz_store *store, struct vz_arena *arena
         return NULL;
     }
     struct vz_error err = {0};
-    enum vz_status status = vz_store_create_index(store, name, (struct vz_json){0}, &err);
+    enum vz_status status = vz_store_may_create(store, name, &err);
+    if (status == VZ_NO_INDEX) {
+        vz_problem_no_index(arena, name, problem);
+        problem->reason = vz_slice_from(vz_arena_printf(arena, "%s", err.text));
+        return NULL;
+    }
+    if (status == VZ_OK)
+        status = vz_store_create_templated(store, name, (struct vz_json){0}, &err);
     if (status == VZ_OK || status == VZ_EXISTS)
         index = vz_store_index(store, name);
     if (!index) {

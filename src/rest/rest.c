@@ -55,6 +55,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->scrolls = vz_scrolls_new();
     rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
+    pthread_mutex_init(&rest->templates_mutex, NULL);
     pthread_mutex_init(&rest->ingest_mutex, NULL);
     vz_ml_restore(rest, false);
     vz_ingest_restore(rest);
@@ -68,6 +69,7 @@ void vz_rest_free(struct vz_rest *rest)
     if (rest->has_places)
         sem_destroy(&rest->places);
     vz_ingest_stop(rest);
+    pthread_mutex_destroy(&rest->templates_mutex);
     pthread_mutex_destroy(&rest->ingest_mutex);
     vz_scrolls_free(rest->scrolls);
     free(rest->route_requests);

@@ -91,6 +91,9 @@
 static const char common_params[] =
     "pretty:bool human:bool error_trace:bool filter_path format !source !source_content_type";
 
+#define PUT_TEMPLATE "create:bool cause " MASTER
+#define GET_TEMPLATE "flat_settings:bool !include_defaults:bool " LOCAL
+
 #define POST_PUT (VZ_POST | VZ_PUT)
 #define GET_POST (VZ_GET | VZ_POST)
 
@@ -131,6 +134,23 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/{index}/_settings/{name}", vz_rest_settings_get, GET_SETTINGS, "Single settings"},
     {VZ_PUT, "/_settings", vz_rest_settings_put, PUT_SETTINGS, "Change dynamic settings of all indices"},
     {VZ_PUT, "/{index}/_settings", vz_rest_settings_put, PUT_SETTINGS, "Change dynamic settings"},
+
+    /* Templates */
+    {POST_PUT, "/_index_template/{name}", vz_rest_template_put, PUT_TEMPLATE, "Put a template: patterns, priority, components, settings, mappings, aliases; no data streams"},
+    {VZ_GET, "/_index_template", vz_rest_template_get, GET_TEMPLATE, "All templates"},
+    {VZ_GET, "/_index_template/{name}", vz_rest_template_get, GET_TEMPLATE, "Templates by name; wildcards; HEAD asks whether one exists"},
+    {VZ_DELETE, "/_index_template/{name}", vz_rest_template_delete, MASTER, "Delete templates"},
+    {VZ_POST, "/_index_template/_simulate", vz_rest_template_simulate, PUT_TEMPLATE " !include_defaults:bool", "What a template would make"},
+    {VZ_POST, "/_index_template/_simulate/{name}", vz_rest_template_simulate, PUT_TEMPLATE " !include_defaults:bool", "What a template makes"},
+    {VZ_POST, "/_index_template/_simulate_index/{name}", vz_rest_template_simulate_index, PUT_TEMPLATE " !include_defaults:bool", "What an index of that name would get"},
+    {POST_PUT, "/_component_template/{name}", vz_rest_component_put, PUT_TEMPLATE, "Put a part of templates"},
+    {VZ_GET, "/_component_template", vz_rest_component_get, GET_TEMPLATE, "All parts"},
+    {VZ_GET, "/_component_template/{name}", vz_rest_component_get, GET_TEMPLATE, "Parts by name; wildcards; HEAD asks whether one exists"},
+    {VZ_DELETE, "/_component_template/{name}", vz_rest_component_delete, MASTER, "Delete parts that no template uses"},
+    {POST_PUT, "/_template/{name}", vz_rest_legacy_put, PUT_TEMPLATE " order:int !include_type_name:bool", "Put a legacy template"},
+    {VZ_GET, "/_template", vz_rest_legacy_get, GET_TEMPLATE " !include_type_name:bool", "All legacy templates"},
+    {VZ_GET, "/_template/{name}", vz_rest_legacy_get, GET_TEMPLATE " !include_type_name:bool", "Legacy templates by name; HEAD asks whether one exists"},
+    {VZ_DELETE, "/_template/{name}", vz_rest_legacy_delete, MASTER, "Delete legacy templates"},
 
     /* Aliases */
     {VZ_GET, "/_alias", vz_rest_alias_get, GET_ALIAS, "All aliases"},
@@ -202,7 +222,8 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_cluster/health/{index}", vz_rest_cluster_health, HEALTH, "Health of indices"},
     {VZ_GET, "/_cluster/stats", vz_rest_cluster_stats, "include_remotes:bool timeout:time", "Sums over all indices"},
     {VZ_GET, "/_cluster/stats/nodes/{node}", vz_rest_cluster_stats, "include_remotes:bool timeout:time", "Sums over all indices"},
-    {VZ_GET, "/_cluster/settings", vz_rest_cluster_settings, MASTER "flat_settings:bool include_defaults:bool local:bool", "None are set"},
+    {VZ_GET, "/_cluster/settings", vz_rest_cluster_settings, MASTER "flat_settings:bool include_defaults:bool local:bool", "Persistent and transient settings"},
+    {VZ_PUT, "/_cluster/settings", vz_rest_cluster_settings_put, MASTER "flat_settings:bool", "Change them: action.auto_create_index, action.destructive_requires_name; those of allocation are kept without effect"},
     {VZ_GET, "/_nodes", vz_rest_nodes_info, NODES, "The one node"},
     {VZ_GET, "/_nodes/{node}", vz_rest_nodes_info, NODES, "The one node, or its http part"},
     {VZ_GET, "/_nodes/{node}/{metric}", vz_rest_nodes_info, NODES, "Parts of it"},
@@ -293,12 +314,6 @@ const struct vz_route vz_routes[] = {
     {VZ_POST, "/{index}/_disk_usage", NULL, "", ""},
     {VZ_GET, "/{index}/_field_usage_stats", NULL, "", ""},
     {VZ_PUT, "/_mapping", NULL, "", ""},
-    {VZ_ANY, "/_template", NULL, "", ""},
-    {VZ_ANY, "/_template/{name}", NULL, "", ""},
-    {VZ_ANY, "/_index_template", NULL, "", ""},
-    {VZ_ANY, "/_index_template/**", NULL, "", ""},
-    {VZ_ANY, "/_component_template", NULL, "", ""},
-    {VZ_ANY, "/_component_template/**", NULL, "", ""},
     {VZ_ANY, "/_data_stream", NULL, "", ""},
     {VZ_ANY, "/_data_stream/**", NULL, "", ""},
     {VZ_ANY, "/_ingest/**", NULL, "", ""},
@@ -326,7 +341,6 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_health_report", NULL, "", ""},
     {VZ_ANY, "/_license/**", NULL, "", ""},
     {VZ_ANY, "/_tasks/**", NULL, "", ""},
-    {VZ_PUT, "/_cluster/settings", NULL, "", ""},
     {VZ_GET, "/_cluster/state", NULL, "", ""},
     {VZ_GET, "/_cluster/state/**", NULL, "", ""},
     {VZ_GET, "/_cluster/pending_tasks", NULL, "", ""},

@@ -39,6 +39,10 @@ enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json bo
                                  const char *index, struct vz_error *err);
 /* A flat object of the list, for disk, and back. */
 void vz_settings_save(const struct vz_settings *settings, struct vz_buf *out);
+/* value NULL removes; `value` is the text of a JSON value. Nothing is checked or read. */
+void vz_settings_set(struct vz_settings *settings, const char *key, const char *value);
+/* Nested by the dots of the keys. */
+void vz_settings_print_nested(const struct vz_settings *settings, struct vz_buf *out);
 enum vz_status vz_settings_load(struct vz_settings *settings, struct vz_json flat,
                                 struct vz_error *err);
 /* {"index": {...}} with the extra keys merged in. */
@@ -222,6 +226,9 @@ struct vz_store {
     struct vz_opening *opening; /* indices being recovered, without the lock */
 
     _Atomic size_t memory_bytes;
+
+    pthread_mutex_t cluster_lock; /* innermost but for the registry's */
+    char *transient_settings;     /* flat JSON or NULL, guarded by it */
 
     pthread_mutex_t work_lock;
     pthread_cond_t refresh_cond, graph_cond, settled_cond;

@@ -113,8 +113,7 @@ static size_t position(const struct vz_settings *settings, const char *key)
     return at;
 }
 
-/* value NULL removes. */
-static void set(struct vz_settings *settings, const char *key, const char *value)
+void vz_settings_set(struct vz_settings *settings, const char *key, const char *value)
 {
     size_t at = position(settings, key);
     bool there = at < settings->count && strcmp(settings->list[at].key, key) == 0;
@@ -336,7 +335,7 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
     if (status == VZ_OK && strcmp(key, "creation_date") != 0 && strcmp(key, "uuid") != 0 &&
         strcmp(key, "provided_name") != 0 && strncmp(key, "version.", 8) != 0) {
         char *kept = kept_value(value);
-        set(merge->settings, full.data, kept);
+        vz_settings_set(merge->settings, full.data, kept);
         free(kept);
     }
     vz_buf_deinit(&full);
@@ -427,7 +426,7 @@ enum vz_status vz_settings_load(struct vz_settings *settings, struct vz_json fla
     struct vz_json value;
     while (vz_json_next(&it, &key, &value)) {
         char *name = vz_strndup(key.ptr, key.len), *kept = kept_value(value);
-        set(settings, name, kept);
+        vz_settings_set(settings, name, kept);
         free(name);
         free(kept);
     }
@@ -461,18 +460,24 @@ static void print_range(struct vz_json_writer *w, const struct vz_setting *list,
     vz_json_end_object(w);
 }
 
+void vz_settings_print_nested(const struct vz_settings *settings, struct vz_buf *out)
+{
+    struct vz_json_writer w = vz_json_writer_on(out);
+    print_range(&w, settings->list, 0, settings->count, 0);
+}
+
 void vz_settings_print(const struct vz_settings *settings, const struct vz_setting *extra,
                        size_t extra_count, struct vz_buf *out)
 {
     struct vz_settings all;
     vz_settings_copy(&all, settings);
     for (size_t i = 0; i < extra_count; i++)
-        set(&all, extra[i].key, extra[i].value);
+        vz_settings_set(&all, extra[i].key, extra[i].value);
     static const char *const defaults[] = {"index.number_of_shards", "index.number_of_replicas"};
     for (size_t i = 0; i < VZ_COUNT_OF(defaults); i++) {
         size_t at = position(&all, defaults[i]);
         if (at == all.count || strcmp(all.list[at].key, defaults[i]) != 0)
-            set(&all, defaults[i], "\"1\"");
+            vz_settings_set(&all, defaults[i], "\"1\"");
     }
     struct vz_json_writer w = vz_json_writer_on(out);
     print_range(&w, all.list, 0, all.count, 0);

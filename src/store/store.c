@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "store/index.h"
 #include "store/names.h"
+#include "store/templates.h"
 #include "text/analysis.h"
 
 #include <dirent.h>
@@ -168,6 +169,8 @@ static void free_store(struct vz_store *store)
         close(store->lock_fd);
     pthread_mutex_destroy(&store->lock);
     pthread_cond_destroy(&store->idle);
+    pthread_mutex_destroy(&store->cluster_lock);
+    free(store->transient_settings);
     pthread_mutex_destroy(&store->work_lock);
     pthread_cond_destroy(&store->refresh_cond);
     pthread_cond_destroy(&store->graph_cond);
@@ -191,6 +194,7 @@ enum vz_status vz_store_open(const char *path, const struct vz_store_options *op
     store->graph_threads = options->graph_threads ? options->graph_threads : VZ_MAX(cores, 2u) - 1;
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->idle, NULL);
+    pthread_mutex_init(&store->cluster_lock, NULL);
     pthread_mutex_init(&store->work_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -420,6 +424,22 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
                              (int)key.len, key.ptr);
         }
     }
+    return status;
+}
+
+enum vz_status vz_store_check_creation(struct vz_json body, struct vz_buf *settings,
+                                       struct vz_buf *mappings, struct vz_error *err)
+{
+    struct creation creation = {.entry = {.name = VZ_SLICE("validate")}};
+    vz_settings_init(&creation.entry.settings);
+    enum vz_status status = read_creation(body, &creation, err);
+    if (status == VZ_OK && settings)
+        vz_settings_print_nested(&creation.entry.settings, settings);
+    if (status == VZ_OK && mappings)
+        vz_mapping_print(creation.mapping, mappings);
+    vz_mapping_release(creation.mapping);
+    vz_settings_deinit(&creation.entry.settings);
+    vz_arena_deinit(&creation.arena);
     return status;
 }
 
