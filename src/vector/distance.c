@@ -40,6 +40,20 @@ float vz_l2sq_f32_scalar(const float *a, const float *b, size_t dims)
     return ((sum[0] + sum[4]) + (sum[1] + sum[5])) + ((sum[2] + sum[6]) + (sum[3] + sum[7]));
 }
 
+static void dot_run_scalar(const float *query, const float *rows, size_t stride, size_t count,
+                           size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride)
+        out[i] = vz_dot_f32_scalar(query, rows, dims);
+}
+
+static void l2sq_run_scalar(const float *query, const float *rows, size_t stride, size_t count,
+                            size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride)
+        out[i] = vz_l2sq_f32_scalar(query, rows, dims);
+}
+
 static void dot4_scalar(const float *query, const float *const rows[4], const float *const next[4],
                         size_t dims, float out[4])
 {
@@ -96,6 +110,8 @@ const struct vz_kernels vz_kernels_scalar = {
     .l2sq = vz_l2sq_f32_scalar,
     .dot4 = dot4_scalar,
     .l2sq4 = l2sq4_scalar,
+    .dot_run = dot_run_scalar,
+    .l2sq_run = l2sq_run_scalar,
     .codes4 = codes4_scalar,
     .nibbles4 = nibbles4_scalar,
     .bits4 = bits4_scalar,

@@ -64,6 +64,20 @@ static float l2sq_128(const float *a, const float *b, size_t dims)
     return out;
 }
 
+static void dot_run_128(const float *query, const float *rows, size_t stride, size_t count,
+                        size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride)
+        out[i] = dot_128(query, rows, dims);
+}
+
+static void l2sq_run_128(const float *query, const float *rows, size_t stride, size_t count,
+                         size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride)
+        out[i] = l2sq_128(query, rows, dims);
+}
+
 static void dot4_128(const float *query, const float *const rows[4], const float *const next[4],
                      size_t dims, float out[4])
 {
@@ -215,6 +229,8 @@ const struct vz_kernels vz_kernels_neon = {
     .l2sq = l2sq_128,
     .dot4 = dot4_128,
     .l2sq4 = l2sq4_128,
+    .dot_run = dot_run_128,
+    .l2sq_run = l2sq_run_128,
     .codes4 = codes4_128,
     .nibbles4 = nibbles4_128,
     .bits4 = bits4_128,
@@ -227,6 +243,8 @@ const struct vz_kernels vz_kernels_neon_dot = {
     .l2sq = l2sq_128,
     .dot4 = dot4_128,
     .l2sq4 = l2sq4_128,
+    .dot_run = dot_run_128,
+    .l2sq_run = l2sq_run_128,
     .codes4 = codes4_dot,
     .nibbles4 = nibbles4_dot,
     .bits4 = bits4_128,

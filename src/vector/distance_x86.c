@@ -20,6 +20,12 @@
 #define POPCNT __attribute__((target("avx2,fma,popcnt")))
 #define INLINED static inline __attribute__((always_inline))
 
+/* How far a scan reads ahead, into the second level: the hardware's own read-ahead ends at every
+ * page of 4 KiB and starts anew behind it. Of half a page to two pages, in every level, this one is
+ * best on huge and small pages alike: 0.88 to 0.93 and 0.84 to 0.87 of a plain read, where none
+ * gives 0.68 and 0.61, and the first level 0.7 to 0.8. */
+#define AHEAD_BYTES 4096
+
 /* ---- AVX-512: four accumulators a row, chunks of 16 floats ---- */
 
 INLINED AVX512 __m512 step_512(__m512 sum, __m512 query, __m512 row, bool l2)
@@ -30,6 +36,7 @@ INLINED AVX512 __m512 step_512(__m512 sum, __m512 query, __m512 row, bool l2)
     return _mm512_fmadd_ps(gap, gap, sum);
 }
 
+/* next: NULL where nothing is to be prefetched. */
 INLINED AVX512 void rows_512(const float *query, const float *const *rows, const float *const *next,
                              size_t dims, float *out, int count, bool l2)
 {
@@ -46,7 +53,7 @@ INLINED AVX512 void rows_512(const float *query, const float *const *rows, const
             __m512 part = _mm512_loadu_ps(query + d + 16 * c);
 #pragma GCC unroll 8
             for (int i = 0; i < count; i++) {
-                if (count > 1)
+                if (next)
                     _mm_prefetch((const char *)(next[i] + d + 16 * c), _MM_HINT_T1);
                 sum[i][c] = step_512(sum[i][c], part, _mm512_loadu_ps(rows[i] + d + 16 * c), l2);
                 /* Keeps the loads ascending, which the hardware's read-ahead wants: the compiler's
@@ -77,15 +84,33 @@ INLINED AVX512 void rows_512(const float *query, const float *const *rows, const
 AVX512 static float dot_512(const float *a, const float *b, size_t dims)
 {
     float out;
-    rows_512(a, &b, &b, dims, &out, 1, false);
+    rows_512(a, &b, NULL, dims, &out, 1, false);
     return out;
 }
 
 AVX512 static float l2sq_512(const float *a, const float *b, size_t dims)
 {
     float out;
-    rows_512(a, &b, &b, dims, &out, 1, true);
+    rows_512(a, &b, NULL, dims, &out, 1, true);
     return out;
+}
+
+AVX512 static void dot_run_512(const float *query, const float *rows, size_t stride, size_t count,
+                               size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        const float *ahead = (const float *)((uintptr_t)rows + AHEAD_BYTES);
+        rows_512(query, &rows, &ahead, dims, out + i, 1, false);
+    }
+}
+
+AVX512 static void l2sq_run_512(const float *query, const float *rows, size_t stride, size_t count,
+                                size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        const float *ahead = (const float *)((uintptr_t)rows + AHEAD_BYTES);
+        rows_512(query, &rows, &ahead, dims, out + i, 1, true);
+    }
 }
 
 AVX512 static void dot4_512(const float *query, const float *const rows[4],
@@ -134,7 +159,7 @@ INLINED AVX2 void rows_256(const float *query, const float *const *rows, const f
     for (; d + 16 <= dims; d += 16) {
 #pragma GCC unroll 8
         for (int i = 0; i < count; i++)
-            if (count > 1)
+            if (next)
                 _mm_prefetch((const char *)(next[i] + d), _MM_HINT_T1);
 #pragma GCC unroll 8
         for (int c = 0; c < 2; c++) {
@@ -163,15 +188,33 @@ INLINED AVX2 void rows_256(const float *query, const float *const *rows, const f
 AVX2 static float dot_256(const float *a, const float *b, size_t dims)
 {
     float out;
-    rows_256(a, &b, &b, dims, &out, 1, false);
+    rows_256(a, &b, NULL, dims, &out, 1, false);
     return out;
 }
 
 AVX2 static float l2sq_256(const float *a, const float *b, size_t dims)
 {
     float out;
-    rows_256(a, &b, &b, dims, &out, 1, true);
+    rows_256(a, &b, NULL, dims, &out, 1, true);
     return out;
+}
+
+AVX2 static void dot_run_256(const float *query, const float *rows, size_t stride, size_t count,
+                             size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        const float *ahead = (const float *)((uintptr_t)rows + AHEAD_BYTES);
+        rows_256(query, &rows, &ahead, dims, out + i, 1, false);
+    }
+}
+
+AVX2 static void l2sq_run_256(const float *query, const float *rows, size_t stride, size_t count,
+                              size_t dims, float *out)
+{
+    for (size_t i = 0; i < count; i++, rows += stride) {
+        const float *ahead = (const float *)((uintptr_t)rows + AHEAD_BYTES);
+        rows_256(query, &rows, &ahead, dims, out + i, 1, true);
+    }
 }
 
 AVX2 static void dot4_256(const float *query, const float *const rows[4],
@@ -364,6 +407,8 @@ const struct vz_kernels vz_kernels_avx2 = {
     .l2sq = l2sq_256,
     .dot4 = dot4_256,
     .l2sq4 = l2sq4_256,
+    .dot_run = dot_run_256,
+    .l2sq_run = l2sq_run_256,
     .codes4 = codes4_256,
     .nibbles4 = nibbles4_256,
     .bits4 = bits4_64,
@@ -376,6 +421,8 @@ const struct vz_kernels vz_kernels_avx512 = {
     .l2sq = l2sq_512,
     .dot4 = dot4_512,
     .l2sq4 = l2sq4_512,
+    .dot_run = dot_run_512,
+    .l2sq_run = l2sq_run_512,
     .codes4 = codes4_256,
     .nibbles4 = nibbles4_256,
     .bits4 = bits4_64,
@@ -388,6 +435,8 @@ const struct vz_kernels vz_kernels_avx512_vnni = {
     .l2sq = l2sq_512,
     .dot4 = dot4_512,
     .l2sq4 = l2sq4_512,
+    .dot_run = dot_run_512,
+    .l2sq_run = l2sq_run_512,
     .codes4 = codes4_vnni,
     .nibbles4 = nibbles4_vnni,
     .bits4 = bits4_64,
@@ -400,6 +449,8 @@ const struct vz_kernels vz_kernels_avx512_vpopcnt = {
     .l2sq = l2sq_512,
     .dot4 = dot4_512,
     .l2sq4 = l2sq4_512,
+    .dot_run = dot_run_512,
+    .l2sq_run = l2sq_run_512,
     .codes4 = codes4_vnni,
     .nibbles4 = nibbles4_vnni,
     .bits4 = bits4_512,

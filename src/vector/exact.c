@@ -1,8 +1,9 @@
 /* Exact scans: every accepted row is scored, the k best are kept in a heap with the worst on top.
  *
- * Rows are scored four at a time while the next four are fetched, so that a scan runs at the speed
- * of memory. Results are keys (similarity and row in one integer) until the end, which gives the
- * order and the tie rule for free. */
+ * Rows that lie together are read one behind the other, a page ahead of what is summed; gathered
+ * ones four at a time while the next four are fetched: a scan runs at the speed of memory. Results
+ * are keys (similarity and row in one integer) until the end, which gives the order and the tie
+ * rule for free. */
 #include "vector/graph.h"
 
 #include <stdlib.h>

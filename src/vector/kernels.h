@@ -15,6 +15,10 @@ typedef float vz_kernel_one(const float *a, const float *b, size_t dims);
  * `rows` again when nothing follows. */
 typedef void vz_kernel_four(const float *query, const float *const rows[4],
                             const float *const next[4], size_t dims, float out[4]);
+/* The same for `count` rows one behind the other, `stride` floats apart: a scan. Some rows past the
+ * last are prefetched, which touches nothing. */
+typedef void vz_kernel_run(const float *query, const float *rows, size_t stride, size_t count,
+                           size_t dims, float *out);
 /* Sums over codes (codes.c), of which a row has `bytes`. The lines of next[i] are prefetched.
  *   codes4    query[d] as unsigned times rows[i][d] as signed; bytes a multiple of 64
  *   nibbles4  the low nibbles of rows[i] times query[0 .. bytes-1], the high ones times
@@ -46,6 +50,7 @@ struct vz_kernels {
     const struct vz_element_kernels *elements;
     vz_kernel_one *dot, *l2sq;
     vz_kernel_four *dot4, *l2sq4;
+    vz_kernel_run *dot_run, *l2sq_run;
     vz_kernel_codes *codes4, *nibbles4, *bits4;
 };
 

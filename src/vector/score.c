@@ -182,9 +182,9 @@ void vz_score_adjacent(const struct vz_scorer *scorer, uint32_t first, uint32_t 
         }
         return;
     }
-    vz_kernel_one *one = space->l2 ? space->kernels->l2sq : space->kernels->dot;
-    for (uint32_t i = 0; i < count; i++) {
-        float value = one(scorer->query, vz_space_row(space, first + i), space->dims);
-        similarities[i] = space->l2 ? -value : value;
-    }
+    vz_kernel_run *run = space->l2 ? space->kernels->l2sq_run : space->kernels->dot_run;
+    run(scorer->query, vz_space_row(space, first), space->stride / sizeof(float), count,
+        space->dims, similarities);
+    for (uint32_t i = 0; space->l2 && i < count; i++)
+        similarities[i] = -similarities[i];
 }

@@ -62,6 +62,12 @@ static void check_dims(const struct vz_kernels *table, char *memory[5], size_t d
                 fail_msg("%s l2=%d dims %zu: one row gives %.9g, four %.9g", table->name, l2, dims,
                          (double)one, (double)four[i]);
         }
+        /* Two rows that overlap: whatever the stride, a run is what single rows are. */
+        float run[2];
+        (l2 ? table->l2sq_run : table->dot_run)(query, rows[0], 1, 2, dims, run);
+        for (size_t i = 0; i < 2; i++)
+            if (run[i] != (l2 ? table->l2sq : table->dot)(query, rows[0] + i, dims))
+                fail_msg("%s l2=%d dims %zu: row %zu of a run differs", table->name, l2, dims, i);
     }
 }
 
