@@ -23,7 +23,8 @@
 #define SAVE_ROWS 10000
 #define QUIET_NS (10ull * 1000000000)
 #define PINNED_NS (2ull * 1000000000)
-#define COMPACT_DEAD 10000
+#define COMPACT_DEAD 10000 /* and three of ten */
+#define COMPACT_MOSTLY_DEAD 1000 /* and more than half: what the repair of a graph mends badly */
 #define COMPACT_RETRY_NS (300ull * 1000000000)
 #define GRAPH_NICE 10
 
@@ -173,7 +174,9 @@ static void compact_if_dead(struct vz_index *index)
     pthread_mutex_lock(&index->view_lock);
     uint32_t docs = index->gen->state.docs, dead = index->gen->state.dead;
     pthread_mutex_unlock(&index->view_lock);
-    if (dead <= COMPACT_DEAD || dead < docs / 10 * 3 || atomic_load(&index->deleted))
+    bool many = dead > COMPACT_DEAD && dead >= docs / 10 * 3;
+    bool most = dead > COMPACT_MOSTLY_DEAD && dead > docs / 2;
+    if (!(many || most) || atomic_load(&index->deleted))
         return;
     if (vz_now_ns() < index->compact_after_ns || vz_index_compact(index, &err) == VZ_OK)
         return;

@@ -204,6 +204,37 @@ static void test_churn_bit(void **state)
     churn("bbq_hnsw", 0.85);
 }
 
+/* What a repair cannot mend well, a graph of which most rows left at once, is linked anew. */
+static void test_mostly_dead(void **state)
+{
+    struct vz_error err = {0};
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = index_of(store, "hnsw");
+    struct vz_index_stats stats;
+    uint32_t *ids = all_ids(), few = DOCS / 4;
+    put(index, ids, few, 0, VZ_REFRESH_TRUE);
+    OK(vz_index_settle(index, &err));
+    for (uint32_t round = 1; round <= 3; round++) /* three of four rows are dead */
+        put(index, ids, few, round, VZ_REFRESH_TRUE);
+    for (int i = 0; i < 100; i++) {
+        vz_index_stats(index, &stats);
+        if (stats.compaction_total && stats.deleted == 0 && stats.rows == few)
+            break;
+        usleep(100000);
+    }
+    assert_true(stats.compaction_total > 0);
+    assert_int_equal(stats.deleted, 0);
+    assert_int_equal(stats.rows, few);
+    OK(vz_index_settle(index, &err));
+    assert_true(recall_now(index) >= 0.95);
+    OK(vz_index_validate(index, &err));
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+    free(ids);
+}
+
 /* A view from before keeps what it saw, through removal and repair; then its rows may go. */
 static void test_pinned(void **state)
 {
@@ -394,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_churn),
         cmocka_unit_test(test_churn_bit),
+        cmocka_unit_test(test_mostly_dead),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_writers),
     };
