@@ -65,8 +65,7 @@ struct vz_slice vz_agg_term(struct vz_agg_run *run, const struct vz_agg_node *no
         return vz_query_scalar_text(node->agg->missing, run->arena);
     if (!run->single)
         return run->terms->texts[key];
-    return vz_snapshot_ordinal_term(run->last->snap, node->first_field->id, (uint32_t)key,
-                                    run->arena);
+    return vz_field_term(run->last->snap, node->first_field, (uint32_t)key, run->arena);
 }
 
 bool vz_agg_term_find(struct vz_agg_run *run, const struct vz_agg_node *node, struct vz_slice text,
@@ -75,8 +74,7 @@ bool vz_agg_term_find(struct vz_agg_run *run, const struct vz_agg_node *node, st
     uint32_t ordinal;
     uint64_t number;
     if (run->single) {
-        bool found =
-            vz_snapshot_term_ordinal(run->last->snap, node->first_field->id, text, &ordinal);
+        bool found = vz_field_find_term(run->last->snap, node->first_field, text, &ordinal);
         *key = found ? ordinal : 0;
         return found;
     }
@@ -87,18 +85,6 @@ bool vz_agg_term_find(struct vz_agg_run *run, const struct vz_agg_node *node, st
 
 /* ---- binding -----------------------------------------------------------------------------------
  */
-
-static const char *type_name(const struct vz_field *field)
-{
-    switch (field->column) {
-    case VZ_COLUMN_ORDINAL:
-        return "keyword";
-    case VZ_COLUMN_GEO:
-        return "geo_point";
-    default:
-        return field->type == VZ_FIELD_DENSE_VECTOR ? "dense_vector" : "binary";
-    }
-}
 
 static bool check_field(struct vz_agg_node *node)
 {
@@ -114,6 +100,9 @@ static bool check_field(struct vz_agg_node *node)
             "operations that require per-document field data like aggregations and sorting, so "
             "these operations are disabled by default. Please use a keyword field instead.",
             VZ_ARG(field->path), VZ_ARG(vz_index_name(vz_snapshot_index(node->eval->snap))));
+    struct vz_error inner = {0};
+    if (vz_field_check_doc_values(field, &inner) != VZ_OK)
+        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "%s", inner.text);
     bool counts = kind == VZ_AGG_VALUE_COUNT || kind == VZ_AGG_CARDINALITY;
     bool fine = numbers ||
                 (field->column == VZ_COLUMN_ORDINAL && (counts || kind == VZ_AGG_TERMS)) ||
@@ -123,7 +112,8 @@ static bool check_field(struct vz_agg_node *node)
         fine = false;
     return fine || vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
                                "Field [%.*s] of type [%s] is not supported for aggregation [%s]",
-                               VZ_ARG(field->path), type_name(field), vz_agg_kind_name(kind));
+                               VZ_ARG(field->path), vz_field_type_name(field->type),
+                               vz_agg_kind_name(kind));
 }
 
 static bool is_dense(const struct vz_column *column, uint32_t limit)
@@ -184,7 +174,7 @@ static bool bind_missing(struct vz_agg_node *node)
         node->missing = -1;
         if (!node->run->single)
             node->missing = term_number(node->run, text);
-        else if (vz_snapshot_term_ordinal(node->eval->snap, node->field->id, text, &ordinal))
+        else if (vz_field_find_term(node->eval->snap, node->field, text, &ordinal))
             node->missing = ordinal;
         return true;
     }
@@ -245,7 +235,7 @@ bool vz_agg_bind(struct vz_agg_node *node, struct vz_eval *eval)
         return bind_filters(node);
     if (agg->kind == VZ_AGG_GLOBAL)
         return true;
-    node->field = vz_mapping_find(eval->mapping, agg->field);
+    node->field = vz_eval_field(eval, agg->field);
     if (!node->field || node->field->type == VZ_FIELD_OBJECT ||
         node->field->type == VZ_FIELD_NESTED) {
         node->field = NULL;
@@ -254,7 +244,7 @@ bool vz_agg_bind(struct vz_agg_node *node, struct vz_eval *eval)
     if (!check_field(node))
         return false;
     if (!node->field->under_nested)
-        vz_snapshot_column(eval->snap, node->field->id, &node->column);
+        vz_field_column(eval, node->field, &node->column);
     node->dense = is_dense(&node->column, eval->limit);
     if (agg->format.len && node->field->type != VZ_FIELD_DATE)
         return vz_agg_fail(node->run, VZ_UNSUPPORTED,
@@ -354,8 +344,8 @@ int64_t vz_agg_term_key(struct vz_agg_node *node, size_t entry)
     if (!node->global[ordinal]) {
         struct vz_arena scratch = {0};
         node->global[ordinal] =
-            1 + term_number(node->run, vz_snapshot_ordinal_term(node->eval->snap, node->field->id,
-                                                                ordinal, &scratch));
+            1 +
+            term_number(node->run, vz_field_term(node->eval->snap, node->field, ordinal, &scratch));
         vz_arena_deinit(&scratch);
     }
     return node->global[ordinal] - 1;

@@ -8,7 +8,9 @@
 #include "query/filter.h"
 
 #include "base/text.h"
+#include "store/document.h"
 #include "store/elements.h"
+#include "store/ip.h"
 
 #include <stdlib.h>
 
@@ -139,6 +141,15 @@ static void put_encoded(struct path_walk *walk, struct vz_slice text)
     }
 }
 
+static void put_ip(struct path_walk *walk, struct vz_json value)
+{
+    struct vz_typed_value typed;
+    if (vz_value_parse(walk->field, value, false, walk->arena, &typed, NULL) != VZ_OK)
+        return;
+    begin_value(walk);
+    vz_json_put_string(walk->writer, typed.term);
+}
+
 static void put_number(struct path_walk *walk, struct vz_json value)
 {
     const struct vz_field *field = walk->field;
@@ -151,7 +162,9 @@ static void put_number(struct path_walk *walk, struct vz_json value)
     if (vz_json_type(value) == VZ_JSON_BOOL || !vz_json_as_double(value, &number))
         return;
     begin_value(walk);
-    if (walk->field->type == VZ_FIELD_DOUBLE)
+    if (walk->field->type == VZ_FIELD_SCALED_FLOAT)
+        vz_json_put_double(walk->writer, vz_scaled(number, walk->field->scaling_factor));
+    else if (walk->field->type == VZ_FIELD_DOUBLE)
         vz_json_put_double(walk->writer, number);
     else if (walk->field->column == VZ_COLUMN_F64 || walk->field->type == VZ_FIELD_FLOAT ||
              walk->field->type == VZ_FIELD_HALF_FLOAT ||
@@ -195,9 +208,21 @@ static void put_value(struct path_walk *walk, struct vz_json value)
         put_geo(walk, value);
         return;
     }
+    if (field->type == VZ_FIELD_FLATTENED && type == VZ_JSON_OBJECT) {
+        begin_value(walk);
+        vz_json_put_value(walk->writer, value);
+        return;
+    }
     if (type == VZ_JSON_OBJECT)
         return;
     switch (field->type) {
+    case VZ_FIELD_IP:
+        put_ip(walk, value);
+        return;
+    case VZ_FIELD_FLATTENED:
+        return;
+    case VZ_FIELD_FLATTENED_KEYED:
+    case VZ_FIELD_WILDCARD:
     case VZ_FIELD_KEYWORD:
     case VZ_FIELD_TEXT:
     case VZ_FIELD_BINARY: {
@@ -260,6 +285,20 @@ static struct vz_slice below(const struct vz_mapping *mapping, uint16_t scope, s
     return (struct vz_slice){path.ptr + skip, path.len - skip};
 }
 
+/* A constant is in every document's fields, whatever the document says. */
+static bool write_constant(struct field_run *run, const struct vz_field *field, struct vz_slice key)
+{
+    if (field->type != VZ_FIELD_CONSTANT_KEYWORD)
+        return false;
+    if (!field->has_value)
+        return true;
+    vz_json_key_slice(run->writer, key);
+    vz_json_begin_array(run->writer);
+    vz_json_put_string(run->writer, field->value);
+    vz_json_end_array(run->writer);
+    return true;
+}
+
 static enum vz_status write_leaf(struct field_run *run, uint16_t scope,
                                  const struct vz_field *named, struct vz_json source,
                                  struct vz_error *err)
@@ -281,6 +320,8 @@ static enum vz_status write_leaf(struct field_run *run, uint16_t scope,
                              .writer = run->writer,
                              .arena = run->eval->arena,
                              .context = &key};
+    if (write_constant(run, field, key))
+        return VZ_OK;
     walk_path(&walk, source, below(mapping, scope, path));
     if (walk.written)
         vz_json_end_array(run->writer);
@@ -345,6 +386,32 @@ static enum vz_status write_nested(struct field_run *run, uint16_t scope,
     return nested.status;
 }
 
+/* Keys within flattened fields, which only a request by their whole path names. */
+static enum vz_status write_keys(struct field_run *run, struct vz_json source, struct vz_error *err)
+{
+    const struct vz_field_requests *requests = &run->search->fields;
+    for (size_t i = 0; i < requests->count; i++) {
+        struct vz_slice path = requests->items[i].pattern;
+        struct vz_field key;
+        if (vz_mapping_find(run->eval->mapping, path) ||
+            !vz_mapping_find_key(run->eval->mapping, path, &key) || key.under_nested)
+            continue;
+        if (requests->items[i].format.len)
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "Field [%.*s] of type [flattened] doesn't support formats.",
+                           VZ_ARG(path));
+        struct path_walk walk = {.each = put_value,
+                                 .field = &key,
+                                 .writer = run->writer,
+                                 .arena = run->eval->arena,
+                                 .context = &path};
+        walk_path(&walk, source, path);
+        if (walk.written)
+            vz_json_end_array(run->writer);
+    }
+    return VZ_OK;
+}
+
 /* All fields whose nearest nested object is `scope`, out of one object of it. */
 static enum vz_status write_scope(struct field_run *run, uint16_t scope, struct vz_json source,
                                   struct vz_error *err)
@@ -353,17 +420,26 @@ static enum vz_status write_scope(struct field_run *run, uint16_t scope, struct 
     enum vz_status status = VZ_OK;
     for (size_t i = 0; i < vz_mapping_count(mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
-        if (field->type == VZ_FIELD_OBJECT || nested_scope(mapping, field) != scope)
+        if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_FLATTENED_KEYED ||
+            nested_scope(mapping, field) != scope)
             continue;
         if (field->type == VZ_FIELD_NESTED)
             status = write_nested(run, scope, field, source, err);
         else if (vz_fields_request(&run->search->fields, field))
             status = write_leaf(run, scope, field, source, err);
     }
-    return status;
+    return scope == VZ_NO_FIELD && status == VZ_OK ? write_keys(run, source, err) : status;
 }
 
 /* ---- docvalue_fields ------------------------------------------------------------------------- */
+
+static int compare_ips(const void *a, const void *b)
+{
+    unsigned char x[VZ_IP_BYTES] = {0}, y[VZ_IP_BYTES] = {0};
+    vz_ip_parse(*(const struct vz_slice *)a, x, NULL);
+    vz_ip_parse(*(const struct vz_slice *)b, y, NULL);
+    return memcmp(x, y, VZ_IP_BYTES);
+}
 
 static int compare_slices(const void *a, const void *b)
 {
@@ -388,9 +464,9 @@ static void put_terms(struct vz_eval *eval, const struct vz_field *field,
 {
     struct vz_slice *terms = vz_arena_alloc(eval->arena, (to - from) * sizeof(*terms));
     for (size_t i = from; i < to; i++)
-        terms[i - from] =
-            vz_snapshot_ordinal_term(eval->snap, field->id, column->ordinals[i], eval->arena);
-    qsort(terms, to - from, sizeof(*terms), compare_slices);
+        terms[i - from] = vz_field_term(eval->snap, field, column->ordinals[i], eval->arena);
+    qsort(terms, to - from, sizeof(*terms),
+          field->type == VZ_FIELD_IP ? compare_ips : compare_slices);
     for (size_t i = 0; i < to - from; i++)
         if (i == 0 || !vz_slice_eq(terms[i], terms[i - 1]))
             vz_json_put_string(writer, terms[i]);
@@ -457,6 +533,9 @@ static enum vz_status write_docvalue(struct field_run *run, const struct vz_fiel
                        "unsupported on fields of type [%s]. Use doc values instead.",
                        VZ_ARG(field->path), vz_filter_type_name(field->type));
     }
+    enum vz_status status = vz_field_check_doc_values(field, err);
+    if (status != VZ_OK)
+        return by_name ? status : VZ_OK;
     struct vz_slice format = request->format;
     if (vz_slice_is(format, "use_field_mapping"))
         format = (struct vz_slice){0};
@@ -466,7 +545,7 @@ static enum vz_status write_docvalue(struct field_run *run, const struct vz_fiel
                        "[%s] is not supported yet by vizsla",
                        VZ_ARG(format), vz_filter_type_name(field->type));
     struct vz_column column;
-    vz_snapshot_column(run->eval->snap, field->id, &column);
+    vz_field_column(run->eval, field, &column);
     size_t from = vz_column_find(&column, docno), to = from;
     while (to < column.count && column.docnos[to] == docno)
         to++;
@@ -505,9 +584,17 @@ enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *e
     for (size_t i = 0; i < vz_mapping_count(eval->mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
         const struct vz_field_request *request = vz_fields_request(&search->docvalue_fields, field);
-        if (!request || field->under_nested || vz_fields_request(&search->fields, field))
+        if (!request || field->under_nested || field->type == VZ_FIELD_FLATTENED_KEYED ||
+            vz_fields_request(&search->fields, field))
             continue;
         status = write_docvalue(&run, field, request, docno, err);
+    }
+    for (size_t i = 0; i < search->docvalue_fields.count && status == VZ_OK; i++) {
+        const struct vz_field_request *request = &search->docvalue_fields.items[i];
+        struct vz_field key;
+        if (!vz_mapping_find(eval->mapping, request->pattern) &&
+            vz_mapping_find_key(eval->mapping, request->pattern, &key) && !key.under_nested)
+            status = write_docvalue(&run, &key, request, docno, err);
     }
     return status;
 }

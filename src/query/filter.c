@@ -22,31 +22,21 @@
 
 const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice path)
 {
-    const struct vz_field *field = vz_mapping_find(eval->mapping, path);
+    const struct vz_field *field = vz_eval_field(eval, path);
     if (!field || field->under_nested || field->type == VZ_FIELD_OBJECT ||
         field->type == VZ_FIELD_NESTED)
         return NULL;
     return field;
 }
 
-static const char *const type_names[] = {
-    "object",  "nested", "text",          "keyword",      "long",   "integer",
-    "short",   "byte",   "unsigned_long", "double",       "float",  "half_float",
-    "boolean", "date",   "geo_point",     "dense_vector", "binary", "alias"};
-
 const char *vz_filter_type_name(enum vz_field_type type)
 {
-    return type_names[type];
+    return vz_field_type_name(type);
 }
 
 bool vz_filter_type_from(struct vz_slice name, enum vz_field_type *type)
 {
-    for (size_t i = 0; i < VZ_COUNT_OF(type_names); i++)
-        if (vz_slice_is(name, type_names[i])) {
-            *type = (enum vz_field_type)i;
-            return true;
-        }
-    return false;
+    return vz_field_type_find(name, type);
 }
 
 /* Refuses fields that `query` cannot look into. */
@@ -234,7 +224,7 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
             vz_bitset_deinit(&wanted);
             return status;
         }
-        if (!vz_snapshot_term_ordinal(eval->snap, field->id, text, &ordinal))
+        if (!vz_field_find_term(eval->snap, field, text, &ordinal))
             continue;
         if (count == 1 && ordinal != one) {
             vz_bitset_init(&wanted, vz_snapshot_ordinal_count(eval->snap, field->id));
@@ -329,17 +319,18 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
                        "[%s] option [fuzziness] on the field [%.*s] of type [%s] is not supported "
                        "yet by vizsla",
                        node->match->query, VZ_ARG(field->path), vz_filter_type_name(field->type));
-    if (node->match && node->match->type == VZ_MATCH_BOOL_PREFIX &&
-        field->type == VZ_FIELD_KEYWORD) {
+    if (node->match && node->match->type == VZ_MATCH_BOOL_PREFIX && vz_field_is_keyword(field)) {
         struct vz_node prefix = {.kind = VZ_NODE_PREFIX, .boost = node->boost};
         prefix.field = node->field;
         prefix.text = vz_query_scalar_text(node->values[0], eval->arena);
         return eval_pattern(eval, &prefix, scores, out, err);
     }
+    if (field->type == VZ_FIELD_CONSTANT_KEYWORD)
+        return vz_constant_eval(eval, node, field, out, err);
     enum vz_status status = check_field(field, query, err);
     if (status != VZ_OK)
         return node->lenient ? VZ_OK : status;
-    if (node->fold_case && field->type != VZ_FIELD_KEYWORD)
+    if (node->fold_case && !vz_field_is_keyword(field))
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "[%.*s] field which is of type [%s], does not "
                              "support case insensitive term queries",
@@ -354,12 +345,14 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
         status = terms_f64(eval, node, field, &column, out, err);
         break;
     case VZ_COLUMN_ORDINAL:
-        status = terms_keyword(eval, node, field, &column, out, err);
+        status = field->type == VZ_FIELD_IP ? vz_ip_eval(eval, node, field, &column, out, err)
+                                            : terms_keyword(eval, node, field, &column, out, err);
         break;
     default:
         break;
     }
-    bool inverted = field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN;
+    bool inverted = field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN ||
+                    field->type == VZ_FIELD_FLATTENED || field->type == VZ_FIELD_FLATTENED_KEYED;
     if (status == VZ_OK && scores && out->kind == VZ_SET_BITS && node->kind == VZ_NODE_TERM &&
         inverted && field->indexed && !node->fold_case)
         out->constant *= idf_score(eval, &column, out);
@@ -411,6 +404,8 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
         return VZ_OK;
     if (field->type == VZ_FIELD_TEXT)
         return vz_text_eval(eval, node, field, scores, out, err);
+    if (field->type == VZ_FIELD_CONSTANT_KEYWORD)
+        return vz_constant_eval(eval, node, field, out, err);
     enum vz_status status = check_field(field, "range", err);
     if (status != VZ_OK)
         return status;
@@ -434,6 +429,8 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
         vz_scan_f64(&column, span_f64.low, span_f64.high, &out->bits);
         return VZ_OK;
     case VZ_COLUMN_ORDINAL:
+        if (field->type == VZ_FIELD_IP)
+            return vz_ip_eval(eval, node, field, &column, out, err);
         return range_keyword(eval, node, field, &column, out);
     default:
         return VZ_OK;
@@ -457,9 +454,20 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
         out->kind = VZ_SET_ALL;
         return VZ_OK;
     }
-    const struct vz_field *named = pattern ? NULL : vz_mapping_find(eval->mapping, node->field);
+    const struct vz_field *named = pattern ? NULL : vz_eval_field(eval, node->field);
     if (!pattern && !named)
         return VZ_OK;
+    if (named && named->type == VZ_FIELD_CONSTANT_KEYWORD)
+        return vz_constant_eval(eval, node, named, out, NULL);
+    if (named && named->key.len) {
+        struct vz_column keyed;
+        if (named->under_nested)
+            return VZ_OK;
+        vz_field_column(eval, named, &keyed);
+        vz_docset_begin(out, eval);
+        vz_scan_present(&keyed, &out->bits);
+        return VZ_OK;
+    }
     size_t count = vz_mapping_count(eval->mapping);
     for (size_t i = 0; i < count; i++) {
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
@@ -581,18 +589,25 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
         return VZ_OK;
     if (field->type == VZ_FIELD_TEXT)
         return vz_text_eval(eval, node, field, scores, out, err);
+    if (field->type == VZ_FIELD_CONSTANT_KEYWORD)
+        return vz_constant_eval(eval, node, field, out, err);
     enum vz_status status = check_field(field, query, err);
     if (status != VZ_OK)
         return status;
-    if (field->type != VZ_FIELD_KEYWORD)
+    if (field->key.len && node->kind != VZ_NODE_PREFIX)
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "[%s] queries are not currently supported on keyed [flattened] "
+                             "fields.",
+                             query);
+    if (!vz_field_is_keyword(field))
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "Can only use %s queries on keyword, text and "
                              "wildcard fields - not on [%.*s] which is of type [%s]",
                              query, VZ_ARG(field->path), vz_filter_type_name(field->type));
     if (node->kind == VZ_NODE_FUZZY)
         return vz_fail(err, VZ_UNSUPPORTED,
-                       "[fuzzy] query on the [keyword] field [%.*s] is not supported yet by vizsla",
-                       VZ_ARG(field->path));
+                       "[fuzzy] query on the [%s] field [%.*s] is not supported yet by vizsla",
+                       vz_field_type_name(field->type), VZ_ARG(field->path));
     struct vz_column column;
     struct vz_node normal = *node;
     vz_snapshot_column(eval->snap, field->id, &column);

@@ -53,6 +53,20 @@ const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice pat
 bool vz_pattern_matches(const struct vz_node *node, struct vz_slice term);
 bool vz_folded_equal(struct vz_slice a, struct vz_slice b);
 bool vz_place_matches(const struct vz_node *node, const struct vz_geo *at);
+/* filter_types.c: TERM, TERMS and RANGE of addresses, where a term may be a block ("10.0.0.0/8");
+ * any leaf on a constant_keyword, which matches all documents or none. */
+enum vz_status vz_ip_eval(struct vz_eval *eval, const struct vz_node *node,
+                          const struct vz_field *field, const struct vz_column *column,
+                          struct vz_docset *out, struct vz_error *err);
+enum vz_status vz_ip_matches(struct vz_eval *eval, const struct vz_node *node,
+                             struct vz_slice address, bool *matches, struct vz_error *err);
+enum vz_status vz_constant_eval(struct vz_eval *eval, const struct vz_node *node,
+                                const struct vz_field *field, struct vz_docset *out,
+                                struct vz_error *err);
+/* An address's text as bytes that sort as addresses do, and back. */
+struct vz_slice vz_ip_sort_key(struct vz_slice text, struct vz_arena *arena);
+void vz_ip_put_sort_key(struct vz_slice key, struct vz_json_writer *writer);
+
 /* "keyword", "long" ... */
 const char *vz_filter_type_name(enum vz_field_type type);
 bool vz_filter_type_from(struct vz_slice name, enum vz_field_type *type);

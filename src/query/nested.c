@@ -197,7 +197,10 @@ static bool value_matches(void *match_void, struct vz_json json)
     if (vz_json_type(json) == VZ_JSON_NULL ||
         vz_value_parse(match->field, json, false, match->eval->arena, &value, NULL) != VZ_OK)
         return true;
-    if (value.kind == VZ_COLUMN_ORDINAL)
+    if (match->field->type == VZ_FIELD_IP && value.kind == VZ_COLUMN_ORDINAL)
+        match->status =
+            vz_ip_matches(match->eval, match->node, value.term, &match->found, match->err);
+    else if (value.kind == VZ_COLUMN_ORDINAL)
         match->found = text_matches(match, value.term);
     else if (value.kind == VZ_COLUMN_I64)
         match->found = integer_matches(match, value.i64);
@@ -214,7 +217,15 @@ static enum vz_status match_leaf(struct match *match)
     const struct vz_node *node = match->node;
     const struct vz_field *field = vz_mapping_find(match->eval->mapping, node->field);
     bool is_place = node->kind == VZ_NODE_GEO_DISTANCE || node->kind == VZ_NODE_GEO_BOX;
+    struct vz_field key;
     match->found = false;
+    bool flat = field ? field->type == VZ_FIELD_FLATTENED
+                      : vz_mapping_find_key(match->eval->mapping, node->field, &key);
+    if (flat && (field ? field : &key)->under_nested)
+        return vz_fail(match->err, VZ_UNSUPPORTED,
+                       "this query on the field [%.*s] of type [flattened] below a [nested] object "
+                       "is not supported yet by vizsla",
+                       VZ_ARG(node->field));
     if (!field || vz_nest_scope(match->eval->mapping, field) != match->scope)
         return VZ_OK;
     struct vz_slice path = field->path;

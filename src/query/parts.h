@@ -341,6 +341,21 @@ struct vz_eval {
     struct vz_knn_profile *profile; /* the newest first */
 };
 
+/* keys.c. A field by its path, aliases resolved; a key within a flattened field is a field, too (in
+ * the eval's arena). NULL when there is none. The functions after it are those of store.h for
+ * fields that may be such keys; `vz_field_column` may read the whole dictionary for one. */
+const struct vz_field *vz_eval_field(struct vz_eval *eval, struct vz_slice path);
+void vz_field_column(struct vz_eval *eval, const struct vz_field *field, struct vz_column *column);
+struct vz_slice vz_field_term(const struct vz_snapshot *snap, const struct vz_field *field,
+                              uint32_t ordinal, struct vz_arena *arena);
+bool vz_field_find_term(const struct vz_snapshot *snap, const struct vz_field *field,
+                        struct vz_slice text, uint32_t *ordinal);
+/* Whether an ordinal of the field's dictionary is of the field's key. */
+bool vz_field_has_ordinal(struct vz_eval *eval, const struct vz_field *field, uint32_t ordinal,
+                          struct vz_arena *scratch);
+/* Refuses what needs a value of each document when "doc_values" is false. */
+enum vz_status vz_field_check_doc_values(const struct vz_field *field, struct vz_error *err);
+
 void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct vz_arena *arena,
                   int64_t now_ms, uint64_t deadline_ns);
 void vz_eval_deinit(struct vz_eval *eval);

@@ -92,7 +92,8 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
     bool any = false;
     vz_bitset_init(&wanted, count);
     for (uint32_t i = 0; i < count; i++) {
-        if (match(context, vz_snapshot_ordinal_term(eval->snap, field->id, i, &scratch))) {
+        if (vz_field_has_ordinal(eval, field, i, &scratch) &&
+            match(context, vz_field_term(eval->snap, field, i, &scratch))) {
             vz_bitset_set(&wanted, i);
             any = true;
         }

@@ -148,8 +148,7 @@ static struct vz_slice term_of(struct vz_doc_script *script, struct vz_doc_field
 {
     struct vz_slice *term = &field->terms[ordinal];
     if (!term->ptr)
-        *term = vz_snapshot_ordinal_term(script->eval->snap, field->field->id, ordinal,
-                                         &script->program);
+        *term = vz_field_term(script->eval->snap, field->field, ordinal, &script->program);
     return *term;
 }
 
@@ -267,7 +266,7 @@ static struct vz_doc_field *bind_field(struct vz_doc_script *script, struct vz_s
     for (size_t i = 0; i < script->field_count; i++)
         if (vz_slice_eq(script->fields[i]->name, name))
             return script->fields[i];
-    const struct vz_field *field = vz_mapping_find(script->eval->mapping, name);
+    const struct vz_field *field = vz_eval_field(script->eval, name);
     if (!field || field->under_nested || field->type == VZ_FIELD_OBJECT ||
         field->type == VZ_FIELD_NESTED)
         return NULL;
@@ -279,13 +278,15 @@ static struct vz_doc_field *bind_field(struct vz_doc_script *script, struct vz_s
                 VZ_ARG(field->path), VZ_ARG(vz_index_name(vz_snapshot_index(script->eval->snap))));
         return NULL;
     }
+    if (vz_field_check_doc_values(field, &script->refused) != VZ_OK)
+        return NULL;
     struct vz_doc_field *bound = vz_calloc(1, sizeof *bound);
     bound->name = vz_arena_copy(&script->program, name);
     bound->field = field;
     if (field->type == VZ_FIELD_DENSE_VECTOR)
         vz_snapshot_vectors(script->eval->snap, field->id, &bound->rows);
     else
-        vz_snapshot_column(script->eval->snap, field->id, &bound->column);
+        vz_field_column(script->eval, field, &bound->column);
     if (bound->column.kind == VZ_COLUMN_ORDINAL)
         bound->terms =
             vz_calloc((size_t)vz_snapshot_ordinal_count(script->eval->snap, field->id) + 1,

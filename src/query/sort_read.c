@@ -15,7 +15,13 @@ static enum vz_sort_type sorted_as(enum vz_field_type type)
 {
     switch (type) {
     case VZ_FIELD_KEYWORD:
+    case VZ_FIELD_CONSTANT_KEYWORD:
+    case VZ_FIELD_WILDCARD:
+    case VZ_FIELD_IP:
+    case VZ_FIELD_FLATTENED:
+    case VZ_FIELD_FLATTENED_KEYED:
         return VZ_SORTED_TEXT;
+    case VZ_FIELD_SCALED_FLOAT:
     case VZ_FIELD_DOUBLE:
     case VZ_FIELD_FLOAT:
     case VZ_FIELD_HALF_FLOAT:
@@ -23,6 +29,18 @@ static enum vz_sort_type sorted_as(enum vz_field_type type)
     default:
         return VZ_SORTED_I64;
     }
+}
+
+static bool prints_as_float(const struct vz_field *field)
+{
+    return field->type != VZ_FIELD_DOUBLE && field->type != VZ_FIELD_SCALED_FLOAT;
+}
+
+/* Addresses sort as numbers, other texts as they are. */
+static struct vz_slice sort_text(const struct vz_field *field, struct vz_slice text,
+                                 struct vz_arena *arena)
+{
+    return field && field->type == VZ_FIELD_IP ? vz_ip_sort_key(text, arena) : text;
 }
 
 static enum vz_status set_absent(struct vz_sort_reader *reader, const struct vz_field *field,
@@ -36,7 +54,8 @@ static enum vz_status set_absent(struct vz_sort_reader *reader, const struct vz_
         struct vz_span span = {0};
         enum vz_status status = VZ_OK;
         if (reader->type == VZ_SORTED_TEXT)
-            absent->text = vz_query_scalar_text(key->missing, eval->arena);
+            absent->text =
+                sort_text(field, vz_query_scalar_text(key->missing, eval->arena), eval->arena);
         else if (reader->type == VZ_SORTED_F64)
             status = vz_term_f64(eval, field, key->missing, &absent->f64, err);
         else if ((status = vz_term_span(eval, field, key->missing, &span, err)) == VZ_OK)
@@ -105,11 +124,14 @@ static enum vz_status check_sortable(const struct vz_sort_key *key, const struct
                        "Can't load fielddata on [%.*s] because fielddata is "
                        "unsupported on fields of type [%s]. Use doc values instead.",
                        VZ_ARG(field->path), type);
-    if (field->type == VZ_FIELD_KEYWORD && key->mode > VZ_MODE_MAX)
+    enum vz_status status = vz_field_check_doc_values(field, err);
+    if (status != VZ_OK)
+        return status;
+    if (field->column == VZ_COLUMN_ORDINAL && key->mode > VZ_MODE_MAX)
         return vz_fail(err, VZ_BAD_QUERY,
-                       "we only support MIN and MAX mode on [keyword] fields, "
+                       "we only support MIN and MAX mode on [%s] fields, "
                        "sort field [%.*s]",
-                       VZ_ARG(field->path));
+                       type, VZ_ARG(field->path));
     return VZ_OK;
 }
 
@@ -130,7 +152,7 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
         reader->absent = (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = INFINITY};
     }
     /* Below a nested object values belong to no document of their own: all absent. */
-    const struct vz_field *field = vz_mapping_find(eval->mapping, key->field);
+    const struct vz_field *field = vz_eval_field(eval, key->field);
     if (!field || field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED)
         return bind_unmapped(reader, eval, err);
     enum vz_status status = check_sortable(key, field, eval, err);
@@ -138,7 +160,7 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
         return status;
     reader->field = field;
     if (!field->under_nested)
-        vz_snapshot_column(eval->snap, field->id, &reader->column);
+        vz_field_column(eval, field, &reader->column);
     if (key->kind == VZ_SORT_GEO)
         return VZ_OK;
     reader->type = sorted_as(field->type);
@@ -185,7 +207,8 @@ static struct vz_slice term_of(struct vz_sort_reader *reader, size_t entry)
     uint32_t ordinal = reader->column.ordinals[entry];
     struct vz_slice *term = &reader->terms[ordinal];
     if (!term->ptr) {
-        *term = vz_snapshot_ordinal_term(reader->snap, reader->field->id, ordinal, reader->arena);
+        *term = vz_field_term(reader->snap, reader->field, ordinal, reader->arena);
+        *term = sort_text(reader->field, *term, reader->arena);
         if (!term->ptr)
             term->ptr = "";
     }
@@ -331,7 +354,7 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
     struct vz_slice text = vz_json_string(value);
     bool is_date = field && field->type == VZ_FIELD_DATE;
     if (out->type == VZ_SORTED_TEXT) {
-        out->text = vz_query_scalar_text(value, reader->arena);
+        out->text = sort_text(field, vz_query_scalar_text(value, reader->arena), reader->arena);
         return VZ_OK;
     }
     if (out->type == VZ_SORTED_F64) {
@@ -345,7 +368,7 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
                            VZ_ARG(reader->key->field));
         /* What was printed as a float must meet itself again. */
         if (reader->key->kind == VZ_SORT_SCORE ||
-            (field && field->type != VZ_FIELD_DOUBLE && reader->key->kind == VZ_SORT_FIELD))
+            (field && prints_as_float(field) && reader->key->kind == VZ_SORT_FIELD))
             out->f64 = (double)(float)out->f64;
         return VZ_OK;
     }
@@ -380,13 +403,16 @@ void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
         vz_json_put_null(writer);
         break;
     case VZ_SORTED_TEXT:
-        vz_json_put_string(writer, value->text);
+        if (field && field->type == VZ_FIELD_IP)
+            vz_ip_put_sort_key(value->text, writer);
+        else
+            vz_json_put_string(writer, value->text);
         break;
     case VZ_SORTED_F64:
         if (isinf(value->f64))
             vz_json_put_str(writer, value->f64 < 0 ? "-Infinity" : "Infinity");
         else if (key->kind == VZ_SORT_SCORE ||
-                 (field && field->type != VZ_FIELD_DOUBLE && key->kind == VZ_SORT_FIELD))
+                 (field && prints_as_float(field) && key->kind == VZ_SORT_FIELD))
             vz_json_put_float(writer, (float)value->f64);
         else
             vz_json_put_double(writer, value->f64);

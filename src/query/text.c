@@ -601,7 +601,7 @@ enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
 static bool is_searchable(const struct vz_field *field, bool by_pattern)
 {
     if (field->under_nested || field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED ||
-        field->type == VZ_FIELD_ALIAS)
+        field->type == VZ_FIELD_ALIAS || field->type == VZ_FIELD_FLATTENED_KEYED)
         return false;
     return !by_pattern || ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD ||
                             field->column == VZ_COLUMN_I64 || field->column == VZ_COLUMN_F64) &&

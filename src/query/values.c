@@ -243,11 +243,39 @@ enum vz_status vz_term_f64(struct vz_eval *eval, const struct vz_field *field, s
     return VZ_OK;
 }
 
+/* As Elasticsearch: the bounds themselves are not rounded, so that > 1.234 with a factor of 100
+ * finds 1.24 and >= 1.231 does not find 1.23. */
+static enum vz_status range_scaled(struct vz_eval *eval, const struct vz_node *node,
+                                   const struct vz_field *field, struct vz_span_f64 *out,
+                                   struct vz_error *err)
+{
+    const struct vz_bound *lower = &node->range.lower, *upper = &node->range.upper;
+    double factor = field->scaling_factor, number;
+    *out = (struct vz_span_f64){-INFINITY, INFINITY};
+    if (lower->set) {
+        if (vz_json_type(lower->value) == VZ_JSON_BOOL ||
+            !vz_json_as_double(lower->value, &number) || isnan(number))
+            return not_a_number(eval, field, lower->value, err);
+        number = lower->inclusive ? number : nextafter(number, INFINITY);
+        out->low = ceil(number * factor) / factor;
+    }
+    if (upper->set) {
+        if (vz_json_type(upper->value) == VZ_JSON_BOOL ||
+            !vz_json_as_double(upper->value, &number) || isnan(number))
+            return not_a_number(eval, field, upper->value, err);
+        number = upper->inclusive ? number : nextafter(number, -INFINITY);
+        out->high = floor(number * factor) / factor;
+    }
+    return VZ_OK;
+}
+
 enum vz_status vz_range_f64(struct vz_eval *eval, const struct vz_node *node,
                             const struct vz_field *field, struct vz_span_f64 *out,
                             struct vz_error *err)
 {
     const struct vz_bound *lower = &node->range.lower, *upper = &node->range.upper;
+    if (field->type == VZ_FIELD_SCALED_FLOAT)
+        return range_scaled(eval, node, field, out, err);
     *out = (struct vz_span_f64){-INFINITY, INFINITY};
     if (lower->set) {
         enum vz_status status = vz_term_f64(eval, field, lower->value, &out->low, err);

@@ -74,7 +74,8 @@ static void print_fields(struct vz_call *call, struct vz_mapping *mapping,
         for (size_t id = 0; id < vz_mapping_count(mapping); id++) {
             const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)id);
             bool named = false;
-            if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED)
+            if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED ||
+                field->type == VZ_FIELD_FLATTENED_KEYED)
                 continue;
             for (size_t i = 0; i < count; i++)
                 named |= vz_wildcard_match(patterns[i], field->path);

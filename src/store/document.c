@@ -14,6 +14,7 @@
  */
 #include "store/document_parts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* The object whose members are being read. */
@@ -158,7 +159,7 @@ static bool key_set_add(struct key_set *set, struct vz_slice key)
 
 /* ---- values ------------------------------------------------------------------------------- */
 
-static void add_value(struct vz_doc_reader *reader, const struct vz_typed_value *value)
+void vz_doc_add_value(struct vz_doc_reader *reader, const struct vz_typed_value *value)
 {
     if (value->kind == VZ_COLUMN_PRESENCE) {
         uint64_t bit = 1ull << (value->field & 63), *word = &reader->seen[value->field >> 6];
@@ -210,7 +211,7 @@ static enum vz_status read_null(struct vz_doc_reader *reader, const struct vz_fi
     else
         status = vz_scalar_read(field, &scalar, &rules, reader->arena, &value, &nothing, &inner);
     if (status == VZ_OK && !nothing && value.kind != VZ_COLUMN_NONE)
-        add_value(reader, &value);
+        vz_doc_add_value(reader, &value);
     else if (status != VZ_OK)
         status = field_fault(reader, field, reader->at, field->null_value, inner.text);
     vz_json_free(doc);
@@ -226,6 +227,23 @@ static void add_text(struct vz_doc_reader *reader, const struct vz_field *field,
         field->id, scalar->borrowed ? scalar->text : vz_arena_copy(reader->arena, scalar->text)};
 }
 
+/* The first value of a constant_keyword without one is that of the whole index. */
+static enum vz_status note_constant(struct vz_doc_reader *reader, const struct vz_field *field,
+                                    const struct vz_scalar *scalar, const char *place)
+{
+    if (scalar->type == VZ_JSON_NULL)
+        return field_fault(reader, field, place, VZ_SLICE("null"), "a value is needed");
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    vz_json_begin_object(&w);
+    vz_json_field_str(&w, "type", "constant_keyword");
+    vz_json_field_string(&w, "value", scalar->text);
+    vz_json_end_object(&w);
+    enum vz_status status = vz_doc_note(reader, field->path, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return status;
+}
+
 /* One scalar for one field, not for its multi-fields. */
 static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_field *field,
                                const struct vz_scalar *scalar, const char *place)
@@ -234,6 +252,15 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     struct vz_error inner = {0};
     struct vz_scalar_rules rules = {0};
     bool nothing = false;
+    if (field->type == VZ_FIELD_CONSTANT_KEYWORD && !field->has_value)
+        return note_constant(reader, field, scalar, place);
+    if (scalar->type == VZ_JSON_NULL && field->type == VZ_FIELD_CONSTANT_KEYWORD) {
+        char reason[240];
+        snprintf(reason, sizeof reason,
+                 "[constant_keyword] field [%.*s] doesn't accept [null] values",
+                 (int)field->path.len, field->path.ptr);
+        return field_fault(reader, field, place, VZ_SLICE("null"), reason);
+    }
     if (scalar->type == VZ_JSON_NULL)
         return read_null(reader, field);
     enum vz_status status;
@@ -248,10 +275,12 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     }
     if (nothing) {
         /* An empty string for a number is null; an over-long keyword is kept in the source only. */
-        return field->type == VZ_FIELD_KEYWORD ? VZ_OK : read_null(reader, field);
+        return vz_field_is_keyword(field) ? VZ_OK : read_null(reader, field);
     }
+    if (field->type == VZ_FIELD_CONSTANT_KEYWORD)
+        return VZ_OK; /* all documents have it, see add_constants */
     if (field->column != VZ_COLUMN_NONE && !field->under_nested)
-        add_value(reader, &value);
+        vz_doc_add_value(reader, &value);
     if (field->type == VZ_FIELD_TEXT && field->indexed && !field->under_nested)
         add_text(reader, field, scalar);
     return VZ_OK;
@@ -428,6 +457,18 @@ static enum vz_status walk_object_field(struct vz_doc_reader *reader, const stru
     return status;
 }
 
+static enum vz_status walk_flat(struct vz_doc_reader *reader, const struct vz_field *field,
+                                struct vz_slice prefix, struct vz_json value)
+{
+    const char *start = reader->at;
+    struct vz_error inner = {0};
+    skip_value(reader);
+    if (vz_doc_read_flat(reader, field, prefix, value, &inner) == VZ_OK)
+        return VZ_OK;
+    struct vz_slice preview = {start, (size_t)(reader->at - start)};
+    return field_fault(reader, field, start, preview, inner.text);
+}
+
 static enum vz_status walk_field(struct vz_doc_reader *reader, const struct vz_field *field,
                                  struct vz_json value)
 {
@@ -440,6 +481,8 @@ static enum vz_status walk_field(struct vz_doc_reader *reader, const struct vz_f
     enum vz_json_type type = vz_json_type(value);
     if (type == VZ_JSON_ARRAY)
         return walk_array(reader, field, value);
+    if (field->type == VZ_FIELD_FLATTENED)
+        return walk_flat(reader, field, (struct vz_slice){0}, value);
     if (type == VZ_JSON_OBJECT) {
         const char *start = reader->at;
         skip_value(reader);
@@ -627,6 +670,11 @@ static enum vz_status walk_dotted(struct vz_doc_reader *reader, struct scope sco
     while (status == VZ_OK && !skipped && (dot = memchr(key.ptr, '.', key.len))) {
         struct vz_slice part = {key.ptr, (size_t)(dot - key.ptr)};
         const struct vz_field *field = find_child(reader, scope, part);
+        if (field && field->type == VZ_FIELD_FLATTENED) {
+            reader->path.len = base;
+            return walk_flat(reader, field, (struct vz_slice){dot + 1, key.len - part.len - 1},
+                             value);
+        }
         if (!field && scope.dynamic == VZ_DYNAMIC_STRICT) {
             status = strict_fault(reader, part, reader->at);
         } else if (!field && scope.dynamic != VZ_DYNAMIC_TRUE) {
@@ -718,6 +766,19 @@ static void sort_values(struct vz_doc_reader *reader)
     reader->values = sorted;
 }
 
+/* Documents that do not say a constant_keyword have it all the same. */
+static void add_constants(struct vz_doc_reader *reader)
+{
+    const struct vz_mapping *mapping = reader->mapping;
+    for (size_t i = 0; mapping->has_constants && i < mapping->count; i++) {
+        const struct vz_field *field = &mapping->nodes[i].field;
+        struct vz_typed_value value = {.field = field->id, .kind = field->column};
+        value.term = field->value;
+        if (field->type == VZ_FIELD_CONSTANT_KEYWORD && field->has_value && !field->under_nested)
+            vz_doc_add_value(reader, &value);
+    }
+}
+
 static enum vz_status read_root(struct vz_doc_reader *reader, struct vz_json root)
 {
     if (reader->source.len >= 3 && memcmp(reader->at, "\xEF\xBB\xBF", 3) == 0)
@@ -752,6 +813,7 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
                                    .values_sorted = true};
     status = read_root(&reader, root);
     if (status == VZ_OK) {
+        add_constants(&reader);
         doc->new_fields = vz_doc_new_fields(&reader);
         sort_values(&reader);
         doc->values = reader.values;

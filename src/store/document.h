@@ -86,4 +86,7 @@ enum vz_status vz_value_parse(const struct vz_field *field, struct vz_json value
                               struct vz_arena *arena, struct vz_typed_value *out,
                               struct vz_error *err);
 
+/* A number as a scaled_float of that factor keeps it. */
+double vz_scaled(double number, double factor);
+
 #endif

@@ -72,6 +72,13 @@ enum vz_status vz_doc_fault(struct vz_doc_reader *reader, const char *place, con
 void *vz_doc_grow(struct vz_doc_reader *reader, void *old, size_t count, size_t *capacity,
                   size_t bytes);
 
+void vz_doc_add_value(struct vz_doc_reader *reader, const struct vz_typed_value *value);
+
+/* A flattened field's object, array of such or null; with a prefix any value, found at that key.
+ * An error's text is the reason alone. */
+enum vz_status vz_doc_read_flat(struct vz_doc_reader *reader, const struct vz_field *field,
+                                struct vz_slice prefix, struct vz_json value, struct vz_error *err);
+
 /* A dense_vector's array or string at [start, end) of the text. */
 enum vz_status vz_doc_read_vector(struct vz_doc_reader *reader, const struct vz_field *field,
                                   struct vz_json value, const char *start, const char *end);

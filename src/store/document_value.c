@@ -2,6 +2,7 @@
  * Used for documents and for queries. */
 #include "base/clock.h"
 #include "store/document_parts.h"
+#include "store/ip.h"
 #include "text/analysis.h"
 
 #include <math.h>
@@ -176,6 +177,13 @@ static struct vz_slice trim_spaces(struct vz_slice text)
     return text;
 }
 
+double vz_scaled(double number, double factor)
+{
+    /* As Java's Math.round: halves go up. */
+    double scaled = number * factor, down = floor(scaled);
+    return (down + (scaled - down >= 0.5)) / factor;
+}
+
 static enum vz_status read_decimal(const struct vz_field *field, const struct vz_scalar *scalar,
                                    const struct vz_scalar_rules *rules, double *out,
                                    struct vz_error *err)
@@ -185,21 +193,26 @@ static enum vz_status read_decimal(const struct vz_field *field, const struct vz
         number = vz_json_double(scalar->json);
     else if (!vz_mapping_node_of(field)->coerce && !rules->for_query)
         return vz_fail(err, VZ_BAD_ARGUMENT, "%s value passed as String",
-                       field->type == VZ_FIELD_DOUBLE ? "Double" : "Float");
+                       field->type == VZ_FIELD_FLOAT || field->type == VZ_FIELD_HALF_FLOAT
+                           ? "Float"
+                           : "Double");
     else if (vz_slice_is(scalar->text, "NaN") || vz_slice_is(scalar->text, "Infinity") ||
              vz_slice_is(scalar->text, "-Infinity"))
         number = NAN;
     else if (!vz_text_to_double(trim_spaces(scalar->text), &number))
         return not_a_number(scalar->text, err);
+    if (field->type == VZ_FIELD_SCALED_FLOAT && isfinite(number))
+        number = vz_scaled(number, field->scaling_factor);
     if (field->type == VZ_FIELD_FLOAT)
         number = (double)(float)number;
     else if (field->type == VZ_FIELD_HALF_FLOAT && isfinite(number))
         number = to_half(number);
     /* A bound may be infinite: more than every number. */
     if (isnan(number) || (isinf(number) && !rules->for_query))
-        return vz_fail(err, VZ_BAD_ARGUMENT, "[%s] supports only finite values, but got [%.*s]",
-                       vz_field_type_name(field->type), (int)VZ_MIN(scalar->text.len, (size_t)100),
-                       scalar->text.ptr);
+        return vz_fail(err, VZ_BAD_ARGUMENT, "[%s] %s finite values, but got [%.*s]",
+                       vz_field_type_name(field->type),
+                       field->type == VZ_FIELD_SCALED_FLOAT ? "only supports" : "supports only",
+                       (int)VZ_MIN(scalar->text.len, (size_t)100), scalar->text.ptr);
     *out = number == 0 ? 0 : number; /* -0.0 and 0.0 are one value */
     return VZ_OK;
 }
@@ -246,7 +259,7 @@ static enum vz_status read_keyword(const struct vz_field *field, const struct vz
         *nothing = true;
         return VZ_OK;
     }
-    if (text.len > MAX_TERM_BYTES && !rules->for_query) {
+    if (text.len > MAX_TERM_BYTES && !rules->for_query && field->type != VZ_FIELD_WILDCARD) {
         if (!vz_mapping_node_of(field)->indexed_terms)
             return VZ_OK;
         return vz_fail(err, VZ_BAD_ARGUMENT,
@@ -259,6 +272,34 @@ static enum vz_status read_keyword(const struct vz_field *field, const struct vz
         return vz_normalize(field->normalizer, text, arena, &value->term, err);
     if (value->kind == VZ_COLUMN_ORDINAL)
         value->term = scalar->borrowed ? text : vz_arena_copy(arena, text);
+    return VZ_OK;
+}
+
+static enum vz_status read_ip(const struct vz_scalar *scalar, struct vz_arena *arena,
+                              struct vz_typed_value *value, struct vz_error *err)
+{
+    unsigned char address[VZ_IP_BYTES];
+    char text[VZ_IP_TEXT];
+    enum vz_status status = vz_ip_parse(scalar->text, address, err);
+    if (status == VZ_OK && value->kind == VZ_COLUMN_ORDINAL) {
+        vz_ip_print(address, text);
+        value->term = vz_arena_copy(arena, vz_slice_from(text));
+    }
+    return status;
+}
+
+static enum vz_status read_constant(const struct vz_field *field, const struct vz_scalar *scalar,
+                                    const struct vz_scalar_rules *rules,
+                                    struct vz_typed_value *value, struct vz_error *err)
+{
+    if (!rules->for_query && field->has_value && !vz_slice_eq(field->value, scalar->text))
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "[constant_keyword] field [%.*s] only accepts values that are equal to the "
+                       "value defined in the mappings [%.*s], but got [%.*s]",
+                       (int)field->path.len, field->path.ptr, (int)field->value.len,
+                       field->value.ptr, (int)VZ_MIN(scalar->text.len, (size_t)100),
+                       scalar->text.ptr);
+    value->term = rules->for_query ? scalar->text : field->value;
     return VZ_OK;
 }
 
@@ -322,7 +363,16 @@ enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scal
         status = vz_date_parse(field->format, scalar->text, rules->for_query, rules->round_up,
                                rules->now_ms, &i64, err);
         break;
+    case VZ_FIELD_IP:
+        return read_ip(scalar, arena, value, err);
+    case VZ_FIELD_CONSTANT_KEYWORD:
+        return read_constant(field, scalar, rules, value, err);
+    case VZ_FIELD_SCALED_FLOAT:
+        status = read_decimal(field, scalar, rules, &f64, err);
+        break;
     case VZ_FIELD_KEYWORD:
+    case VZ_FIELD_WILDCARD:
+    case VZ_FIELD_FLATTENED:
         return read_keyword(field, scalar, rules, arena, value, nothing, err);
     case VZ_FIELD_BINARY:
         return read_binary(scalar, err);

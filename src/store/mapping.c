@@ -91,6 +91,7 @@ static void copy_node(struct vz_mapping *to, const struct vz_mapping_node *node)
     copy->field.format = vz_arena_copy(arena, node->field.format);
     copy->field.model = vz_arena_copy(arena, node->field.model);
     copy->field.model_digest = vz_arena_copy(arena, node->field.model_digest);
+    copy->field.value = vz_arena_copy(arena, node->field.value);
     copy->rescore = vz_arena_copy(arena, node->rescore);
     copy->confidence = vz_arena_copy(arena, node->confidence);
     copy->alias_path = vz_arena_copy(arena, node->alias_path);
@@ -188,7 +189,9 @@ enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struc
     field->enabled = true;
     field->indexed = true;
     field->dynamic = mapping->dynamic;
+    field->doc_values = true;
     field->alias_of = VZ_NO_FIELD;
+    field->keyed = VZ_NO_FIELD;
     field->path = child_path(&mapping->arena, mapping, parent, name);
     field->name = (struct vz_slice){field->path.ptr + field->path.len - name.len, name.len};
     uint16_t *first = &mapping->first_child, *last = &mapping->last_child;
@@ -230,6 +233,27 @@ const struct vz_field *vz_mapping_find(const struct vz_mapping *mapping, struct 
     return field;
 }
 
+bool vz_mapping_find_key(const struct vz_mapping *mapping, struct vz_slice path,
+                         struct vz_field *field)
+{
+    for (size_t i = 1; i + 1 < path.len; i++) {
+        if (path.ptr[i] != '.')
+            continue;
+        const struct vz_field *above = vz_mapping_find(mapping, (struct vz_slice){path.ptr, i});
+        if (!above)
+            return false;
+        if (above->type != VZ_FIELD_FLATTENED)
+            continue;
+        *field = mapping->nodes[above->keyed].field;
+        field->path = path;
+        field->key = (struct vz_slice){path.ptr + i + 1, path.len - i - 1};
+        field->name = field->key;
+        field->ignore_above = above->ignore_above;
+        return true;
+    }
+    return false;
+}
+
 enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping)
 {
     return mapping->dynamic;
@@ -239,6 +263,7 @@ enum vz_status vz_mapping_resolve_aliases(struct vz_mapping *mapping, struct vz_
 {
     for (size_t i = 0; i < mapping->count; i++) {
         struct vz_mapping_node *node = &mapping->nodes[i];
+        mapping->has_constants |= node->field.has_value;
         if (node->field.type != VZ_FIELD_ALIAS)
             continue;
         struct vz_slice path = node->field.path, to = node->alias_path;
@@ -486,9 +511,32 @@ static void take_over(struct vz_mapping_node *to, const struct vz_mapping_node *
     to->field.is_multi_field = old.field.is_multi_field;
     to->field.under_nested = old.field.under_nested;
     to->field.alias_of = old.field.alias_of;
+    to->field.keyed = old.field.keyed;
     to->first_child = old.first_child;
     to->last_child = old.last_child;
     to->next_sibling = old.next_sibling;
+}
+
+/* The hidden field that holds a flattened field's keys with their values; settled after its parent,
+ * whose parameters it follows. */
+enum vz_status vz_mapping_add_keyed(struct vz_mapping *mapping, struct vz_mapping_node *above,
+                                    bool existed, struct vz_error *err)
+{
+    struct vz_mapping_node *keyed;
+    if (!existed) {
+        enum vz_status status =
+            vz_mapping_add(mapping, above->field.id, VZ_SLICE(VZ_KEYED_NAME), &keyed, err);
+        if (status != VZ_OK)
+            return status;
+        above->field.keyed = keyed->field.id;
+    }
+    keyed = &mapping->nodes[above->field.keyed];
+    keyed->field.type = VZ_FIELD_FLATTENED_KEYED;
+    keyed->field.column = above->field.column;
+    keyed->field.indexed = above->field.indexed;
+    keyed->field.doc_values = above->field.doc_values;
+    keyed->indexed_terms = above->indexed_terms;
+    return VZ_OK;
 }
 
 static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
@@ -521,10 +569,19 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
     if (existed && (status = vz_mapping_check_update(node, &read, err)) != VZ_OK)
         return status;
     take_over(node, &read);
+    if (type == VZ_FIELD_FLATTENED &&
+        (status = vz_mapping_add_keyed(mapping, node, existed, err)) != VZ_OK)
+        return status;
     struct vz_json fields, null_value;
     if (node->field.has_null_value && vz_json_get(definition, "null_value", &null_value) &&
         (status = vz_null_value_check(&node->field, null_value, err)) != VZ_OK)
         return status;
+    if (type == VZ_FIELD_FLATTENED && vz_json_get(definition, "fields", &fields) &&
+        vz_json_count(fields))
+        return vz_mapping_unsupported(err,
+                                      "[fields] of the [flattened] field [%.*s] is not supported "
+                                      "yet by vizsla",
+                                      (int)node->field.path.len, node->field.path.ptr);
     if (type != VZ_FIELD_ALIAS && vz_json_get(definition, "fields", &fields))
         return merge_multi_fields(mapping, node->field.id, fields, err);
     return VZ_OK;
@@ -555,8 +612,9 @@ static enum vz_status read_type(struct vz_mapping *mapping, uint16_t parent, str
                                 "It might have been created within a future version or requires a "
                                 "plugin to be installed. Check the documentation.",
                                 (int)text.len, text.ptr, (int)name.len, name.ptr);
-    if (in_leaf && (*type == VZ_FIELD_OBJECT || *type == VZ_FIELD_NESTED ||
-                    *type == VZ_FIELD_ALIAS || *type == VZ_FIELD_DENSE_VECTOR))
+    if (in_leaf &&
+        (*type == VZ_FIELD_OBJECT || *type == VZ_FIELD_NESTED || *type == VZ_FIELD_ALIAS ||
+         *type == VZ_FIELD_DENSE_VECTOR || *type == VZ_FIELD_FLATTENED))
         return vz_mapping_fault(err, "Type [%.*s] cannot be used in multi field", (int)text.len,
                                 text.ptr);
     return VZ_OK;

@@ -31,8 +31,14 @@ enum vz_field_type {
     VZ_FIELD_DATE, /* milliseconds since 1970 UTC */
     VZ_FIELD_GEO_POINT,
     VZ_FIELD_DENSE_VECTOR,
-    VZ_FIELD_BINARY, /* kept only */
-    VZ_FIELD_ALIAS   /* another name of a field */
+    VZ_FIELD_BINARY,           /* kept only */
+    VZ_FIELD_ALIAS,            /* another name of a field */
+    VZ_FIELD_CONSTANT_KEYWORD, /* one value for the whole index */
+    VZ_FIELD_WILDCARD,         /* a keyword without a limit of length */
+    VZ_FIELD_IP,               /* kept as text in its one canonical form, see store/ip.h */
+    VZ_FIELD_SCALED_FLOAT,     /* rounded to multiples of 1 / scaling_factor */
+    VZ_FIELD_FLATTENED,        /* an object as one field: all values of its leaves */
+    VZ_FIELD_FLATTENED_KEYED   /* hidden child of FLATTENED: "key\0value" of its leaves */
 };
 
 /* How a field's values are kept in its column; see store.h. */
@@ -57,6 +63,7 @@ struct vz_field {
     bool is_multi_field;  /* under another field's "fields": fed from that field's value */
     bool under_nested;    /* below a nested object: not in top-level columns */
     bool indexed;         /* false refuses queries: neither "index" nor "doc_values" */
+    bool doc_values;      /* false refuses sorting, aggregations and scripts */
     bool enabled;         /* objects: "enabled": false keeps only _source */
     bool ignore_malformed;
     uint32_t ignore_above; /* keyword, in characters; 0: no limit */
@@ -65,6 +72,14 @@ struct vz_field {
     struct vz_slice format;     /* date; empty: strict_date_optional_time||epoch_millis */
     enum vz_dynamic dynamic;    /* objects */
     uint16_t alias_of;          /* VZ_FIELD_ALIAS */
+    double scaling_factor;      /* scaled_float */
+    struct vz_slice value;      /* constant_keyword; has_value: it has one */
+    bool has_value;
+    uint32_t depth_limit; /* flattened: objects within objects, 20 */
+    uint16_t keyed;       /* flattened: the id of its FLATTENED_KEYED */
+    /* flattened: set in copies of the keyed field that stand for one key of it, see
+     * vz_mapping_find_key. */
+    struct vz_slice key;
     /* dense_vector */
     uint32_t dims; /* 0 until the first vector sets it */
     enum vz_similarity similarity;
@@ -82,6 +97,17 @@ struct vz_field {
     uint32_t gap;        /* position_increment_gap */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
 };
+
+/* "keyword", "long", ... ; of both flattened kinds "flattened". */
+const char *vz_field_type_name(enum vz_field_type type);
+bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type);
+/* Kept in a dictionary of texts, asked as a keyword is. */
+static inline bool vz_field_is_keyword(const struct vz_field *field)
+{
+    return field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_CONSTANT_KEYWORD ||
+           field->type == VZ_FIELD_WILDCARD || field->type == VZ_FIELD_FLATTENED ||
+           field->type == VZ_FIELD_FLATTENED_KEYED;
+}
 
 #define VZ_NO_FIELD ((uint16_t)0xFFFF)
 #define VZ_MAX_FIELDS 1000 /* index.mapping.total_fields.limit */
@@ -116,6 +142,11 @@ size_t vz_mapping_count(const struct vz_mapping *mapping);
 const struct vz_field *vz_mapping_field(const struct vz_mapping *mapping, uint16_t id);
 /* By full path; aliases are resolved. NULL when there is none. */
 const struct vz_field *vz_mapping_find(const struct vz_mapping *mapping, struct vz_slice path);
+/* A key within a flattened field ("labels.priority"): fills *field with a copy of the hidden field
+ * whose terms are "key\0value", its path as asked, its `key` set (both borrow `path`). False when
+ * the path is not below a flattened field, or is a field of its own. */
+bool vz_mapping_find_key(const struct vz_mapping *mapping, struct vz_slice path,
+                         struct vz_field *field);
 enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping);
 
 /* Appends {"properties":{...}} as GET _mapping prints it ("mappings" body). */

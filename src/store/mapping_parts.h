@@ -29,6 +29,7 @@ struct vz_mapping_node {
     bool coerce;                /* numbers: 1.5 and "7" are fine for an integer */
     bool dims_in_params;        /* dims were given, not taken from the first vector */
     bool indexed_terms;         /* keyword: over-long values are an error, not only kept */
+    bool index_given_false;     /* "index": false, whatever doc values make of `indexed` */
     struct vz_slice rescore;    /* dense_vector: JSON of index_options.rescore_vector */
     struct vz_slice confidence; /* JSON number of index_options.confidence_interval */
     struct vz_slice alias_path;
@@ -51,6 +52,8 @@ struct vz_mapping {
     enum vz_dynamic dynamic;
     bool dynamic_set;
     bool date_detection, numeric_detection;
+    bool has_constants; /* a constant_keyword with a value */
+    bool loading;       /* from disk: what a newer version refuses was taken once, and stays */
     struct vz_mapping_param *params; /* _meta, date_detection ... in the order given */
     size_t param_count;
 };
@@ -69,12 +72,10 @@ static inline bool vz_field_is_integer(const struct vz_field *field)
 }
 static inline bool vz_field_is_number(const struct vz_field *field)
 {
-    return field->type >= VZ_FIELD_LONG && field->type <= VZ_FIELD_HALF_FLOAT;
+    return (field->type >= VZ_FIELD_LONG && field->type <= VZ_FIELD_HALF_FLOAT) ||
+           field->type == VZ_FIELD_SCALED_FLOAT;
 }
 
-/* "keyword", "long", ... */
-const char *vz_field_type_name(enum vz_field_type type);
-bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type);
 /* Known to Elasticsearch, not done here. */
 bool vz_field_type_is_foreign(struct vz_slice name);
 
@@ -102,6 +103,10 @@ void vz_mapping_settle_field(struct vz_mapping_node *node);
  * set and everything else as a default object. VZ_LIMIT when there are too many or too deep. */
 enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
                               struct vz_mapping_node **out, struct vz_error *err);
+/* No field of a client has this name. */
+#define VZ_KEYED_NAME "\x01"
+enum vz_status vz_mapping_add_keyed(struct vz_mapping *mapping, struct vz_mapping_node *above,
+                                    bool existed, struct vz_error *err);
 /* The child of that name or NULL. */
 struct vz_mapping_node *vz_mapping_child(const struct vz_mapping *mapping, uint16_t parent,
                                          struct vz_slice name);

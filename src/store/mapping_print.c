@@ -36,8 +36,10 @@ static void print_children(const struct vz_mapping *mapping, uint16_t first,
         count++;
     const struct vz_mapping_node **sorted = vz_alloc((count + 1) * sizeof *sorted);
     count = 0;
-    for (uint16_t id = first; id != VZ_NO_FIELD; id = mapping->nodes[id].next_sibling)
-        sorted[count++] = &mapping->nodes[id];
+    for (uint16_t id = first; id != VZ_NO_FIELD; id = mapping->nodes[id].next_sibling) {
+        if (mapping->nodes[id].field.type != VZ_FIELD_FLATTENED_KEYED)
+            sorted[count++] = &mapping->nodes[id];
+    }
     qsort(sorted, count, sizeof *sorted, by_name);
     vz_json_begin_object(w);
     for (size_t i = 0; i < count; i++) {
@@ -60,7 +62,7 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
                             uint32_t dims, struct vz_json_writer *w)
 {
     bool is_object = vz_field_is_object(&node->field);
-    bool has_children = node->first_child != VZ_NO_FIELD;
+    bool has_children = node->first_child != VZ_NO_FIELD && node->field.type != VZ_FIELD_FLATTENED;
     vz_json_begin_object(w);
     if (!is_object || node->field.type == VZ_FIELD_NESTED || !has_children)
         vz_json_field_str(w, "type", vz_field_type_name(node->field.type));
@@ -194,6 +196,12 @@ static enum vz_status load_field(struct vz_mapping *mapping, struct vz_json entr
     if (status != VZ_OK)
         return status;
     node->field.type = type;
+    if (parent != VZ_NO_FIELD && mapping->nodes[parent].field.type == VZ_FIELD_FLATTENED) {
+        if (!vz_slice_is(text, VZ_KEYED_NAME))
+            return corrupt(err, at, "below a flattened field");
+        mapping->nodes[parent].field.keyed = node->field.id;
+        return vz_mapping_add_keyed(mapping, &mapping->nodes[parent], true, err);
+    }
     if (vz_field_is_object(&node->field)) {
         if (node->field.is_multi_field)
             return corrupt(err, at, "an object as a multi-field");
@@ -249,7 +257,14 @@ enum vz_status vz_mapping_load_with(struct vz_slice json, struct vz_analysis *an
     if (status != VZ_OK)
         return status;
     struct vz_mapping *mapping = vz_mapping_new_with(analysis);
+    mapping->loading = true;
     status = load_root(mapping, root, err);
+    mapping->loading = false;
+    for (size_t i = 0; status == VZ_OK && i < mapping->count; i++) {
+        const struct vz_field *field = &mapping->nodes[i].field;
+        if (field->type == VZ_FIELD_FLATTENED && field->keyed == VZ_NO_FIELD)
+            status = corrupt(err, i, "a flattened field without its keys");
+    }
     if (status == VZ_OK)
         *out = mapping;
     else

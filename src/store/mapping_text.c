@@ -57,8 +57,18 @@ enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mappin
     int64_t number = 0;
     if (vz_slice_is(name, "copy_to"))
         return read_copy_to(mapping, node, value, err);
-    if (vz_slice_is(name, "index_options"))
-        return check_index_options(field, text, err);
+    if (vz_slice_is(name, "index_options")) {
+        enum vz_status status = check_index_options(field, text, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (vz_slice_is(name, "index_options") && !mapping->loading && field->type != VZ_FIELD_TEXT &&
+        vz_slice_is(text, "freqs"))
+        return vz_mapping_unsupported(err,
+                                      "[index_options: freqs] of the field [%.*s] of type [%s] is "
+                                      "not supported yet by vizsla",
+                                      (int)field->path.len, field->path.ptr,
+                                      vz_field_type_name(field->type));
     if (vz_slice_is(name, "similarity") && !vz_slice_is(text, "BM25") &&
         !vz_slice_is(text, "default"))
         return vz_mapping_unsupported(err, "[similarity: %.*s] of field [%.*s] is not supported",

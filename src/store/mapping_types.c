@@ -3,6 +3,7 @@
 #include "store/mapping_parts.h"
 #include "store/mapping_vector.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 static const char *const type_names[] = {
@@ -24,23 +25,26 @@ static const char *const type_names[] = {
     [VZ_FIELD_DENSE_VECTOR] = "dense_vector",
     [VZ_FIELD_BINARY] = "binary",
     [VZ_FIELD_ALIAS] = "alias",
+    [VZ_FIELD_CONSTANT_KEYWORD] = "constant_keyword",
+    [VZ_FIELD_WILDCARD] = "wildcard",
+    [VZ_FIELD_IP] = "ip",
+    [VZ_FIELD_SCALED_FLOAT] = "scaled_float",
+    [VZ_FIELD_FLATTENED] = "flattened",
+    [VZ_FIELD_FLATTENED_KEYED] = "flattened",
 };
 
 static const char *const foreign_types[] = {
     "aggregate_metric_double",
     "annotated_text",
     "completion",
-    "constant_keyword",
     "counted_keyword",
     "date_nanos",
     "date_range",
     "double_range",
-    "flattened",
     "float_range",
     "geo_shape",
     "histogram",
     "integer_range",
-    "ip",
     "ip_range",
     "join",
     "long_range",
@@ -52,7 +56,6 @@ static const char *const foreign_types[] = {
     "rank_feature",
     "rank_features",
     "rank_vectors",
-    "scaled_float",
     "search_as_you_type",
     "semantic",
     "semantic_text",
@@ -60,7 +63,6 @@ static const char *const foreign_types[] = {
     "sparse_vector",
     "token_count",
     "version",
-    "wildcard",
 };
 
 const char *vz_field_type_name(enum vz_field_type type)
@@ -71,7 +73,7 @@ const char *vz_field_type_name(enum vz_field_type type)
 bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type)
 {
     for (size_t i = 0; i < VZ_COUNT_OF(type_names); i++) {
-        if (vz_slice_is(name, type_names[i])) {
+        if (i != VZ_FIELD_FLATTENED_KEYED && vz_slice_is(name, type_names[i])) {
             *type = (enum vz_field_type)i;
             return true;
         }
@@ -127,42 +129,47 @@ enum param_kind {
     PARAM_VECTOR        /* mapping_vector.c reads it */
 };
 
-#define T(type) (1u << VZ_FIELD_##type)
-#define INTEGERS (T(LONG) | T(INTEGER) | T(SHORT) | T(BYTE) | T(UNSIGNED_LONG))
-#define NUMBERS (INTEGERS | T(DOUBLE) | T(FLOAT) | T(HALF_FLOAT))
-#define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT))
-#define LEAVES (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY))
+#define T(type) (1ull << VZ_FIELD_##type)
+#define INTEGERS (T(LONG) | T(INTEGER) | T(SHORT) | T(BYTE))
+#define DECIMALS (T(DOUBLE) | T(FLOAT) | T(HALF_FLOAT) | T(SCALED_FLOAT))
+#define NUMBERS (INTEGERS | T(UNSIGNED_LONG) | DECIMALS)
+#define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
+#define LEAVES                                                                                     \
+    (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(CONSTANT_KEYWORD) | T(WILDCARD) |          \
+     T(FLATTENED))
 
 struct param_rule {
     const char *name;
-    uint32_t types;
+    uint64_t types;
     enum param_kind kind;
     bool may_change;
     const char *missing; /* what an absent one means, as text; "null" when nothing */
 };
 
 static const struct param_rule rules[] = {
-    {"index", VALUES | T(TEXT), PARAM_BOOL, false, "true"},
+    {"index", VALUES | T(TEXT) | T(FLATTENED), PARAM_BOOL, false, "true"},
     {"index", T(DENSE_VECTOR), PARAM_VECTOR, false, "true"},
-    {"doc_values", VALUES, PARAM_BOOL, false, "true"},
+    {"doc_values", VALUES | T(FLATTENED), PARAM_BOOL, false, "true"},
     {"doc_values", T(BINARY), PARAM_BOOL, false, "false"},
     {"store", VALUES | T(TEXT) | T(BINARY), PARAM_BOOL, false, "false"},
     {"meta", LEAVES, PARAM_STRING_MAP, true, "{}"},
-    {"copy_to", VALUES | T(TEXT), PARAM_ANY, true, "null"},
+    {"copy_to", VALUES | T(TEXT) | T(WILDCARD), PARAM_ANY, true, "null"},
     {"synthetic_source_keep", LEAVES, PARAM_STRING, true, "null"},
-    {"ignore_malformed", NUMBERS | T(DATE) | T(GEO_POINT) | T(BOOLEAN), PARAM_BOOL, true, "false"},
-    {"coerce", NUMBERS, PARAM_BOOL, true, "true"},
-    {"null_value", VALUES, PARAM_ANY, false, "null"},
-    {"ignore_above", T(KEYWORD), PARAM_INT, true, "2147483647"},
+    {"ignore_malformed", NUMBERS | T(DATE) | T(GEO_POINT) | T(BOOLEAN) | T(IP), PARAM_BOOL, true,
+     "false"},
+    {"coerce", INTEGERS | DECIMALS, PARAM_BOOL, true, "true"},
+    {"null_value", VALUES | T(WILDCARD) | T(FLATTENED), PARAM_ANY, false, "null"},
+    {"ignore_above", T(KEYWORD) | T(WILDCARD) | T(FLATTENED), PARAM_INT, true, "2147483647"},
     {"normalizer", T(KEYWORD), PARAM_STRING, false, "null"},
-    {"eager_global_ordinals", T(KEYWORD) | T(TEXT), PARAM_BOOL, true, "false"},
-    {"norms", T(KEYWORD), PARAM_BOOL, true, "false"},
+    {"eager_global_ordinals", T(KEYWORD) | T(TEXT) | T(FLATTENED), PARAM_BOOL, true, "false"},
+    {"norms", T(KEYWORD), PARAM_REFUSED_TRUE, true, "false"},
     {"norms", T(TEXT), PARAM_BOOL, true, "true"},
-    {"split_queries_on_whitespace", T(KEYWORD), PARAM_BOOL, true, "false"},
-    {"similarity", T(KEYWORD) | T(TEXT), PARAM_STRING, false, "BM25"},
-    {"index_options", T(KEYWORD), PARAM_STRING, false, "docs"},
+    {"split_queries_on_whitespace", T(KEYWORD) | T(FLATTENED), PARAM_REFUSED_TRUE, true, "false"},
+    {"similarity", T(KEYWORD) | T(TEXT) | T(FLATTENED), PARAM_STRING, false, "BM25"},
+    {"index_options", T(KEYWORD) | T(FLATTENED), PARAM_STRING, false, "docs"},
     {"index_options", T(TEXT), PARAM_STRING, false, "positions"},
     {"time_series_dimension", VALUES, PARAM_REFUSED_TRUE, false, "false"},
+    {"time_series_dimensions", T(FLATTENED), PARAM_REFUSED, false, "null"},
     {"time_series_metric", NUMBERS | T(GEO_POINT), PARAM_REFUSED, false, "null"},
     {"script", VALUES, PARAM_REFUSED, false, "null"},
     {"on_script_error", VALUES, PARAM_REFUSED, true, "fail"},
@@ -173,8 +180,8 @@ static const struct param_rule rules[] = {
     {"term_vector", T(TEXT), PARAM_STRING, false, "no"},
     {"index_phrases", T(TEXT), PARAM_BOOL, false, "false"},
     {"index_prefixes", T(TEXT), PARAM_OBJECT, false, "null"},
-    {"fielddata", T(TEXT), PARAM_BOOL, true, "false"},
-    {"fielddata_frequency_filter", T(TEXT), PARAM_OBJECT, true, "null"},
+    {"fielddata", T(TEXT), PARAM_REFUSED_TRUE, true, "false"},
+    {"fielddata_frequency_filter", T(TEXT), PARAM_REFUSED, true, "null"},
     {"format", T(DATE), PARAM_STRING, false, "strict_date_optional_time||epoch_millis"},
     {"locale", T(DATE), PARAM_STRING, false, "en"},
     {"ignore_z_value", T(GEO_POINT), PARAM_BOOL, true, "true"},
@@ -183,6 +190,9 @@ static const struct param_rule rules[] = {
     {"similarity", T(DENSE_VECTOR), PARAM_VECTOR, false, "cosine"},
     {"index_options", T(DENSE_VECTOR), PARAM_VECTOR, true, "null"},
     {"path", T(ALIAS), PARAM_STRING, true, "null"},
+    {"scaling_factor", T(SCALED_FLOAT), PARAM_ANY, false, "null"},
+    {"value", T(CONSTANT_KEYWORD), PARAM_ANY, false, "null"},
+    {"depth_limit", T(FLATTENED), PARAM_INT, true, "20"},
 };
 
 static const struct param_rule *find_rule(enum vz_field_type type, struct vz_slice name)
@@ -241,6 +251,40 @@ static bool is_english(struct vz_slice locale)
            vz_slice_is(locale, "ENGLISH");
 }
 
+#define MAX_FLAT_DEPTH 1000 /* how deep JSON itself may nest */
+
+static enum vz_status read_factor(struct vz_field *field, struct vz_json value,
+                                  struct vz_error *err)
+{
+    double factor;
+    if (!vz_json_as_double(value, &factor))
+        return vz_mapping_fault(err, "Field [scaling_factor] is required");
+    if (!(factor > 0) || isinf(factor))
+        return vz_mapping_fault(err, "[scaling_factor] must be a positive number, got [%g]",
+                                factor);
+    field->scaling_factor = factor;
+    return VZ_OK;
+}
+
+static enum vz_status read_constant(struct vz_mapping *mapping, struct vz_field *field,
+                                    struct vz_json value, struct vz_error *err)
+{
+    if (vz_json_type(value) != VZ_JSON_STRING && !vz_json_is_number(value))
+        return vz_mapping_fault(err,
+                                "Property [value] on field [%.*s] must be a number or a string, "
+                                "but got [%s]",
+                                (int)field->path.len, field->path.ptr, vz_json_type_name(value));
+    struct vz_buf text = {0};
+    if (vz_json_type(value) == VZ_JSON_STRING)
+        vz_buf_append_slice(&text, vz_json_string(value));
+    else
+        vz_json_print(value, &text);
+    field->has_value = true;
+    field->value = vz_arena_copy(&mapping->arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return VZ_OK;
+}
+
 /* The parameters that mean something here, into the public field. */
 static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *node,
                             struct vz_slice name, struct vz_json value, struct vz_error *err)
@@ -277,8 +321,20 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
     } else if (vz_slice_is(name, "format")) {
         field->format = copy_string(mapping, value);
         return vz_date_format_check(field->format, err);
+    } else if (vz_slice_is(name, "scaling_factor")) {
+        return read_factor(field, value, err);
+    } else if (vz_slice_is(name, "value")) {
+        return read_constant(mapping, field, value, err);
+    } else if (vz_slice_is(name, "depth_limit")) {
+        if (number < 0 || number > MAX_FLAT_DEPTH)
+            return vz_mapping_fault(err,
+                                    number < 0 ? "[depth_limit] must be positive, got [%lld]"
+                                               : "[depth_limit] is limited to 1000, got [%lld]",
+                                    (long long)number);
+        field->depth_limit = (uint32_t)number;
     } else if (vz_slice_is(name, "copy_to") ||
-               ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD) &&
+               ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD ||
+                 field->type == VZ_FIELD_FLATTENED) &&
                 !vz_slice_is(name, "meta"))) {
         return vz_mapping_read_text(mapping, node, name, value, err);
     } else if (vz_slice_is(name, "path")) {
@@ -293,7 +349,8 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
     return VZ_OK;
 }
 
-static enum vz_status check_kind(const struct vz_mapping_node *node, const struct param_rule *rule,
+static enum vz_status check_kind(const struct vz_mapping *mapping,
+                                 const struct vz_mapping_node *node, const struct param_rule *rule,
                                  struct vz_json value, struct vz_error *err)
 {
     struct vz_slice path = node->field.path;
@@ -307,8 +364,10 @@ static enum vz_status check_kind(const struct vz_mapping_node *node, const struc
                                     "Could not convert [%.*s.%s] to boolean: failed to parse value "
                                     "as only [true] or [false] are allowed",
                                     (int)path.len, path.ptr, rule->name);
-        if (rule->kind == PARAM_REFUSED_TRUE && on)
-            return vz_mapping_unsupported(err, "parameter [%s] of field [%.*s] is not supported",
+        if (rule->kind == PARAM_REFUSED_TRUE && on && !mapping->loading)
+            return vz_mapping_unsupported(err,
+                                          "parameter [%s: true] of field [%.*s] is not "
+                                          "supported yet by vizsla",
                                           rule->name, (int)path.len, path.ptr);
         return VZ_OK;
     case PARAM_INT:
@@ -332,6 +391,8 @@ static enum vz_status check_kind(const struct vz_mapping_node *node, const struc
                                     (int)path.len, path.ptr);
         return VZ_OK;
     case PARAM_REFUSED:
+        if (mapping->loading)
+            return VZ_OK;
         return vz_mapping_unsupported(err, "parameter [%s] of field [%.*s] is not supported yet",
                                       rule->name, (int)path.len, path.ptr);
     case PARAM_ANY:
@@ -354,6 +415,8 @@ enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapp
     node->coerce = true;
     node->field.indexed = true;
     node->field.enabled = true;
+    node->field.doc_values = true;
+    node->field.depth_limit = 20;
     struct vz_json_iter it = vz_json_iterate(definition);
     struct vz_slice key;
     struct vz_json value;
@@ -372,7 +435,7 @@ enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapp
                                     "[%s] on mapper [%.*s] of type [%s] must not have a [null] "
                                     "value",
                                     rule->name, (int)path.len, path.ptr, vz_field_type_name(type));
-        enum vz_status status = check_kind(node, rule, value, err);
+        enum vz_status status = check_kind(mapping, node, rule, value, err);
         if (status == VZ_OK)
             status = apply(mapping, node, key, value, err);
         if (status != VZ_OK)
@@ -382,6 +445,8 @@ enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapp
     if (type == VZ_FIELD_ALIAS && node->alias_path.len == 0)
         return vz_mapping_fault(err, "The [path] property must be specified for field [%.*s].",
                                 (int)path.len, path.ptr);
+    if (type == VZ_FIELD_SCALED_FLOAT && node->field.scaling_factor == 0)
+        return vz_mapping_fault(err, "Field [scaling_factor] is required");
     if (type == VZ_FIELD_DENSE_VECTOR)
         return vz_mapping_read_vector(mapping, node, definition, err);
     return VZ_OK;
@@ -408,7 +473,13 @@ static enum vz_column_kind value_column(enum vz_field_type type)
 {
     switch (type) {
     case VZ_FIELD_KEYWORD:
+    case VZ_FIELD_CONSTANT_KEYWORD:
+    case VZ_FIELD_WILDCARD:
+    case VZ_FIELD_IP:
+    case VZ_FIELD_FLATTENED:
+    case VZ_FIELD_FLATTENED_KEYED:
         return VZ_COLUMN_ORDINAL;
+    case VZ_FIELD_SCALED_FLOAT:
     case VZ_FIELD_DOUBLE:
     case VZ_FIELD_FLOAT:
     case VZ_FIELD_HALF_FLOAT:
@@ -440,6 +511,8 @@ void vz_mapping_settle_field(struct vz_mapping_node *node)
     bool index = !given_false(node, "index");
     bool doc_values = !given_false(node, "doc_values");
     node->indexed_terms = index || doc_values;
+    node->index_given_false = !index;
+    field->doc_values = doc_values && field->type != VZ_FIELD_BINARY;
     field->indexed = index;
     if (field->column > VZ_COLUMN_PRESENCE) {
         /* Elasticsearch answers queries from doc values where there is no index (slowly). Our
@@ -476,7 +549,9 @@ enum vz_status vz_mapping_check_update(const struct vz_mapping_node *from,
             old = vz_slice_from(rules[i].missing);
         if (new.len == 0)
             new = vz_slice_from(rules[i].missing);
-        if (!vz_slice_eq(old, new))
+        /* A constant that was left open may be settled later. */
+        bool settles = type == VZ_FIELD_CONSTANT_KEYWORD && !from->field.has_value;
+        if (!settles && !vz_slice_eq(old, new))
             return vz_fail(err, VZ_BAD_MAPPING,
                            "Mapper for [%.*s] conflicts with existing mapper:\n\tCannot update "
                            "parameter [%s] from [%.*s] to [%.*s]",

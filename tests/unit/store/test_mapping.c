@@ -269,7 +269,16 @@ static void bad_definitions(void **state)
     } cases[] = {
         {"{'type':'foo'}", VZ_BAD_MAPPING,
          "Failed to parse mapping: The mapper type [foo] declared on field [x] does not exist."},
-        {"{'type':'ip'}", VZ_UNSUPPORTED, "field type [ip] of field [x] is not supported yet"},
+        {"{'type':'ip_range'}", VZ_UNSUPPORTED,
+         "field type [ip_range] of field [x] is not supported yet"},
+        {"{'type':'scaled_float'}", VZ_BAD_MAPPING, "Field [scaling_factor] is required"},
+        {"{'type':'scaled_float','scaling_factor':0}", VZ_BAD_MAPPING,
+         "[scaling_factor] must be a positive number, got [0]"},
+        {"{'type':'constant_keyword','value':[]}", VZ_BAD_MAPPING, "must be a number or a string"},
+        {"{'type':'flattened','depth_limit':-1}", VZ_BAD_MAPPING,
+         "[depth_limit] must be positive, got [-1]"},
+        {"{'type':'flattened','fields':{'k':{'type':'keyword'}}}", VZ_UNSUPPORTED, "[fields]"},
+        {"{'type':'ip','null_value':'x'}", VZ_BAD_MAPPING, "'x' is not an IP string literal."},
         {"{'type':7}", VZ_BAD_MAPPING, "The mapper type [] declared on field [x] does not exist"},
         {"{}", VZ_BAD_MAPPING, "No type specified for field [x]"},
         {"{'dims':3}", VZ_BAD_MAPPING, "No type specified for field [x]"},
@@ -293,7 +302,7 @@ static void bad_definitions(void **state)
         {"{'type':'text','similarity':'boolean'}", VZ_UNSUPPORTED, "[similarity: boolean]"},
         {"{'type':'keyword','script':'emit(1)'}", VZ_UNSUPPORTED, "[script]"},
         {"{'type':'keyword','time_series_dimension':true}", VZ_UNSUPPORTED,
-         "[time_series_dimension]"},
+         "[time_series_dimension: true]"},
         {"{'type':'keyword','meta':[1]}", VZ_BAD_MAPPING, "[meta] must be an object"},
         {"{'type':'keyword','meta':{'a':1}}", VZ_BAD_MAPPING,
          "[meta] values can only be strings, but got number[a]"},
@@ -576,6 +585,52 @@ static void long_names(void **state)
     }
 }
 
+/* What an older version took and this one refuses still opens. */
+static void old_files_open(void **state)
+{
+    (void)state;
+    struct vz_mapping *m;
+    struct vz_error err = {0};
+    const char *text = "{\"version\":1,\"root\":{},\"fields\":[{\"name\":\"k\",\"type\":"
+                       "\"keyword\",\"given\":{\"norms\":true,\"index_options\":\"freqs\"}},"
+                       "{\"name\":\"t\",\"type\":\"text\",\"given\":{\"fielddata\":true}}]}";
+    if (vz_mapping_load(vz_slice_from(text), &m, &err) != VZ_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(vz_mapping_count(m), 2);
+    vz_mapping_release(m);
+    must_fail(NULL, "{'properties':{'k':{'type':'keyword','norms':true}}}", VZ_UNSUPPORTED,
+              "[norms: true]");
+    must_fail(NULL, "{'properties':{'k':{'type':'keyword','index_options':'freqs'}}}",
+              VZ_UNSUPPORTED, "[index_options: freqs]");
+}
+
+static void new_types(void **state)
+{
+    (void)state;
+    struct vz_mapping *m = must_merge(
+        NULL, "{'properties':{'c':{'type':'constant_keyword'},'f':{'type':'flattened',"
+              "'depth_limit':3},'i':{'type':'ip'},'s':{'type':'scaled_float','scaling_factor':10},"
+              "'w':{'type':'wildcard','ignore_above':5}}}");
+    expect_print(m, "{'properties':{'c':{'type':'constant_keyword'},'f':{'type':'flattened',"
+                    "'depth_limit':3},'i':{'type':'ip'},'s':{'type':'scaled_float',"
+                    "'scaling_factor':10},'w':{'type':'wildcard','ignore_above':5}}}");
+    expect_same_from_disk(m);
+    struct vz_mapping *fixed =
+        must_merge(m, "{'properties':{'c':{'type':'constant_keyword','value':'x'}}}");
+    expect_same_from_disk(fixed);
+    must_fail(fixed, "{'properties':{'c':{'type':'constant_keyword','value':'y'}}}", VZ_BAD_MAPPING,
+              "Cannot update parameter [value] from [x] to [y]");
+    must_fail(fixed, "{'properties':{'s':{'type':'scaled_float','scaling_factor':11}}}",
+              VZ_BAD_MAPPING, "Cannot update parameter [scaling_factor] from [10] to [11]");
+    must_fail(fixed, "{'properties':{'f.x':{'type':'keyword'}}}", VZ_BAD_MAPPING,
+              "can't merge a non object mapping [f] with an object mapping");
+    const struct vz_field *f = vz_mapping_find(fixed, VZ_SLICE("f"));
+    assert_int_equal(f->depth_limit, 3);
+    assert_int_equal(vz_mapping_field(fixed, f->keyed)->type, VZ_FIELD_FLATTENED_KEYED);
+    vz_mapping_release(m);
+    vz_mapping_release(fixed);
+}
+
 static void damaged_files(void **state)
 {
     static const char *const bad[] = {
@@ -742,6 +797,8 @@ int main(void)
         cmocka_unit_test(too_many_fields),
         cmocka_unit_test(too_deep),
         cmocka_unit_test(long_names),
+        cmocka_unit_test(new_types),
+        cmocka_unit_test(old_files_open),
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(mutated_mappings),
         cmocka_unit_test(index_names),
