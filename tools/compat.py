@@ -38,9 +38,13 @@ Differences worth knowing:
 - Full text is scored as Lucene's BM25 over one segment, to six digits. Served: `match`, `match_phrase`,
   `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (not `cross_fields`), and `term`, `terms`,
   `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`, `exists` on text fields. Refused aloud for now:
-  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans, `highlight`. `explain` is
+  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans. `explain` is
   served for queries of texts and filters.
   Text below a `nested` object is kept and not searched.
+- `highlight`: `unified` (also for what matched in `inner_hits`), `plain` and `fvh`, of text and keyword
+  fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,
+  `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is
+  refused.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.

@@ -5,7 +5,7 @@
  * vector is `null`. The filter drops those nulls with the paths, and as no vector's path is kept,
  * none is ever shown.
  */
-#include "query/parts.h"
+#include "query/highlight.h"
 
 static bool is_vector(const struct vz_field *field)
 {
@@ -35,7 +35,7 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
         plan->excludes = vz_fetch_without_vectors(search, eval);
     plan->filter = search->with_source && (plan->includes.count || plan->excludes.count);
     plan->parts = VZ_DOC_META;
-    if (!search->with_source && search->fields.count == 0)
+    if (!search->with_source && search->fields.count == 0 && !search->highlight)
         return;
     plan->parts = VZ_DOC_CUT_SOURCE;
     for (size_t i = 0; i < vz_mapping_count(eval->mapping); i++) {
@@ -66,6 +66,21 @@ static enum vz_status write_fields(const struct vz_search *search, struct vz_fet
     return status;
 }
 
+static enum vz_status highlight(const struct vz_search *search, struct vz_fetch_plan *plan,
+                                struct vz_eval *eval, uint32_t docno, struct vz_json source,
+                                struct vz_search_hit *hit, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    /* A hit of knn need not match the query. */
+    if (!plan->highlighter)
+        status = vz_highlighter_open(eval, search->highlight, search->query, search->knn_count == 0,
+                                     true, &plan->highlighter, err);
+    if (status == VZ_OK)
+        status =
+            vz_highlighter_write(plan->highlighter, docno, hit->id, source, &hit->highlight, err);
+    return status;
+}
+
 enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err)
@@ -90,7 +105,7 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
     }
     bool want_fields = search->fields.count || search->docvalue_fields.count ||
                        search->script_field_count;
-    if (!plan->filter && !want_fields)
+    if (!plan->filter && !want_fields && !search->highlight)
         return VZ_OK;
 
     struct vz_json_doc *parsed = NULL;
@@ -108,6 +123,8 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
     }
     if (want_fields)
         status = write_fields(search, plan, eval, docno, source, hit, err);
+    if (status == VZ_OK && search->highlight)
+        status = highlight(search, plan, eval, docno, source, hit, err);
     if (parsed)
         vz_json_free(parsed);
     return status;

@@ -39,6 +39,7 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
         vz_json_put_null(w);
     put_slice_member(w, "_source", hit->source);
     put_slice_member(w, "fields", hit->fields);
+    put_slice_member(w, "highlight", hit->highlight);
     put_slice_member(w, "sort", hit->sort);
     put_slice_member(w, "_explanation", hit->explanation);
     put_slice_member(w, "inner_hits", hit->inner_hits);

@@ -4,6 +4,7 @@
  * similarity (exactly: a hit has few rows), not only the one that the walk found. For any other
  * nested query each object that matches scores 1.
  */
+#include "query/highlight.h"
 #include "query/nested.h"
 
 #include <stdlib.h>
@@ -231,6 +232,28 @@ static enum vz_status put_fields(struct vz_eval *eval, const struct vz_inner *in
     return status;
 }
 
+static enum vz_status put_highlight(struct gather *gather, uint32_t docno,
+                                    const struct vz_search_hit *hit, struct vz_json wrapped,
+                                    struct vz_json_writer *w)
+{
+    const struct vz_inner *inner = gather->inner;
+    struct vz_highlighter *highlighter = NULL;
+    struct vz_slice shown = {0};
+    if (!inner->fetch->highlight)
+        return VZ_OK;
+    enum vz_status status = vz_highlighter_open(gather->eval, inner->fetch->highlight, inner->query,
+                                                true, false, &highlighter, gather->err);
+    if (status == VZ_OK)
+        status =
+            vz_highlighter_write(highlighter, docno, hit->id, wrapped, &shown, gather->err);
+    if (status == VZ_OK && shown.len) {
+        vz_json_key(w, "highlight");
+        vz_json_put_raw(w, shown);
+    }
+    vz_highlighter_close(highlighter);
+    return status;
+}
+
 static enum vz_status put_object(struct gather *gather, const struct object *object, uint32_t docno,
                                  const struct vz_search_hit *hit, struct vz_json source,
                                  struct vz_json_writer *w)
@@ -264,6 +287,8 @@ static enum vz_status put_object(struct gather *gather, const struct object *obj
                                 gather->err);
         if (status == VZ_OK)
             status = put_fields(gather->eval, gather->inner, docno, wrapped, w, gather->err);
+        if (status == VZ_OK)
+            status = put_highlight(gather, docno, hit, wrapped, w);
         if (doc)
             vz_json_free(doc);
     }

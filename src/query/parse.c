@@ -2,6 +2,7 @@
  * that Elasticsearch knows and vizsla does not serve are refused by name unless what they ask for
  * is nothing ("aggs": {}); keys nobody knows get Elasticsearch's own words. */
 #include "query/agg.h"
+#include "query/highlight.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -381,6 +382,14 @@ static enum vz_status parse_script_fields(struct body *body, struct vz_json valu
     return vz_script_fields_parse(value, body->search, err);
 }
 
+static enum vz_status parse_highlight(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_highlight *highlight;
+    enum vz_status status = vz_highlight_parse(&body->parser, value, &highlight, err);
+    body->search->highlight = highlight;
+    return status;
+}
+
 static enum vz_status parse_nothing(struct body *body, struct vz_json value, struct vz_error *err)
 {
     return VZ_OK; /* groups for statistics: part of no answer */
@@ -402,6 +411,7 @@ static const struct {
     {"aggs", parse_aggs},
     {"aggregations", parse_aggs},
     {"script_fields", parse_script_fields},
+    {"highlight", parse_highlight},
     {"track_total_hits", parse_track_total},
     {"track_scores", parse_track_scores},
     {"profile", parse_profile},
@@ -417,7 +427,6 @@ static const struct {
 };
 
 static const char *const refused[] = {
-    "highlight",
     "suggest",
     "rescore",
     "collapse",
@@ -468,11 +477,10 @@ static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inn
                                          struct vz_slice key, struct vz_json value,
                                          struct vz_error *err)
 {
-    static const char *const same[] = {"_source", "fields", "version",     "seq_no_primary_term",
-                                       "size",    "from",   "track_scores"};
-    static const char *const missing[] = {"sort",          "highlight", "explain",
-                                          "script_fields", "collapse",  "docvalue_fields",
-                                          "stored_fields"};
+    static const char *const same[] = {"_source", "fields", "version",      "seq_no_primary_term",
+                                       "size",    "from",   "track_scores", "highlight"};
+    static const char *const missing[] = {"sort",     "explain",         "script_fields",
+                                          "collapse", "docvalue_fields", "stored_fields"};
     if (vz_slice_is(key, "name")) {
         inner->name = vz_json_string(value);
         return VZ_OK;

@@ -298,6 +298,7 @@ struct vz_search {
     struct vz_json_patterns includes, excludes;
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
+    const struct vz_highlight *highlight; /* highlight.h; NULL: none */
     const struct vz_agg *aggs; /* agg.h; NULL: none */
     bool typed_keys;
     struct vz_script_request *script_fields;
@@ -399,6 +400,9 @@ enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *
                                     struct vz_docset *out, struct vz_error *err);
 enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                       struct vz_docset *out, struct vz_error *err);
+/* The query inside, or NULL. */
+const struct vz_node *vz_function_score_query(const struct vz_node *node);
+const struct vz_node *vz_script_score_query(const struct vz_node *node);
 /* "`what` returned an invalid score [-1.0] for doc [7]. Must be a non-negative score!" */
 enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err);
 /* Leaves (filter.c). */
@@ -412,6 +416,11 @@ struct vz_text_query;
 enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
                             const struct vz_field *field, bool scores, struct vz_docset *out,
                             struct vz_error *err);
+/* The same leaf as a query over postings, its patterns as the terms they match: for highlighting.
+ * Memory: the eval's arena. */
+enum vz_status vz_text_build(struct vz_eval *eval, const struct vz_node *node,
+                             const struct vz_field *field, struct vz_text_query **out,
+                             struct vz_error *err);
 /* The fields of a multi_match in this mapping, as a dis_max of matches. In the arena. */
 enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node *node,
                                      struct vz_node **out, struct vz_error *err);
@@ -538,6 +547,7 @@ struct vz_fetch_plan {
     bool filter; /* _source is filtered, so it has to be parsed */
     struct vz_json_patterns includes, excludes;
     struct vz_arena scratch; /* the whole document while a part of it is kept */
+    struct vz_highlighter *highlighter;
     struct vz_doc_script **scripts; /* of script_fields, opened when first needed */
     size_t script_count;
 };

@@ -4,6 +4,7 @@
  * Time: a search that runs past `timeout` stops evaluating and answers with what it has.
  */
 #include "query/run.h"
+#include "query/highlight.h"
 
 #include "base/clock.h"
 
@@ -47,6 +48,7 @@ static void close_target(struct vz_target *target)
     for (size_t i = 0; i < target->reader_count; i++)
         vz_sort_unbind(&target->readers[i]);
     vz_script_fields_close(&target->plan);
+    vz_highlighter_close(target->plan.highlighter);
     vz_arena_deinit(&target->plan.scratch);
     vz_docset_deinit(&target->alias);
     if (target->alias_doc)
@@ -152,7 +154,7 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
             status = explain_hit(run, target, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
-        bytes += hit->source.len + hit->fields.len;
+        bytes += hit->source.len + hit->fields.len + hit->highlight.len;
         if (bytes > search->max_bytes)
             return vz_fail(err, VZ_BUDGET,
                            "[request] Data too large, the documents of the first [%zu] of [%zu] "

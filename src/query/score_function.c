@@ -758,3 +758,8 @@ enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node
         vz_docset_deinit(out);
     return status;
 }
+
+const struct vz_node *vz_function_score_query(const struct vz_node *node)
+{
+    return node->functions->query;
+}

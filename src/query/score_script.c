@@ -128,3 +128,8 @@ enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *
         vz_docset_deinit(out);
     return status;
 }
+
+const struct vz_node *vz_script_score_query(const struct vz_node *node)
+{
+    return node->script->query;
+}

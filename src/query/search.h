@@ -73,6 +73,7 @@ struct vz_search_hit {
     struct vz_slice source;   /* filtered JSON, or empty when not asked for */
     struct vz_slice fields;   /* JSON object of "fields", or empty */
     struct vz_slice sort;     /* JSON array of sort values, or empty */
+    struct vz_slice highlight;  /* JSON object of fragments by field, or empty */
     struct vz_slice inner_hits; /* JSON object by name, or empty */
     struct vz_slice explanation; /* JSON object of how the score came about, or empty */
     uint64_t version, seq_no; /* printed only when asked, see result */

@@ -596,6 +596,15 @@ enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
     return vz_text_collect(view, query, &out->bits, out->scores, vz_text_late, eval, err);
 }
 
+enum vz_status vz_text_build(struct vz_eval *eval, const struct vz_node *node,
+                             const struct vz_field *field, struct vz_text_query **out,
+                             struct vz_error *err)
+{
+    bool everything;
+    *out = NULL;
+    return build_leaf(eval, node, field, &everything, out, err);
+}
+
 /* ---- multi_match ----------------------------------------------------------------------------- */
 
 static bool is_searchable(const struct vz_field *field, bool by_pattern)

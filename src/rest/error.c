@@ -79,7 +79,8 @@ static void bad_query(struct vz_arena *arena, const struct vz_error *err, struct
     const char *prefix = place_prefix(arena, err, text, p);
     p->status = 400;
     p->reason = vz_slice_from(vz_arena_printf(arena, "%s", err->text));
-    if (err->text[0] == '[' && strstr(err->text, "] unknown field [")) {
+    bool wraps = strstr(err->text, "] failed to parse field [") && err->cause[0];
+    if (err->text[0] == '[' && (wraps || strstr(err->text, "] unknown field ["))) {
         p->type = "x_content_parse_exception";
         p->reason = text_of(arena, prefix, err->text);
         p->line = p->column = 0;

@@ -318,6 +318,14 @@ uint32_t vz_index_max_result_window(struct vz_index *index)
     return window;
 }
 
+uint32_t vz_index_max_analyzed_offset(struct vz_index *index)
+{
+    pthread_mutex_lock(&index->view_lock);
+    uint32_t most = index->settings.max_analyzed_offset;
+    pthread_mutex_unlock(&index->view_lock);
+    return most;
+}
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 static uint64_t folder_bytes(const char *path)

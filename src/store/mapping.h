@@ -96,6 +96,8 @@ struct vz_field {
     const struct vz_analyzer *analyzer, *search_analyzer, *search_quote_analyzer, *normalizer;
     uint32_t gap;        /* position_increment_gap */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
+    bool has_offsets;        /* text: index_options or term_vector ask for offsets; highlighting */
+    bool has_vector_offsets; /* analyses the source anyway, but limits and refuses by them */
 };
 
 /* "keyword", "long", ... ; of both flattened kinds "flattened". */
@@ -147,6 +149,8 @@ const struct vz_field *vz_mapping_find(const struct vz_mapping *mapping, struct 
  * the path is not below a flattened field, or is a field of its own. */
 bool vz_mapping_find_key(const struct vz_mapping *mapping, struct vz_slice path,
                          struct vz_field *field);
+/* Whether the values of `from` are copied to the field of that path (copy_to). */
+bool vz_field_copies_to(const struct vz_field *from, struct vz_slice path);
 enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping);
 
 /* Appends {"properties":{...}} as GET _mapping prints it ("mappings" body). */

@@ -146,6 +146,11 @@ static enum vz_status resolve_text(struct vz_mapping *mapping, struct vz_mapping
         status = find(mapping, node, "search_quote_analyzer", field->search_analyzer, lenient,
                       &field->search_quote_analyzer, err);
     field->text_flags = flags_of(node);
+    struct vz_slice vectors = given(node, "term_vector");
+    field->has_vector_offsets = vz_slice_is(vectors, "with_positions_offsets") ||
+                                vz_slice_is(vectors, "with_positions_offsets_payloads");
+    field->has_offsets = field->has_vector_offsets || vz_slice_is(vectors, "with_offsets") ||
+                         vz_slice_is(given(node, "index_options"), "offsets");
     struct vz_slice gap = given(node, "position_increment_gap");
     field->gap = field->analyzer ? vz_analyzer_gap(field->analyzer) : 100;
     if (gap.len) {
@@ -182,4 +187,13 @@ enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool len
             status = resolve_keyword(mapping, node, lenient, err);
     }
     return status;
+}
+
+bool vz_field_copies_to(const struct vz_field *from, struct vz_slice path)
+{
+    const struct vz_mapping_node *node = vz_mapping_node_of(from);
+    for (size_t i = 0; i < node->copy_to_count; i++)
+        if (vz_slice_eq(node->copy_to[i], path))
+            return true;
+    return false;
 }

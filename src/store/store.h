@@ -115,6 +115,8 @@ void vz_index_print_settings(struct vz_index *index, struct vz_buf *out);
 enum vz_status vz_index_put_settings(struct vz_index *index, struct vz_json body,
                                      struct vz_error *err);
 uint32_t vz_index_max_result_window(struct vz_index *index);
+/* index.highlight.max_analyzed_offset, in UTF-16 units. */
+uint32_t vz_index_max_analyzed_offset(struct vz_index *index);
 
 struct vz_index_stats {
     uint64_t docs, deleted;          /* as of the last refresh */
