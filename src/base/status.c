@@ -106,6 +106,7 @@ const char *vz_status_name(enum vz_status status)
         [VZ_STRICT_MAPPING] = "strict_mapping",
         [VZ_NOT_FOUND] = "not_found",
         [VZ_NO_INDEX] = "no_index",
+        [VZ_CLOSED] = "closed",
         [VZ_EXISTS] = "exists",
         [VZ_CONFLICT] = "conflict",
         [VZ_LIMIT] = "limit",

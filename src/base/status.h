@@ -27,6 +27,7 @@ enum vz_status {
     VZ_STRICT_MAPPING, /* a new field where the mapping says "dynamic": "strict" */
     VZ_NOT_FOUND,      /* no such document, field, file, route */
     VZ_NO_INDEX,       /* no such index or alias */
+    VZ_CLOSED,         /* the index is closed */
     VZ_EXISTS,         /* an index or alias of that name is there already */
     VZ_CONFLICT,       /* version conflict */
     VZ_LIMIT,          /* larger than a limit allows (the text names the limit) */

@@ -90,7 +90,8 @@ void vz_rest_alias_get(struct vz_call *call)
     struct vz_slice *parts;
     size_t count = vz_split(call->arena, call->args[has_index ? 1 : 0], &parts);
     struct vz_resolved indices;
-    if (!vz_resolve(call, expression, VZ_RESOLVE_ALIASES, &indices))
+    if (!vz_resolve(call, expression,
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ | VZ_RESOLVE_EVERY, &indices))
         return;
     struct vz_alias *aliases;
     size_t alias_count = vz_store_aliases(call->store, call->arena, &aliases);
@@ -290,7 +291,8 @@ static bool add_all(struct vz_call *call, struct actions *list, struct vz_slice 
                     const struct vz_slice *names, size_t count, const struct vz_alias *like)
 {
     struct vz_resolved indices;
-    if (!vz_resolve(call, expression, VZ_RESOLVE_SOME, &indices))
+    if (!vz_resolve(call, expression,
+                    VZ_RESOLVE_SOME | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_WRITE, &indices))
         return false;
     bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
@@ -310,7 +312,7 @@ static bool remove_all(struct vz_call *call, struct actions *list, struct vz_sli
                        const struct vz_slice *names, size_t count, bool must_exist)
 {
     struct vz_resolved indices;
-    if (!vz_resolve(call, expression, 0, &indices))
+    if (!vz_resolve(call, expression, VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_WRITE, &indices))
         return false;
     struct vz_alias *aliases;
     size_t alias_count = vz_store_aliases(call->store, call->arena, &aliases);
@@ -421,7 +423,8 @@ static struct vz_slice join(struct vz_call *call, const struct vz_slice *names, 
 static bool remove_indices(struct vz_call *call, struct actions *list, struct vz_slice expression)
 {
     struct vz_resolved indices;
-    if (!vz_resolve(call, expression, VZ_RESOLVE_SOME, &indices))
+    if (!vz_resolve(call, expression, VZ_RESOLVE_SOME | VZ_RESOLVE_CLOSED | VZ_RESOLVE_DELETE,
+                    &indices))
         return false;
     for (size_t i = 0; i < indices.count; i++) {
         struct vz_alias_action action = {.verb = VZ_ALIAS_REMOVE_INDEX};

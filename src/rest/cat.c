@@ -384,7 +384,8 @@ void vz_rest_cat_indices(struct vz_call *call)
     struct vz_resolved found;
     struct vz_slice health;
     if (!begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+        !vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_EVERY, &found))
         return;
     bool filter = vz_call_param(call, "health", &health);
     for (size_t i = 0; i < found.count; i++) {
@@ -398,13 +399,19 @@ void vz_rest_cat_indices(struct vz_call *call)
         vz_index_stats(index, &stats);
         vz_format_iso_ms(vz_index_created_ms(index), created, sizeof created);
         add_str(&t, state);
-        add_str(&t, "open");
+        bool closed = vz_index_is_closed(index);
+        add_str(&t, closed ? "close" : "open");
         add_text(&t, vz_index_name(index));
         add_str(&t, vz_index_uuid(index));
         add_number(&t, 1);
         add_number(&t, replicas);
-        add_number(&t, stats.docs);
-        add_number(&t, stats.deleted);
+        if (closed) {
+            add_null(&t);
+            add_null(&t);
+        } else {
+            add_number(&t, stats.docs);
+            add_number(&t, stats.deleted);
+        }
         add_number(&t, (uint64_t)vz_index_created_ms(index));
         add_str(&t, created);
         add_bytes(&t, stats.disk_bytes);
@@ -598,7 +605,8 @@ void vz_rest_cat_shards(struct vz_call *call)
     struct table t;
     struct vz_resolved found;
     if (!begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+        !vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_EVERY, &found))
         return;
     for (size_t i = 0; i < found.count; i++) {
         struct vz_index_stats stats;

@@ -89,7 +89,9 @@ void vz_rest_cluster_health(struct vz_call *call)
     struct vz_resolved found;
     struct vz_health health = {0};
     if (!check_health_params(call) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_LENIENT, &found))
+        !vz_resolve(call, call->args[0], 
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_LENIENT | VZ_RESOLVE_CLOSED | VZ_RESOLVE_EVERY,
+                    &found))
         return;
     health.indices = found.count;
     for (size_t i = 0; i < found.count; i++)
@@ -140,7 +142,7 @@ void vz_rest_cluster_stats(struct vz_call *call)
     struct vz_resolved found;
     struct vz_health health;
     uint64_t docs = 0, deleted = 0, disk = 0, rows = 0, memory = 0;
-    if (!vz_resolve(call, (struct vz_slice){"", 0}, 0, &found))
+    if (!vz_resolve(call, (struct vz_slice){"", 0}, VZ_RESOLVE_EVERY, &found))
         return;
     for (size_t i = 0; i < found.count; i++) {
         struct vz_index_stats stats;

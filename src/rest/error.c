@@ -192,6 +192,7 @@ static bool plain(enum vz_status status, struct vz_problem *p)
         {VZ_BAD_IMAGE, 400, "illegal_argument_exception"},
         {VZ_BAD_NAME, 400, "invalid_index_name_exception"},
         {VZ_UNSUPPORTED, 400, "unsupported_operation_exception"},
+        {VZ_CLOSED, 400, "index_closed_exception"},
         {VZ_NOT_FOUND, 404, "resource_not_found_exception"},
         {VZ_EXISTS, 400, "resource_already_exists_exception"},
         {VZ_CONFLICT, 409, "version_conflict_engine_exception"},
@@ -294,6 +295,8 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
         named_index(arena, index_name, index_uuid, p);
         p->with_shard = true;
     }
+    if (err->status == VZ_CLOSED)
+        named_index(arena, index_name, index_uuid, p);
     if (err->status == VZ_EXISTS || err->status == VZ_BAD_NAME)
         named_index(arena, index_name.len ? index_name : bracketed(arena, err->text), index_uuid,
                     p);

@@ -132,7 +132,8 @@ static bool wants_feature(struct vz_call *call, const char *feature)
 void vz_rest_index_get(struct vz_call *call)
 {
     struct vz_resolved found;
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+    if (!vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ, &found))
         return;
     struct vz_json_writer *w = &call->w;
     struct vz_alias *aliases;
@@ -184,7 +185,10 @@ void vz_rest_index_delete(struct vz_call *call)
         }
     }
     struct vz_resolved found;
-    if (!vz_resolve(call, call->args[0], by_pattern ? 0 : VZ_RESOLVE_NO_WILDCARDS, &found))
+    if (!vz_resolve(call, call->args[0], 
+                    VZ_RESOLVE_CLOSED | VZ_RESOLVE_DELETE |
+                        (by_pattern ? 0 : VZ_RESOLVE_NO_WILDCARDS),
+                    &found))
         return;
     for (size_t i = 0; i < found.count && !call->problem.status; i++) {
         struct vz_error err = {0};
@@ -577,11 +581,21 @@ static void print_resolved_aliases(struct vz_call *call, const struct vz_alias *
     }
 }
 
+static bool is_hidden(const struct vz_listed *listed, size_t count, struct vz_slice name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (vz_slice_eq(listed[i].name, name))
+            return listed[i].hidden;
+    return false;
+}
+
 void vz_rest_index_resolve(struct vz_call *call)
 {
     struct vz_resolved found;
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+    struct vz_listed *listed;
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED, &found))
         return;
+    size_t listed_count = vz_store_list(call->store, call->arena, &listed);
     struct vz_alias *aliases;
     size_t alias_count = vz_store_aliases(call->store, call->arena, &aliases);
     struct vz_json_writer *w = &call->w;
@@ -606,7 +620,9 @@ void vz_rest_index_resolve(struct vz_call *call)
             vz_json_end_array(w);
         vz_json_key(w, "attributes");
         vz_json_begin_array(w);
-        vz_json_put_str(w, "open");
+        vz_json_put_str(w, vz_index_is_closed(found.indices[i]) ? "closed" : "open");
+        if (is_hidden(listed, listed_count, vz_index_name(found.indices[i])))
+            vz_json_put_str(w, "hidden");
         vz_json_end_array(w);
         vz_json_end_object(w);
     }

@@ -4,7 +4,8 @@
 void vz_rest_mapping_get(struct vz_call *call)
 {
     struct vz_resolved found;
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
+    if (!vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ, &found))
         return;
     struct vz_json_writer *w = &call->w;
     vz_json_begin_object(w);
@@ -94,7 +95,8 @@ void vz_rest_mapping_get_field(struct vz_call *call)
     struct vz_slice *patterns;
     size_t count = vz_split(call->arena, call->args[has_index ? 1 : 0], &patterns);
     struct vz_resolved found;
-    if (!vz_resolve(call, expression, VZ_RESOLVE_ALIASES, &found))
+    if (!vz_resolve(call, expression,
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ, &found))
         return;
     struct vz_json_writer *w = &call->w;
     vz_json_begin_object(w);
@@ -118,7 +120,10 @@ void vz_rest_mapping_put(struct vz_call *call)
     struct vz_json body;
     struct vz_resolved found;
     if (!vz_call_body(call, VZ_AT_MAP_BODY, true, &body) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME, &found))
+        !vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME | VZ_RESOLVE_CLOSED |
+                        VZ_RESOLVE_AND_CLOSED | VZ_RESOLVE_METADATA_WRITE,
+                    &found))
         return;
     for (size_t i = 0; i < found.count && !call->problem.status; i++) {
         struct vz_error err = {0};

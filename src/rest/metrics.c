@@ -98,7 +98,7 @@ static void print_indices(struct vz_call *call, struct vz_buf *out)
          offsetof(struct vz_index_stats, commit_total)},
     };
     struct vz_resolved found;
-    if (!vz_resolve(call, (struct vz_slice){"", 0}, 0, &found))
+    if (!vz_resolve(call, (struct vz_slice){"", 0}, VZ_RESOLVE_EVERY, &found))
         return;
     struct vz_index_stats *stats = vz_arena_zalloc(call->arena, (found.count + 1) * sizeof *stats);
     for (size_t i = 0; i < found.count; i++)

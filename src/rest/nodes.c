@@ -232,7 +232,7 @@ static void print_indices_stats(struct vz_call *call)
     struct vz_resolved found;
     struct vz_json_writer *w = &call->w;
     struct vz_index_stats sum = {0};
-    if (!vz_resolve(call, (struct vz_slice){"", 0}, 0, &found))
+    if (!vz_resolve(call, (struct vz_slice){"", 0}, VZ_RESOLVE_EVERY, &found))
         return;
     for (size_t i = 0; i < found.count; i++) {
         struct vz_index_stats stats;

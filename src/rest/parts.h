@@ -194,16 +194,30 @@ enum vz_resolve_flags {
     VZ_RESOLVE_ALIASES = 1,     /* aliases may be named */
     VZ_RESOLVE_LENIENT = 2,     /* default ignore_unavailable=true */
     VZ_RESOLVE_SOME = 4,        /* default allow_no_indices=false */
-    VZ_RESOLVE_NO_WILDCARDS = 8 /* default expand_wildcards=none */
+    VZ_RESOLVE_NO_WILDCARDS = 8, /* default expand_wildcards=none */
+    VZ_RESOLVE_EVERY = 16,       /* default expand_wildcards=all */
+    VZ_RESOLVE_CLOSED = 32,      /* closed indices may be named; only for what needs no documents */
+    /* index.blocks.* that forbid it are a problem then */
+    VZ_RESOLVE_READ = 64,
+    VZ_RESOLVE_METADATA_READ = 128,
+    VZ_RESOLVE_METADATA_WRITE = 256,
+    VZ_RESOLVE_DELETE = 512,
+    VZ_RESOLVE_AND_CLOSED = 1024 /* default expand_wildcards=open,closed */
 };
 /* Reads ignore_unavailable, allow_no_indices, expand_wildcards from the URL over the defaults in
  * `flags`. An empty expression means all indices. False with a problem. */
 bool vz_resolve(struct vz_call *call, struct vz_slice expression, unsigned flags,
                 struct vz_resolved *resolved);
 /* As above without a call's problem: for msearch. `ignore_unavailable` etc. as given. */
+enum { VZ_EXPAND_OPEN = 1, VZ_EXPAND_CLOSED = 2, VZ_EXPAND_HIDDEN = 4, VZ_EXPAND_ALL = 7 };
 struct vz_resolve_options {
-    bool aliases, ignore_unavailable, allow_no_indices, expand;
+    bool aliases, ignore_unavailable, allow_no_indices;
+    unsigned expand; /* VZ_EXPAND_...; 0: wildcards match nothing */
+    unsigned flags;  /* VZ_RESOLVE_CLOSED and those of blocks */
 };
+/* expand_wildcards of a URL or a header, over what is in *expand. False: an unknown word, *wrong. */
+bool vz_expand_parse(struct vz_arena *arena, struct vz_slice text, unsigned *expand,
+                     struct vz_slice *wrong);
 bool vz_resolve_with(struct vz_store *store, struct vz_arena *arena, struct vz_slice expression,
                      const struct vz_resolve_options *options, struct vz_resolved *resolved,
                      struct vz_problem *problem);
@@ -338,6 +352,10 @@ VZ_HANDLER(index_create);
 VZ_HANDLER(index_get);
 VZ_HANDLER(index_exists);
 VZ_HANDLER(index_delete);
+VZ_HANDLER(index_close);
+VZ_HANDLER(index_open);
+VZ_HANDLER(index_block);
+VZ_HANDLER(index_copy);
 VZ_HANDLER(index_refresh);
 VZ_HANDLER(index_flush);
 VZ_HANDLER(index_forcemerge);

@@ -18,7 +18,7 @@ struct choice {
 struct resolver {
     struct vz_arena *arena;
     const struct vz_resolve_options *options;
-    struct vz_slice *names;
+    struct vz_listed *names;
     size_t name_count;
     struct vz_alias *aliases;
     size_t alias_count;
@@ -37,7 +37,7 @@ static size_t position_of(const struct resolver *r, struct vz_slice name)
     size_t low = 0, high = r->name_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int order = vz_slice_cmp(r->names[middle], name);
+        int order = vz_slice_cmp(r->names[middle].name, name);
         if (order == 0)
             return middle;
         if (order < 0)
@@ -66,10 +66,29 @@ static void choose_by_alias(struct resolver *r, struct choice *choice, struct vz
     choice->filters[choice->filter_count++] = filter;
 }
 
+/* Hidden names are for those who ask for them, by expand_wildcards or by a dot in front. */
+static bool is_shown(const struct resolver *r, struct vz_slice pattern, struct vz_slice name,
+                     bool hidden)
+{
+    return !hidden || (r->options->expand & VZ_EXPAND_HIDDEN) ||
+           (pattern.len && pattern.ptr[0] == '.' && name.ptr[0] == '.');
+}
+
+static bool is_expanded(const struct resolver *r, struct vz_slice pattern,
+                        const struct vz_listed *index)
+{
+    unsigned state = index->closed ? VZ_EXPAND_CLOSED : VZ_EXPAND_OPEN;
+    if (index->closed && !(r->options->flags & VZ_RESOLVE_CLOSED))
+        return false;
+    return (r->options->expand & state) && is_shown(r, pattern, index->name, index->hidden);
+}
+
 static void mark_wildcard(struct resolver *r, struct vz_slice pattern, bool exclude)
 {
     for (size_t i = 0; i < r->name_count; i++) {
-        if (!vz_wildcard_match(pattern, r->names[i]))
+        if (!vz_wildcard_match(pattern, r->names[i].name))
+            continue;
+        if (!exclude && !is_expanded(r, pattern, &r->names[i]))
             continue;
         if (exclude)
             r->choices[i] = (struct choice){0};
@@ -80,7 +99,11 @@ static void mark_wildcard(struct resolver *r, struct vz_slice pattern, bool excl
         return;
     for (size_t i = 0; i < r->alias_count; i++) {
         size_t at = position_of(r, r->aliases[i].index);
-        if (at < r->name_count && vz_wildcard_match(pattern, r->aliases[i].name))
+        unsigned state =
+            at < r->name_count && r->names[at].closed ? VZ_EXPAND_CLOSED : VZ_EXPAND_OPEN;
+        if (at < r->name_count && (r->options->expand & state) &&
+            is_shown(r, pattern, r->aliases[i].name, r->aliases[i].is_hidden) &&
+            vz_wildcard_match(pattern, r->aliases[i].name))
             choose_by_alias(r, &r->choices[at], r->aliases[i].filter);
     }
 }
@@ -199,28 +222,86 @@ static struct vz_slice join_filters(struct vz_arena *arena, const struct choice 
     return copy;
 }
 
-/* Takes references. An index deleted since the names were listed is left out. */
-static void collect(struct vz_store *store, struct resolver *r, struct vz_resolved *resolved)
+static void fail_closed(struct vz_arena *arena, struct vz_index *index, struct vz_problem *problem)
+{
+    struct vz_error err = {0};
+    vz_fail(&err, VZ_CLOSED, "closed");
+    vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0}, vz_index_name(index),
+                    vz_index_uuid(index), problem);
+}
+
+/* Whether what is asked may be done with the index. *leave: it is left out instead. */
+static bool check_index(struct vz_arena *arena, struct vz_index *index,
+                        const struct vz_resolve_options *options, bool *leave,
+                        struct vz_problem *problem)
+{
+    static const struct {
+        unsigned flag;
+        enum vz_block_level level;
+    } levels[] = {{VZ_RESOLVE_READ, VZ_BLOCK_READ},
+                  {VZ_RESOLVE_METADATA_READ, VZ_BLOCK_METADATA_READ},
+                  {VZ_RESOLVE_METADATA_WRITE, VZ_BLOCK_METADATA_WRITE},
+                  {VZ_RESOLVE_DELETE, VZ_BLOCK_DELETE}};
+    struct vz_error err = {0};
+    *leave = false;
+    if (vz_index_is_closed(index) && !(options->flags & VZ_RESOLVE_CLOSED)) {
+        *leave = options->ignore_unavailable;
+        if (!*leave)
+            fail_closed(arena, index, problem);
+        return *leave;
+    }
+    for (size_t i = 0; i < VZ_COUNT_OF(levels); i++) {
+        if (!(options->flags & levels[i].flag) ||
+            vz_index_check_block(index, levels[i].level, &err) == VZ_OK)
+            continue;
+        vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){NULL, 0},
+                        vz_index_name(index), vz_index_uuid(index), problem);
+        return false;
+    }
+    return true;
+}
+
+/* Takes references. An index deleted since the names were listed is left out. False with a
+ * problem, and without references. */
+static bool collect(struct vz_store *store, struct resolver *r, struct vz_resolved *resolved)
 {
     size_t room = r->name_count + 1;
     resolved->indices = vz_arena_alloc(r->arena, room * sizeof *resolved->indices);
     resolved->filters = vz_arena_alloc(r->arena, room * sizeof *resolved->filters);
     for (size_t i = 0; i < r->name_count; i++) {
-        struct vz_index *index = r->choices[i].chosen ? vz_store_index(store, r->names[i]) : NULL;
+        struct vz_index *index =
+            r->choices[i].chosen ? vz_store_index(store, r->names[i].name) : NULL;
+        bool leave = true;
         if (!index)
+            continue;
+        bool ok = check_index(r->arena, index, r->options, &leave, r->problem);
+        if (!ok || leave)
+            vz_index_release(index);
+        if (!ok) {
+            vz_resolved_release(resolved);
+            return false;
+        }
+        if (leave)
             continue;
         resolved->indices[resolved->count] = index;
         resolved->filters[resolved->count++] = join_filters(r->arena, &r->choices[i]);
     }
+    return true;
 }
 
 /* The common case, one plain name, without listing the store. */
 static bool resolve_plain(struct vz_store *store, struct vz_arena *arena, struct vz_slice name,
-                          struct vz_resolved *resolved)
+                          const struct vz_resolve_options *options, struct vz_resolved *resolved,
+                          struct vz_problem *problem)
 {
     struct vz_index *index = vz_store_index(store, name);
+    bool leave = false;
     if (!index)
         return false;
+    if (!check_index(arena, index, options, &leave, problem) || leave) {
+        vz_index_release(index);
+        return leave;
+    }
     resolved->indices = vz_arena_alloc(arena, sizeof *resolved->indices);
     resolved->filters = vz_arena_zalloc(arena, sizeof *resolved->filters);
     resolved->indices[0] = index;
@@ -235,10 +316,12 @@ bool vz_resolve_with(struct vz_store *store, struct vz_arena *arena, struct vz_s
     *resolved = (struct vz_resolved){0};
     if (expression.len == 0)
         expression = VZ_SLICE("*");
-    if (resolve_plain(store, arena, expression, resolved))
+    if (resolve_plain(store, arena, expression, options, resolved, problem))
         return true;
+    if (problem->status)
+        return false;
     struct resolver r = {.arena = arena, .options = options, .problem = problem};
-    r.name_count = vz_store_names(store, arena, &r.names);
+    r.name_count = vz_store_list(store, arena, &r.names);
     r.alias_count = vz_store_aliases(store, arena, &r.aliases);
     r.choices = vz_arena_zalloc(arena, (r.name_count + 1) * sizeof *r.choices);
     struct vz_slice *parts;
@@ -246,7 +329,8 @@ bool vz_resolve_with(struct vz_store *store, struct vz_arena *arena, struct vz_s
     for (size_t i = 0; i < count; i++)
         if (!mark_part(&r, parts[i]))
             return false;
-    collect(store, &r, resolved);
+    if (!collect(store, &r, resolved))
+        return false;
     bool is_all = vz_slice_is(expression, "*") || vz_slice_is(expression, "_all");
     if (resolved->count == 0 && !options->allow_no_indices && !is_all) {
         vz_problem_no_index(arena, expression, problem);
@@ -255,23 +339,49 @@ bool vz_resolve_with(struct vz_store *store, struct vz_arena *arena, struct vz_s
     return true;
 }
 
-static bool read_expand(struct vz_call *call, bool *expand)
+bool vz_expand_parse(struct vz_arena *arena, struct vz_slice text, unsigned *expand,
+                     struct vz_slice *wrong)
 {
-    struct vz_slice value, *parts;
-    if (!vz_call_param(call, "expand_wildcards", &value))
-        return true;
-    size_t count = vz_split(call->arena, value, &parts);
+    static const struct {
+        const char *word;
+        unsigned bits;
+    } words[] = {{"open", VZ_EXPAND_OPEN},
+                 {"closed", VZ_EXPAND_CLOSED},
+                 {"hidden", VZ_EXPAND_HIDDEN},
+                 {"all", VZ_EXPAND_ALL}};
+    struct vz_slice *parts;
+    size_t count = vz_split(arena, text, &parts);
+    unsigned bits = 0;
     for (size_t i = 0; i < count; i++) {
-        if (vz_slice_is(parts[i], "open") || vz_slice_is(parts[i], "all") ||
-            vz_slice_is(parts[i], "hidden"))
-            *expand = true;
-        else if (vz_slice_is(parts[i], "none") || vz_slice_is(parts[i], "closed"))
-            *expand = count > 1 && *expand;
-        else
-            return vz_call_fail(call, 400, "illegal_argument_exception",
-                                "No valid expand wildcard value [%.*s]", VZ_S(parts[i]));
+        unsigned before = bits;
+        bool known = vz_slice_is(parts[i], "none");
+        if (known)
+            bits = 0;
+        for (size_t j = 0; j < VZ_COUNT_OF(words) && !known; j++) {
+            known = vz_slice_is(parts[i], words[j].word);
+            bits = before | (known ? words[j].bits : 0);
+        }
+        if (!known) {
+            *wrong = parts[i];
+            return false;
+        }
     }
+    if (count)
+        *expand = bits;
+    /* "hidden" says which of the open ones. */
+    if (*expand == VZ_EXPAND_HIDDEN)
+        *expand |= VZ_EXPAND_OPEN;
     return true;
+}
+
+static bool read_expand(struct vz_call *call, unsigned *expand)
+{
+    struct vz_slice value, wrong;
+    if (!vz_call_param(call, "expand_wildcards", &value) ||
+        vz_expand_parse(call->arena, value, expand, &wrong))
+        return true;
+    return vz_call_fail(call, 400, "illegal_argument_exception",
+                        "No valid expand wildcard value [%.*s]", VZ_S(wrong));
 }
 
 bool vz_resolve(struct vz_call *call, struct vz_slice expression, unsigned flags,
@@ -282,7 +392,11 @@ bool vz_resolve(struct vz_call *call, struct vz_slice expression, unsigned flags
         .ignore_unavailable =
             vz_call_bool(call, "ignore_unavailable", (flags & VZ_RESOLVE_LENIENT) != 0),
         .allow_no_indices = vz_call_bool(call, "allow_no_indices", !(flags & VZ_RESOLVE_SOME)),
-        .expand = !(flags & VZ_RESOLVE_NO_WILDCARDS),
+        .expand = flags & VZ_RESOLVE_NO_WILDCARDS ? 0
+                  : flags & VZ_RESOLVE_EVERY      ? VZ_EXPAND_ALL
+                  : flags & VZ_RESOLVE_AND_CLOSED ? VZ_EXPAND_OPEN | VZ_EXPAND_CLOSED
+                                                  : VZ_EXPAND_OPEN,
+        .flags = flags,
     };
     *resolved = (struct vz_resolved){0};
     if (call->problem.status || !read_expand(call, &options.expand))
@@ -312,12 +426,37 @@ static void alias_is_many(struct vz_arena *arena, struct vz_slice name, struct v
             VZ_S(name)))};
 }
 
+/* The same index, or NULL with a problem when it is closed or blocks reading. */
+static struct vz_index *readable(struct vz_arena *arena, struct vz_index *index,
+                                 struct vz_problem *problem)
+{
+    struct vz_resolve_options options = {.flags = VZ_RESOLVE_READ};
+    bool leave;
+    if (check_index(arena, index, &options, &leave, problem))
+        return index;
+    vz_index_release(index);
+    return NULL;
+}
+
+/* The same index, or NULL with a problem when it is closed. What blocks writing is said by it. */
+static struct vz_index *writable(struct vz_arena *arena, struct vz_index *index,
+                                 struct vz_problem *problem)
+{
+    if (!index || !vz_index_is_closed(index))
+        return index;
+    fail_closed(arena, index, problem);
+    vz_index_release(index);
+    return NULL;
+}
+
 struct vz_index *vz_resolve_one(struct vz_store *store, struct vz_arena *arena,
                                 struct vz_slice name, struct vz_problem *problem)
 {
     struct vz_index *index = vz_store_index(store, name);
-    if (index || vz_name_refused(arena, name, problem))
-        return index;
+    if (index)
+        return readable(arena, index, problem);
+    if (vz_name_refused(arena, name, problem))
+        return NULL;
     struct vz_alias *aliases;
     size_t count = vz_store_aliases(store, arena, &aliases);
     for (size_t i = 0; i < count; i++) {
@@ -330,9 +469,10 @@ struct vz_index *vz_resolve_one(struct vz_store *store, struct vz_arena *arena,
         index = vz_store_index(store, aliases[i].index);
         break;
     }
-    if (!index)
-        vz_problem_no_index(arena, name, problem);
-    return index;
+    if (index)
+        return readable(arena, index, problem);
+    vz_problem_no_index(arena, name, problem);
+    return NULL;
 }
 
 /* The index an alias writes to. *is_alias tells whether there is such an alias at all. */
@@ -355,7 +495,7 @@ static struct vz_index *alias_write_index(struct vz_store *store, struct vz_aren
     if (!chosen && of_name == 1 && !(only->has_write_index && !only->is_write_index))
         chosen = only;
     if (chosen)
-        return vz_store_index(store, chosen->index);
+        return writable(arena, vz_store_index(store, chosen->index), problem);
     if (of_name)
         *problem = (struct vz_problem){
             .status = 400,
@@ -375,7 +515,7 @@ struct vz_index *vz_resolve_write(struct vz_store *store, struct vz_arena *arena
 {
     struct vz_index *index = require_alias ? NULL : vz_store_index(store, name);
     if (index)
-        return index;
+        return writable(arena, index, problem);
     bool is_alias = false;
     index = alias_write_index(store, arena, name, &is_alias, problem);
     if (index || problem->status)
@@ -404,8 +544,8 @@ struct vz_index *vz_resolve_write(struct vz_store *store, struct vz_arena *arena
     if (status == VZ_OK)
         status = vz_store_create_templated(store, name, (struct vz_json){0}, &err);
     if (status == VZ_OK || status == VZ_EXISTS)
-        index = vz_store_index(store, name);
-    if (!index) {
+        index = writable(arena, vz_store_index(store, name), problem);
+    if (!index && !problem->status) {
         if (status == VZ_OK || status == VZ_EXISTS)
             vz_problem_no_index(arena, name, problem);
         else

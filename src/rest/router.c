@@ -107,7 +107,7 @@ const struct vz_route vz_routes[] = {
     /* Indices */
     {VZ_PUT, "/{index}", vz_rest_index_create, CREATE_INDEX, "Create, with settings, mappings and aliases"},
     {VZ_GET, "/{index}", vz_rest_index_get, GET_INDEX, "Aliases, mappings and settings; HEAD asks whether it exists"},
-    {VZ_DELETE, "/{index}", vz_rest_index_delete, INDICES MASTER, "Delete; names and commas, no wildcards"},
+    {VZ_DELETE, "/{index}", vz_rest_index_delete, INDICES MASTER, "Delete; wildcards where action.destructive_requires_name is false"},
     {GET_POST, "/_refresh", vz_rest_index_refresh, INDICES, "Make writes visible to searches"},
     {GET_POST, "/{index}/_refresh", vz_rest_index_refresh, INDICES, "Make writes visible to searches"},
     {GET_POST, "/_flush", vz_rest_index_flush, FLUSH, "Nothing to do: acknowledged means on disk"},
@@ -121,6 +121,13 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/{index}/_stats", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
     {VZ_GET, "/{index}/_stats/{metric}", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
     {VZ_GET, "/_resolve/index/{index}", vz_rest_index_resolve, INDICES, "Indices and aliases behind an expression"},
+
+    {VZ_POST, "/{index}/_close", vz_rest_index_close, INDICES MASTER "wait_for_active_shards", "Close: no reads, no writes, no memory; files stay"},
+    {VZ_POST, "/{index}/_open", vz_rest_index_open, INDICES MASTER "wait_for_active_shards", "Open what was closed"},
+    {VZ_PUT, "/{index}/_block/{block}", vz_rest_index_block, INDICES MASTER, "Block write, read, read_only or metadata"},
+    {POST_PUT, "/{index}/_clone/{target}", vz_rest_index_copy, CREATE_INDEX, "Copy an index that blocks writes: documents, versions, settings; files of its own"},
+    {POST_PUT, "/{index}/_shrink/{target}", vz_rest_index_copy, CREATE_INDEX, "The same copy where number_of_shards allows it: an index is one shard"},
+    {POST_PUT, "/{index}/_split/{target}", vz_rest_index_copy, CREATE_INDEX, "The same copy where number_of_shards allows it: an index is one shard"},
 
     /* Mappings and settings */
     {VZ_GET, "/_mapping", vz_rest_mapping_get, GET_MAPPING, "Mappings of all indices"},
@@ -297,14 +304,8 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_query/**", NULL, "", ""},
     {VZ_POST, "/{index}/_update_by_query", NULL, "", ""},
     {VZ_POST, "/_reindex", NULL, "", ""},
-    {VZ_POST, "/{index}/_open", NULL, "", ""},
-    {VZ_POST, "/{index}/_close", NULL, "", ""},
-    {POST_PUT, "/{index}/_clone/{target}", NULL, "", ""},
-    {POST_PUT, "/{index}/_shrink/{target}", NULL, "", ""},
-    {POST_PUT, "/{index}/_split/{target}", NULL, "", ""},
     {VZ_POST, "/{index}/_rollover", NULL, "", ""},
     {VZ_POST, "/{index}/_rollover/{new_index}", NULL, "", ""},
-    {VZ_PUT, "/{index}/_block/{block}", NULL, "", ""},
     {VZ_GET, "/_segments", NULL, "", ""},
     {VZ_GET, "/{index}/_segments", NULL, "", ""},
     {VZ_GET, "/_recovery", NULL, "", ""},

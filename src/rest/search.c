@@ -105,7 +105,7 @@ void vz_rest_search(struct vz_call *call)
     struct vz_search_result result;
     struct vz_slice scroll;
     if (!check_search_type(call) || !vz_call_body(call, VZ_AT_SEARCH, false, &body) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
         return;
     vz_search_params_of(call, &params);
     if (vz_call_param(call, "scroll", &scroll)) {
@@ -152,7 +152,7 @@ void vz_rest_count(struct vz_call *call)
         vz_call_fail_error(call, &err, VZ_AT_SEARCH);
         return;
     }
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
         return;
     struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
     if (resolved.count && vz_search_count(targets, resolved.count, search, &count, &err) != VZ_OK) {
@@ -184,7 +184,7 @@ void vz_rest_explain(struct vz_call *call)
         vz_call_fail_error(call, &err, VZ_AT_SEARCH);
         return;
     }
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
         return;
     struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
     enum vz_status status = VZ_OK;
@@ -267,7 +267,8 @@ static bool read_header_member(struct vz_call *call, struct vz_slice key, struct
     else if (vz_slice_is(key, "allow_no_indices") && vz_json_as_bool(value, &truth))
         header->options.allow_no_indices = truth;
     else if (vz_slice_is(key, "expand_wildcards"))
-        header->options.expand = !vz_slice_is(vz_json_string(value), "none");
+        header->options.expand =
+            vz_slice_is(vz_json_string(value), "none") ? 0 : VZ_EXPAND_OPEN;
     else {
         for (size_t i = 0; i < VZ_COUNT_OF(harmless); i++)
             if (vz_slice_is(key, harmless[i]))
@@ -289,7 +290,8 @@ static bool read_header(struct vz_call *call, struct vz_slice line, struct msear
         .options = {.aliases = true,
                     .ignore_unavailable = vz_call_bool(call, "ignore_unavailable", false),
                     .allow_no_indices = vz_call_bool(call, "allow_no_indices", true),
-                    .expand = true}};
+                    .expand = VZ_EXPAND_OPEN,
+                    .flags = VZ_RESOLVE_READ}};
     if (blank(line))
         return true;
     if (vz_json_parse_padded(line, &doc, &root, &err) != VZ_OK) {
@@ -579,7 +581,7 @@ void vz_rest_delete_by_query(struct vz_call *call)
         vz_call_fail_error(call, &err, VZ_AT_SEARCH);
         return;
     }
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
         return;
     struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
     bool ok = true;

@@ -115,7 +115,10 @@ void vz_rest_settings_get(struct vz_call *call)
     if (count == 1 && (vz_slice_is(items[0], "_all") || vz_slice_is(items[0], "*")))
         count = 0;
     struct vz_resolved found;
-    if (!vz_resolve(call, expression, VZ_RESOLVE_ALIASES, &found))
+    if (!vz_resolve(call, expression,
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ |
+                        VZ_RESOLVE_AND_CLOSED,
+                    &found))
         return;
     vz_json_begin_object(&call->w);
     for (size_t i = 0; i < found.count; i++)
@@ -124,14 +127,35 @@ void vz_rest_settings_get(struct vz_call *call)
     vz_resolved_release(&found);
 }
 
+/* One setting, and a block: these may be changed whatever is blocked. */
+static bool only_unblocks(struct vz_json body)
+{
+    static const char *const blocks[] = {"index.blocks.metadata", "index.blocks.read_only",
+                                         "index.blocks.read_only_allow_delete"};
+    struct vz_buf flat = {0};
+    struct vz_json_writer w = vz_json_writer_on(&flat);
+    struct vz_json_doc *doc = NULL;
+    struct vz_json root, value;
+    struct vz_slice key;
+    bool only = false;
+    vz_settings_flatten(body, (struct vz_json_patterns){NULL, 0}, &w);
+    if (vz_json_parse(vz_buf_slice(&flat), &doc, &root, NULL) == VZ_OK &&
+        vz_json_count(root) == 1) {
+        struct vz_json_iter it = vz_json_iterate(root);
+        vz_json_next(&it, &key, &value);
+        for (size_t i = 0; i < VZ_COUNT_OF(blocks); i++)
+            only |= vz_slice_is(key, blocks[i]) || vz_slice_is(key, blocks[i] + strlen("index."));
+    }
+    vz_json_free(doc);
+    vz_buf_deinit(&flat);
+    return only;
+}
+
 void vz_rest_settings_put(struct vz_call *call)
 {
     struct vz_json body, inner;
     struct vz_resolved found;
-    if (vz_call_bool(call, "preserve_existing", false)) {
-        vz_call_unsupported(call, "[preserve_existing=true] is");
-        return;
-    }
+    bool preserve = vz_call_bool(call, "preserve_existing", false);
     if (!vz_call_body(call, VZ_AT_MAP_BODY, true, &body))
         return;
     if (vz_json_get(body, "settings", &inner) && vz_json_type(inner) == VZ_JSON_OBJECT)
@@ -141,11 +165,15 @@ void vz_rest_settings_put(struct vz_call *call)
                      "Validation Failed: 1: no settings to update;");
         return;
     }
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME, &found))
+    if (!vz_resolve(call, call->args[0],
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME | VZ_RESOLVE_CLOSED |
+                        VZ_RESOLVE_AND_CLOSED |
+                        (only_unblocks(body) ? 0 : VZ_RESOLVE_METADATA_WRITE),
+                    &found))
         return;
     for (size_t i = 0; i < found.count && !call->problem.status; i++) {
         struct vz_error err = {0};
-        if (vz_index_put_settings(found.indices[i], body, &err) != VZ_OK)
+        if (vz_index_change_settings(found.indices[i], body, preserve, &err) != VZ_OK)
             vz_call_fail_index(call, &err, VZ_AT_SETTINGS, found.indices[i]);
     }
     vz_resolved_release(&found);

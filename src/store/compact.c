@@ -357,9 +357,12 @@ static enum vz_status swap(struct vz_index *index, void *context, struct vz_erro
         return status;
     /* mapping_lock: nobody registers the old number over ours. Its holders never wait for us. */
     pthread_mutex_lock(&index->mapping_lock);
-    status = atomic_load(&index->deleted)
-                 ? vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name)
-                 : register_fresh(index, c->fresh, err);
+    if (atomic_load(&index->deleted))
+        status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
+    else if (atomic_load(&index->closed))
+        status = vz_fail(err, VZ_CANCELLED, "[%s] is closed", index->name);
+    else
+        status = register_fresh(index, c->fresh, err);
     if (status == VZ_OK)
         change_over(index, c->fresh);
     pthread_mutex_unlock(&index->mapping_lock);
@@ -464,6 +467,67 @@ static enum vz_status compact(struct compaction *c, struct vz_error *err)
     if (status == VZ_OK)
         status = on_writer(c, swap, err);
     on_writer(c, stop_log, NULL);
+    return status;
+}
+
+/* ---- a copy elsewhere ---------------------------------------------------------------------- */
+
+/* On the writer's thread: nothing is written any more that the copy does not have. */
+static enum vz_status finish_copy(struct vz_index *index, void *context, struct vz_error *err)
+{
+    struct compaction *c = context;
+    enum vz_status status = take_deaths(index, c, err);
+    if (status == VZ_OK)
+        status = stage(c, c->old->state.docs, err);
+    if (status != VZ_OK)
+        return status;
+    c->fresh->staged.next_seq = c->old->state.next_seq;
+    c->fresh->durable = true;
+    mdb_env_set_flags(c->fresh->env, MDB_NOSYNC, 0);
+    status = commit_fresh(c, err);
+    int code = status == VZ_OK ? mdb_env_sync(c->fresh->env, 1) : 0;
+    return code ? vz_fail_lmdb(err, code, "syncing a copy") : status;
+}
+
+static enum vz_status copy_whole(struct compaction *c, const char *dir, struct vz_error *err)
+{
+    enum vz_status status = vz_generation_create(dir, 1, &c->fresh, err);
+    if (status != VZ_OK)
+        return status;
+    c->fresh->durable = false;
+    mdb_env_set_flags(c->fresh->env, MDB_NOSYNC, 1);
+    status = on_writer(c, start_log, err);
+    if (status != VZ_OK)
+        return status;
+    status = keep_deletions(c, err);
+    if (status == VZ_OK)
+        status = copy_until(c, committed_docs(c), err);
+    if (status == VZ_OK)
+        status = build_graphs(c, err);
+    if (status == VZ_OK)
+        status = catch_up(c, err);
+    if (status == VZ_OK)
+        status = on_writer(c, finish_copy, err);
+    on_writer(c, stop_log, NULL);
+    return status;
+}
+
+enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct vz_error *err)
+{
+    struct compaction c = {.index = index};
+    pthread_mutex_lock(&index->compact_lock);
+    c.old = vz_index_generation(index);
+    enum vz_status status = copy_whole(&c, dir, err);
+    if (c.mapping) {
+        vz_mapping_release(c.mapping);
+        vz_mapping_release(c.lenient);
+    }
+    vz_generation_release(c.fresh);
+    vz_generation_release(c.old);
+    vz_tokens_deinit(&c.tokens);
+    free(c.map);
+    free(c.deaths);
+    pthread_mutex_unlock(&index->compact_lock);
     return status;
 }
 

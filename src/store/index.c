@@ -89,6 +89,16 @@ static void free_index(struct vz_index *index)
     free(index);
 }
 
+struct vz_index *vz_index_shell(struct vz_store *store, const struct vz_index_entry *entry,
+                                struct vz_mapping *mapping)
+{
+    struct vz_index *index = new_index(store, entry->name, entry->uuid, entry->created_ms,
+                                       &entry->settings, mapping);
+    atomic_store(&index->closed, true);
+    index->shell_generation = entry->generation;
+    return index;
+}
+
 enum vz_status vz_index_open(struct vz_store *store, struct vz_slice name, const char *uuid,
                              uint64_t generation, int64_t created_ms,
                              const struct vz_settings *settings, struct vz_mapping *mapping,
@@ -135,6 +145,14 @@ static void close_index(struct vz_index *index)
 {
     struct vz_store *store = index->store;
     struct vz_error err = {0};
+    char uuid[24];
+    memcpy(uuid, index->uuid, sizeof uuid);
+    if (!index->gen) { /* a shell */
+        free_index(index);
+        vz_store_index_gone(store, "");
+        return;
+    }
+    vz_store_index_leaving(store, index);
     vz_writer_stop(index);
     if (!atomic_load(&index->deleted)) {
         if (vz_generation_checkpoint(index->gen, &err) != VZ_OK)
@@ -151,7 +169,7 @@ static void close_index(struct vz_index *index)
     }
     atomic_fetch_sub(&store->memory_bytes, atomic_load(&index->memory_bytes));
     free_index(index);
-    vz_store_index_gone(store, index);
+    vz_store_index_gone(store, uuid);
 }
 
 void vz_index_release(struct vz_index *index)
@@ -223,6 +241,8 @@ enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json bod
     enum vz_status status = VZ_OK;
     if (seen && seen != base)
         goto out;
+    if (atomic_load(&index->closed))
+        status = vz_fail(err, VZ_CLOSED, "closed");
     if (atomic_load(&index->deleted))
         status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
     if (status == VZ_OK)
@@ -255,23 +275,63 @@ out:
 enum vz_status vz_index_put_mapping(struct vz_index *index, struct vz_json body,
                                     struct vz_error *err)
 {
+    if (atomic_load(&index->closed))
+        return vz_closed_change(index, (struct vz_json){0}, NULL, body, err);
     return vz_index_merge_mapping(index, body, NULL, err);
+}
+
+/* mapping_lock and view_lock: as a change of the mapping and one of the settings. */
+void vz_index_readopt(struct vz_index *index, struct vz_mapping *mapping,
+                      const struct vz_settings *settings)
+{
+    struct vz_settings fresh;
+    vz_settings_copy(&fresh, settings);
+    pthread_mutex_lock(&index->view_lock);
+    struct vz_settings old_settings = index->settings;
+    struct vz_mapping *old_mapping = index->mapping;
+    index->settings = fresh;
+    index->mapping = vz_mapping_acquire(mapping);
+    const struct vz_snapshot *view = index->view;
+    struct vz_text_view *texts = view->texts ? vz_text_view_acquire(view->texts) : NULL;
+    vz_index_set_view_locked(index, texts, view->watermark, view->epoch, view->live,
+                             view->commit_number);
+    pthread_mutex_unlock(&index->view_lock);
+    vz_settings_deinit(&old_settings);
+    vz_mapping_release(old_mapping);
+    atomic_store(&index->compact_cancel, false);
+    atomic_store(&index->closed, false);
 }
 
 enum vz_status vz_index_put_settings(struct vz_index *index, struct vz_json body,
                                      struct vz_error *err)
 {
+    return vz_index_change_settings(index, body, false, err);
+}
+
+enum vz_status vz_index_change_settings(struct vz_index *index, struct vz_json body, bool preserve,
+                                        struct vz_error *err)
+{
     struct vz_settings settings = {0};
     struct vz_buf label = {0};
     vz_buf_printf(&label, "%s/%s", index->name, index->uuid);
+    struct vz_settings_change how = {.preserve = preserve, .index = label.data};
     pthread_mutex_lock(&index->mapping_lock);
+    if (atomic_load(&index->closed)) {
+        pthread_mutex_unlock(&index->mapping_lock);
+        how = (struct vz_settings_change){.closed = true, .preserve = preserve,
+                                          .index = index->name};
+        enum vz_status changed =
+            vz_closed_change(index, body, &how, (struct vz_json){0}, err);
+        vz_buf_deinit(&label);
+        return changed;
+    }
     struct vz_mapping *mapping = vz_index_mapping(index);
     vz_index_settings(index, &settings);
     enum vz_status status = VZ_OK;
     if (atomic_load(&index->deleted))
         status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
     if (status == VZ_OK)
-        status = vz_settings_merge(&settings, body, false, label.data, err);
+        status = vz_settings_change(&settings, body, &how, err);
     if (status == VZ_OK)
         status = persist(index, mapping, &settings, err);
     if (status == VZ_OK) {
@@ -358,6 +418,12 @@ void vz_index_stats(struct vz_index *index, struct vz_index_stats *stats)
         .index_time_ns = atomic_load(&c->index_time_ns),
         .search_time_ns = atomic_load(&c->search_time_ns),
     };
+    if (!index->gen) { /* a shell */
+        char *dir = vz_generation_path(index, index->shell_generation);
+        stats->disk_bytes = folder_bytes(dir);
+        free(dir);
+        return;
+    }
     pthread_mutex_lock(&index->view_lock);
     struct vz_generation *gen = vz_generation_acquire(index->gen);
     struct vz_mapping *mapping = vz_mapping_acquire(index->mapping);

@@ -27,7 +27,8 @@ struct vz_settings {
     uint32_t max_analyzed_offset; /* of highlighting, UTF-16 units */
     int64_t sync_interval_ms; /* with async: acknowledged is durable at latest after this */
     bool async;
-    bool block_write, block_read_only, block_delete;
+    bool block_write, block_read_only, block_delete, block_read, block_metadata;
+    bool hidden;
 };
 
 void vz_settings_init(struct vz_settings *settings);
@@ -38,6 +39,14 @@ void vz_settings_copy(struct vz_settings *to, const struct vz_settings *from);
  * error *settings is unchanged. */
 enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json body, bool creating,
                                  const char *index, struct vz_error *err);
+/* creating: as above. closed: static ones are welcome, final ones are not. preserve: what is set
+ * stays. */
+struct vz_settings_change {
+    bool creating, closed, preserve;
+    const char *index;
+};
+enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json body,
+                                  const struct vz_settings_change *how, struct vz_error *err);
 /* A flat object of the list, for disk, and back. */
 void vz_settings_save(const struct vz_settings *settings, struct vz_buf *out);
 /* value NULL removes; `value` is the text of a JSON value. Nothing is checked or read. */
@@ -102,6 +111,8 @@ struct vz_index {
 
     _Atomic uint32_t references;
     _Atomic bool deleted;
+    _Atomic bool closed;       /* set under mapping_lock; a shell is born so */
+    uint64_t shell_generation; /* of a shell: the number of the one on disk; `gen`, `view` are NULL */
 
     pthread_mutex_t mapping_lock; /* one change of the mapping or settings at a time */
 
@@ -146,10 +157,35 @@ struct vz_index {
 };
 
 /* index.c */
+struct vz_index_entry;
 enum vz_status vz_index_open(struct vz_store *store, struct vz_slice name, const char *uuid,
                              uint64_t generation, int64_t created_ms,
                              const struct vz_settings *settings, struct vz_mapping *mapping,
                              bool create, struct vz_index **out, struct vz_error *err);
+/* What vz_store_index gives of a closed one. */
+struct vz_index *vz_index_shell(struct vz_store *store, const struct vz_index_entry *entry,
+                                struct vz_mapping *mapping);
+/* mapping_lock held: one that was closed while somebody read it is open again, with what the
+ * registry says now. */
+void vz_index_readopt(struct vz_index *index, struct vz_mapping *mapping,
+                      const struct vz_settings *settings);
+/* compact.c: a copy of all that is committed in a folder of its own, durable. Writes must be blocked.
+ */
+enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct vz_error *err);
+/* openclose.c: changes a closed index in the registry. Either body may be missing. */
+enum vz_status vz_closed_change(struct vz_index *index, struct vz_json settings,
+                                const struct vz_settings_change *how, struct vz_json mappings,
+                                struct vz_error *err);
+/* No lock held: the last reference is gone, the index will be freed. */
+void vz_store_index_leaving(struct vz_store *store, struct vz_index *index);
+/* store->lock held: its files are closed. */
+void vz_store_left_locked(struct vz_store *store, const char *uuid);
+/* store->lock held: a reference to a closed index that is still read; NULL: nobody does. */
+struct vz_index *vz_store_take_closing_locked(struct vz_store *store, const char *uuid);
+/* store->lock held: the open index of that name, borrowed; NULL. */
+struct vz_index *vz_store_find_locked(struct vz_store *store, struct vz_slice name);
+/* store->lock held: takes a reference over into the list of open ones. */
+void vz_store_attach_locked(struct vz_store *store, struct vz_index *index);
 /* A reference to the current generation. */
 struct vz_generation *vz_index_generation(struct vz_index *index);
 /* Merges and persists a mapping change, then swaps it in. `seen`: the mapping the caller worked
@@ -224,6 +260,7 @@ struct vz_store {
     struct vz_index **open; /* opened indices, referenced by the store unless deleted */
     size_t open_count, open_capacity;
     size_t living; /* index structs that exist, deleted ones too */
+    struct vz_closing *closing; /* closed indices that are still read */
     struct vz_opening *opening; /* indices being recovered, without the lock */
 
     _Atomic size_t memory_bytes;
@@ -246,6 +283,7 @@ struct vz_index_entry {
     char uuid[24];
     uint64_t generation;
     int64_t created_ms;
+    bool closed;
     struct vz_settings settings; /* deinit */
 };
 enum vz_status vz_registry_open(struct vz_store *store, struct vz_error *err);
@@ -262,8 +300,8 @@ enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
 /* Calls each for every index, in order of name. An entry that cannot be read is left out and its
  * error returned after the others: whoever acts on what is not in the list must not act then. */
 enum vz_status vz_registry_each(struct vz_store *store,
-                                void (*each)(void *context, struct vz_slice name, const char *uuid,
-                                             uint64_t generation),
+                                void (*each)(void *context, struct vz_slice name,
+                                             const struct vz_index_entry *entry),
                                 void *context, struct vz_error *err);
 enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice index,
                                         struct vz_arena *arena, struct vz_alias **aliases,
@@ -278,7 +316,7 @@ struct vz_index *vz_store_detach_locked(struct vz_store *store, struct vz_slice 
 /* No lock held: the end of an index that the registry does not know any more. Its files go with
  * the last reference; at once when it was not open (index NULL). */
 void vz_store_dispose(struct vz_store *store, struct vz_index *index, const char *uuid);
-void vz_store_index_gone(struct vz_store *store, struct vz_index *index);
+void vz_store_index_gone(struct vz_store *store, const char *uuid);
 /* Open indices, each with a reference; free() the list. */
 size_t vz_store_open_indices(struct vz_store *store, struct vz_index ***list);
 

@@ -165,6 +165,8 @@ static enum vz_status parse_entry(struct vz_slice text, struct vz_index_entry *e
         entry->generation = (uint64_t)vz_json_int(member);
     if (vz_json_get(root, "created_ms", &member))
         entry->created_ms = vz_json_int(member);
+    if (vz_json_get(root, "closed", &member))
+        entry->closed = vz_json_bool(member);
     if (vz_json_get(root, "settings", &member))
         status = vz_settings_load(&entry->settings, member, err);
     vz_json_free(doc);
@@ -222,9 +224,9 @@ static void print_entry(const struct vz_index_entry *entry, struct vz_buf *out)
 {
     struct vz_buf settings = {0};
     vz_settings_save(&entry->settings, &settings);
-    vz_buf_printf(out, "{\"uuid\":\"%s\",\"generation\":%llu,\"created_ms\":%lld,\"settings\":%s}",
+    vz_buf_printf(out, "{\"uuid\":\"%s\",\"generation\":%llu,\"created_ms\":%lld,%s\"settings\":%s}",
                   entry->uuid, (unsigned long long)entry->generation, (long long)entry->created_ms,
-                  settings.data);
+                  entry->closed ? "\"closed\":true," : "", settings.data);
     vz_buf_deinit(&settings);
 }
 
@@ -395,8 +397,8 @@ enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
 }
 
 enum vz_status vz_registry_each(struct vz_store *store,
-                                void (*each)(void *context, struct vz_slice name, const char *uuid,
-                                             uint64_t generation),
+                                void (*each)(void *context, struct vz_slice name,
+                                             const struct vz_index_entry *entry),
                                 void *context, struct vz_error *err)
 {
     MDB_txn *txn;
@@ -411,7 +413,7 @@ enum vz_status vz_registry_each(struct vz_store *store,
             struct vz_index_entry entry = {0};
             enum vz_status one = parse_entry(slice_of(&value), &entry, err);
             if (one == VZ_OK)
-                each(context, slice_of(&key), entry.uuid, entry.generation);
+                each(context, slice_of(&key), &entry);
             else
                 status = one;
             vz_settings_deinit(&entry.settings);
@@ -560,6 +562,9 @@ enum vz_status vz_store_update_aliases(struct vz_store *store,
     for (size_t i = 0; status == VZ_OK && i < count; i++)
         if (gone[i].uuid[0])
             gone[i].index = vz_store_detach_locked(store, actions[i].alias.index);
+    for (size_t i = 0; status == VZ_OK && i < count; i++)
+        if (gone[i].uuid[0] && !gone[i].index)
+            gone[i].index = vz_store_take_closing_locked(store, gone[i].uuid);
     pthread_mutex_unlock(&store->lock);
     for (size_t i = 0; status == VZ_OK && i < count; i++)
         if (gone[i].uuid[0])

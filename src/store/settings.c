@@ -4,6 +4,7 @@
  * "index." out. What is known but has no effect here (number_of_shards, codec ...) is kept and
  * printed back; what would change an answer is refused; what Elasticsearch does not know is too.
  */
+#include "base/text.h"
 #include "store/index.h"
 #include "text/analysis.h"
 
@@ -16,13 +17,13 @@
 #define DEFAULT_SYNC_MS 5000
 #define MIN_SYNC_MS 100
 
-enum kind { STATIC, DYNAMIC, REFUSED };
+enum kind { STATIC, DYNAMIC, FINAL, REFUSED };
 static const struct known {
     const char *key; /* without "index."; a trailing '*' stands for anything */
     enum kind kind;
 } known[] = {
-    {"number_of_shards", STATIC},
-    {"number_of_routing_shards", STATIC},
+    {"number_of_shards", FINAL},
+    {"number_of_routing_shards", FINAL},
     {"number_of_replicas", DYNAMIC},
     {"auto_expand_replicas", DYNAMIC},
     {"refresh_interval", DYNAMIC},
@@ -47,8 +48,8 @@ static const struct known {
     {"blocks.write", DYNAMIC},
     {"blocks.read_only", DYNAMIC},
     {"blocks.read_only_allow_delete", DYNAMIC},
-    {"blocks.read", REFUSED},
-    {"blocks.metadata", REFUSED},
+    {"blocks.read", DYNAMIC},
+    {"blocks.metadata", DYNAMIC},
     {"mapping.*", DYNAMIC},
     {"routing.*", DYNAMIC},
     {"search.*", DYNAMIC},
@@ -73,11 +74,11 @@ static const struct known {
     {"final_pipeline", DYNAMIC},
     {"sort.*", REFUSED},
     /* Printed by GET _settings; a body copied from there must be welcome. */
-    {"creation_date", STATIC},
-    {"uuid", STATIC},
-    {"provided_name", STATIC},
-    {"version.*", STATIC},
-    {"resize.*", STATIC},
+    {"creation_date", FINAL},
+    {"uuid", FINAL},
+    {"provided_name", FINAL},
+    {"version.*", FINAL},
+    {"resize.*", FINAL},
 };
 
 void vz_settings_init(struct vz_settings *settings)
@@ -271,6 +272,12 @@ static enum vz_status read_entry(struct vz_settings *set, const struct vz_settin
             return vz_fail(err, VZ_BAD_MAPPING,
                            "failed to parse value [%.*s] for setting [%s], must be >= [100ms]",
                            (int)text.len, text.ptr, entry->key);
+    } else if (strcmp(key, "hidden") == 0) {
+        status = read_flag(entry->key, text, &set->hidden, err);
+    } else if (strcmp(key, "blocks.read") == 0) {
+        status = read_flag(entry->key, text, &set->block_read, err);
+    } else if (strcmp(key, "blocks.metadata") == 0) {
+        status = read_flag(entry->key, text, &set->block_metadata, err);
     } else if (strcmp(key, "blocks.write") == 0) {
         status = read_flag(entry->key, text, &set->block_write, err);
     } else if (strcmp(key, "blocks.read_only") == 0) {
@@ -288,6 +295,7 @@ static enum vz_status read_all(struct vz_settings *set, struct vz_error *err)
     set->max_analyzed_offset = DEFAULT_ANALYZED_OFFSET;
     set->sync_interval_ms = DEFAULT_SYNC_MS;
     set->async = set->block_write = set->block_read_only = set->block_delete = false;
+    set->block_read = set->block_metadata = set->hidden = false;
     enum vz_status status = VZ_OK;
     for (size_t i = 0; status == VZ_OK && i < set->count; i++)
         status = read_entry(set, &set->list[i], err);
@@ -313,10 +321,33 @@ static char *kept_value(struct vz_json value)
 
 struct merge {
     struct vz_settings *settings;
-    bool creating;
-    const char *index;
+    const struct vz_settings_change *how;
     struct vz_error *err;
 };
+
+static bool is_set(const struct vz_settings *settings, const char *key)
+{
+    size_t at = position(settings, key);
+    return at < settings->count && strcmp(settings->list[at].key, key) == 0;
+}
+
+/* "blocks.*": null */
+static enum vz_status reset_pattern(struct merge *merge, const char *pattern)
+{
+    for (size_t i = 0; i < merge->settings->count;) {
+        const struct known *entry = find_known(merge->settings->list[i].key + strlen("index."));
+        if (entry && entry->kind == DYNAMIC &&
+            vz_wildcard_match(vz_slice_from(pattern),
+                              vz_slice_from(merge->settings->list[i].key))) {
+            char *key = vz_strdup(merge->settings->list[i].key);
+            vz_settings_set(merge->settings, key, NULL);
+            free(key);
+        } else {
+            i++;
+        }
+    }
+    return VZ_OK;
+}
 
 static enum vz_status merge_leaf(struct merge *merge, const char *path, struct vz_json value)
 {
@@ -325,6 +356,11 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
     struct vz_buf full = {0};
     vz_buf_printf(&full, "index.%s", key);
     enum vz_status status = VZ_OK;
+    if (!merge->how->creating && vz_json_type(value) == VZ_JSON_NULL && strchr(key, '*')) {
+        status = reset_pattern(merge, full.data);
+        vz_buf_deinit(&full);
+        return status;
+    }
     bool none = vz_slice_is(vz_json_string(value), "_none") || vz_json_type(value) == VZ_JSON_NULL;
     if (!entry)
         status = vz_fail(merge->err, VZ_BAD_MAPPING,
@@ -335,11 +371,16 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
     else if (entry->kind == REFUSED && !none && !vz_slice_is(vz_json_string(value), "false") &&
              (vz_json_type(value) != VZ_JSON_BOOL || vz_json_bool(value)))
         status = vz_fail(merge->err, VZ_UNSUPPORTED, "setting [%s] is not supported", full.data);
-    else if (entry->kind == STATIC && !merge->creating)
+    else if ((entry->kind == STATIC || entry->kind == FINAL) && !merge->how->creating &&
+             !merge->how->closed)
         status = vz_fail(merge->err, VZ_BAD_MAPPING,
                          "Can't update non dynamic settings [[%s]] for open indices [[%s]]",
-                         full.data, merge->index);
-    if (status == VZ_OK && strcmp(key, "creation_date") != 0 && strcmp(key, "uuid") != 0 &&
+                         full.data, merge->how->index);
+    else if (entry->kind == FINAL && !merge->how->creating)
+        status = vz_fail(merge->err, VZ_BAD_MAPPING,
+                         "final %s setting [%s], not updateable", merge->how->index, full.data);
+    bool stays = merge->how->preserve && is_set(merge->settings, full.data);
+    if (status == VZ_OK && !stays && strcmp(key, "creation_date") != 0 && strcmp(key, "uuid") != 0 &&
         strcmp(key, "provided_name") != 0 && strncmp(key, "version.", 8) != 0) {
         char *kept = kept_value(value);
         vz_settings_set(merge->settings, full.data, kept);
@@ -368,6 +409,13 @@ static enum vz_status merge_object(struct merge *merge, const char *path, struct
 enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json body, bool creating,
                                  const char *index, struct vz_error *err)
 {
+    struct vz_settings_change how = {.creating = creating, .index = index};
+    return vz_settings_change(settings, body, &how, err);
+}
+
+enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json body,
+                                  const struct vz_settings_change *how, struct vz_error *err)
+{
     struct vz_json inner;
     if (vz_json_type(body) != VZ_JSON_OBJECT)
         return vz_fail(err, VZ_BAD_MAPPING, "settings must be an object");
@@ -375,7 +423,7 @@ enum vz_status vz_settings_merge(struct vz_settings *settings, struct vz_json bo
         body = inner;
     struct vz_settings merged;
     vz_settings_copy(&merged, settings);
-    struct merge merge = {&merged, creating, index, err};
+    struct merge merge = {&merged, how, err};
     enum vz_status status = merge_object(&merge, "", body);
     if (status == VZ_OK)
         status = read_all(&merged, err);

@@ -104,9 +104,9 @@ static void raise_file_limit(void)
     }
 }
 
-static void note_uuid(void *map, struct vz_slice name, const char *uuid, uint64_t generation)
+static void note_uuid(void *map, struct vz_slice name, const struct vz_index_entry *entry)
 {
-    vz_strmap_put(map, vz_slice_from(uuid), generation);
+    vz_strmap_put(map, vz_slice_from(entry->uuid), entry->generation);
 }
 
 /* Folders of indices that were deleted, or never finished, when the process died. While any entry
@@ -257,17 +257,22 @@ const char *vz_store_cluster_uuid(const struct vz_store *store)
 
 /* ---- indices ------------------------------------------------------------------------------- */
 
-static void add_open_locked(struct vz_store *store, struct vz_index *index)
+void vz_store_attach_locked(struct vz_store *store, struct vz_index *index)
 {
     if (store->open_count == store->open_capacity) {
         store->open_capacity = VZ_MAX(store->open_capacity * 2, (size_t)8);
         store->open = vz_realloc(store->open, store->open_capacity * sizeof *store->open);
     }
     store->open[store->open_count++] = index;
+}
+
+static void add_open_locked(struct vz_store *store, struct vz_index *index)
+{
+    vz_store_attach_locked(store, index);
     store->living++;
 }
 
-static struct vz_index *find_open_locked(struct vz_store *store, struct vz_slice name)
+struct vz_index *vz_store_find_locked(struct vz_store *store, struct vz_slice name)
 {
     for (size_t i = 0; i < store->open_count; i++)
         if (vz_slice_is(name, store->open[i]->name))
@@ -275,9 +280,10 @@ static struct vz_index *find_open_locked(struct vz_store *store, struct vz_slice
     return NULL;
 }
 
-void vz_store_index_gone(struct vz_store *store, struct vz_index *index)
+void vz_store_index_gone(struct vz_store *store, const char *uuid)
 {
     pthread_mutex_lock(&store->lock);
+    vz_store_left_locked(store, uuid);
     store->living--;
     pthread_cond_broadcast(&store->idle);
     pthread_mutex_unlock(&store->lock);
@@ -345,12 +351,19 @@ struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
     struct vz_error err = {0};
     pthread_mutex_lock(&store->lock);
     vz_store_await_opening(store, name);
-    struct vz_index *index = find_open_locked(store, name);
+    struct vz_index *index = vz_store_find_locked(store, name);
     if (index) {
         vz_index_acquire(index);
         goto out;
     }
     enum vz_status status = vz_registry_get(store, name, &entry, &mapping, &err);
+    if (status == VZ_OK && entry.closed) {
+        index = vz_index_shell(store, &entry, mapping);
+        store->living++;
+        vz_mapping_release(mapping);
+        vz_settings_deinit(&entry.settings);
+        goto out;
+    }
     if (status == VZ_OK) {
         status = open_locked(store, name, &entry, mapping, &index, &err);
         vz_mapping_release(mapping);
@@ -515,7 +528,7 @@ static void remove_folder(struct vz_store *store, const char *uuid)
 
 struct vz_index *vz_store_detach_locked(struct vz_store *store, struct vz_slice name)
 {
-    struct vz_index *index = find_open_locked(store, name);
+    struct vz_index *index = vz_store_find_locked(store, name);
     for (size_t i = 0; index && i < store->open_count; i++)
         if (store->open[i] == index) {
             store->open[i] = store->open[--store->open_count];
@@ -551,6 +564,8 @@ enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice nam
         status = vz_registry_remove(store, name, err);
         if (status == VZ_OK)
             index = vz_store_detach_locked(store, name);
+        if (status == VZ_OK && !index)
+            index = vz_store_take_closing_locked(store, entry.uuid);
     }
     pthread_mutex_unlock(&store->lock);
     if (status == VZ_OK) {
@@ -562,28 +577,42 @@ enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice nam
 
 struct name_list {
     struct vz_arena *arena;
-    struct vz_slice *names;
+    struct vz_listed *items;
     size_t count, capacity;
 };
 
-static void add_name(void *list_void, struct vz_slice name, const char *uuid, uint64_t generation)
+static void add_name(void *list_void, struct vz_slice name, const struct vz_index_entry *entry)
 {
     struct name_list *list = list_void;
     if (list->count == list->capacity) {
         size_t capacity = VZ_MAX(list->capacity * 2, (size_t)16);
-        struct vz_slice *grown = vz_arena_alloc(list->arena, capacity * sizeof *grown);
+        struct vz_listed *grown = vz_arena_alloc(list->arena, capacity * sizeof *grown);
         if (list->count)
-            memcpy(grown, list->names, list->count * sizeof *grown);
-        list->names = grown;
+            memcpy(grown, list->items, list->count * sizeof *grown);
+        list->items = grown;
         list->capacity = capacity;
     }
-    list->names[list->count++] = vz_arena_copy(list->arena, name);
+    struct vz_listed *item = &list->items[list->count++];
+    *item = (struct vz_listed){.name = vz_arena_copy(list->arena, name),
+                               .closed = entry->closed,
+                               .hidden = entry->settings.hidden};
+    memcpy(item->uuid, entry->uuid, sizeof item->uuid);
+}
+
+size_t vz_store_list(struct vz_store *store, struct vz_arena *arena, struct vz_listed **items)
+{
+    struct name_list list = {.arena = arena};
+    vz_registry_each(store, add_name, &list, NULL); /* what it cannot read was said on open */
+    *items = list.items;
+    return list.count;
 }
 
 size_t vz_store_names(struct vz_store *store, struct vz_arena *arena, struct vz_slice **names)
 {
-    struct name_list list = {.arena = arena};
-    vz_registry_each(store, add_name, &list, NULL); /* what it cannot read was said on open */
-    *names = list.names;
-    return list.count;
+    struct vz_listed *items;
+    size_t count = vz_store_list(store, arena, &items);
+    *names = vz_arena_alloc(arena, (count + 1) * sizeof **names);
+    for (size_t i = 0; i < count; i++)
+        (*names)[i] = items[i].name;
+    return count;
 }

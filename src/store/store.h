@@ -56,6 +56,25 @@ const char *vz_store_cluster_uuid(const struct vz_store *store);
  * \ / * ? " < > | , # : or space, not starting with - _ +, not . or .., at most 255 bytes), VZ_BAD_MAPPING, VZ_DISK_FULL ... */
 enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice name,
                                      struct vz_json body, struct vz_error *err);
+/* Closed: refuses reads and writes (VZ_CLOSED), takes no memory, keeps its files, over restarts too.
+ * What read it before goes on to. Closing and opening what is so already is VZ_OK. VZ_NO_INDEX. */
+enum vz_status vz_store_close_index(struct vz_store *store, struct vz_slice name,
+                                    struct vz_error *err);
+enum vz_status vz_store_open_index(struct vz_store *store, struct vz_slice name,
+                                   struct vz_error *err);
+/* A closed index, as vz_store_index gives one, has a name, a uuid, settings, a mapping, statistics of
+ * its files, and nothing else: no snapshot may be taken of it. */
+bool vz_index_is_closed(const struct vz_index *index);
+struct vz_copy_options {
+    struct vz_json settings, aliases; /* the target's beside the source's settings; or missing */
+    int64_t shards;                   /* number_of_shards as the target's settings say it */
+};
+/* Copies a source that blocks writes into a new index: the same documents, versions and sequence
+ * numbers, files of its own. Blocks; writes into the target's folder only. VZ_INTERNAL (the source
+ * does not block writes), VZ_BAD_MAPPING, VZ_EXISTS, VZ_BAD_NAME, VZ_DISK_FULL ... */
+enum vz_status vz_store_copy_index(struct vz_store *store, struct vz_index *source,
+                                   struct vz_slice target, const struct vz_copy_options *options,
+                                   struct vz_error *err);
 /* VZ_NO_INDEX when absent. Snapshots already taken stay valid; files go when the last is released. */
 enum vz_status vz_store_delete_index(struct vz_store *store, struct vz_slice name,
                                      struct vz_error *err);
@@ -66,6 +85,14 @@ void vz_index_release(struct vz_index *index);
 
 /* All index names, sorted; copied into the arena. */
 size_t vz_store_names(struct vz_store *store, struct vz_arena *arena, struct vz_slice **names);
+
+struct vz_listed {
+    struct vz_slice name;
+    char uuid[24];
+    bool closed, hidden;
+};
+/* The same with what wildcards look at. */
+size_t vz_store_list(struct vz_store *store, struct vz_arena *arena, struct vz_listed **list);
 
 /* One alias of one index. Strings as text of JSON values; empty when absent. */
 struct vz_alias {
@@ -111,9 +138,19 @@ enum vz_status vz_index_put_mapping(struct vz_index *index, struct vz_json body,
  * creation_date, uuid, provided_name, version.created, number_of_shards, number_of_replicas. */
 void vz_index_print_settings(struct vz_index *index, struct vz_buf *out);
 /* Dynamic settings: refresh_interval, number_of_replicas, max_result_window,
- * translog.durability (request|async), blocks.write ... VZ_BAD_MAPPING for unknown or final ones. */
+ * translog.durability (request|async), blocks.write ...; of a closed index static ones too.
+ * VZ_BAD_MAPPING for unknown or final ones. `preserve`: those that are set stay. */
+enum vz_status vz_index_change_settings(struct vz_index *index, struct vz_json body, bool preserve,
+                                        struct vz_error *err);
+/* Without `preserve`. */
 enum vz_status vz_index_put_settings(struct vz_index *index, struct vz_json body,
                                      struct vz_error *err);
+/* What index.blocks.* forbid. */
+enum vz_block_level { VZ_BLOCK_READ, VZ_BLOCK_WRITE, VZ_BLOCK_METADATA_READ, VZ_BLOCK_METADATA_WRITE,
+                      VZ_BLOCK_DELETE };
+/* VZ_READ_ONLY in Elasticsearch's words when a block of the index forbids it. */
+enum vz_status vz_index_check_block(struct vz_index *index, enum vz_block_level level,
+                                    struct vz_error *err);
 uint32_t vz_index_max_result_window(struct vz_index *index);
 /* index.highlight.max_analyzed_offset, in UTF-16 units. */
 uint32_t vz_index_max_analyzed_offset(struct vz_index *index);

@@ -106,14 +106,25 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
     vz_tokens_deinit(&tokens);
 }
 
-static enum vz_status check_blocks(struct vz_index *index, struct vz_error *err)
+enum vz_status vz_index_check_block(struct vz_index *index, enum vz_block_level level,
+                                    struct vz_error *err)
 {
+    bool writes = level == VZ_BLOCK_WRITE, changes = level == VZ_BLOCK_METADATA_WRITE,
+         deletes = level == VZ_BLOCK_DELETE, looks = level == VZ_BLOCK_METADATA_READ;
     pthread_mutex_lock(&index->view_lock);
     const struct vz_settings *set = &index->settings;
-    const char *block = set->block_read_only ? "FORBIDDEN/5/index read-only (api)"
-                        : set->block_delete  ? "FORBIDDEN/12/index read-only / allow delete (api)"
-                        : set->block_write   ? "FORBIDDEN/8/index write (api)"
-                                             : NULL;
+    const char *block = NULL;
+    if (set->block_read_only && (writes || changes || deletes))
+        block = "FORBIDDEN/5/index read-only (api)";
+    else if (set->block_delete && (writes || changes))
+        block = "TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark, index has "
+                "read-only-allow-delete block";
+    else if (set->block_write && writes)
+        block = "FORBIDDEN/8/index write (api)";
+    else if (set->block_read && level == VZ_BLOCK_READ)
+        block = "FORBIDDEN/7/index read (api)";
+    else if (set->block_metadata && (changes || looks || deletes))
+        block = "FORBIDDEN/9/index metadata (api)";
     pthread_mutex_unlock(&index->view_lock);
     if (block)
         return vz_fail(err, VZ_READ_ONLY, "index [%s] blocked by: [%s];", index->name, block);
@@ -148,7 +159,7 @@ static void await_refresh(struct vz_index *index, uint64_t commit_number)
 {
     pthread_mutex_lock(&index->view_lock);
     while (index->view->commit_number < commit_number && index->settings.refresh_interval_ms >= 0 &&
-           !atomic_load(&index->deleted))
+           !atomic_load(&index->deleted) && !atomic_load(&index->closed))
         pthread_cond_wait(&index->refreshed, &index->view_lock);
     bool seen = index->view->commit_number >= commit_number;
     pthread_mutex_unlock(&index->view_lock);
@@ -182,7 +193,7 @@ enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size
     uint64_t start = vz_now_ns();
     struct vz_arena arena = {0};
     struct vz_task task = {.ops = ops, .count = count};
-    enum vz_status status = check_blocks(index, err);
+    enum vz_status status = vz_index_check_block(index, VZ_BLOCK_WRITE, err);
     if (status != VZ_OK)
         return status;
     task.prepared = vz_try_alloc(count, sizeof *task.prepared);

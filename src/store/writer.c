@@ -482,6 +482,8 @@ enum vz_status vz_writer_run(struct vz_index *index, struct vz_task *task, struc
     enum vz_status status = VZ_OK;
     if (index->writer_stop || atomic_load(&index->deleted))
         status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
+    if (status == VZ_OK && task->ops && atomic_load(&index->closed))
+        status = vz_fail(err, VZ_CLOSED, "closed");
     if (status == VZ_OK)
         status = start_writer_locked(index, err);
     if (status == VZ_OK) {
