@@ -354,7 +354,7 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
     bool inverted = field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN ||
                     field->type == VZ_FIELD_FLATTENED || field->type == VZ_FIELD_FLATTENED_KEYED;
     if (status == VZ_OK && scores && out->kind == VZ_SET_BITS && node->kind == VZ_NODE_TERM &&
-        inverted && field->indexed && !node->fold_case)
+        inverted && field->indexed && !node->fold_case && !field->scoring.is_boolean)
         out->constant *= idf_score(eval, &column, out);
     return status;
 }

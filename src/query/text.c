@@ -51,6 +51,12 @@ static struct vz_text_query *new_query(const struct build *b, enum vz_text_kind 
     if (b->field) {
         query->field = b->field->id;
         query->field_name = b->field->path;
+        /* No saturation is a k1 that is nearly none: 0 stands for the default there. */
+        query->k1 = b->field->scoring.k1 > 0 ? b->field->scoring.k1 : 1e-30f;
+        query->b = b->field->scoring.b;
+        query->has_b = true;
+        query->constant =
+            b->field->scoring.is_boolean && (kind == VZ_TEXT_TERM || kind == VZ_TEXT_PHRASE);
     }
     return query;
 }
@@ -514,7 +520,7 @@ static enum vz_status build_terms(const struct build *b, const struct vz_node *n
         return build_constant(b, &how, out);
     }
     *out = of_terms(b, terms, count);
-    (*out)->constant = node->kind == VZ_NODE_TERMS;
+    (*out)->constant |= node->kind == VZ_NODE_TERMS;
     return VZ_OK;
 }
 

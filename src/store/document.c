@@ -446,6 +446,13 @@ static enum vz_status walk_object_field(struct vz_doc_reader *reader, const stru
                             "found a concrete value",
                             (int)field->path.len, field->path.ptr, (int)field->name.len,
                             field->name.ptr);
+    if (field->type == VZ_FIELD_NESTED &&
+        ++reader->nested_count > reader->mapping->rules.nested_objects)
+        return vz_doc_fault(reader, reader->at,
+                            "The number of nested documents has exceeded the allowed limit of "
+                            "[%u]. This limit can be set by changing the "
+                            "[index.mapping.nested_objects.limit] index level setting.",
+                            reader->mapping->rules.nested_objects);
     size_t base = reader->path.len;
     vz_buf_clear(&reader->path);
     vz_buf_append_slice(&reader->path, field->path);
@@ -532,6 +539,11 @@ static enum vz_status walk_unmapped_object(struct vz_doc_reader *reader, struct 
 {
     size_t base = reader->path.len;
     size_t before = reader->fresh_count;
+    enum vz_status noted;
+    if (vz_doc_note_object(reader, push_name(reader, name), &noted)) {
+        skip_value(reader); /* read when the template's field is there */
+        return noted;
+    }
     vz_buf_append_slice(&reader->path, name);
     vz_buf_append_char(&reader->path, '.');
     enum vz_status status =
@@ -815,6 +827,7 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
     if (status == VZ_OK) {
         add_constants(&reader);
         doc->new_fields = vz_doc_new_fields(&reader);
+        doc->new_field_count = reader.new_count;
         sort_values(&reader);
         doc->values = reader.values;
         doc->value_count = reader.value_count;
@@ -823,6 +836,7 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
         vz_doc_cut(&reader, doc);
     }
     vz_json_free(json);
+    vz_json_free(reader.templates_doc);
     vz_buf_deinit(&reader.path);
     vz_strmap_deinit(&reader.fresh_paths);
     return status;

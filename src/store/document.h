@@ -62,6 +62,7 @@ struct vz_document {
      * then parses again. A merge can fail because another document gave the field another type in
      * the meantime; parsing again against that mapping says so in the right words. */
     struct vz_slice new_fields;
+    size_t new_field_count; /* what they come to, multi-fields counted */
 };
 
 /* Reads `source`. Everything in *doc lives in the arena or borrows `source`. Errors: VZ_BAD_JSON

@@ -11,11 +11,31 @@
 static const struct vz_slice slash_dates = {"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd",
                                             sizeof "yyyy/MM/dd HH:mm:ss||yyyy/MM/dd" - 1};
 
+/* Fields that a definition makes beside its own: each has a type. */
+static size_t count_multi_fields(struct vz_slice definition)
+{
+    size_t count = 0;
+    const char *at = definition.ptr, *end = at + definition.len;
+    while ((at = memmem(at, (size_t)(end - at), "\"type\":", 7))) {
+        at += 7;
+        count++;
+    }
+    return count ? count - 1 : 0;
+}
+
 enum vz_status vz_doc_note(struct vz_doc_reader *reader, struct vz_slice path,
                            struct vz_slice definition)
 {
     if (!vz_strmap_put(&reader->fresh_paths, path, 1))
         return VZ_OK;
+    uint64_t known;
+    bool is_new = !vz_strmap_get(&reader->mapping->by_path, path, &known);
+    const struct vz_mapping_rules *rules = &reader->mapping->rules;
+    size_t fields = is_new ? 1 + count_multi_fields(definition) : 0;
+    if (rules->ignore_beyond && is_new &&
+        reader->mapping->count + reader->new_count + fields > rules->total_fields)
+        return VZ_OK;
+    reader->new_count += fields;
     size_t total = reader->mapping->count + reader->fresh_count + 1;
     /* Dims of a known field are no new field, but one over the limit is not worth telling apart:
      * the merge counts exactly. */
@@ -37,26 +57,112 @@ static bool parses_as(struct vz_slice format, struct vz_slice text)
     return vz_date_parse(format, text, false, false, 0, &ms, NULL) == VZ_OK;
 }
 
-static struct vz_slice string_definition(const struct vz_mapping *mapping, struct vz_slice text)
+/* The definition that a template gives to a new field, or the usual one. */
+static enum vz_status note_kind(struct vz_doc_reader *reader, struct vz_slice path,
+                                enum vz_dynamic_kind kind, struct vz_slice date_format,
+                                struct vz_slice usual)
 {
-    bool maybe_date = text.len && text.len < 64 &&
-                      (memchr(text.ptr, '-', text.len) || memchr(text.ptr, ':', text.len) ||
-                       memchr(text.ptr, '/', text.len));
-    if (mapping->date_detection && maybe_date) {
-        if (parses_as(VZ_SLICE("strict_date_optional_time"), text))
-            return VZ_SLICE("{\"type\":\"date\"}");
-        if (parses_as(slash_dates, text))
-            return VZ_SLICE("{\"type\":\"date\",\"format\":\"yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||"
-                            "epoch_millis\"}");
+    struct vz_buf text = {0};
+    struct vz_json templates;
+    enum vz_status status = VZ_OK;
+    if (vz_doc_templates(reader, &templates) &&
+        vz_templates_find(templates, path, kind, date_format, &text))
+        usual = vz_buf_slice(&text);
+    if (usual.len)
+        status = vz_doc_note(reader, path, usual);
+    vz_buf_deinit(&text);
+    return status;
+}
+
+bool vz_doc_templates(struct vz_doc_reader *reader, struct vz_json *templates)
+{
+    struct vz_slice json = vz_mapping_root_param(reader->mapping, "dynamic_templates");
+    if (json.len == 0)
+        return false;
+    if (!reader->templates_doc &&
+        vz_json_parse(json, &reader->templates_doc, &reader->templates, NULL) != VZ_OK)
+        return false;
+    *templates = reader->templates;
+    return true;
+}
+
+bool vz_doc_note_object(struct vz_doc_reader *reader, struct vz_slice path, enum vz_status *status)
+{
+    size_t before = reader->fresh_count;
+    *status =
+        note_kind(reader, path, VZ_DYNAMIC_OBJECT, (struct vz_slice){0}, (struct vz_slice){0});
+    return *status != VZ_OK || reader->fresh_count > before;
+}
+
+/* The format of the index's own list that a text is a date of; false: none. */
+static bool listed_format(struct vz_doc_reader *reader, struct vz_slice list, struct vz_slice text,
+                          struct vz_slice *format)
+{
+    struct vz_json_doc *doc;
+    struct vz_json root, one;
+    bool found = false;
+    if (vz_json_parse(list, &doc, &root, NULL) != VZ_OK)
+        return false;
+    struct vz_json_iter it = vz_json_iterate(root);
+    if (vz_json_type(root) == VZ_JSON_STRING && parses_as(vz_json_string(root), text)) {
+        *format = vz_arena_copy(reader->arena, vz_json_string(root));
+        found = true;
     }
+    while (vz_json_type(root) == VZ_JSON_ARRAY && !found && vz_json_next(&it, NULL, &one)) {
+        found = parses_as(vz_json_string(one), text);
+        if (found)
+            *format = vz_arena_copy(reader->arena, vz_json_string(one));
+    }
+    vz_json_free(doc);
+    return found;
+}
+
+static bool is_date(struct vz_doc_reader *reader, struct vz_slice text, struct vz_slice *format)
+{
+    struct vz_slice list = vz_mapping_root_param(reader->mapping, "dynamic_date_formats");
+    *format = (struct vz_slice){0};
+    if (text.len == 0 || text.len >= 64)
+        return false;
+    if (list.len)
+        return listed_format(reader, list, text, format);
+    if (!memchr(text.ptr, '-', text.len) && !memchr(text.ptr, ':', text.len) &&
+        !memchr(text.ptr, '/', text.len))
+        return false;
+    if (parses_as(VZ_SLICE("strict_date_optional_time"), text))
+        return true;
+    *format = VZ_SLICE("yyyy/MM/dd HH:mm:ss||yyyy/MM/dd||epoch_millis");
+    return parses_as(slash_dates, text);
+}
+
+static enum vz_status note_string(struct vz_doc_reader *reader, struct vz_slice path,
+                                  struct vz_slice text)
+{
+    const struct vz_mapping *mapping = reader->mapping;
     int64_t whole;
     double decimal;
-    if (mapping->numeric_detection && vz_text_to_i64(text, &whole))
-        return VZ_SLICE("{\"type\":\"long\"}");
-    if (mapping->numeric_detection && vz_text_to_double(text, &decimal))
-        return VZ_SLICE("{\"type\":\"float\"}");
-    return VZ_SLICE("{\"type\":\"text\",\"fields\":{\"keyword\":{\"type\":\"keyword\","
-                    "\"ignore_above\":256}}}");
+    struct vz_slice format = {0};
+    bool is_long = vz_text_to_i64(text, &whole);
+    bool is_double = is_long || vz_text_to_double(text, &decimal);
+    if (mapping->numeric_detection && is_long)
+        return note_kind(reader, path, VZ_DYNAMIC_LONG, format, VZ_SLICE("{\"type\":\"long\"}"));
+    if (mapping->numeric_detection && is_double)
+        return note_kind(reader, path, VZ_DYNAMIC_DOUBLE, format, VZ_SLICE("{\"type\":\"float\"}"));
+    if (!is_double && mapping->date_detection && is_date(reader, text, &format)) {
+        struct vz_buf usual = {0};
+        struct vz_json_writer w = vz_json_writer_on(&usual);
+        vz_json_begin_object(&w);
+        vz_json_field_str(&w, "type", "date");
+        if (format.len)
+            vz_json_field_string(&w, "format", format);
+        vz_json_end_object(&w);
+        enum vz_status status =
+            note_kind(reader, path, VZ_DYNAMIC_DATE, format, vz_buf_slice(&usual));
+        vz_buf_deinit(&usual);
+        return status;
+    }
+    return note_kind(reader, path, VZ_DYNAMIC_STRING, (struct vz_slice){0},
+                     VZ_SLICE("{\"type\":\"text\",\"fields\":{\"keyword\":{\"type\":\"keyword\","
+                              "\"ignore_above\":256}}}"));
 }
 
 /* The number of dimensions when an array of numbers shall be a vector, else 0. */
@@ -99,16 +205,18 @@ static enum vz_status note_array(struct vz_doc_reader *reader, struct vz_slice p
 enum vz_status vz_doc_note_value(struct vz_doc_reader *reader, struct vz_slice path,
                                  struct vz_json value, const char *place)
 {
+    struct vz_slice none = {0};
     switch (vz_json_type(value)) {
     case VZ_JSON_STRING:
-        return vz_doc_note(reader, path, string_definition(reader->mapping, vz_json_string(value)));
+        return note_string(reader, path, vz_json_string(value));
     case VZ_JSON_BOOL:
-        return vz_doc_note(reader, path, VZ_SLICE("{\"type\":\"boolean\"}"));
+        return note_kind(reader, path, VZ_DYNAMIC_BOOLEAN, none,
+                         VZ_SLICE("{\"type\":\"boolean\"}"));
     case VZ_JSON_INT:
     case VZ_JSON_UINT:
-        return vz_doc_note(reader, path, VZ_SLICE("{\"type\":\"long\"}"));
+        return note_kind(reader, path, VZ_DYNAMIC_LONG, none, VZ_SLICE("{\"type\":\"long\"}"));
     case VZ_JSON_DOUBLE:
-        return vz_doc_note(reader, path, VZ_SLICE("{\"type\":\"float\"}"));
+        return note_kind(reader, path, VZ_DYNAMIC_DOUBLE, none, VZ_SLICE("{\"type\":\"float\"}"));
     case VZ_JSON_ARRAY:
         return note_array(reader, path, value, place);
     default:

@@ -39,6 +39,10 @@ struct vz_doc_reader {
     struct vz_fresh_field *fresh;
     size_t fresh_count, fresh_capacity;
     struct vz_strmap fresh_paths;
+    size_t new_count;                  /* fields that the noted definitions will make */
+    struct vz_json_doc *templates_doc; /* parsed when the first new field is met */
+    struct vz_json templates;
+    size_t nested_count; /* nested objects read */
 };
 
 /* One JSON value that is no object or array. */
@@ -92,6 +96,10 @@ enum vz_status vz_doc_note_value(struct vz_doc_reader *reader, struct vz_slice p
 /* Notes a definition in JSON, unless the path has one. */
 enum vz_status vz_doc_note(struct vz_doc_reader *reader, struct vz_slice path,
                            struct vz_slice definition);
+/* Notes what a template makes of a new object at a path; false (and nothing noted): no template
+ * matches it. */
+bool vz_doc_note_object(struct vz_doc_reader *reader, struct vz_slice path, enum vz_status *status);
+bool vz_doc_templates(struct vz_doc_reader *reader, struct vz_json *templates);
 /* The noted fields as a mappings body. */
 struct vz_slice vz_doc_new_fields(struct vz_doc_reader *reader);
 

@@ -32,6 +32,11 @@ bool vz_text_to_double(struct vz_slice text, double *out)
     return *end == 0;
 }
 
+bool vz_text_number(struct vz_slice text, double *out)
+{
+    return vz_text_to_double(text, out);
+}
+
 bool vz_text_to_i64(struct vz_slice text, int64_t *out)
 {
     size_t i = 0;

@@ -231,6 +231,18 @@ static enum vz_status persist(struct vz_index *index, const struct vz_mapping *m
     return vz_registry_put(index->store, &entry, mapping, NULL, 0, false, err);
 }
 
+/* view_lock and mapping_lock are held. Takes `mapping`. */
+static void swap_mapping_locked(struct vz_index *index, struct vz_mapping *mapping)
+{
+    struct vz_mapping *old = index->mapping;
+    index->mapping = mapping;
+    const struct vz_snapshot *view = index->view;
+    struct vz_text_view *texts = view->texts ? vz_text_view_acquire(view->texts) : NULL;
+    vz_index_set_view_locked(index, texts, view->watermark, view->epoch, view->live,
+                             view->commit_number);
+    vz_mapping_release(old);
+}
+
 enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json body,
                                       const struct vz_mapping *seen, struct vz_error *err)
 {
@@ -254,14 +266,8 @@ enum vz_status vz_index_merge_mapping(struct vz_index *index, struct vz_json bod
     if (status != VZ_OK)
         goto out;
     pthread_mutex_lock(&index->view_lock);
-    struct vz_mapping *old = index->mapping;
-    index->mapping = vz_mapping_acquire(merged);
-    const struct vz_snapshot *view = index->view;
-    struct vz_text_view *texts = view->texts ? vz_text_view_acquire(view->texts) : NULL;
-    vz_index_set_view_locked(index, texts, view->watermark, view->epoch, view->live,
-                             view->commit_number);
+    swap_mapping_locked(index, vz_mapping_acquire(merged));
     pthread_mutex_unlock(&index->view_lock);
-    vz_mapping_release(old);
     vz_background_rows(index->store); /* a flat field may have become a graph */
 out:
     pthread_mutex_unlock(&index->mapping_lock);
@@ -332,10 +338,20 @@ enum vz_status vz_index_change_settings(struct vz_index *index, struct vz_json b
         status = vz_fail(err, VZ_NO_INDEX, "no such index [%s]", index->name);
     if (status == VZ_OK)
         status = vz_settings_change(&settings, body, &how, err);
+    struct vz_mapping_rules rules;
+    struct vz_mapping *ruled = NULL;
+    if (status == VZ_OK)
+        status = vz_settings_mapping_rules(&settings, false, &rules, err);
+    if (status == VZ_OK && memcmp(&rules, vz_mapping_get_rules(mapping), sizeof rules) != 0)
+        status = vz_mapping_with_rules(mapping, &rules, &ruled, err);
     if (status == VZ_OK)
         status = persist(index, mapping, &settings, err);
+    if (status != VZ_OK && ruled)
+        vz_mapping_release(ruled);
     if (status == VZ_OK) {
         pthread_mutex_lock(&index->view_lock);
+        if (ruled)
+            swap_mapping_locked(index, ruled);
         struct vz_settings old = index->settings;
         index->settings = settings;
         settings = old;

@@ -31,6 +31,11 @@ struct vz_settings {
     bool hidden;
 };
 
+/* What they say about the mapping. check: out of range or unknown is an error (VZ_BAD_MAPPING,
+ * VZ_UNSUPPORTED); without it nothing fails. mapping_rules.c. */
+enum vz_status vz_settings_mapping_rules(const struct vz_settings *settings, bool check,
+                                         struct vz_mapping_rules *rules, struct vz_error *err);
+
 void vz_settings_init(struct vz_settings *settings);
 void vz_settings_deinit(struct vz_settings *settings);
 void vz_settings_copy(struct vz_settings *to, const struct vz_settings *from);

@@ -39,6 +39,7 @@ struct vz_mapping *vz_mapping_new_with(struct vz_analysis *analysis)
     mapping->first_child = mapping->last_child = VZ_NO_FIELD;
     mapping->dynamic = VZ_DYNAMIC_TRUE;
     mapping->date_detection = true;
+    mapping->rules = vz_mapping_standard_rules;
     mapping->analysis = vz_analysis_acquire(analysis ? analysis : built_in);
     return mapping;
 }
@@ -112,6 +113,8 @@ static struct vz_mapping *copy_mapping(const struct vz_mapping *from)
         copy_node(to, &from->nodes[i]);
     to->first_child = from->first_child;
     to->last_child = from->last_child;
+    to->rules = from->rules;
+    to->has_constants = from->has_constants;
     to->dynamic = from->dynamic;
     to->dynamic_set = from->dynamic_set;
     to->date_detection = from->date_detection;
@@ -157,12 +160,12 @@ static enum vz_status check_depth(const struct vz_mapping *mapping, uint16_t par
     unsigned depth = 1; /* the root is one */
     for (uint16_t id = parent; id != VZ_NO_FIELD; id = mapping->nodes[id].field.parent)
         depth++;
-    if (depth <= VZ_MAX_MAPPING_DEPTH)
+    if (depth <= (mapping->loading ? VZ_MAX_MAPPING_DEPTH : mapping->rules.depth))
         return VZ_OK;
     struct vz_slice path = mapping->nodes[parent].field.path;
     return vz_fail(err, VZ_LIMIT,
-                   "Limit of mapping depth [%d] has been exceeded due to object field [%.*s]",
-                   VZ_MAX_MAPPING_DEPTH, (int)VZ_MIN(path.len, (size_t)300), path.ptr);
+                   "Limit of mapping depth [%u] has been exceeded due to object field [%.*s]",
+                   mapping->rules.depth, (int)VZ_MIN(path.len, (size_t)300), path.ptr);
 }
 
 enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struct vz_slice name,
@@ -676,6 +679,34 @@ static void set_root_param(struct vz_mapping *mapping, struct vz_slice key, stru
         vz_mapping_param_add(mapping, &mapping->params, &mapping->param_count, key, value);
 }
 
+#define MAX_DATE_FORMATS 32 /* each is tried on each new string */
+
+static enum vz_status check_date_formats(struct vz_json value, struct vz_error *err)
+{
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json one;
+    enum vz_status status = VZ_OK;
+    if (vz_json_type(value) == VZ_JSON_STRING)
+        return vz_date_format_check(vz_json_string(value), err);
+    if (vz_json_type(value) != VZ_JSON_ARRAY || vz_json_count(value) > MAX_DATE_FORMATS)
+        return vz_mapping_fault(err, "[dynamic_date_formats] must be a list of at most %d formats",
+                                MAX_DATE_FORMATS);
+    while (status == VZ_OK && vz_json_next(&it, NULL, &one)) {
+        if (vz_json_type(one) != VZ_JSON_STRING)
+            return vz_mapping_fault(err, "[dynamic_date_formats] must be a list of strings");
+        status = vz_date_format_check(vz_json_string(one), err);
+    }
+    return status;
+}
+
+struct vz_slice vz_mapping_root_param(const struct vz_mapping *mapping, const char *name)
+{
+    for (size_t i = 0; i < mapping->param_count; i++)
+        if (vz_slice_is(mapping->params[i].name, name))
+            return mapping->params[i].json;
+    return (struct vz_slice){0};
+}
+
 enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice key,
                                     struct vz_json value, struct vz_error *err)
 {
@@ -702,12 +733,20 @@ enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice 
         enum vz_status status = check_source(value, err);
         return status;
     }
+    if (vz_slice_is(key, "dynamic_templates") || vz_slice_is(key, "dynamic_date_formats")) {
+        enum vz_status status = vz_slice_is(key, "dynamic_templates")
+                                    ? vz_templates_check(mapping, value, err)
+                                    : check_date_formats(value, err);
+        if (status == VZ_OK)
+            set_root_param(mapping, key, value);
+        return status;
+    }
     bool empty = vz_json_type(value) == VZ_JSON_NULL ||
                  ((vz_json_type(value) == VZ_JSON_ARRAY || vz_json_type(value) == VZ_JSON_OBJECT) &&
                   vz_json_count(value) == 0);
     static const char *const known[] = {
-        "dynamic_templates",      "dynamic_date_formats", "runtime",  "_routing",    "_size",
-        "_data_stream_timestamp", "subobjects",           "_ignored", "_field_names"};
+        "runtime",    "_routing", "_size",       "_data_stream_timestamp",
+        "subobjects", "_ignored", "_field_names"};
     for (size_t i = 0; i < VZ_COUNT_OF(known); i++) {
         if (!vz_slice_is(key, known[i]))
             continue;
@@ -756,11 +795,23 @@ static enum vz_status merge_root(struct vz_mapping *mapping, struct vz_json body
     return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
 
+enum vz_status vz_mapping_with_rules(const struct vz_mapping *base,
+                                     const struct vz_mapping_rules *rules, struct vz_mapping **out,
+                                     struct vz_error *err)
+{
+    struct vz_mapping *mapping = copy_mapping(base);
+    *out = mapping;
+    vz_mapping_set_rules(mapping, rules);
+    return vz_mapping_resolve_aliases(mapping, err);
+}
+
 enum vz_status vz_mapping_merge(const struct vz_mapping *base, struct vz_json body,
                                 struct vz_mapping **out, struct vz_error *err)
 {
     struct vz_mapping *mapping = copy_mapping(base);
     enum vz_status status = merge_root(mapping, body, err);
+    if (status == VZ_OK)
+        status = vz_mapping_check_limits(mapping, base ? base->count : 0, err);
     *out = status == VZ_OK ? mapping : NULL;
     if (status != VZ_OK)
         vz_mapping_release(mapping);

@@ -51,6 +51,13 @@ enum vz_column_kind {
     VZ_COLUMN_GEO       /* double lat, double lon */
 };
 
+/* How a field's matches are scored: BM25 with its constants, or boolean (the boost of each term).
+ */
+struct vz_similarity_rule {
+    char name[64];
+    bool is_boolean;
+    float k1, b;
+};
 enum vz_dynamic { VZ_DYNAMIC_TRUE, VZ_DYNAMIC_FALSE, VZ_DYNAMIC_STRICT, VZ_DYNAMIC_RUNTIME };
 
 struct vz_field {
@@ -95,6 +102,7 @@ struct vz_field {
      * mapping. keyword: `normalizer`, or NULL. */
     const struct vz_analyzer *analyzer, *search_analyzer, *search_quote_analyzer, *normalizer;
     uint32_t gap;        /* position_increment_gap */
+    struct vz_similarity_rule scoring; /* text, keyword: `similarity`, else the index's default */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
     bool has_offsets;        /* text: index_options or term_vector ask for offsets; highlighting */
     bool has_vector_offsets; /* analyses the source anyway, but limits and refuses by them */
@@ -117,6 +125,25 @@ static inline bool vz_field_is_keyword(const struct vz_field *field)
 struct vz_mapping;
 struct vz_analysis;
 struct vz_analyzer;
+
+#define VZ_MAX_SIMILARITIES 32
+
+/* What the index's settings say about its mapping: index.mapping.*, index.similarity.*. */
+struct vz_mapping_rules {
+    uint32_t total_fields, depth, nested_fields, nested_objects;
+    uint32_t name_length;          /* characters of one name */
+    bool ignore_beyond;            /* dynamic fields over total_fields are left out */
+    bool ignore_malformed, coerce; /* of fields that do not say */
+    struct vz_similarity_rule similarities[VZ_MAX_SIMILARITIES];
+    size_t similarity_count;
+};
+/* Before the mapping is shared; merges keep them. A new mapping has Elasticsearch's defaults. */
+void vz_mapping_set_rules(struct vz_mapping *mapping, const struct vz_mapping_rules *rules);
+/* A copy with other rules; limits are not checked, they count for what comes next. */
+enum vz_status vz_mapping_with_rules(const struct vz_mapping *base,
+                                     const struct vz_mapping_rules *rules, struct vz_mapping **out,
+                                     struct vz_error *err);
+const struct vz_mapping_rules *vz_mapping_get_rules(const struct vz_mapping *mapping);
 
 /* An empty mapping (dynamic: true). One reference. */
 struct vz_mapping *vz_mapping_new(void);

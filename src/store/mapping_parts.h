@@ -52,6 +52,7 @@ struct vz_mapping {
     enum vz_dynamic dynamic;
     bool dynamic_set;
     bool date_detection, numeric_detection;
+    struct vz_mapping_rules rules;
     bool has_constants; /* a constant_keyword with a value */
     bool loading;       /* from disk: what a newer version refuses was taken once, and stays */
     struct vz_mapping_param *params; /* _meta, date_detection ... in the order given */
@@ -137,5 +138,41 @@ enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json 
 
 /* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
 enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);
+
+/* mapping_rules.c */
+extern const struct vz_mapping_rules vz_mapping_standard_rules;
+/* Defaults of parameters that the node was not given. */
+void vz_mapping_apply_rules(const struct vz_mapping *mapping, struct vz_mapping_node *node);
+/* All limits but that of depth; `before`: how many nodes there were. VZ_LIMIT. */
+enum vz_status vz_mapping_check_limits(const struct vz_mapping *mapping, size_t before,
+                                       struct vz_error *err);
+/* Whether fields of the type have the parameter. */
+bool vz_mapping_takes(enum vz_field_type type, const char *parameter);
+/* Plain decimal text. */
+bool vz_text_number(struct vz_slice text, double *out);
+
+/* ---- mapping_template.c: dynamic templates -------------------------------------------------- */
+
+/* What a value is to a dynamic template. */
+enum vz_dynamic_kind {
+    VZ_DYNAMIC_OBJECT,
+    VZ_DYNAMIC_STRING,
+    VZ_DYNAMIC_LONG,
+    VZ_DYNAMIC_DOUBLE,
+    VZ_DYNAMIC_BOOLEAN,
+    VZ_DYNAMIC_DATE,
+    VZ_DYNAMIC_BINARY,
+    VZ_DYNAMIC_KINDS
+};
+/* Checks the value of "dynamic_templates": their form, their patterns, and that each mapping makes
+ * a field of some type that it matches. */
+enum vz_status vz_templates_check(struct vz_mapping *mapping, struct vz_json templates,
+                                  struct vz_error *err);
+/* The definition that the first matching template gives, appended as JSON; false: none matches.
+ * date_format: of a date that was detected by another format than the default; or empty. */
+bool vz_templates_find(struct vz_json templates, struct vz_slice path, enum vz_dynamic_kind kind,
+                       struct vz_slice date_format, struct vz_buf *out);
+/* The JSON of a root parameter, empty without one. */
+struct vz_slice vz_mapping_root_param(const struct vz_mapping *mapping, const char *name);
 
 #endif

@@ -69,11 +69,6 @@ enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mappin
                                       "not supported yet by vizsla",
                                       (int)field->path.len, field->path.ptr,
                                       vz_field_type_name(field->type));
-    if (vz_slice_is(name, "similarity") && !vz_slice_is(text, "BM25") &&
-        !vz_slice_is(text, "default"))
-        return vz_mapping_unsupported(err, "[similarity: %.*s] of field [%.*s] is not supported",
-                                      (int)text.len, text.ptr, (int)field->path.len,
-                                      field->path.ptr);
     if (vz_slice_is(name, "position_increment_gap") &&
         (!vz_json_as_int(value, &number) || number < 0 || number > INT32_MAX / 2))
         return vz_mapping_fault(err, "[positions_increment_gap] must be positive, got [%lld]",
@@ -125,6 +120,29 @@ static uint8_t flags_of(const struct vz_mapping_node *node)
     if (!vz_slice_is(given(node, "norms"), "false"))
         flags |= VZ_TEXT_NORMS;
     return (uint8_t)flags;
+}
+
+/* How matches of the field are scored: by its `similarity`, else as the index says "default" is. */
+static enum vz_status resolve_scoring(struct vz_mapping *mapping, struct vz_mapping_node *node,
+                                      bool lenient, struct vz_error *err)
+{
+    const struct vz_mapping_rules *rules = &mapping->rules;
+    struct vz_slice name = given(node, "similarity"), path = node->field.path;
+    struct vz_similarity_rule *scoring = &node->field.scoring;
+    *scoring = (struct vz_similarity_rule){.k1 = 1.2f, .b = 0.75f};
+    if (name.len == 0)
+        name = VZ_SLICE("default");
+    for (size_t i = 0; i < rules->similarity_count; i++) {
+        if (!vz_slice_is(name, rules->similarities[i].name))
+            continue;
+        *scoring = rules->similarities[i];
+        return VZ_OK;
+    }
+    scoring->is_boolean = vz_slice_is(name, "boolean");
+    if (scoring->is_boolean || lenient || vz_slice_is(name, "default") || vz_slice_is(name, "BM25"))
+        return VZ_OK;
+    return vz_mapping_fault(err, "Unknown Similarity type [%.*s] for field [%.*s]", (int)name.len,
+                            name.ptr, (int)path.len, path.ptr);
 }
 
 static enum vz_status resolve_text(struct vz_mapping *mapping, struct vz_mapping_node *node,
@@ -181,6 +199,9 @@ enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool len
     enum vz_status status = VZ_OK;
     for (size_t i = 0; status == VZ_OK && i < mapping->count; i++) {
         struct vz_mapping_node *node = &mapping->nodes[i];
+        bool scored = node->field.type == VZ_FIELD_TEXT || vz_field_is_keyword(&node->field);
+        if (scored && (status = resolve_scoring(mapping, node, lenient, err)) != VZ_OK)
+            return status;
         if (node->field.type == VZ_FIELD_TEXT)
             status = resolve_text(mapping, node, lenient, err);
         else if (node->field.type == VZ_FIELD_KEYWORD)

@@ -204,6 +204,11 @@ static const struct param_rule *find_rule(enum vz_field_type type, struct vz_sli
     return NULL;
 }
 
+bool vz_mapping_takes(enum vz_field_type type, const char *parameter)
+{
+    return find_rule(type, vz_slice_from(parameter)) != NULL;
+}
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 void vz_mapping_param_add(struct vz_mapping *mapping, struct vz_mapping_param **params,
@@ -412,11 +417,11 @@ static bool is_structure(enum vz_field_type type, struct vz_slice key)
 enum vz_status vz_mapping_read_params(struct vz_mapping *mapping, struct vz_mapping_node *node,
                                       struct vz_json definition, struct vz_error *err)
 {
-    node->coerce = true;
     node->field.indexed = true;
     node->field.enabled = true;
     node->field.doc_values = true;
     node->field.depth_limit = 20;
+    vz_mapping_apply_rules(mapping, node);
     struct vz_json_iter it = vz_json_iterate(definition);
     struct vz_slice key;
     struct vz_json value;

@@ -185,6 +185,10 @@ static enum vz_status load_mapping(struct vz_slice text, const struct vz_index_e
                (int)entry->name.len, entry->name.ptr, why.text);
     enum vz_status status = vz_mapping_load_with(text, analysis, mapping, err);
     vz_analysis_release(analysis);
+    struct vz_mapping_rules rules;
+    if (status == VZ_OK &&
+        vz_settings_mapping_rules(&entry->settings, false, &rules, NULL) == VZ_OK)
+        vz_mapping_set_rules(*mapping, &rules);
     return status;
 }
 

@@ -50,7 +50,17 @@ static const struct known {
     {"blocks.read_only_allow_delete", DYNAMIC},
     {"blocks.read", DYNAMIC},
     {"blocks.metadata", DYNAMIC},
-    {"mapping.*", DYNAMIC},
+    {"mapping.total_fields.*", DYNAMIC},
+    {"mapping.depth.limit", DYNAMIC},
+    {"mapping.nested_fields.limit", DYNAMIC},
+    {"mapping.nested_parents.limit", DYNAMIC},
+    {"mapping.nested_objects.limit", DYNAMIC},
+    {"mapping.field_name_length.limit", DYNAMIC},
+    {"mapping.dimension_fields.limit", DYNAMIC},
+    {"mapping.ignore_malformed", STATIC},
+    {"mapping.coerce", STATIC},
+    {"mapping.exclude_source_vectors", REFUSED},
+    {"mapping.*", REFUSED},
     {"routing.*", DYNAMIC},
     {"search.*", DYNAMIC},
     {"indexing.*", DYNAMIC},
@@ -427,6 +437,9 @@ enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json b
     enum vz_status status = merge_object(&merge, "", body);
     if (status == VZ_OK)
         status = read_all(&merged, err);
+    struct vz_mapping_rules rules;
+    if (status == VZ_OK)
+        status = vz_settings_mapping_rules(&merged, true, &rules, err);
     struct vz_settings drop = status == VZ_OK ? *settings : merged;
     if (status == VZ_OK)
         *settings = merged;

@@ -416,6 +416,9 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
         return status;
     creation->mapping = vz_mapping_new_with(analysis);
     vz_analysis_release(analysis);
+    struct vz_mapping_rules rules;
+    vz_settings_mapping_rules(&creation->entry.settings, false, &rules, NULL);
+    vz_mapping_set_rules(creation->mapping, &rules);
     while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
         bool null = vz_json_type(value) == VZ_JSON_NULL;
         if (vz_slice_is(key, "settings"))

@@ -32,8 +32,14 @@ static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *ma
         status = vz_json_parse(prepared->doc.new_fields, &doc, &body, err);
         if (status != VZ_OK)
             return status;
-        status = vz_index_merge_mapping(index, body, mapping, err);
+        struct vz_error inner = {0};
+        status = vz_index_merge_mapping(index, body, mapping, &inner);
         vz_json_free(doc);
+        if (status == VZ_LIMIT && vz_slice_starts(vz_slice_from(inner.text), "Limit of total"))
+            vz_fail(err, VZ_LIMIT, "%s while adding new fields [%zu]", inner.text,
+                    prepared->doc.new_field_count);
+        else if (status != VZ_OK && err)
+            *err = inner;
         *again = true;
         return status;
     }

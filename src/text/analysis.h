@@ -129,4 +129,9 @@ struct vz_slice vz_analyzer_name(const struct vz_analyzer *analyzer);
 /* position_increment_gap of the analyzer's settings, 100. */
 uint32_t vz_analyzer_gap(const struct vz_analyzer *analyzer);
 
+/* Whether a regular expression of Java's syntax, as far as PCRE2 shares it, is the whole text.
+ * Compiles it each time. VZ_BAD_MAPPING when it is none, VZ_LIMIT when it takes too long. */
+enum vz_status vz_java_pattern_fits(struct vz_slice pattern, struct vz_slice text, bool *fits,
+                                    struct vz_error *err);
+
 #endif

@@ -198,7 +198,7 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
         const struct vz_segment_field *field = vz_segment_find_field(segment, query->field);
         unsigned char norm = field ? vz_segment_norm(segment, field, docno) : 1;
         out = explain_terms(weight, scorer, norm ? norm : 1, vz_phrase_freq(scorer), arena);
-    } else if (query->kind == VZ_TEXT_TERM && query->constant) {
+    } else if (query->constant) {
         out = new_node(arena, weight->constant, 0, "ConstantScore");
     } else if (query->kind == VZ_TEXT_TERM) {
         struct vz_union lists;

@@ -211,6 +211,18 @@ enum vz_status vz_pattern_full(const struct vz_pattern *pattern, struct vz_slice
     return find(pattern, text, 0, PCRE2_ANCHORED | PCRE2_ENDANCHORED, NULL, found, err);
 }
 
+enum vz_status vz_java_pattern_fits(struct vz_slice pattern, struct vz_slice text, bool *fits,
+                                    struct vz_error *err)
+{
+    struct vz_pattern *compiled = NULL;
+    enum vz_status status = vz_pattern_new(pattern, (struct vz_slice){0}, &compiled, err);
+    *fits = false;
+    if (status == VZ_OK)
+        status = vz_pattern_full(compiled, text, fits, err);
+    vz_pattern_free(compiled);
+    return status;
+}
+
 enum vz_status vz_pattern_expand(struct vz_slice replacement, struct vz_slice text,
                                  const size_t *spans, unsigned groups, struct vz_buf *out,
                                  struct vz_error *err)

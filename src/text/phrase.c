@@ -268,6 +268,8 @@ static float score(struct vz_scorer *scorer)
     for (size_t i = 0; !any; i++)
         if (lists->lists[i].doc == scorer->doc)
             any = &lists->lists[i];
+    if (scorer->weight->query->constant)
+        return scorer->weight->constant;
     return vz_bm25_score(&scorer->weight->bm25, p->freq, vz_postings_norm(any));
 }
 

@@ -29,7 +29,7 @@ enum vz_text_kind {
 struct vz_text_query {
     enum vz_text_kind kind;
     float boost;   /* 0 is 0: set 1 */
-    bool constant; /* TERM: every match scores `boost` */
+    bool constant; /* TERM, PHRASE: every match scores `boost` */
     uint16_t field;
     struct vz_slice field_name; /* for explain */
     const struct vz_slice *terms;

@@ -299,7 +299,8 @@ static void bad_definitions(void **state)
         {"{'type':'text','analyzer':'nope'}", VZ_BAD_MAPPING,
          "analyzer [nope] has not been configured in mappings"},
         {"{'type':'text','index_options':'all'}", VZ_BAD_MAPPING, "accepted values are"},
-        {"{'type':'text','similarity':'boolean'}", VZ_UNSUPPORTED, "[similarity: boolean]"},
+        {"{'type':'text','similarity':'his'}", VZ_BAD_MAPPING,
+         "Unknown Similarity type [his] for field [x]"},
         {"{'type':'keyword','script':'emit(1)'}", VZ_UNSUPPORTED, "[script]"},
         {"{'type':'keyword','time_series_dimension':true}", VZ_UNSUPPORTED,
          "[time_series_dimension: true]"},
@@ -398,7 +399,9 @@ static void bad_roots_and_names(void **state)
     must_fail(NULL, "{'foo':{'type':'long'}}", VZ_BAD_MAPPING,
               "Root mapping definition has unsupported parameters:  [foo : {\"type\":\"long\"}]");
     must_fail(NULL, "{'dynamic':'runtime'}", VZ_UNSUPPORTED, "runtime");
-    must_fail(NULL, "{'dynamic_templates':[{'a':{}}]}", VZ_UNSUPPORTED, "[dynamic_templates]");
+    must_fail(NULL, "{'dynamic_templates':[{'a':{}}]}", VZ_BAD_MAPPING,
+              "template [a] must have either mapping or runtime set");
+    must_fail(NULL, "{'dynamic_templates':[{'a':{'runtime':{}}}]}", VZ_UNSUPPORTED, "[runtime]");
     must_fail(NULL, "{'runtime':{'a':{'type':'long'}}}", VZ_UNSUPPORTED, "[runtime]");
     must_fail(NULL, "{'_routing':{'required':true}}", VZ_UNSUPPORTED, "[_routing]");
     must_fail(NULL, "{'_source':{'enabled':false}}", VZ_UNSUPPORTED, "[_source.enabled]");
