@@ -356,8 +356,8 @@ static void add_piece(struct pieces *p, size_t start, size_t end)
 }
 
 /* Each piece begins with the separator before it. */
-static enum vz_status split(struct cutter *c, const pcre2_code *separator, size_t start,
-                            size_t end, struct pieces *out)
+static enum vz_status split(struct cutter *c, const pcre2_code *separator, size_t start, size_t end,
+                            struct pieces *out)
 {
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(separator, NULL);
     pcre2_match_context *limits = pcre2_match_context_create(NULL);
@@ -365,8 +365,8 @@ static enum vz_status split(struct cutter *c, const pcre2_code *separator, size_
     size_t len = end - start, from = 0, search = 0;
     int found = 0;
     pcre2_set_match_limit(limits, MATCH_LIMIT);
-    while (search <= len && (found = pcre2_match(separator, subject, len, search, PCRE2_NO_UTF_CHECK,
-                                                 data, limits)) >= 0) {
+    while (search <= len && (found = pcre2_match(separator, subject, len, search,
+                                                 PCRE2_NO_UTF_CHECK, data, limits)) >= 0) {
         const PCRE2_SIZE *at = pcre2_get_ovector_pointer(data);
         if (from < at[0])
             add_piece(out, start + from, start + at[0]);
@@ -383,8 +383,8 @@ static enum vz_status split(struct cutter *c, const pcre2_code *separator, size_
     pcre2_match_data_free(data);
     pcre2_match_context_free(limits);
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        return vz_fail(c->err, VZ_LIMIT, "a separator takes too long to find in a text of %zu bytes",
-                       c->text.len);
+        return vz_fail(c->err, VZ_LIMIT,
+                       "a separator takes too long to find in a text of %zu bytes", c->text.len);
     return VZ_OK;
 }
 
@@ -428,9 +428,10 @@ enum vz_status vz_chunk(const struct vz_chunking *chunking, struct vz_slice text
         if (status == VZ_OK && chunking->strategy != WORD)
             status = find_bounds(text, false, &c.sentences, err);
         if (status == VZ_OK)
-            status = chunking->strategy == WORD       ? by_words(&c, 0, text.len)
-                     : chunking->strategy == SENTENCE ? by_sentences(&c, 0, text.len, chunking->overlap)
-                                                      : by_separators(&c, 0, text.len, 0);
+            status = chunking->strategy == WORD ? by_words(&c, 0, text.len)
+                     : chunking->strategy == SENTENCE
+                         ? by_sentences(&c, 0, text.len, chunking->overlap)
+                         : by_separators(&c, 0, text.len, 0);
     }
     bounds_free(&c.words);
     bounds_free(&c.sentences);

@@ -95,7 +95,8 @@ enum vz_ingest_kind {
     VZ_INGEST_FAILED, /* the fail processor */
     VZ_INGEST_SCRIPT, /* a script or condition threw */
     VZ_INGEST_GRAPH,  /* pipelines that call themselves */
-    VZ_INGEST_STATE   /* a pipeline that is named and not there */
+    VZ_INGEST_STATE,  /* a pipeline that is named and not there */
+    VZ_INGEST_MISSING /* an endpoint that a field names and that is not there */
 };
 
 /* A vector that a model made, and where it was put. */

@@ -8,8 +8,9 @@
  *
  *     "_inference_fields": {"content": [{"start": 0, "end": 42, "embeddings": "<base64>"}, ...]}
  *
- * "start" and "end" count UTF-16 units, as Elasticsearch does, in the values of the source field put
- * one behind the other with one character between; "source" names that field when it is another. */
+ * "start" and "end" count UTF-16 units, as Elasticsearch does, in the values of the source field
+ * put one behind the other with one character between; "source" names that field when it is
+ * another. */
 #include "ingest/chunk.h"
 #include "ingest/parts.h"
 
@@ -82,10 +83,8 @@ static void add_piece(struct gathered *g, const struct vz_infer_input *input, si
         g->capacity = VZ_MAX(g->capacity * 2, (size_t)64);
         g->pieces = vz_realloc(g->pieces, g->capacity * sizeof *g->pieces);
     }
-    g->pieces[g->count++] = (struct piece){.ask = {.doc = g->doc, .input = *input},
-                                           .source = g->source,
-                                           .start = start,
-                                           .end = end};
+    g->pieces[g->count++] = (struct piece){
+        .ask = {.doc = g->doc, .input = *input}, .source = g->source, .start = start, .end = end};
 }
 
 static void add_text(struct gathered *g, struct vz_slice text)
@@ -252,6 +251,7 @@ static struct vz_value *chunk_of(const struct piece *piece, const struct vz_inge
 
 static void fail_piece(const struct vz_ingest_semantic *field, const struct vz_ask *ask)
 {
+    ask->doc->kind = ask->status == VZ_NOT_FOUND ? VZ_INGEST_MISSING : VZ_INGEST_PLAIN;
     if (ask->status == VZ_NOT_FOUND)
         fail(ask->doc, VZ_NOT_FOUND, "Inference id [%.*s] not found for field [%.*s]: %s",
              VZ_S(field->inference_id), VZ_S(field->path), ask->error.text);

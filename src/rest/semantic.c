@@ -1,8 +1,8 @@
 /* What a mapping's semantic fields want from models, and what they remember of them.
  *
- * The first document with a text for a field writes into the mapping which endpoint made its vectors
- * and how long they are (model_settings), and the model's digest into its meta; the store makes the
- * hidden fields of it. From then on another model's vectors are refused.
+ * The first document with a text for a field writes into the mapping which endpoint made its
+ * vectors and how long they are (model_settings), and the model's digest into its meta; the store
+ * makes the hidden fields of it. From then on another model's vectors are refused.
  *
  * Lock: rest->ingest_mutex, as in ingest_model.c: over the second look and the change. */
 #include "rest/semantic.h"
@@ -171,9 +171,8 @@ static void complete(struct vz_call *call, struct vz_value *definition,
     put_text(arena, meta, "model_digest", vz_slice_from(mark->digest));
 }
 
-static enum vz_status put_root(struct vz_index *index, struct vz_arena *arena,
-                               struct vz_slice name, struct vz_value *definition,
-                               struct vz_error *err)
+static enum vz_status put_root(struct vz_index *index, struct vz_arena *arena, struct vz_slice name,
+                               struct vz_value *definition, struct vz_error *err)
 {
     struct vz_value *body = vz_value_object(arena), *properties = vz_value_object(arena);
     struct vz_buf text = {0};
@@ -214,8 +213,8 @@ static bool agrees(const struct vz_field *field, const struct vz_ingest_mark *ma
            (!field->model_digest.len || vz_slice_is(field->model_digest, mark->digest));
 }
 
-bool vz_semantic_remember(struct vz_call *call, struct vz_index *index,
-                          struct vz_ingest_item *item, const struct vz_ingest_mark *mark)
+bool vz_semantic_remember(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item,
+                          const struct vz_ingest_mark *mark)
 {
     bool ok = true, changes = true;
     for (int tries = 0; ok && changes && tries < 2; tries++) {

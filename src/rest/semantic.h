@@ -13,7 +13,7 @@ void vz_semantic_plan_deinit(struct vz_ingest_semantic *fields, size_t count);
 
 /* Holds the model that made a document's chunks against the one the field remembers; makes the
  * field remember it when it does not. False with item->problem. */
-bool vz_semantic_remember(struct vz_call *call, struct vz_index *index,
-                          struct vz_ingest_item *item, const struct vz_ingest_mark *mark);
+bool vz_semantic_remember(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item,
+                          const struct vz_ingest_mark *mark);
 
 #endif

@@ -188,6 +188,8 @@ bool vz_mapping_find_key(const struct vz_mapping *mapping, struct vz_slice path,
 bool vz_field_copies_to(const struct vz_field *from, struct vz_slice path);
 enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping);
 
+/* "cosine", "l2_norm" ... */
+const char *vz_similarity_name(enum vz_similarity similarity);
 /* Whether a field is one of those that hold a semantic field's vectors: no client sees them. */
 bool vz_field_is_hidden(const struct vz_field *field);
 /* The vectors of a semantic field; NULL when it is none or has none yet. */

@@ -45,10 +45,9 @@ static enum vz_status read_id(struct vz_mapping *mapping, struct vz_mapping_node
     if (vz_json_type(value) == VZ_JSON_NULL && strcmp(name, "search_inference_id") == 0)
         return VZ_OK;
     if (text.len == 0 || text.len > MAX_INFERENCE_ID)
-        return vz_mapping_fault(
-            err, "[%s] on mapper [%.*s] of type [semantic_text] must %s", name,
-            (int)node->field.path.len, node->field.path.ptr,
-            text.len ? "not be longer than 512 bytes" : "not be empty");
+        return vz_mapping_fault(err, "[%s] on mapper [%.*s] of type [semantic_text] must %s", name,
+                                (int)node->field.path.len, node->field.path.ptr,
+                                text.len ? "not be longer than 512 bytes" : "not be empty");
     *out = vz_arena_copy(&mapping->arena, text);
     return VZ_OK;
 }
@@ -86,8 +85,9 @@ static enum vz_status read_model(struct vz_mapping_node *node, struct vz_json se
                                     key.ptr);
     }
     if (vz_slice_is(task, "sparse_embedding"))
-        return vz_mapping_unsupported(err, "[semantic_text] with [sparse_embedding] of field "
-                                           "[%.*s] is not supported yet by vizsla",
+        return vz_mapping_unsupported(err,
+                                      "[semantic_text] with [sparse_embedding] of field "
+                                      "[%.*s] is not supported yet by vizsla",
                                       (int)node->field.path.len, node->field.path.ptr);
     if (!vz_slice_is(task, "text_embedding") && !vz_slice_is(task, "embedding"))
         return vz_mapping_fault(err,
@@ -137,15 +137,16 @@ static enum vz_status check_separators(struct vz_json settings, struct vz_error 
         return chunking_fault(err, "Recursive chunking settings can not have both separators and "
                                    "separator_set");
     if (has_group && !vz_slice_is(name, "plaintext") && !vz_slice_is(name, "markdown"))
-        return chunking_fault(err,
-                              "[chunking_settings] Invalid value [%.*s] received. [separator_group] "
-                              "must be one of [markdown, plaintext]",
-                              (int)name.len, name.ptr);
+        return chunking_fault(
+            err,
+            "[chunking_settings] Invalid value [%.*s] received. [separator_group] "
+            "must be one of [markdown, plaintext]",
+            (int)name.len, name.ptr);
     if (!has_list)
         return VZ_OK;
     if (vz_json_type(list) != VZ_JSON_ARRAY || vz_json_count(list) == 0)
-        return chunking_fault(err,
-                              "Recursive chunking settings can not have an empty list of separators");
+        return chunking_fault(
+            err, "Recursive chunking settings can not have an empty list of separators");
     if (vz_json_count(list) > MAX_SEPARATORS)
         return chunking_fault(err, "at most [%d] separators", MAX_SEPARATORS);
     struct vz_json_iter it = vz_json_iterate(list);
@@ -243,8 +244,7 @@ enum vz_status vz_mapping_read_semantic(struct vz_mapping *mapping, struct vz_ma
 bool vz_mapping_says_semantic(struct vz_json definition)
 {
     struct vz_json type;
-    return vz_json_get(definition, "type", &type) &&
-           vz_slice_is(vz_json_string(type), "semantic");
+    return vz_json_get(definition, "type", &type) && vz_slice_is(vz_json_string(type), "semantic");
 }
 
 /* ---- updates ------------------------------------------------------------------------------ */
@@ -278,9 +278,8 @@ enum vz_status vz_mapping_update_semantic(struct vz_mapping *mapping,
     struct vz_field *new = &to->field;
     if (old->any_input != new->any_input)
         return vz_fail(err, VZ_BAD_MAPPING,
-                       "mapper [%.*s] cannot be changed from type [%s] to [%s]",
-                       (int)old->path.len, old->path.ptr,
-                       old->any_input ? "semantic" : "semantic_text",
+                       "mapper [%.*s] cannot be changed from type [%s] to [%s]", (int)old->path.len,
+                       old->path.ptr, old->any_input ? "semantic" : "semantic_text",
                        old->any_input ? "semantic_text" : "semantic");
     if (old->dims && !new->dims) {
         new->dims = old->dims;

@@ -1,5 +1,5 @@
-/* store/mapping_semantic.h - semantic_text in a mapping; see mapping_semantic.c. Private to the files
- * of the mapping and of documents, but for what store/mapping.h declares. */
+/* store/mapping_semantic.h - semantic_text in a mapping; see mapping_semantic.c. Private to the
+ * files of the mapping and of documents, but for what store/mapping.h declares. */
 #ifndef VZ_STORE_MAPPING_SEMANTIC_H
 #define VZ_STORE_MAPPING_SEMANTIC_H
 

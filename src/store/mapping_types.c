@@ -138,8 +138,8 @@ enum param_kind {
 #define NUMBERS (INTEGERS | T(UNSIGNED_LONG) | DECIMALS)
 #define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
 #define LEAVES                                                                                     \
-    (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) | T(WILDCARD) |          \
-     T(FLATTENED))
+    (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) |     \
+     T(WILDCARD) | T(FLATTENED))
 
 struct param_rule {
     const char *name;
