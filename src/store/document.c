@@ -264,7 +264,7 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     if (scalar->type == VZ_JSON_NULL)
         return read_null(reader, field);
     if (field->type == VZ_FIELD_SEMANTIC_TEXT) {
-        add_value(reader, &value);
+        vz_doc_add_value(reader, &value);
         return VZ_OK;
     }
     enum vz_status status;
@@ -438,7 +438,7 @@ static enum vz_status walk_semantic(struct vz_doc_reader *reader, const struct v
     struct vz_typed_value present = {.field = field->id, .kind = VZ_COLUMN_PRESENCE};
     skip_value(reader);
     if (type != VZ_JSON_NULL && (type != VZ_JSON_ARRAY || vz_json_count(value)))
-        add_value(reader, &present);
+        vz_doc_add_value(reader, &present);
     return VZ_OK;
 }
 
