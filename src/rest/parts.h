@@ -365,6 +365,7 @@ VZ_HANDLER(index_clear_cache);
 VZ_HANDLER(mapping_get);
 VZ_HANDLER(mapping_get_field);
 VZ_HANDLER(mapping_put);
+VZ_HANDLER(field_caps);
 VZ_HANDLER(settings_get);
 VZ_HANDLER(settings_put);
 VZ_HANDLER(alias_get);

@@ -49,6 +49,7 @@
     INDICES LOCAL "flat_settings:bool include_defaults:bool features !include_type_name:bool"
 #define GET_MAPPING INDICES LOCAL "!include_type_name:bool"
 #define GET_FIELD_MAPPING INDICES LOCAL "include_defaults:bool !include_type_name:bool"
+#define FIELD_CAPS INDICES "fields include_unmapped:bool filters types include_empty_fields:bool"
 #define PUT_MAPPING INDICES MASTER "!write_index_only:bool !include_type_name:bool"
 #define GET_SETTINGS INDICES LOCAL "flat_settings:bool include_defaults:bool"
 #define PUT_SETTINGS INDICES MASTER "flat_settings:bool preserve_existing:bool !reopen:bool"
@@ -134,6 +135,9 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/{index}/_mapping", vz_rest_mapping_get, GET_MAPPING, "Mappings"},
     {VZ_GET, "/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
     {VZ_GET, "/{index}/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
+    {GET_POST, "/_field_caps", vz_rest_field_caps, FIELD_CAPS, "What can be done with which fields"},
+    {GET_POST, "/{index}/_field_caps", vz_rest_field_caps, FIELD_CAPS,
+     "What can be done with which fields"},
     {POST_PUT, "/{index}/_mapping", vz_rest_mapping_put, PUT_MAPPING, "Add fields"},
     {VZ_GET, "/_settings", vz_rest_settings_get, GET_SETTINGS, "Settings of all indices"},
     {VZ_GET, "/_settings/{name}", vz_rest_settings_get, GET_SETTINGS, "Single settings of all indices"},
@@ -272,8 +276,6 @@ const struct vz_route vz_routes[] = {
     /* Known, not served yet */
     {VZ_ANY, "/_validate/query", NULL, "", ""},
     {VZ_ANY, "/{index}/_validate/query", NULL, "", ""},
-    {GET_POST, "/_field_caps", NULL, "", ""},
-    {GET_POST, "/{index}/_field_caps", NULL, "", ""},
     {GET_POST, "/{index}/_termvectors", NULL, "", ""},
     {GET_POST, "/{index}/_termvectors/{id}", NULL, "", ""},
     {GET_POST, "/_mtermvectors", NULL, "", ""},

@@ -117,6 +117,8 @@ struct vz_field {
 /* "keyword", "long", ... ; of both flattened kinds "flattened". */
 const char *vz_field_type_name(enum vz_field_type type);
 bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type);
+/* The JSON of its parameter "meta", empty without one. Only for fields of a mapping, no copies. */
+struct vz_slice vz_field_meta(const struct vz_field *field);
 /* Kept in a dictionary of texts, asked as a keyword is. */
 static inline bool vz_field_is_keyword(const struct vz_field *field)
 {

@@ -478,6 +478,11 @@ static struct vz_slice given(const struct vz_mapping_node *node, const char *nam
     return (struct vz_slice){0};
 }
 
+struct vz_slice vz_field_meta(const struct vz_field *field)
+{
+    return given(vz_mapping_node_of(field), "meta");
+}
+
 static bool given_false(const struct vz_mapping_node *node, const char *name)
 {
     struct vz_slice json = given(node, name);
