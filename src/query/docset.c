@@ -1,5 +1,5 @@
 /* Docsets and what a target is searched with: see parts.h. */
-#include "query/parts.h"
+#include "query/texts.h"
 
 #include "base/clock.h"
 
@@ -21,6 +21,7 @@ void vz_eval_deinit(struct vz_eval *eval)
     if (eval->has_live)
         vz_bitset_deinit(&eval->live);
     eval->has_live = false;
+    vz_expanded_free(eval);
 }
 
 const struct vz_bitset *vz_eval_live(struct vz_eval *eval)

@@ -30,6 +30,22 @@ enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query,
                                   struct vz_node *node, struct vz_json value, struct vz_error *err);
 /* `rewrite`: the methods that score as the default does. */
 enum vz_status vz_dsl_check_rewrite(const char *query, struct vz_json value, struct vz_error *err);
+/* An integer from zero; "and" or "or"; "AUTO", "AUTO:3,6", 0, 1, 2; an offset from Greenwich. */
+enum vz_status vz_dsl_count(const char *query, const char *key, struct vz_json value,
+                            uint32_t *out, struct vz_error *err);
+enum vz_status vz_dsl_operator(const char *query, struct vz_json value, bool *every,
+                               struct vz_error *err);
+enum vz_status vz_dsl_fuzziness(struct vz_parser *parser, const char *query, struct vz_json value,
+                                struct vz_slice *out, struct vz_error *err);
+enum vz_status vz_dsl_zone(const char *query, struct vz_json value, int64_t *ms,
+                           struct vz_error *err);
+/* "title^3", or a list of such. */
+enum vz_status vz_dsl_fields(struct vz_parser *parser, const char *query, struct vz_json value,
+                             struct vz_multi_field **fields, size_t *field_count,
+                             struct vz_error *err);
+/* "best_fields" and so on: kind, match.type and tie. */
+enum vz_status vz_dsl_multi_type(const char *query, struct vz_json value,
+                                 struct vz_multi_match *multi, struct vz_error *err);
 /* A string, number, boolean or null. */
 bool vz_dsl_is_scalar(struct vz_json value);
 
@@ -39,11 +55,17 @@ typedef enum vz_status vz_dsl_parse(struct vz_parser *parser, struct vz_json val
 vz_dsl_parse vz_dsl_parse_all, vz_dsl_parse_none, vz_dsl_parse_exists, vz_dsl_parse_ids,
     vz_dsl_parse_term, vz_dsl_parse_terms, vz_dsl_parse_match, vz_dsl_parse_prefix,
     vz_dsl_parse_wildcard, vz_dsl_parse_range, vz_dsl_parse_bool, vz_dsl_parse_constant,
-    vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_semantic, vz_dsl_parse_nested;
+    vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_nested;
 vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
     vz_dsl_parse_match_bool_prefix, vz_dsl_parse_multi_match, vz_dsl_parse_fuzzy,
     vz_dsl_parse_regexp;
+vz_dsl_parse vz_dsl_parse_combined, vz_dsl_parse_query_string, vz_dsl_parse_simple_string,
+    vz_dsl_parse_like;
 vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score;
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
+
+/* The query of a URL's ?q=. */
+enum vz_status vz_query_string_of(struct vz_parser *parser, const struct vz_uri_query *uri,
+                                  struct vz_node **out, struct vz_error *err);
 
 #endif

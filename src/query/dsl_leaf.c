@@ -237,6 +237,17 @@ static bool parse_zone(struct vz_slice text, int64_t *ms)
     return true;
 }
 
+enum vz_status vz_dsl_zone(const char *query, struct vz_json value, int64_t *ms,
+                           struct vz_error *err)
+{
+    if (parse_zone(vz_json_string(value), ms))
+        return VZ_OK;
+    return vz_fail(err, VZ_UNSUPPORTED,
+                   "[%s] time zone [%.*s]: only offsets such as [+01:00] and [UTC] are supported "
+                   "yet by vizsla",
+                   query, VZ_ARG(vz_json_string(value)));
+}
+
 static void set_bound(struct vz_bound *bound, struct vz_json value, bool inclusive)
 {
     *bound = (struct vz_bound){vz_json_type(value) != VZ_JSON_NULL, inclusive, value};
@@ -258,11 +269,8 @@ static enum vz_status visit_range(struct vz_parser *parser, struct vz_node *node
     else if (vz_slice_is(key, "format") && vz_json_type(value) == VZ_JSON_STRING)
         node->range.format = vz_json_string(value);
     else if (vz_slice_is(key, "time_zone")) {
-        if (!parse_zone(vz_json_string(value), &node->range.zone_ms))
-            return vz_fail(err, VZ_UNSUPPORTED,
-                           "[range] time zone [%.*s]: only offsets such as "
-                           "[+01:00] and [UTC] are supported yet by vizsla",
-                           VZ_ARG(vz_json_string(value)));
+        if (vz_dsl_zone("range", value, &node->range.zone_ms, err) != VZ_OK)
+            return VZ_UNSUPPORTED;
         node->range.has_zone = true;
     } else if (vz_slice_is(key, "relation"))
         return vz_fail(err, VZ_UNSUPPORTED,

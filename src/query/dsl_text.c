@@ -16,7 +16,7 @@ static struct vz_match *new_match(struct vz_parser *parser, const char *query,
     return match;
 }
 
-static enum vz_status read_count(const char *query, const char *key, struct vz_json value,
+enum vz_status vz_dsl_count(const char *query, const char *key, struct vz_json value,
                                  uint32_t *out, struct vz_error *err)
 {
     int64_t number;
@@ -26,7 +26,7 @@ static enum vz_status read_count(const char *query, const char *key, struct vz_j
     return VZ_OK;
 }
 
-static enum vz_status read_operator(const char *query, struct vz_json value, bool *every,
+enum vz_status vz_dsl_operator(const char *query, struct vz_json value, bool *every,
                                     struct vz_error *err)
 {
     struct vz_slice text = vz_json_string(value);
@@ -39,7 +39,7 @@ static enum vz_status read_operator(const char *query, struct vz_json value, boo
 }
 
 /* "AUTO", "AUTO:low,high", 0, 1, 2 */
-static enum vz_status read_fuzziness(struct vz_parser *parser, const char *query,
+enum vz_status vz_dsl_fuzziness(struct vz_parser *parser, const char *query,
                                      struct vz_json value, struct vz_slice *out,
                                      struct vz_error *err)
 {
@@ -66,7 +66,7 @@ static enum vz_status read_option(struct vz_parser *parser, struct vz_match *mat
     bool on;
     enum vz_status status;
     if (vz_slice_is(key, "operator"))
-        return read_operator(query, value, &match->every, err);
+        return vz_dsl_operator(query, value, &match->every, err);
     if (vz_slice_is(key, "minimum_should_match")) {
         match->minimum = vz_query_scalar_text(value, parser->arena);
         return VZ_OK;
@@ -78,13 +78,13 @@ static enum vz_status read_option(struct vz_parser *parser, struct vz_match *mat
         return VZ_OK;
     }
     if (vz_slice_is(key, "slop") && match->type != VZ_MATCH_BOOL_PREFIX)
-        return read_count(query, "slop", value, &match->slop, err);
+        return vz_dsl_count(query, "slop", value, &match->slop, err);
     if (vz_slice_is(key, "max_expansions"))
-        return read_count(query, "max_expansions", value, &match->max_expansions, err);
+        return vz_dsl_count(query, "max_expansions", value, &match->max_expansions, err);
     if (vz_slice_is(key, "prefix_length"))
-        return read_count(query, "prefix_length", value, &match->prefix_length, err);
+        return vz_dsl_count(query, "prefix_length", value, &match->prefix_length, err);
     if (vz_slice_is(key, "fuzziness"))
-        return read_fuzziness(parser, query, value, &match->fuzziness, err);
+        return vz_dsl_fuzziness(parser, query, value, &match->fuzziness, err);
     if (vz_slice_is(key, "fuzzy_transpositions") || vz_slice_is(key, "transpositions")) {
         status = vz_dsl_bool(query, "fuzzy_transpositions", value, &on, err);
         match->no_transpositions = status == VZ_OK && !on;
@@ -150,9 +150,6 @@ static enum vz_status parse_match(struct vz_parser *parser, const char *query,
     if (status == VZ_OK &&
         (node->value_count == 0 || vz_json_type(node->values[0]) == VZ_JSON_NULL))
         return vz_fail(err, VZ_BAD_QUERY, "No text specified for text query");
-    if (status == VZ_OK && type == VZ_MATCH_BOOLEAN)
-        node->question =
-            vz_semantic_question(parser, node->field, node->values[0], node->boost, true);
     return status;
 }
 
@@ -193,7 +190,7 @@ static const struct {
 };
 
 /* "title^3" */
-static enum vz_status read_field(struct vz_parser *parser, struct vz_slice text,
+static enum vz_status read_field(const char *query, struct vz_slice text,
                                  struct vz_multi_field *out, struct vz_error *err)
 {
     const char *hat = text.len ? memchr(text.ptr, '^', text.len) : NULL;
@@ -206,48 +203,54 @@ static enum vz_status read_field(struct vz_parser *parser, struct vz_slice text,
     out->boost = strtof(copy, &end);
     out->pattern.len = (size_t)(hat - text.ptr);
     if (end == copy || *end || !(out->boost >= 0) || out->boost > 3e38f)
-        return vz_fail(err, VZ_BAD_QUERY, "[multi_match] the boost of [%.*s] is no number",
+        return vz_fail(err, VZ_BAD_QUERY, "[%s] the boost of [%.*s] is no number", query,
                        VZ_ARG(text));
     return VZ_OK;
 }
 
-static enum vz_status read_fields(struct vz_parser *parser, struct vz_multi_match *multi,
-                                  struct vz_json value, struct vz_error *err)
+enum vz_status vz_dsl_fields(struct vz_parser *parser, const char *query, struct vz_json value,
+                             struct vz_multi_field **fields, size_t *field_count,
+                             struct vz_error *err)
 {
     bool list = vz_json_type(value) == VZ_JSON_ARRAY;
     size_t count = list ? vz_json_count(value) : 1;
-    multi->fields = vz_arena_alloc(parser->arena, (count + 1) * sizeof *multi->fields);
-    multi->field_count = 0;
+    *fields = vz_arena_alloc(parser->arena, (count + 1) * sizeof **fields);
+    *field_count = 0;
+    if (!list && vz_json_type(value) != VZ_JSON_STRING)
+        return vz_fail(err, VZ_BAD_QUERY, "[%s] unknown token [%s] after [fields]", query,
+                       vz_query_token(value));
     if (!list)
-        return read_field(parser, vz_json_string(value), &multi->fields[multi->field_count++], err);
+        return read_field(query, vz_json_string(value), &(*fields)[(*field_count)++], err);
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_json element;
     enum vz_status status = VZ_OK;
     while (status == VZ_OK && vz_json_next(&it, NULL, &element)) {
         if (vz_json_type(element) != VZ_JSON_STRING)
-            return vz_fail(err, VZ_BAD_QUERY, "[multi_match] unknown token [%s] after [fields]",
+            return vz_fail(err, VZ_BAD_QUERY, "[%s] unknown token [%s] after [fields]", query,
                            vz_query_token(element));
-        status =
-            read_field(parser, vz_json_string(element), &multi->fields[multi->field_count++], err);
+        status = read_field(query, vz_json_string(element), &(*fields)[(*field_count)++], err);
     }
     return status;
 }
 
-static enum vz_status read_multi_type(struct vz_multi_match *multi, struct vz_json value,
-                                      struct vz_error *err)
+enum vz_status vz_dsl_multi_type(const char *query, struct vz_json value,
+                                 struct vz_multi_match *multi, struct vz_error *err)
 {
     struct vz_slice text = vz_json_string(value);
-    if (vz_slice_is(text, "cross_fields"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[multi_match] type [cross_fields] is not supported yet by vizsla");
+    if (vz_slice_is(text, "cross_fields")) {
+        multi->kind = VZ_MULTI_CROSS;
+        multi->match.type = VZ_MATCH_BOOLEAN;
+        multi->tie = 0;
+        return VZ_OK;
+    }
     for (size_t i = 0; i < VZ_COUNT_OF(multi_types); i++)
         if (vz_slice_is(text, multi_types[i].name)) {
             multi->match.type = multi_types[i].type;
             multi->tie = multi_types[i].tie;
             return VZ_OK;
         }
-    return vz_fail(err, VZ_BAD_QUERY,
-                   "failed to parse [multi_match] query type [%.*s]. unknown type.", VZ_ARG(text));
+    return vz_fail(err, VZ_BAD_QUERY, "failed to parse [%s] query type [%.*s]. unknown type.",
+                   query, VZ_ARG(text));
 }
 
 static enum vz_status visit_multi(struct vz_parser *parser, struct vz_node *node,
@@ -262,7 +265,8 @@ static enum vz_status visit_multi(struct vz_parser *parser, struct vz_node *node
         return VZ_OK;
     }
     if (vz_slice_is(key, "fields"))
-        return read_fields(parser, multi, value, err);
+        return vz_dsl_fields(parser, "multi_match", value, &multi->fields, &multi->field_count,
+                             err);
     if (vz_slice_is(key, "type") || vz_slice_is(key, "tie_breaker"))
         return VZ_OK; /* read before the others and after them */
     if (vz_slice_is(key, "lenient"))
@@ -280,7 +284,7 @@ enum vz_status vz_dsl_parse_multi_match(struct vz_parser *parser, struct vz_json
     node->multi = multi;
     enum vz_status status = VZ_OK;
     if (vz_json_get(value, "type", &member))
-        status = read_multi_type(multi, member, err);
+        status = vz_dsl_multi_type("multi_match", member, multi, err);
     if (status == VZ_OK)
         status = vz_dsl_walk(parser, "multi_match", value, node, visit_multi, err);
     if (status == VZ_OK && vz_json_get(value, "tie_breaker", &member))
@@ -288,7 +292,60 @@ enum vz_status vz_dsl_parse_multi_match(struct vz_parser *parser, struct vz_json
     if (status == VZ_OK && (vz_json_type(multi->value) == VZ_JSON_MISSING ||
                             vz_json_type(multi->value) == VZ_JSON_NULL))
         return vz_fail(err, VZ_BAD_QUERY, "No text specified for multi_match query");
+    bool whole = multi->kind == VZ_MULTI_CROSS || multi->match.type == VZ_MATCH_PHRASE ||
+                 multi->match.type == VZ_MATCH_PHRASE_PREFIX;
+    if (status == VZ_OK && whole && multi->match.fuzziness.len)
+        return vz_fail(err, VZ_BAD_QUERY, "Fuzziness not allowed for type [%s]",
+                       multi->kind == VZ_MULTI_CROSS            ? "cross_fields"
+                       : multi->match.type == VZ_MATCH_PHRASE ? "phrase"
+                                                                : "phrase_prefix");
     return status;
+}
+
+/* ---- combined_fields ------------------------------------------------------------------------- */
+
+static enum vz_status visit_combined(struct vz_parser *parser, struct vz_node *node,
+                                     struct vz_slice key, struct vz_json value,
+                                     struct vz_error *err)
+{
+    struct vz_multi_match *multi = node->multi;
+    if (vz_slice_is(key, "query")) {
+        if (!vz_dsl_is_scalar(value))
+            return vz_fail(err, VZ_BAD_QUERY, "[combined_fields] unknown token [%s] after [query]",
+                           vz_query_token(value));
+        multi->value = value;
+        return VZ_OK;
+    }
+    if (vz_slice_is(key, "fields"))
+        return vz_dsl_fields(parser, "combined_fields", value, &multi->fields,
+                             &multi->field_count, err);
+    if (vz_slice_is(key, "operator") || vz_slice_is(key, "minimum_should_match") ||
+        vz_slice_is(key, "zero_terms_query") ||
+        vz_slice_is(key, "auto_generate_synonyms_phrase_query"))
+        return read_option(parser, &multi->match, key, value, err);
+    return vz_fail(err, VZ_BAD_QUERY, "[combined_fields] unknown field [%.*s]", VZ_ARG(key));
+}
+
+enum vz_status vz_dsl_parse_combined(struct vz_parser *parser, struct vz_json value,
+                                     struct vz_node *node, struct vz_error *err)
+{
+    struct vz_multi_match *multi = vz_arena_zalloc(parser->arena, sizeof *multi);
+    multi->match = *new_match(parser, "combined_fields", VZ_MATCH_BOOLEAN);
+    multi->kind = VZ_MULTI_COMBINED;
+    node->kind = VZ_NODE_MULTI_MATCH;
+    node->multi = multi;
+    enum vz_status status = vz_dsl_walk(parser, "combined_fields", value, node, visit_combined, err);
+    if (status != VZ_OK)
+        return status;
+    if (vz_json_type(multi->value) == VZ_JSON_MISSING)
+        return vz_fail(err, VZ_BAD_QUERY, "Required [query]");
+    if (multi->field_count == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "Required [fields]");
+    for (size_t i = 0; i < multi->field_count; i++)
+        if (multi->fields[i].boost < 1)
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "[combined_fields] requires field boosts to be 1.0 or greater");
+    return VZ_OK;
 }
 
 /* ---- fuzzy, regexp -------------------------------------------------------------------------- */

@@ -3,9 +3,9 @@
  * A column is a plain array, so a scan (scan.c) is a compare per entry; sets of values become a
  * bitmap over ordinals or a sorted array.
  *
- * Scores. Elasticsearch scores a `term` on keyword and boolean fields by BM25 without norms, which
- * leaves boost * idf, idf = ln(1 + (N - n + 0.5) / (n + 0.5)): N documents with the field, n with
- * the term. Lucene counts deleted documents until they are merged away; here only live ones count.
+ * Scores. Elasticsearch scores a `term` on keyword and boolean fields by BM25 without freqs and
+ * norms, which leaves boost * idf where documents have one value: N documents with the field, n
+ * with the term (see term_score). Lucene counts deleted documents until they are merged away; here only live ones count.
  * Every other leaf scores its boost. A field that cannot be searched by an inverted index
  * ("index": false) scores its boost too, as Elasticsearch's doc-values queries do.
  */
@@ -13,9 +13,9 @@
 
 #include "base/text.h"
 #include "text/analysis.h"
+#include "text/bm25.h"
 #include "text/postings.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 /* ---- which field, and whether it can be asked ------------------------------------------------ */
@@ -53,10 +53,6 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "Field [%.*s] of type [dense_vector] doesn't support "
                              "%s queries",
-                             VZ_ARG(field->path), query);
-    case VZ_FIELD_SEMANTIC_TEXT:
-        return vz_query_fail(err, VZ_BAD_QUERY,
-                             "Field [%.*s] of type [semantic_text] does not support %s queries",
                              VZ_ARG(field->path), query);
     case VZ_FIELD_BINARY:
         return vz_query_fail(err, VZ_BAD_QUERY, "Binary fields do not support searching");
@@ -253,12 +249,92 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
     return VZ_OK;
 }
 
-static float idf_score(struct vz_eval *eval, const struct vz_column *column, struct vz_docset *set)
+static int64_t value_at(const struct vz_column *column, size_t at)
 {
-    vz_docset_settle(set, eval);
-    double with_term = (double)vz_docset_count(set, eval);
-    double with_field = (double)vz_scan_docs(eval, column);
-    return (float)log(1 + (with_field - with_term + 0.5) / (with_term + 0.5));
+    return column->kind == VZ_COLUMN_ORDINAL ? (int64_t)column->ordinals[at] : column->i64[at];
+}
+
+static int compare_i64(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static uint64_t distinct_values(const struct vz_column *column, size_t from, size_t end)
+{
+    if (end - from == 1)
+        return 1;
+    int64_t *values = vz_alloc((end - from) * sizeof *values);
+    uint64_t distinct = 1;
+    for (size_t i = from; i < end; i++)
+        values[i - from] = value_at(column, i);
+    qsort(values, end - from, sizeof *values, compare_i64);
+    for (size_t i = 1; i < end - from; i++)
+        distinct += values[i] != values[i - 1];
+    free(values);
+    return distinct;
+}
+
+/* Live documents with a value, and their distinct values. */
+void vz_field_totals(struct vz_eval *eval, const struct vz_column *column, uint64_t *docs,
+                     uint64_t *values)
+{
+    *docs = *values = 0;
+    for (size_t i = 0, end; i < column->count; i = end) {
+        end = i + 1;
+        while (end < column->count && column->docnos[end] == column->docnos[i])
+            end++;
+        if (!vz_snapshot_live(eval->snap, column->docnos[i]))
+            continue;
+        ++*docs;
+        *values += distinct_values(column, i, end);
+    }
+}
+
+float vz_keyword_score(const struct vz_field *field, uint64_t docs, uint64_t values,
+                       uint64_t doc_freq, float boost)
+{
+    struct vz_bm25 bm25;
+    struct vz_bm25_stats stats = {.boost = boost,
+                                  .k1 = field->scoring.k1,
+                                  .b = field->scoring.b,
+                                  .doc_count = docs,
+                                  .sum_total_freqs = values};
+    if (field->scoring.is_boolean)
+        return boost;
+    vz_bm25_init(&bm25, &stats, &doc_freq, 1);
+    return vz_bm25_score(&bm25, 1, 1);
+}
+
+static float term_score(struct vz_eval *eval, const struct vz_field *field,
+                        const struct vz_column *column, const struct vz_node *node,
+                        struct vz_docset *set)
+{
+    uint64_t docs, values, doc_freq = node->doc_freq;
+    if (!doc_freq) {
+        vz_docset_settle(set, eval);
+        doc_freq = vz_docset_count(set, eval);
+    }
+    vz_field_totals(eval, column, &docs, &values);
+    return vz_keyword_score(field, docs, values, doc_freq, node->boost);
+}
+
+enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node,
+                                const struct vz_field *field, uint64_t *doc_freq,
+                                uint64_t *field_docs, uint64_t *field_freqs,
+                                struct vz_error *err)
+{
+    struct vz_docset set;
+    struct vz_column column;
+    enum vz_status status = vz_leaf_eval(eval, node, false, &set, err);
+    if (status != VZ_OK)
+        return status;
+    vz_docset_settle(&set, eval);
+    *doc_freq = vz_docset_count(&set, eval);
+    vz_docset_deinit(&set);
+    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_totals(eval, &column, field_docs, field_freqs);
+    return VZ_OK;
 }
 
 static enum vz_status eval_ids(struct vz_eval *eval, const struct vz_node *node,
@@ -286,6 +362,22 @@ static void eval_index_name(struct vz_eval *eval, const struct vz_node *node, st
 
 static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                    struct vz_docset *out, struct vz_error *err);
+
+static enum vz_status eval_fuzzy(struct vz_eval *eval, const struct vz_node *node,
+                                 const struct vz_field *field, struct vz_slice text, bool scores,
+                                 struct vz_docset *out, struct vz_error *err)
+{
+    struct vz_slice word;
+    if (!vz_field_is_keyword(field) && node->lenient)
+        return VZ_OK;
+    if (!vz_field_is_keyword(field))
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Can only use fuzzy queries on keyword and text fields - not on "
+                             "[%.*s] which is of type [%s]",
+                             VZ_ARG(field->path), vz_filter_type_name(field->type));
+    enum vz_status status = keyword_text(eval, field, text, &word, err);
+    return status == VZ_OK ? vz_keyword_fuzzy(eval, node, field, word, scores, out, err) : status;
+}
 
 static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                  struct vz_docset *out, struct vz_error *err)
@@ -319,10 +411,8 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
                                              "not on [%.*s] which is of type [%s]",
                                              VZ_ARG(field->path), vz_filter_type_name(field->type));
     if (node->match && node->match->fuzziness.len && !vz_slice_is(node->match->fuzziness, "0"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[%s] option [fuzziness] on the field [%.*s] of type [%s] is not supported "
-                       "yet by vizsla",
-                       node->match->query, VZ_ARG(field->path), vz_filter_type_name(field->type));
+        return eval_fuzzy(eval, node, field, vz_query_scalar_text(node->values[0], eval->arena),
+                          scores, out, err);
     if (node->match && node->match->type == VZ_MATCH_BOOL_PREFIX && vz_field_is_keyword(field)) {
         struct vz_node prefix = {.kind = VZ_NODE_PREFIX, .boost = node->boost};
         prefix.field = node->field;
@@ -359,7 +449,7 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
                     field->type == VZ_FIELD_FLATTENED || field->type == VZ_FIELD_FLATTENED_KEYED;
     if (status == VZ_OK && scores && out->kind == VZ_SET_BITS && node->kind == VZ_NODE_TERM &&
         inverted && field->indexed && !node->fold_case && !field->scoring.is_boolean)
-        out->constant *= idf_score(eval, &column, out);
+        out->constant = term_score(eval, field, &column, node, out);
     return status;
 }
 
@@ -609,9 +699,7 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
                              "wildcard fields - not on [%.*s] which is of type [%s]",
                              query, VZ_ARG(field->path), vz_filter_type_name(field->type));
     if (node->kind == VZ_NODE_FUZZY)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[fuzzy] query on the [%s] field [%.*s] is not supported yet by vizsla",
-                       vz_field_type_name(field->type), VZ_ARG(field->path));
+        return eval_fuzzy(eval, node, field, node->text, scores, out, err);
     struct vz_column column;
     struct vz_node normal = *node;
     vz_snapshot_column(eval->snap, field->id, &column);

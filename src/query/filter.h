@@ -45,6 +45,26 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
 /* Live documents with any value in the column. */
 uint64_t vz_scan_docs(struct vz_eval *eval, const struct vz_column *column);
 
+/* Live documents with a value in the column, and their distinct values. */
+void vz_field_totals(struct vz_eval *eval, const struct vz_column *column, uint64_t *docs,
+                     uint64_t *values);
+/* BM25 of a term in a field that keeps neither freqs nor norms, in Lucene's steps: the freq is 1,
+ * the length 1, the average length that of distinct values a document. */
+float vz_keyword_score(const struct vz_field *field, uint64_t docs, uint64_t values,
+                       uint64_t doc_freq, float boost);
+/* fuzzy.c: a FUZZY or fuzzy match node (its `match`) on a keyword field; `word` normalized. */
+enum vz_status vz_keyword_fuzzy(struct vz_eval *eval, const struct vz_node *node,
+                                const struct vz_field *field, struct vz_slice word, bool scores,
+                                struct vz_docset *out, struct vz_error *err);
+/* text.c: how many edits a word may have: Elasticsearch's Fuzziness.asDistance. */
+unsigned vz_fuzzy_distance(struct vz_slice fuzziness, struct vz_slice word);
+/* What a TERM node's value counts in a keyword field: live documents with it, documents with the
+ * field, distinct values of all of these. */
+enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node,
+                                const struct vz_field *field, uint64_t *doc_freq,
+                                uint64_t *field_docs, uint64_t *field_freqs,
+                                struct vz_error *err);
+
 /* A field whose values documents have; NULL for unmapped ones, objects and what is below a nested
  * object (its values belong to no document of their own). */
 const struct vz_field *vz_filter_field(struct vz_eval *eval, struct vz_slice path);

@@ -94,6 +94,15 @@ static void sort_terms(struct vz_text_query *query, struct vz_arena *arena)
         sort_terms(query->parts[i], arena);
 }
 
+static void keep_leaf(struct vz_marking *marking, struct leaf leaf)
+{
+    if (marking->count == marking->capacity) {
+        marking->capacity = VZ_MAX(marking->capacity * 2, (size_t)16);
+        marking->leaves = vz_realloc(marking->leaves, marking->capacity * sizeof *marking->leaves);
+    }
+    marking->leaves[marking->count++] = leaf;
+}
+
 static enum vz_status add_leaf(struct vz_marking *marking, const struct vz_node *node,
                                struct guard *guard, struct vz_error *err)
 {
@@ -119,12 +128,51 @@ static enum vz_status add_leaf(struct vz_marking *marking, const struct vz_node 
         return node->lenient ? VZ_OK : status;
     if (leaf.query)
         sort_terms(leaf.query, eval->arena);
-    if (marking->count == marking->capacity) {
-        marking->capacity = VZ_MAX(marking->capacity * 2, (size_t)16);
-        marking->leaves = vz_realloc(marking->leaves, marking->capacity * sizeof *marking->leaves);
-    }
-    marking->leaves[marking->count++] = leaf;
+    keep_leaf(marking, leaf);
     return VZ_OK;
+}
+
+/* What a query over several fields asks of one; NULL: nothing. */
+static struct vz_text_query *of_field(const struct vz_text_query *query, uint16_t field,
+                                      struct vz_arena *arena)
+{
+    struct vz_text_query *copy = vz_arena_alloc(arena, sizeof *copy);
+    bool asks = query->kind != VZ_TEXT_NONE && query->field == field;
+    *copy = *query;
+    for (size_t i = 0; query->kind == VZ_TEXT_COMBINED && !asks && i < query->field_count; i++)
+        asks = query->fields[i].id == field;
+    if (query->kind == VZ_TEXT_COMBINED) {
+        copy->kind = VZ_TEXT_TERM;
+        copy->field = field;
+    }
+    if (query->part_count == 0)
+        return asks ? copy : NULL;
+    struct vz_text_query **parts =
+        vz_arena_alloc(arena, query->part_count * sizeof(struct vz_text_query *));
+    copy->parts = parts;
+    copy->part_count = 0;
+    for (size_t i = 0; i < query->part_count; i++) {
+        parts[copy->part_count] = of_field(query->parts[i], field, arena);
+        copy->part_count += parts[copy->part_count] != NULL;
+    }
+    return copy->part_count ? copy : NULL;
+}
+
+/* A query made by expanding: a leaf for each field of the mapping that it asks. */
+static void add_text(struct vz_marking *marking, const struct vz_node *node, struct guard *guard)
+{
+    struct vz_eval *eval = marking->eval;
+    for (size_t i = 0; i < vz_mapping_count(eval->mapping); i++) {
+        const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
+        struct leaf leaf = {.node = node, .field = field, .guard = guard};
+        if (field->type != VZ_FIELD_TEXT || !field->indexed)
+            continue;
+        leaf.query = of_field(node->text_query, field->id, eval->arena);
+        if (!leaf.query)
+            continue;
+        sort_terms(leaf.query, eval->arena);
+        keep_leaf(marking, leaf);
+    }
 }
 
 static enum vz_status gather(struct vz_marking *marking, const struct vz_node *node,
@@ -162,9 +210,8 @@ static enum vz_status gather_bool(struct vz_marking *marking, const struct vz_no
 static enum vz_status gather(struct vz_marking *marking, const struct vz_node *node,
                              struct guard *guard, bool implied, struct vz_error *err)
 {
-    struct vz_node *tree;
+    const struct vz_node *tree, *inner = NULL;
     enum vz_status status;
-    const struct vz_node *inner = NULL;
     switch (node->kind) {
     case VZ_NODE_TERM:
     case VZ_NODE_TERMS:
@@ -174,8 +221,14 @@ static enum vz_status gather(struct vz_marking *marking, const struct vz_node *n
     case VZ_NODE_REGEXP:
     case VZ_NODE_FUZZY:
         return add_leaf(marking, node, guard, err);
+    case VZ_NODE_TEXT:
+        add_text(marking, node, guard);
+        return VZ_OK;
     case VZ_NODE_MULTI_MATCH:
-        status = vz_multi_match_expand(marking->eval, node, &tree, err);
+    case VZ_NODE_QUERY_STRING:
+    case VZ_NODE_SIMPLE_STRING:
+    case VZ_NODE_MORE_LIKE_THIS:
+        status = vz_node_expand(marking->eval, node, &tree, err);
         return status == VZ_OK ? gather(marking, tree, guard, false, err) : status;
     case VZ_NODE_BOOL:
         return gather_bool(marking, node, guard, implied, err);

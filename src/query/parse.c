@@ -2,6 +2,7 @@
  * that Elasticsearch knows and vizsla does not serve are refused by name unless what they ask for
  * is nothing ("aggs": {}); keys nobody knows get Elasticsearch's own words. */
 #include "query/agg.h"
+#include "query/dsl.h"
 #include "query/highlight.h"
 
 #include <math.h>
@@ -585,9 +586,9 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
                                    struct vz_error *err)
 {
     struct vz_search *search = body->search;
-    if (params->query_string.len)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[q] is not supported yet by vizsla: use [match]");
+    if (params->uri.q.ptr &&
+        vz_query_string_of(&body->parser, &params->uri, &search->query, err) != VZ_OK)
+        return err->status;
     search->with_explain |= params->explain;
     if (params->has_track_total_hits) {
         struct vz_slice text = params->track_total_hits;
@@ -705,8 +706,6 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         search->with_source = false; /* as Elasticsearch */
     search->built = body.parser.built;
     search->built_count = body.parser.built_count;
-    search->questions = body.parser.questions;
-    search->question_count = body.parser.question_count;
     search->inners = body.parser.inners;
     search->inner_count = body.parser.inner_count;
     status = check_together(search, err);

@@ -24,6 +24,7 @@
 #define VZ_MAX_QUERY_DEPTH 30 /* indices.query.bool.max_nested_depth */
 #define VZ_MAX_CLAUSES 4096   /* indices.query.bool.max_clause_count */
 #define VZ_MAX_TERMS 65536    /* index.max_terms_count */
+#define VZ_MAX_REGEX_BYTES 1000 /* index.max_regex_length */
 #define VZ_MAX_CANDIDATES 10000
 #define VZ_MAX_KNN 256      /* top-level knn clauses: each may leave 10,000 hits */
 #define VZ_MAX_SORT_KEYS 64 /* each costs a value for every hit of the window */
@@ -45,7 +46,11 @@ enum vz_node_kind {
     VZ_NODE_WILDCARD,
     VZ_NODE_REGEXP,
     VZ_NODE_FUZZY,
-    VZ_NODE_MULTI_MATCH,
+    VZ_NODE_MULTI_MATCH, /* this and the next three: vz_node_expand tells what they stand for */
+    VZ_NODE_QUERY_STRING,
+    VZ_NODE_SIMPLE_STRING,
+    VZ_NODE_MORE_LIKE_THIS,
+    VZ_NODE_TEXT, /* made by expanding: a query over postings */
     VZ_NODE_GEO_DISTANCE,
     VZ_NODE_GEO_BOX,
     VZ_NODE_BOOL,
@@ -82,12 +87,15 @@ struct vz_match {
     bool zero_terms_all;
     bool no_synonym_phrases; /* auto_generate_synonyms_phrase_query: false */
 };
-/* multi_match: the match of each field, the best or all of them. */
+/* multi_match: the match of each field, the best or all of them, or a word of the text at a time
+ * over all fields. */
+enum vz_multi_kind { VZ_MULTI_FIELDS, VZ_MULTI_CROSS, VZ_MULTI_COMBINED };
 struct vz_multi_field {
     struct vz_slice pattern;
     float boost;
 };
 struct vz_multi_match {
+    enum vz_multi_kind kind;
     struct vz_multi_field *fields; /* none: all text and keyword fields */
     size_t field_count;
     struct vz_json value;
@@ -126,9 +134,6 @@ struct vz_knn_clause {
     const float *vector; /* NULL: a string, or until the builder made it */
     size_t dims;
     struct vz_slice encoded; /* hex or base64: what it says depends on the field */
-    /* The text of a `semantic` query, or of a match that is one where its field is semantic_text:
-     * the builder is the text itself. */
-    enum { VZ_QUESTION_NONE, VZ_QUESTION_SEMANTIC, VZ_QUESTION_MATCH } question;
     struct vz_slice builder_kind; /* "text_embedding"; empty: the vector was given */
     struct vz_json builder;
     struct vz_slice model, model_digest; /* what made the vector; empty: nobody says */
@@ -143,16 +148,21 @@ struct vz_knn_clause {
     float similarity; /* raw, as documented per similarity */
 };
 
+struct vz_string_clause; /* query_string.h */
+struct vz_like_clause;   /* more_like_this.c */
+struct vz_text_query;    /* text/score.h */
+
 struct vz_node {
     enum vz_node_kind kind;
     float boost;
+    struct vz_slice name; /* _name; empty: none */
     struct vz_slice field;
     bool is_match;  /* a TERM that came as `match`: other words when refused */
     bool lenient;   /* a value that does not parse matches nothing; GEO: nor does
                      * a field that is not there */
     bool fold_case; /* TERM, PREFIX, WILDCARD: ASCII letters without case */
-    const struct vz_node *question; /* TERM of a `match`: the KNN that it is on semantic fields */
     const struct vz_match *match; /* TERM that is_match, FUZZY; NULL: all defaults */
+    uint64_t doc_freq; /* TERM of a keyword: what its idf is worked out from; 0: its own */
     union {
         struct { /* IDS, TERM (one), TERMS */
             struct vz_json *values;
@@ -174,6 +184,9 @@ struct vz_node {
             float factor; /* tie_breaker, negative_boost */
         };
         struct vz_multi_match *multi;
+        struct vz_string_clause *string; /* QUERY_STRING, SIMPLE_STRING */
+        struct vz_like_clause *like;
+        struct vz_text_query *text_query; /* TEXT */
         struct vz_knn_clause *knn;
         struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */
         struct vz_function_clause *functions; /* FUNCTION_SCORE: score_function.c */
@@ -197,8 +210,6 @@ struct vz_parser {
     int64_t size; /* of the request: k's default */
     struct vz_knn_clause **built; /* the clauses with a builder */
     size_t built_count, built_capacity;
-    struct vz_knn_clause **questions; /* those of semantic.c */
-    size_t question_count, question_capacity;
     struct vz_inner **inners;
     size_t inner_count, inner_capacity;
 };
@@ -318,8 +329,6 @@ struct vz_search {
     const struct vz_query_embedder *embedder;
     struct vz_knn_clause **built;
     size_t built_count;
-    struct vz_knn_clause **questions;
-    size_t question_count;
     struct vz_inner **inners;
     size_t inner_count;
 };
@@ -348,6 +357,9 @@ struct vz_eval {
     const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
     bool profiled;
     struct vz_knn_profile *profile; /* the newest first */
+    struct vz_arena kept;           /* of what nodes were expanded to */
+    struct vz_expanded *expanded;   /* expand.c */
+    struct vz_made_text *made;      /* expand.c: JSON strings of such nodes */
 };
 
 /* keys.c. A field by its path, aliases resolved; a key within a flattened field is a field, too (in
@@ -419,7 +431,6 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
 
 /* ---- texts (text.c) ------------------------------------------------------------------------ */
 
-struct vz_text_query;
 /* Leaves on text fields: TERM, TERMS, RANGE, PREFIX, WILDCARD, REGEXP, FUZZY. */
 enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
                             const struct vz_field *field, bool scores, struct vz_docset *out,
@@ -429,9 +440,14 @@ enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
 enum vz_status vz_text_build(struct vz_eval *eval, const struct vz_node *node,
                              const struct vz_field *field, struct vz_text_query **out,
                              struct vz_error *err);
-/* The fields of a multi_match in this mapping, as a dis_max of matches. In the arena. */
-enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node *node,
-                                     struct vz_node **out, struct vz_error *err);
+/* A TEXT node. */
+enum vz_status vz_text_run(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                           struct vz_docset *out, struct vz_error *err);
+/* What a node stands for in this mapping and snapshot: MULTI_MATCH, QUERY_STRING, SIMPLE_STRING and
+ * MORE_LIKE_THIS become other nodes, all others are themselves. Worked out once for an eval, which
+ * owns the result. */
+enum vz_status vz_node_expand(struct vz_eval *eval, const struct vz_node *node,
+                              const struct vz_node **out, struct vz_error *err);
 /* A query that the postings alone can answer, best hits first. *query NULL: this one cannot. Then
  * *filter (settled, seen through the alias) says which documents may be found; ALL when all live
  * ones may. Deinit it. */
@@ -447,17 +463,6 @@ enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *n
 bool vz_text_late(void *eval);
 
 /* ---- knn ----------------------------------------------------------------------------------- */
-
-/* dsl_semantic.c: the KNN node of a question asked of a field; `boost` goes to its clause. */
-struct vz_node *vz_semantic_question(struct vz_parser *parser, struct vz_slice field,
-                                     struct vz_json text, float boost, bool is_match);
-/* The question a match on a semantic field is; NULL: it is none. */
-const struct vz_node *vz_semantic_match(const struct vz_eval *eval, const struct vz_node *node);
-/* *field, the one a clause names (NULL: none), becomes the one with its vectors; NULL when a
- * semantic field has none yet. VZ_BAD_QUERY: a semantic query of another field. */
-enum vz_status vz_semantic_resolve(const struct vz_mapping *mapping,
-                                   const struct vz_knn_clause *clause,
-                                   const struct vz_field **field, struct vz_error *err);
 
 /* Has the builder of a clause make its vector, unless it did or the field is not mapped here. */
 enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
@@ -570,11 +575,6 @@ struct vz_fetch_plan {
     struct vz_doc_script **scripts; /* of script_fields, opened when first needed */
     size_t script_count;
 };
-/* inference_fields.c: whether hits are asked for "_inference_fields"; puts them into hit->source. */
-bool vz_inference_fields_wanted(const struct vz_search *search);
-enum vz_status vz_inference_fields_put(struct vz_eval *eval, uint32_t docno,
-                                       struct vz_arena *scratch, struct vz_search_hit *hit,
-                                       struct vz_error *err);
 /* script_hits.c */
 enum vz_status vz_script_fields_parse(struct vz_json value, struct vz_search *search,
                                       struct vz_error *err);

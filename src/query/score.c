@@ -369,11 +369,11 @@ static enum vz_status eval_knn(struct vz_eval *eval, const struct vz_node *node,
     return VZ_OK;
 }
 
-static enum vz_status eval_multi_match(struct vz_eval *eval, const struct vz_node *node,
-                                       bool scores, struct vz_docset *out, struct vz_error *err)
+static enum vz_status eval_expanded(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                    struct vz_docset *out, struct vz_error *err)
 {
-    struct vz_node *tree;
-    enum vz_status status = vz_multi_match_expand(eval, node, &tree, err);
+    const struct vz_node *tree;
+    enum vz_status status = vz_node_expand(eval, node, &tree, err);
     return status == VZ_OK ? vz_node_eval(eval, tree, scores, out, err) : status;
 }
 
@@ -383,9 +383,6 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
     *out = (struct vz_docset){0};
     if (vz_eval_late(eval))
         return vz_fail(err, VZ_CANCELLED, "the search took too long");
-    const struct vz_node *question = vz_semantic_match(eval, node);
-    if (question)
-        return eval_knn(eval, question, scores, out, err);
     switch (node->kind) {
     case VZ_NODE_BOOL:
         return eval_bool(eval, node, scores, out, err);
@@ -404,7 +401,13 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
     case VZ_NODE_NESTED:
         return vz_nested_eval(eval, node, scores, out, err);
     case VZ_NODE_MULTI_MATCH:
-        return eval_multi_match(eval, node, scores, out, err);
+    case VZ_NODE_QUERY_STRING:
+    case VZ_NODE_SIMPLE_STRING:
+    case VZ_NODE_MORE_LIKE_THIS:
+        return eval_expanded(eval, node, scores, out, err);
+    case VZ_NODE_TEXT:
+        *out = (struct vz_docset){.constant = node->boost};
+        return vz_text_run(eval, node, scores, out, err);
     default:
         return vz_leaf_eval(eval, node, scores, out, err);
     }

@@ -25,8 +25,6 @@ struct vz_query_embedder_field {
     struct vz_slice index, path;         /* for messages and for what an index names */
     uint32_t dims;                       /* 0: no vector was ever written, any length will do */
     struct vz_slice model, model_digest; /* what the mapping's meta remembers; empty: unknown */
-    struct vz_slice inference_id; /* of a semantic field, for questions; empty: none */
-    bool is_question;             /* the builder is the text itself */
 };
 
 /* Turns {"text_embedding": {...}} into a vector. `kind` is the builder's one member's name, builder
@@ -43,6 +41,12 @@ struct vz_query_embedder {
     void *context;
 };
 
+/* A query in the URL: ?q= and what goes with it. */
+struct vz_uri_query {
+    struct vz_slice q, df, default_operator, analyzer; /* q empty: none */
+    bool analyze_wildcard, has_lenient, lenient;
+};
+
 /* What URL parameters may override or add; zeroed means absent. */
 struct vz_search_params {
     bool has_size, has_from, has_track_total_hits, has_source;
@@ -51,7 +55,7 @@ struct vz_search_params {
     struct vz_slice sort;             /* "price:desc,_score" */
     struct vz_slice source;           /* ?_source=true|false|a,b */
     struct vz_slice source_includes, source_excludes;
-    struct vz_slice query_string; /* ?q= : refused aloud until it is served */
+    struct vz_uri_query uri; /* instead of the body's query */
     bool version, seq_no_primary_term, explain;
     bool typed_keys; /* "sterms#brands" instead of "brands" */
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */

@@ -1,4 +1,4 @@
-/* Queries over analysed text: what a match, a phrase, a pattern is in terms of a field's postings.
+/* Queries over analysed text of a field: what a match, a phrase, a pattern is in terms of a field's postings.
  *
  * A node becomes a tree of struct vz_text_query (src/text/score.h), built as Elasticsearch builds
  * Lucene's queries: a text is analysed by the field's search analyzer, tokens of one position are
@@ -9,22 +9,19 @@
  * vz_text_plan is for a search whose query is texts and filters only: its best hits are found
  * without looking at all matches.
  *
- * Scores of fuzzy terms: Lucene scores all terms that a fuzzy term stands for with the largest of
- * their document frequencies, each times 1 - edits / length. The scorer takes the term's own
- * frequency, so the boost carries the ratio of both idfs: equal to the last digit or two of a
- * float.
+ * Scores of fuzzy terms: as in Lucene, all terms that a fuzzy term stands for are scored with the
+ * largest of their document frequencies, each times 1 - edits / length.
  */
 #include "query/filter.h"
+#include "query/texts.h"
 
 #include "base/text.h"
-#include "text/score.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MAX_PATHS 1024
-#define MAX_REGEX_BYTES 1000
+
 
 static const struct vz_match defaults = {.query = "match", .max_expansions = 50};
 
@@ -34,6 +31,8 @@ struct build {
     const struct vz_field *field;
     const struct vz_match *match;
     struct vz_error *err;
+    const struct vz_spread *spread; /* NULL: the field alone */
+    bool *listed;
 };
 
 bool vz_text_late(void *eval)
@@ -67,6 +66,8 @@ static struct vz_text_query *of_parts(const struct build *b, enum vz_text_kind k
     if (count == 1)
         return parts[0];
     struct vz_text_query *query = new_query(b, count ? kind : VZ_TEXT_NONE);
+    if (count == 0)
+        query->source = VZ_SLICE("no terms"); /* something was asked for, nothing is there */
     struct vz_text_query **copy =
         vz_arena_alloc(b->eval->arena, (count + 1) * sizeof(struct vz_text_query *));
     if (count)
@@ -86,6 +87,67 @@ static struct vz_text_query *of_terms(const struct build *b, const struct vz_sli
     query->terms = copy;
     query->term_count = count;
     return query;
+}
+
+/* A term of each field, by one document frequency; the best counts. */
+static struct vz_text_query *across(const struct build *b, const struct vz_slice *terms,
+                                    size_t count)
+{
+    const struct vz_spread *spread = b->spread;
+    size_t room = spread->count * count, n = 0;
+    struct vz_text_query **parts =
+        vz_arena_alloc(b->eval->arena, (room + 1) * sizeof(struct vz_text_query *));
+    struct vz_blend *blends = vz_arena_zalloc(b->eval->arena, (room + 1) * sizeof *blends);
+    for (size_t f = 0; f < spread->count; f++) {
+        struct build one = *b;
+        struct vz_field_stats stats = {0};
+        one.field = spread->fields[f];
+        if (b->view)
+            vz_text_field_stats(b->view, one.field->id, &stats);
+        for (size_t i = 0; i < count; i++, n++) {
+            struct vz_term_stats term = {0};
+            if (b->view)
+                vz_text_term_stats(b->view, one.field->id, terms[i], &term);
+            blends[n] = (struct vz_blend){.doc_freq = term.doc_freq,
+                                          .field_docs = stats.doc_count,
+                                          .field_freqs = stats.sum_total_freqs};
+            parts[n] = of_terms(&one, &terms[i], 1);
+            parts[n]->boost = spread->boosts[f];
+        }
+    }
+    vz_text_blend(blends, n, b->eval->limit);
+    for (size_t i = 0; i < n; i++)
+        parts[i]->doc_freq = blends[i].blended;
+    struct vz_text_query *best = of_parts(b, VZ_TEXT_BEST, parts, n);
+    if (n > 1)
+        best->tie = spread->tie;
+    return best;
+}
+
+/* All fields as one. */
+static struct vz_text_query *combined(const struct build *b, const struct vz_slice *terms,
+                                      size_t count)
+{
+    const struct vz_spread *spread = b->spread;
+    struct vz_text_query *query = of_terms(b, terms, count);
+    struct vz_text_field_weight *fields =
+        vz_arena_alloc(b->eval->arena, (spread->count + 1) * sizeof *fields);
+    for (size_t f = 0; f < spread->count; f++)
+        fields[f] = (struct vz_text_field_weight){spread->fields[f]->id, spread->fields[f]->path,
+                                                  spread->boosts[f]};
+    query->kind = VZ_TEXT_COMBINED;
+    query->fields = fields;
+    query->field_count = spread->count;
+    return query;
+}
+
+/* The terms of one place. */
+static struct vz_text_query *of_place(const struct build *b, const struct vz_slice *terms,
+                                      size_t count)
+{
+    if (!b->spread)
+        return of_terms(b, terms, count);
+    return b->spread->combined ? combined(b, terms, count) : across(b, terms, count);
 }
 
 static enum vz_status walk(const struct build *b, const struct vz_walk *how,
@@ -117,8 +179,7 @@ static size_t code_points(struct vz_slice text)
     return count;
 }
 
-/* How many edits a word may have: Elasticsearch's Fuzziness.asDistance. */
-static unsigned fuzzy_distance(struct vz_slice fuzziness, struct vz_slice word)
+unsigned vz_fuzzy_distance(struct vz_slice fuzziness, struct vz_slice word)
 {
     unsigned low = 3, high = 6;
     if (fuzziness.len && fuzziness.ptr[0] >= '0' && fuzziness.ptr[0] <= '2')
@@ -147,21 +208,15 @@ static int by_boost(const void *a, const void *b)
     return vz_slice_cmp(x->term, y->term);
 }
 
-static double idf(uint64_t docs, uint64_t doc_freq)
-{
-    return log(1 + ((double)docs - (double)doc_freq + 0.5) / ((double)doc_freq + 0.5));
-}
-
 static enum vz_status build_fuzzy(const struct build *b, struct vz_slice word,
                                   struct vz_text_query **out)
 {
     struct vz_walk how = {.kind = VZ_WALK_FUZZY,
                           .text = word,
-                          .distance = fuzzy_distance(b->match->fuzziness, word),
+                          .distance = vz_fuzzy_distance(b->match->fuzziness, word),
                           .prefix_length = b->match->prefix_length,
                           .transpositions = !b->match->no_transpositions};
     struct vz_walk_term *terms;
-    struct vz_field_stats stats;
     size_t count, length = code_points(word);
     if (how.distance == 0) {
         *out = of_terms(b, &word, 1);
@@ -183,12 +238,10 @@ static enum vz_status build_fuzzy(const struct build *b, struct vz_slice word,
         most = VZ_MAX(most, near[i].doc_freq);
     struct vz_text_query **parts =
         vz_arena_alloc(b->eval->arena, (count + 1) * sizeof(struct vz_text_query *));
-    if (count)
-        vz_text_field_stats(b->view, b->field->id, &stats);
     for (size_t i = 0; i < count; i++) {
         parts[i] = of_terms(b, &near[i].term, 1);
-        parts[i]->boost = (float)((double)near[i].boost * idf(stats.doc_count, most) /
-                                  idf(stats.doc_count, near[i].doc_freq));
+        parts[i]->boost = near[i].boost;
+        parts[i]->doc_freq = most;
     }
     *out = of_parts(b, VZ_TEXT_ANY, parts, count);
     return VZ_OK;
@@ -206,13 +259,13 @@ static enum vz_status pattern_of(const struct vz_node *node, struct vz_walk *how
         how->kind = VZ_WALK_WILDCARD;
     else
         how->kind = VZ_WALK_REGEXP;
-    if (node->kind == VZ_NODE_REGEXP && node->text.len > MAX_REGEX_BYTES)
+    if (node->kind == VZ_NODE_REGEXP && node->text.len > VZ_MAX_REGEX_BYTES)
         return vz_query_fail(
             err, VZ_BAD_QUERY,
             "The length of regex [%zu] used in the Regexp Query request has exceeded the allowed "
             "maximum of [%d]. This maximum can be set by changing the [index.max_regex_length] "
             "index level setting.",
-            node->text.len, MAX_REGEX_BYTES);
+            node->text.len, VZ_MAX_REGEX_BYTES);
     return VZ_OK;
 }
 
@@ -220,6 +273,10 @@ static enum vz_status pattern_of(const struct vz_node *node, struct vz_walk *how
 static enum vz_status build_constant(const struct build *b, const struct vz_walk *how,
                                      struct vz_text_query **out)
 {
+    static const char *const before[] = {[VZ_WALK_REGEXP] = "/"};
+    static const char *const after[] = {[VZ_WALK_PREFIX] = "*", [VZ_WALK_REGEXP] = "/"};
+    const char *head = how->kind < VZ_COUNT_OF(before) ? before[how->kind] : NULL;
+    const char *tail = how->kind < VZ_COUNT_OF(after) ? after[how->kind] : NULL;
     struct vz_walk_term *terms;
     size_t count;
     enum vz_status status = walk(b, how, &terms, &count);
@@ -232,6 +289,17 @@ static enum vz_status build_constant(const struct build *b, const struct vz_walk
     (*out)->terms = texts;
     (*out)->term_count = count;
     (*out)->constant = true;
+    if (how->kind == VZ_WALK_RANGE)
+        (*out)->source = vz_slice_from(vz_arena_printf(
+            b->eval->arena, "%.*s:%c%.*s TO %.*s%c", VZ_ARG(b->field->path),
+            how->lower.ptr && how->lower_inclusive ? '[' : '{',
+            how->lower.ptr ? (int)how->lower.len : 1, how->lower.ptr ? how->lower.ptr : "*",
+            how->upper.ptr ? (int)how->upper.len : 1, how->upper.ptr ? how->upper.ptr : "*",
+            how->upper.ptr && how->upper_inclusive ? ']' : '}'));
+    else
+        (*out)->source = vz_slice_from(
+            vz_arena_printf(b->eval->arena, "%.*s:%s%.*s%s", VZ_ARG(b->field->path),
+                            head ? head : "", VZ_ARG(how->text), tail ? tail : ""));
     return VZ_OK;
 }
 
@@ -243,11 +311,16 @@ static enum vz_status analyzer_for(const struct build *b, const struct vz_analyz
     *out = quoted ? b->field->search_quote_analyzer : b->field->search_analyzer;
     if (b->match->analyzer.len == 0)
         return VZ_OK;
-    *out = vz_analysis_analyzer(vz_mapping_analysis(b->eval->mapping), b->match->analyzer);
+    return vz_text_analyzer(b->eval, b->match->query, b->match->analyzer, out, b->err);
+}
+
+enum vz_status vz_text_analyzer(struct vz_eval *eval, const char *query, struct vz_slice name,
+                                const struct vz_analyzer **out, struct vz_error *err)
+{
+    *out = vz_analysis_analyzer(vz_mapping_analysis(eval->mapping), name);
     if (*out)
         return VZ_OK;
-    return vz_query_fail(b->err, VZ_BAD_QUERY, "[%s] analyzer [%.*s] not found", b->match->query,
-                         VZ_ARG(b->match->analyzer));
+    return vz_query_fail(err, VZ_BAD_QUERY, "[%s] analyzer [%.*s] not found", query, VZ_ARG(name));
 }
 
 /* One place of a boolean match: a term and its alternatives. `last`: bool_prefix's. */
@@ -258,9 +331,9 @@ static enum vz_status build_place(const struct build *b, const struct vz_slice *
         struct vz_walk how = {.kind = VZ_WALK_PREFIX, .text = terms[0]};
         return build_constant(b, &how, out);
     }
-    if (b->match->fuzziness.len && count == 1)
+    if (b->match->fuzziness.len && count == 1 && !b->spread)
         return build_fuzzy(b, terms[0], out);
-    *out = of_terms(b, terms, count);
+    *out = of_place(b, terms, count);
     return VZ_OK;
 }
 
@@ -279,6 +352,31 @@ struct fork {
     size_t count;
 };
 
+/* A phrase of one field, or of each. */
+static struct vz_text_query *phrase_way(const struct build *b, const struct vz_slice *terms,
+                                        size_t count)
+{
+    const struct vz_spread *spread = b->spread;
+    size_t fields = spread ? spread->count : 1;
+    struct vz_text_query **parts =
+        vz_arena_alloc(b->eval->arena, (fields + 1) * sizeof(struct vz_text_query *));
+    for (size_t f = 0; f < fields; f++) {
+        struct build one = *b;
+        one.field = spread ? spread->fields[f] : b->field;
+        parts[f] = of_terms(&one, terms, count);
+        parts[f]->kind = VZ_TEXT_PHRASE;
+        parts[f]->slop = b->match->type == VZ_MATCH_PHRASE ? b->match->slop : 0;
+        parts[f]->boost = spread ? spread->boosts[f] : 1;
+    }
+    if (!spread)
+        return parts[0];
+    struct vz_text_query *all =
+        of_parts(b, spread->combined ? VZ_TEXT_ANY : VZ_TEXT_BEST, parts, fields);
+    if (fields > 1)
+        all->tie = spread->tie;
+    return all;
+}
+
 static void add_way(struct fork *fork)
 {
     const struct build *b = fork->b;
@@ -286,16 +384,14 @@ static void add_way(struct fork *fork)
         vz_arena_alloc(b->eval->arena, (fork->path.length + 1) * sizeof *terms);
     for (size_t i = 0; i < fork->path.length; i++)
         terms[i] = fork->path.edges[i]->text;
-    struct vz_text_query *way = of_terms(b, terms, 1);
+    struct vz_text_query *way = of_place(b, terms, 1);
     if (fork->path.length > 1 && fork->phrase) {
-        way = of_terms(b, terms, fork->path.length);
-        way->kind = VZ_TEXT_PHRASE;
-        way->slop = b->match->type == VZ_MATCH_PHRASE ? b->match->slop : 0;
+        way = phrase_way(b, terms, fork->path.length);
     } else if (fork->path.length > 1) {
         struct vz_text_query **parts = vz_arena_alloc(
             b->eval->arena, (fork->path.length + 1) * sizeof(struct vz_text_query *));
         for (size_t i = 0; i < fork->path.length; i++)
-            parts[i] = of_terms(b, &terms[i], 1);
+            parts[i] = of_place(b, &terms[i], 1);
         way = of_parts(b, VZ_TEXT_EVERY, parts, fork->path.length);
     }
     fork->ways[fork->count++] = way;
@@ -373,6 +469,8 @@ static enum vz_status build_boolean(const struct build *b, const struct vz_token
     if (status != VZ_OK)
         return status;
     *out = of_parts(b, b->match->every ? VZ_TEXT_EVERY : VZ_TEXT_ANY, parts, count);
+    if (b->listed)
+        *b->listed = count > 1;
     if (count > 1 && !b->match->every && b->match->minimum.len) {
         size_t minimum;
         status = vz_minimum_should_match(b->match->minimum, count, &minimum, b->err);
@@ -440,6 +538,7 @@ static enum vz_status build_phrase(const struct build *b, const struct vz_tokens
             return status;
         if (count == last) { /* no term begins so */
             *out = new_query(b, VZ_TEXT_NONE);
+            (*out)->source = VZ_SLICE("no terms"); /* something was asked for */
             return VZ_OK;
         }
     }
@@ -492,6 +591,41 @@ static enum vz_status build_match(const struct build *b, struct vz_slice text, b
     return status;
 }
 
+enum vz_status vz_text_build_match(struct vz_eval *eval, const struct vz_field *field,
+                             const struct vz_match *match, const struct vz_spread *spread,
+                             struct vz_slice text, struct vz_text_built *out,
+                             struct vz_error *err)
+{
+    *out = (struct vz_text_built){0};
+    struct build b = {eval, vz_snapshot_texts(eval->snap), field, match, err, spread,
+                      &out->listed};
+    bool everything;
+    if (!field->indexed)
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Cannot search on field [%.*s] since it is not indexed.",
+                             VZ_ARG(field->path));
+    enum vz_status status = build_match(&b, text, &everything, &out->query);
+    if (status != VZ_OK || (out->query->kind == VZ_TEXT_NONE && !out->query->source.ptr))
+        out->query = NULL;
+    return status;
+}
+
+struct vz_text_query *vz_text_term(struct vz_eval *eval, const struct vz_field *field,
+                                   struct vz_slice term)
+{
+    struct build b = {.eval = eval, .field = field};
+    return of_terms(&b, &term, 1);
+}
+
+struct vz_node *vz_text_node(struct vz_eval *eval, struct vz_text_query *query)
+{
+    struct vz_node *node = vz_made_node(eval, VZ_NODE_TEXT);
+    node->boost = query->boost;
+    query->boost = 1;
+    node->text_query = query;
+    return node;
+}
+
 /* ---- a leaf ---------------------------------------------------------------------------------- */
 
 static struct vz_slice bound_text(const struct vz_bound *bound, struct vz_arena *arena)
@@ -530,7 +664,7 @@ static enum vz_status build_leaf(struct vz_eval *eval, const struct vz_node *nod
                                  struct vz_text_query **out, struct vz_error *err)
 {
     struct build b = {eval, vz_snapshot_texts(eval->snap), field,
-                      node->match ? node->match : &defaults, err};
+                      node->match ? node->match : &defaults, err, NULL, NULL};
     struct vz_walk how;
     enum vz_status status = VZ_OK;
     *everything = false;
@@ -574,26 +708,16 @@ static enum vz_status build_leaf(struct vz_eval *eval, const struct vz_node *nod
     return VZ_OK;
 }
 
-enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
-                            const struct vz_field *field, bool scores, struct vz_docset *out,
-                            struct vz_error *err)
+static enum vz_status run_query(struct vz_eval *eval, const struct vz_text_query *query,
+                                bool scores, struct vz_docset *out, struct vz_error *err)
 {
-    struct vz_text_query *query;
     const struct vz_text_view *view = vz_snapshot_texts(eval->snap);
-    bool everything;
-    enum vz_status status = build_leaf(eval, node, field, &everything, &query, err);
-    if (status != VZ_OK)
-        return status;
-    if (everything) {
-        out->kind = VZ_SET_ALL;
-        return VZ_OK;
-    }
     if (!view || query->kind == VZ_TEXT_NONE)
         return VZ_OK;
     vz_docset_begin(out, eval);
     if (query->kind == VZ_TEXT_TERM && query->constant) {
         for (size_t i = 0; i < query->term_count; i++)
-            vz_text_term_docs(view, field->id, query->terms[i], &out->bits);
+            vz_text_term_docs(view, query->field, query->terms[i], &out->bits);
         out->constant = query->boost;
         return VZ_OK;
     }
@@ -611,71 +735,41 @@ enum vz_status vz_text_build(struct vz_eval *eval, const struct vz_node *node,
     return build_leaf(eval, node, field, &everything, out, err);
 }
 
-/* ---- multi_match ----------------------------------------------------------------------------- */
-
-static bool is_searchable(const struct vz_field *field, bool by_pattern)
+/* The query of a TEXT node with the node's boost. */
+static struct vz_text_query *boosted(struct vz_eval *eval, const struct vz_node *node)
 {
-    if (field->under_nested || field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED ||
-        field->type == VZ_FIELD_ALIAS || field->type == VZ_FIELD_FLATTENED_KEYED)
-        return false;
-    return !by_pattern || ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD ||
-                            field->column == VZ_COLUMN_I64 || field->column == VZ_COLUMN_F64) &&
-                           field->indexed);
+    struct build b = {.eval = eval};
+    if (node->boost == 1)
+        return node->text_query;
+    struct vz_text_query *copy = new_query(&b, VZ_TEXT_NONE);
+    *copy = *node->text_query;
+    copy->boost *= node->boost;
+    return copy;
 }
 
-static struct vz_node *field_node(struct vz_eval *eval, const struct vz_node *from,
-                                  const struct vz_field *field, float boost, bool lenient)
+enum vz_status vz_text_run(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                           struct vz_docset *out, struct vz_error *err)
 {
-    struct vz_node *node = vz_arena_zalloc(eval->arena, sizeof *node);
-    node->kind = VZ_NODE_TERM;
-    node->is_match = true;
-    node->match = &from->multi->match;
-    node->field = field->path;
-    node->boost = boost;
-    node->lenient = lenient;
-    node->values = &from->multi->value;
-    node->value_count = 1;
-    return node;
+    enum vz_status status = run_query(eval, boosted(eval, node), scores, out, err);
+    if (status != VZ_OK)
+        vz_docset_deinit(out);
+    return status;
 }
 
-enum vz_status vz_multi_match_expand(struct vz_eval *eval, const struct vz_node *node,
-                                     struct vz_node **out, struct vz_error *err)
+enum vz_status vz_text_eval(struct vz_eval *eval, const struct vz_node *node,
+                            const struct vz_field *field, bool scores, struct vz_docset *out,
+                            struct vz_error *err)
 {
-    const struct vz_multi_match *multi = node->multi;
-    static const struct vz_multi_field all[] = {{.pattern = {"*", 1}, .boost = 1}};
-    const struct vz_multi_field *fields = multi->field_count ? multi->fields : all;
-    size_t count = multi->field_count ? multi->field_count : 1;
-    size_t mapped = vz_mapping_count(eval->mapping);
-    struct vz_node *tree = vz_arena_zalloc(eval->arena, sizeof *tree);
-    float *boosts = vz_arena_zalloc(eval->arena, (mapped + 1) * sizeof *boosts);
-    bool *chosen = vz_arena_zalloc(eval->arena, (mapped + 1) * sizeof *chosen);
-    bool lenient = multi->lenient || multi->field_count == 0;
-    for (size_t f = 0; f < count; f++) {
-        struct vz_slice pattern = fields[f].pattern;
-        bool wild = pattern.len && memchr(pattern.ptr, '*', pattern.len) != NULL;
-        const struct vz_field *one = wild ? NULL : vz_mapping_find(eval->mapping, pattern);
-        lenient |= vz_slice_is(pattern, "*");
-        for (size_t i = 0; i < mapped; i++) {
-            const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
-            bool wanted = wild ? vz_wildcard_match(pattern, field->path) : field == one;
-            if (!wanted || !is_searchable(field, wild))
-                continue;
-            boosts[i] = chosen[i] ? boosts[i] * fields[f].boost : fields[f].boost;
-            chosen[i] = true;
-        }
+    struct vz_text_query *query;
+    bool everything;
+    enum vz_status status = build_leaf(eval, node, field, &everything, &query, err);
+    if (status != VZ_OK)
+        return status;
+    if (everything) {
+        out->kind = VZ_SET_ALL;
+        return VZ_OK;
     }
-    tree->kind = VZ_NODE_DIS_MAX;
-    tree->boost = node->boost;
-    tree->factor = multi->tie;
-    tree->parts.items = vz_arena_alloc(eval->arena, (mapped + 1) * sizeof(struct vz_node *));
-    for (size_t i = 0; i < mapped; i++)
-        if (chosen[i])
-            tree->parts.items[tree->parts.count++] = field_node(
-                eval, node, vz_mapping_field(eval->mapping, (uint16_t)i), boosts[i], lenient);
-    if (tree->parts.count == 0)
-        tree->kind = VZ_NODE_NONE;
-    *out = tree;
-    return VZ_OK;
+    return run_query(eval, query, scores, out, err);
 }
 
 /* ---- queries that postings alone answer ------------------------------------------------------ */
@@ -742,7 +836,7 @@ static enum vz_status plan(struct vz_eval *eval, const struct vz_node *node,
                            struct vz_text_query **out, struct vz_error *err)
 {
     const struct vz_field *field;
-    struct vz_node *tree;
+    const struct vz_node *tree;
     bool everything = false;
     enum vz_status status;
     *out = NULL;
@@ -757,8 +851,14 @@ static enum vz_status plan(struct vz_eval *eval, const struct vz_node *node,
             *out = NULL;
         return status;
     case VZ_NODE_MULTI_MATCH:
-        status = vz_multi_match_expand(eval, node, &tree, err);
+    case VZ_NODE_QUERY_STRING:
+    case VZ_NODE_SIMPLE_STRING:
+    case VZ_NODE_MORE_LIKE_THIS:
+        status = vz_node_expand(eval, node, &tree, err);
         return status == VZ_OK ? plan(eval, tree, out, err) : status;
+    case VZ_NODE_TEXT:
+        *out = boosted(eval, node);
+        return VZ_OK;
     case VZ_NODE_DIS_MAX:
         status = plan_list(eval, node->parts, VZ_TEXT_BEST, out, err);
         if (*out) {
@@ -781,10 +881,12 @@ enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
 {
     *query = NULL;
     *filter = (struct vz_docset){.kind = VZ_SET_ALL};
-    bool is_bool = node->kind == VZ_NODE_BOOL;
-    enum vz_status status;
     if (!vz_snapshot_texts(eval->snap))
         return VZ_OK;
+    enum vz_status status = vz_node_expand(eval, node, &node, err);
+    if (status != VZ_OK)
+        return status;
+    bool is_bool = node->kind == VZ_NODE_BOOL;
     status = is_bool ? plan_bool(eval, node, node->boolean.filter.count > 0, query, err)
                      : plan(eval, node, query, err);
     if (status != VZ_OK || !*query)
@@ -833,7 +935,7 @@ enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *n
             err, VZ_UNSUPPORTED,
             "[explain] of anything but full-text queries is not supported yet by vizsla");
     if (status == VZ_OK)
-        status = vz_text_explain(vz_snapshot_texts(eval->snap), query, docno, eval->arena,
+        status = vz_text_explain(vz_snapshot_texts(eval->snap), query, 1, docno, eval->arena,
                                  &explanation, err);
     if (status != VZ_OK)
         return status;

@@ -92,7 +92,7 @@ static void bad_query(struct vz_arena *arena, const struct vz_error *err, struct
             vz_arena_printf(arena, "%sunknown field [%.*s]", prefix, (int)name, err->text + 15));
     } else if (strncmp(err->text, "[from] parameter", 16) == 0 ||
                strncmp(err->text, "[size] parameter", 16) == 0 ||
-               strstr(err->text, "must be") != NULL) {
+               (strstr(err->text, "must be") && !strstr(err->text, "must be provided with"))) {
         p->type = "illegal_argument_exception";
         p->line = p->column = 0;
     } else {
@@ -305,8 +305,14 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
                                        err->status == VZ_BAD_ARGUMENT);
     if (p->is_shard_failure && !p->index.len)
         named_index(arena, index_name, index_uuid, p);
+    if (strstr(err->text, "maxClauseCount is set to")) {
+        p->type = "too_many_nested_clauses";
+        p->line = p->column = 0;
+    }
     if (err->cause[0] && !p->cause_type) {
-        p->cause_type = "illegal_argument_exception";
+        p->cause_type = strncmp(err->text, "Failed to parse query [", 23) == 0
+                            ? "parse_exception"
+                            : "illegal_argument_exception";
         p->cause_reason = text_of(arena, "", err->cause);
     }
 }

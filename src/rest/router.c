@@ -18,7 +18,7 @@
 #define GET_DOC                                                                                    \
     SOURCE "preference realtime:bool refresh routing version:int version_type !stored_fields "     \
            "!_source_exclude_vectors:bool !force_synthetic_source:bool"
-#define QUERY_STRING "!q !df !default_operator !analyzer !analyze_wildcard:bool lenient:bool "
+#define QUERY_STRING "q df default_operator analyzer analyze_wildcard:bool lenient:bool "
 #define SEARCH                                                                                     \
     INDICES SOURCE QUERY_STRING                                                                    \
         "ignore_throttled:bool allow_partial_search_results:bool batched_reduce_size:int "         \
@@ -29,6 +29,9 @@
         "!suggest_size !suggest_text !terminate_after:int timeout:time !track_scores:bool "        \
         "track_total_hits typed_keys:bool version:bool include_named_queries_score:bool "          \
         "!force_synthetic_source:bool !_source_exclude_vectors:bool"
+#define EXPLAIN                                                                                    \
+    QUERY_STRING "preference routing !stored_fields !_source !_source_includes "                   \
+                 "!_source_excludes"
 #define COUNT                                                                                      \
     INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing "                    \
                          "!terminate_after:int"
@@ -203,7 +206,7 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, sort, _source, fields"},
     {GET_POST, "/_count", vz_rest_count, COUNT, "Count matches in all indices"},
     {GET_POST, "/{index}/_count", vz_rest_count, COUNT, "Count matches"},
-    {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, "!q", "How a document scores by a full-text query"},
+    {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, EXPLAIN, "How a document scores by a query"},
     {GET_POST, "/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
     {GET_POST, "/{index}/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
     {GET_POST, "/_search/scroll", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},

@@ -29,6 +29,22 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
 
 /* ---- one search ---------------------------------------------------------------------------- */
 
+void vz_uri_query_of(struct vz_call *call, struct vz_uri_query *uri)
+{
+    struct vz_slice value;
+    *uri = (struct vz_uri_query){0};
+    if (!vz_call_param(call, "q", &uri->q))
+        return;
+    if (!uri->q.ptr)
+        uri->q = VZ_SLICE("");
+    uri->df = vz_call_text(call, "df");
+    uri->default_operator = vz_call_text(call, "default_operator");
+    uri->analyzer = vz_call_text(call, "analyzer");
+    uri->analyze_wildcard = vz_call_bool(call, "analyze_wildcard", false);
+    uri->has_lenient = vz_call_param(call, "lenient", &value);
+    uri->lenient = vz_call_bool(call, "lenient", false);
+}
+
 void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
 {
     struct vz_slice value;
@@ -44,7 +60,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->has_source = vz_call_param(call, "_source", &params->source);
     params->source_includes = vz_call_text(call, "_source_includes");
     params->source_excludes = vz_call_text(call, "_source_excludes");
-    params->query_string = vz_call_text(call, "q");
+    vz_uri_query_of(call, &params->uri);
     params->version = vz_call_bool(call, "version", false);
     params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
     params->explain = vz_call_bool(call, "explain", false);
@@ -144,7 +160,8 @@ void vz_rest_count(struct vz_call *call)
     struct vz_search *search;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     uint64_t count = 0;
-    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    struct vz_search_params params = {0};
+    vz_uri_query_of(call, &params.uri);
     vz_ml_embedder(call, &params);
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
         return;
@@ -175,7 +192,8 @@ void vz_rest_explain(struct vz_call *call)
     struct vz_resolved resolved;
     struct vz_search *search;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
-    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    struct vz_search_params params = {0};
+    vz_uri_query_of(call, &params.uri);
     struct vz_slice explanation = {0};
     bool matched;
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
@@ -532,8 +550,8 @@ static bool check_delete_body(struct vz_call *call, struct vz_json body, int64_t
 {
     struct vz_json query, value;
     struct vz_json_iter it = vz_json_iterate(body);
-    struct vz_slice key;
-    if (!vz_json_get(body, "query", &query))
+    struct vz_slice key, q;
+    if (!vz_json_get(body, "query", &query) && !vz_call_param(call, "q", &q))
         return vz_call_fail(call, 400, "action_request_validation_exception",
                             "Validation Failed: 1: query is missing;");
     while (vz_json_next(&it, &key, &value)) {
@@ -554,7 +572,8 @@ void vz_rest_delete_by_query(struct vz_call *call)
     struct vz_resolved resolved;
     struct vz_search *search;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
-    struct vz_search_params params = {.query_string = vz_call_text(call, "q")};
+    struct vz_search_params params = {0};
+    vz_uri_query_of(call, &params.uri);
     vz_ml_embedder(call, &params);
     struct delete_sums sums = {0};
     struct vz_slice conflict = {"", 0}, conflicts = vz_call_text(call, "conflicts");
@@ -567,10 +586,12 @@ void vz_rest_delete_by_query(struct vz_call *call)
         !check_delete_body(call, body, &max_docs))
         return;
     /* The query room refuses keys it does not know, and max_docs is none of its. */
-    vz_json_get(body, "query", &query);
     struct vz_buf text = {0};
-    vz_buf_append_str(&text, "{\"query\":");
-    vz_json_print(query, &text);
+    vz_buf_append_str(&text, "{");
+    if (vz_json_get(body, "query", &query)) {
+        vz_buf_append_str(&text, "\"query\":");
+        vz_json_print(query, &text);
+    }
     vz_buf_append_char(&text, '}');
     vz_json_free(call->doc);
     call->doc = NULL;

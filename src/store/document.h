@@ -74,6 +74,10 @@ enum vz_status vz_document_parse(const struct vz_mapping *mapping, struct vz_sli
                                  struct vz_slice source, struct vz_arena *arena,
                                  struct vz_document *doc, struct vz_error *err);
 
+/* A mapping that makes no new fields and refuses none, to read documents with once more. One
+ * reference. */
+struct vz_mapping *vz_mapping_lenient(const struct vz_mapping *mapping);
+
 /* Parses a value for a query against a field as indexing would: term, range and ids use it. Terms
  * borrow the arena. An error's text is the reason alone ("For input string: \"abc\"").
  *

@@ -355,8 +355,6 @@ enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32
 enum vz_status vz_generation_reparse(const struct vz_mapping *lenient,
                                      const struct vz_record *record, struct vz_arena *arena,
                                      struct vz_document *doc, struct vz_error *err);
-/* A mapping that makes no new fields and refuses none, to reparse with. One reference. */
-struct vz_mapping *vz_mapping_lenient(const struct vz_mapping *mapping);
 
 static inline uint32_t vz_generation_death(const struct vz_generation *gen, uint32_t docno)
 {

@@ -1,8 +1,6 @@
 /* One document's score as a tree of numbers, in Lucene's words. */
 #include "text/scorer.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 
 static struct vz_explanation *new_node(struct vz_arena *arena, float value, size_t details,
                                        const char *text)
@@ -57,7 +55,7 @@ static struct vz_explanation *explain_tf(const struct vz_weight *weight, float f
     uint32_t length = vz_norm_decode(norm);
     struct vz_buf text = {0};
     bool phrase = query->kind == VZ_TEXT_PHRASE;
-    if (phrase || query->term_count > 1) {
+    if (phrase || query->term_count > 1 || query->kind == VZ_TEXT_COMBINED) {
         vz_buf_append_str(&text, phrase ? "phraseFreq=" : "termFreq=");
         put_freq(&text, freq);
     } else {
@@ -73,55 +71,6 @@ static struct vz_explanation *explain_tf(const struct vz_weight *weight, float f
     return tf;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return vz_slice_cmp(*(const struct vz_slice *)a, *(const struct vz_slice *)b);
-}
-
-/* Synonym(f:a f:b), in order of the terms. */
-static void describe_synonyms(const struct vz_text_query *query, struct vz_buf *out)
-{
-    size_t bytes = query->term_count * sizeof *query->terms;
-    struct vz_slice *sorted = vz_alloc(bytes);
-    memcpy(sorted, query->terms, bytes);
-    qsort(sorted, query->term_count, sizeof *sorted, by_text);
-    vz_buf_append_str(out, "Synonym(");
-    for (size_t i = 0; i < query->term_count; i++)
-        vz_buf_printf(out, "%s%.*s:%.*s", i ? " " : "", (int)query->field_name.len,
-                      query->field_name.ptr, (int)sorted[i].len, sorted[i].ptr);
-    vz_buf_append_char(out, ')');
-    free(sorted);
-}
-
-/* f:"a (b c)"~2 */
-static void describe_phrase(const struct vz_text_query *query, struct vz_buf *out)
-{
-    const uint32_t *at = query->positions;
-    vz_buf_printf(out, "%.*s:\"", (int)query->field_name.len, query->field_name.ptr);
-    for (size_t i = 0; i < query->term_count; i++) {
-        bool like_before = at && i && at[i] == at[i - 1];
-        bool like_after = at && i + 1 < query->term_count && at[i] == at[i + 1];
-        vz_buf_append_str(out, i ? " " : "");
-        vz_buf_append_str(out, like_after && !like_before ? "(" : "");
-        vz_buf_append_slice(out, query->terms[i]);
-        vz_buf_append_str(out, like_before && !like_after ? ")" : "");
-    }
-    vz_buf_append_char(out, '"');
-    if (query->slop)
-        vz_buf_printf(out, "~%u", query->slop);
-}
-
-static void describe(const struct vz_text_query *query, struct vz_buf *out)
-{
-    if (query->kind == VZ_TEXT_PHRASE)
-        describe_phrase(query, out);
-    else if (query->term_count > 1)
-        describe_synonyms(query, out);
-    else
-        vz_buf_printf(out, "%.*s:%.*s", (int)query->field_name.len, query->field_name.ptr,
-                      (int)query->terms[0].len, query->terms[0].ptr);
-}
-
 static struct vz_explanation *explain_terms(const struct vz_weight *weight,
                                             struct vz_scorer *scorer, unsigned char norm,
                                             float freq, struct vz_arena *arena)
@@ -131,8 +80,9 @@ static struct vz_explanation *explain_terms(const struct vz_weight *weight,
     struct vz_buf text = {0};
     float value = vz_scorer_score(scorer);
     vz_buf_append_str(&text, "weight(");
-    describe(query, &text);
-    vz_buf_printf(&text, " in %u) [PerFieldSimilarity], result of:", scorer->doc);
+    vz_text_describe_plain(query, &text);
+    vz_buf_printf(&text, " in %u)%s, result of:", scorer->doc,
+                  query->kind == VZ_TEXT_COMBINED ? "" : " [PerFieldSimilarity]");
     struct vz_explanation *outer = new_node(arena, value, 1, text.data);
     vz_buf_clear(&text);
     vz_buf_append_str(&text, "score(freq=");
@@ -151,7 +101,7 @@ static struct vz_explanation *explain_terms(const struct vz_weight *weight,
             add(idf, explain_idf(weight, weight->doc_freqs[i], arena));
         add(score, idf);
     } else {
-        add(score, explain_idf(weight, weight->doc_freq, arena));
+        add(score, explain_idf(weight, weight->idf_freq, arena));
     }
     add(score, explain_tf(weight, freq, norm, arena));
     return outer;
@@ -162,24 +112,101 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
                                       const struct vz_segment *segment, uint32_t docno,
                                       struct vz_arena *arena);
 
+/* What a part of a sum that all must match adds when it does not. */
+static struct vz_explanation *missing_part(struct vz_explanation *part,
+                                           const struct vz_text_query *query,
+                                           struct vz_arena *arena)
+{
+    struct vz_buf text = {0};
+    vz_buf_append_str(&text, "no match on required clause (");
+    vz_text_describe(query, &text);
+    vz_buf_append_char(&text, ')');
+    struct vz_explanation *node = new_node(arena, 0, 1, text.data);
+    node->match = false;
+    add(node, part);
+    vz_buf_deinit(&text);
+    return node;
+}
+
+static void head_of_sum(const struct vz_text_query *query, bool match, struct vz_buf *text)
+{
+    if (query->kind == VZ_TEXT_BEST && !match)
+        vz_buf_append_str(text, "No matching clause");
+    else if (query->kind == VZ_TEXT_BEST && query->tie == 0)
+        vz_buf_append_str(text, "max of:");
+    else if (query->kind == VZ_TEXT_BEST) {
+        vz_buf_append_str(text, "max plus ");
+        put_freq(text, query->tie);
+        vz_buf_append_str(text, " times others of:");
+    } else if (match)
+        vz_buf_append_str(text, "sum of:");
+    else if (query->kind == VZ_TEXT_EVERY)
+        vz_buf_append_str(text, "Failure to meet condition(s) of required/prohibited clause(s)");
+    else if (query->minimum > 1)
+        vz_buf_printf(text, "Failure to match minimum number of optional clauses: %zu",
+                      query->minimum);
+    else
+        vz_buf_append_str(text, "No matching clauses");
+}
+
 static struct vz_explanation *explain_parts(const struct vz_text_view *view,
                                             const struct vz_weight *weight,
                                             const struct vz_segment *segment, uint32_t docno,
-                                            float value, struct vz_arena *arena)
+                                            bool match, float value, struct vz_arena *arena)
 {
     const struct vz_text_query *query = weight->query;
-    char text[64] = "sum of:";
-    if (query->kind == VZ_TEXT_BEST && query->tie == 0)
-        snprintf(text, sizeof text, "max of:");
-    else if (query->kind == VZ_TEXT_BEST)
-        snprintf(text, sizeof text, "max plus %g times others of:", (double)query->tie);
-    struct vz_explanation *sum = new_node(arena, value, query->part_count, text);
+    struct vz_buf text = {0};
+    head_of_sum(query, match, &text);
+    struct vz_explanation *sum = new_node(arena, value, query->part_count, text.data);
+    vz_buf_deinit(&text);
+    sum->match = match;
     for (size_t i = 0; i < query->part_count; i++) {
         struct vz_explanation *part = explain(view, weight->parts[i], segment, docno, arena);
         if (part->match)
             add(sum, part);
+        else if (!match && query->kind == VZ_TEXT_EVERY)
+            add(sum, missing_part(part, query->parts[i], arena));
+        else if (!match && query->kind == VZ_TEXT_BEST)
+            add(sum, part);
     }
     return sum;
+}
+
+/* "title:qui*^2.0" */
+static struct vz_explanation *explain_constant(const struct vz_weight *weight, bool match,
+                                               uint32_t docno, struct vz_arena *arena)
+{
+    struct vz_buf text = {0};
+    vz_text_describe_plain(weight->query, &text);
+    if (!match)
+        vz_buf_printf(&text, " doesn't match id %u", docno);
+    else if (weight->constant != 1) {
+        vz_buf_append_char(&text, '^');
+        put_freq(&text, weight->constant);
+    }
+    struct vz_explanation *node = new_node(arena, match ? weight->constant : 0, 0, text.data);
+    node->match = match;
+    vz_buf_deinit(&text);
+    return node;
+}
+
+static struct vz_explanation *explain_term(const struct vz_weight *weight, struct vz_scorer *scorer,
+                                           const struct vz_segment *segment,
+                                           struct vz_arena *arena)
+{
+    const struct vz_text_query *query = weight->query;
+    struct vz_union lists;
+    unsigned char norm = 1;
+    float freq = 0;
+    if (vz_union_open(&lists, segment, query->field, query->terms, query->term_count, arena)) {
+        vz_union_advance(&lists, scorer->doc);
+        freq = (float)vz_union_freq(&lists);
+        for (size_t i = 0; i < lists.count; i++)
+            if (lists.lists[i].doc == scorer->doc)
+                norm = vz_postings_norm(&lists.lists[i]);
+        vz_union_close(&lists);
+    }
+    return explain_terms(weight, scorer, norm, freq, arena);
 }
 
 static struct vz_explanation *explain(const struct vz_text_view *view,
@@ -188,50 +215,43 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
                                       struct vz_arena *arena)
 {
     const struct vz_text_query *query = weight->query;
-    struct vz_scorer *scorer = vz_scorer_new(weight, segment, arena);
+    struct vz_scorer *scorer = segment ? vz_scorer_new(weight, segment, arena) : NULL;
     struct vz_explanation *out;
-    if (!scorer || vz_scorer_advance(scorer, docno) != docno) {
-        vz_scorer_close(scorer);
-        return no_match(arena, "no matching term");
-    }
-    if (query->kind == VZ_TEXT_PHRASE) {
+    bool match = scorer && vz_scorer_advance(scorer, docno) == docno;
+    if (query->constant && (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE)) {
+        out = explain_constant(weight, match, docno, arena);
+    } else if (query->kind >= VZ_TEXT_ANY && query->kind <= VZ_TEXT_BEST) {
+        out = explain_parts(view, weight, segment, docno, match,
+                            match ? vz_scorer_score(scorer) : 0, arena);
+    } else if (!match) {
+        out = no_match(arena, query->kind == VZ_TEXT_PHRASE ? "no matching phrase"
+                              : query->kind == VZ_TEXT_NONE ? "MatchNoDocsQuery(\"\")"
+                                                            : "no matching term");
+    } else if (query->kind == VZ_TEXT_PHRASE) {
         const struct vz_segment_field *field = vz_segment_find_field(segment, query->field);
         unsigned char norm = field ? vz_segment_norm(segment, field, docno) : 1;
         out = explain_terms(weight, scorer, norm ? norm : 1, vz_phrase_freq(scorer), arena);
-    } else if (query->constant) {
-        out = new_node(arena, weight->constant, 0, "ConstantScore");
-    } else if (query->kind == VZ_TEXT_TERM) {
-        struct vz_union lists;
-        unsigned char norm = 1;
-        float freq = 0;
-        if (vz_union_open(&lists, segment, query->field, query->terms, query->term_count, arena)) {
-            vz_union_advance(&lists, docno);
-            freq = (float)vz_union_freq(&lists);
-            for (size_t i = 0; i < lists.count; i++)
-                if (lists.lists[i].doc == docno)
-                    norm = vz_postings_norm(&lists.lists[i]);
-            vz_union_close(&lists);
-        }
-        out = explain_terms(weight, scorer, norm, freq, arena);
+    } else if (query->kind == VZ_TEXT_COMBINED) {
+        out = explain_terms(weight, scorer, vz_combined_norm(scorer), vz_combined_freq(scorer),
+                            arena);
     } else {
-        out = explain_parts(view, weight, segment, docno, vz_scorer_score(scorer), arena);
+        out = explain_term(weight, scorer, segment, arena);
     }
     vz_scorer_close(scorer);
     return out;
 }
 
 enum vz_status vz_text_explain(const struct vz_text_view *view, const struct vz_text_query *query,
-                               uint32_t docno, struct vz_arena *arena, struct vz_explanation **out,
-                               struct vz_error *err)
+                               float boost, uint32_t docno, struct vz_arena *arena,
+                               struct vz_explanation **out, struct vz_error *err)
 {
-    struct vz_weight *weight = vz_weigh(view, query, 1, arena, err);
+    struct vz_weight *weight = vz_weigh(view, query, boost, arena, err);
+    const struct vz_segment *segment = NULL;
     if (!weight)
         return VZ_BAD_QUERY;
-    *out = NULL;
     for (size_t i = 0; i < view->count; i++)
         if (docno >= view->segments[i]->base && docno < view->segments[i]->limit)
-            *out = explain(view, weight, view->segments[i], docno, arena);
-    if (!*out)
-        *out = no_match(arena, "no matching term");
+            segment = view->segments[i];
+    *out = explain(view, weight, segment, docno, arena);
     return VZ_OK;
 }

@@ -23,7 +23,14 @@ enum vz_text_kind {
     VZ_TEXT_PHRASE, /* terms at positions; equal positions are alternatives */
     VZ_TEXT_ANY,    /* at least `minimum` of parts (0: one); scores added */
     VZ_TEXT_EVERY,  /* all of parts; scores added */
-    VZ_TEXT_BEST    /* any of parts; the best score + tie * the others */
+    VZ_TEXT_BEST,   /* any of parts; the best score + tie * the others */
+    VZ_TEXT_COMBINED /* terms of one place in several fields, as if these were one (BM25F) */
+};
+
+struct vz_text_field_weight {
+    uint16_t id;
+    struct vz_slice name;
+    float weight; /* 1 or more */
 };
 
 struct vz_text_query {
@@ -42,6 +49,10 @@ struct vz_text_query {
     float tie;
     float k1, b; /* 0: 1.2, and b 0.75 unless has_b */
     bool has_b;
+    uint64_t doc_freq;      /* TERM: what the idf is worked out from; 0: the terms' own */
+    struct vz_slice source; /* TERM that is constant: "f:qui*", what the terms came from */
+    const struct vz_text_field_weight *fields; /* COMBINED */
+    size_t field_count;
 };
 
 struct vz_text_hit {
@@ -83,9 +94,11 @@ struct vz_explanation {
     struct vz_explanation **details;
     size_t detail_count;
 };
-/* In the arena, worded as Lucene does. */
+/* Appends the query as Lucene prints it: "+title:quick (body:brown | title:brown^2.0)". */
+void vz_text_describe(const struct vz_text_query *query, struct vz_buf *out);
+/* In the arena, worded as Lucene does. `boost`: of what is above the query. */
 enum vz_status vz_text_explain(const struct vz_text_view *view, const struct vz_text_query *query,
-                               uint32_t docno, struct vz_arena *arena, struct vz_explanation **out,
-                               struct vz_error *err);
+                               float boost, uint32_t docno, struct vz_arena *arena,
+                               struct vz_explanation **out, struct vz_error *err);
 
 #endif

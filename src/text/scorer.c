@@ -26,6 +26,7 @@ static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_wei
             weight->doc_freqs[count++] = stats.doc_freq;
         weight->doc_freq = VZ_MAX(weight->doc_freq, stats.doc_freq);
     }
+    weight->idf_freq = query->doc_freq ? query->doc_freq : weight->doc_freq;
     struct vz_bm25_stats stats = {.boost = weight->boost,
                                   .k1 = query->k1 > 0 ? query->k1 : 1.2f,
                                   .b = query->has_b ? query->b : 0.75f,
@@ -34,7 +35,7 @@ static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_wei
     if (phrase)
         vz_bm25_init(&weight->bm25, &stats, weight->doc_freqs, count);
     else
-        vz_bm25_init(&weight->bm25, &stats, &weight->doc_freq, 1);
+        vz_bm25_init(&weight->bm25, &stats, &weight->idf_freq, 1);
     weight->constant = weight->boost;
     return VZ_OK;
 }
@@ -47,6 +48,10 @@ struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text
     weight->boost = boost * query->boost;
     if (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE)
         return weigh_terms(view, weight, arena, err) == VZ_OK ? weight : NULL;
+    if (query->kind == VZ_TEXT_COMBINED) {
+        vz_combined_weigh(view, weight);
+        return weight;
+    }
     weight->parts = vz_arena_zalloc(arena, (query->part_count + 1) * sizeof *weight->parts);
     for (size_t i = 0; i < query->part_count; i++) {
         weight->parts[i] = vz_weigh(view, query->parts[i], weight->boost, arena, err);
@@ -334,6 +339,8 @@ struct vz_scorer *vz_scorer_new(const struct vz_weight *weight, const struct vz_
         return new_term(weight, segment, arena);
     case VZ_TEXT_PHRASE:
         return vz_phrase_scorer_new(weight, segment, arena);
+    case VZ_TEXT_COMBINED:
+        return vz_combined_scorer_new(weight, segment, arena);
     case VZ_TEXT_ANY:
     case VZ_TEXT_EVERY:
     case VZ_TEXT_BEST:

@@ -14,7 +14,8 @@ struct vz_weight {
     struct vz_bm25 bm25;
     struct vz_field_stats field;
     uint64_t *doc_freqs; /* of each term of the query */
-    uint64_t doc_freq;   /* TERM: what counts (the largest of the alternatives) */
+    uint64_t doc_freq;   /* TERM: the largest of the alternatives */
+    uint64_t idf_freq;   /* what the idf was worked out from */
     float constant;
     float boost; /* of this one and those above */
     struct vz_weight **parts;
@@ -52,6 +53,15 @@ static inline void vz_scorer_close(struct vz_scorer *scorer)
     if (scorer && scorer->kind->close)
         scorer->kind->close(scorer);
 }
+/* describe.c: without the boost. */
+void vz_text_describe_plain(const struct vz_text_query *query, struct vz_buf *out);
+/* combined.c */
+void vz_combined_weigh(const struct vz_text_view *view, struct vz_weight *weight);
+struct vz_scorer *vz_combined_scorer_new(const struct vz_weight *weight,
+                                         const struct vz_segment *segment, struct vz_arena *arena);
+/* Of the document it stands on. */
+float vz_combined_freq(struct vz_scorer *scorer);
+unsigned char vz_combined_norm(struct vz_scorer *scorer);
 /* phrase.c */
 struct vz_scorer *vz_phrase_scorer_new(const struct vz_weight *weight,
                                        const struct vz_segment *segment, struct vz_arena *arena);

@@ -567,15 +567,19 @@ static inline bool matches(const struct ask *ask, const struct pup *pup)
 
 static inline double naive_idf(const struct kennel *kennel, const struct ask *ask, unsigned index)
 {
-    double with_field = 0, with_term = 0;
+    double with_field = 0, with_term = 0, values = 0;
     for (size_t i = 0; i < kennel->count; i++) {
         const struct pup *pup = &kennel->pups[i];
         if (!pup->live || pup->index != index)
             continue;
         with_field += ask->kind == ASK_OK ? pup->has_ok : pup->breed_count > 0;
         with_term += matches(ask, pup);
+        values += ask->kind == ASK_OK ? pup->has_ok : pup->breed_count;
+        values -= ask->kind != ASK_OK && pup->breed_count == 2 && pup->breeds[0] == pup->breeds[1];
     }
-    return log(1 + (with_field - with_term + 0.5) / (with_term + 0.5));
+    /* the freq and the length are 1, the average length is that of distinct values */
+    double tf = 2.2 / (1 + 1.2 * (0.25 + 0.75 * with_field / values));
+    return tf * log(1 + (with_field - with_term + 0.5) / (with_term + 0.5));
 }
 
 static inline double score(const struct kennel *kennel, const struct ask *ask,

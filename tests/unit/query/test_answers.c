@@ -194,8 +194,10 @@ static void expect_score(const char *body, double expected)
 
 static void test_scores(void **state)
 {
-    /* 4 live documents have a breed, 2 are puli */
-    double puli = log(1 + (4 - 2 + 0.5) / (2 + 0.5)), jack = log(1 + (4 - 1 + 0.5) / (1 + 0.5));
+    /* 4 live documents have a breed, 5 of them together, 2 are puli */
+    double tf = 2.2 / (1 + 1.2 * (0.25 + 0.75 / (5.0 / 4)));
+    double puli = tf * log(1 + (4 - 2 + 0.5) / (2 + 0.5));
+    double jack = tf * log(1 + (4 - 1 + 0.5) / (1 + 0.5));
     expect_score("{}", 1);
     expect_score("{'query':{'match_all':{'boost':2.5}}}", 2.5);
     expect_score("{'query':{'term':{'breed':'puli'}}}", puli);

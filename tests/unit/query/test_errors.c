@@ -45,8 +45,6 @@ static const struct refused refusals[] = {
     {"{'foo':1}", VZ_BAD_QUERY, "Unknown key for a VALUE_NUMBER in [foo]."},
     {"{'foo':[]}", VZ_BAD_QUERY, "Unknown key for a START_ARRAY in [foo]."},
     {"{'query':'x'}", VZ_BAD_QUERY, "Unknown key for a VALUE_STRING in [query]."},
-    {"{'highlight':{'fields':{'a':{}}}}", VZ_UNSUPPORTED,
-     "[highlight] is not supported yet by vizsla"},
     {"{'aggs':{'a':{'composite':{}}}}", VZ_UNSUPPORTED, "aggregation [composite] is not supported"},
     {"{'explain':true}", VZ_UNSUPPORTED, "[explain] of anything but full-text queries"},
     {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
@@ -79,9 +77,20 @@ static const struct refused refusals[] = {
     {"{'query':{'match_all':{'foo':1}}}", VZ_BAD_QUERY, "[match_all] query does not support [foo]"},
     {"{'query':{'match':{'name':{'query':'luigi','analyzer':'nope'}}}}", VZ_BAD_QUERY,
      "[match] analyzer [nope] not found"},
-    {"{'query':{'multi_match':{'query':'x','fields':['a'],'type':'cross_fields'}}}", VZ_UNSUPPORTED,
-     "[multi_match] type [cross_fields] is not supported yet by vizsla"},
-    {"{'query':{'query_string':{'query':'x'}}}", VZ_UNSUPPORTED, "[query_string]"},
+    {"{'query':{'multi_match':{'query':'x','fields':['a'],'type':'cross_fields','fuzziness':1}}}",
+     VZ_BAD_QUERY, "Fuzziness not allowed for type [cross_fields]"},
+    {"{'query':{'query_string':{'query':'x','fuzzy_rewrite':'top_terms_5'}}}", VZ_UNSUPPORTED,
+     "[fuzzy_rewrite]"},
+    {"{'query':{'query_string':{'query':'x','default_operator':'xor'}}}", VZ_BAD_QUERY,
+     "No enum constant"},
+    {"{'query':{'query_string':{'query':'x','default_field':'a','fields':['b']}}}", VZ_BAD_QUERY,
+     "cannot use [fields] parameter in conjunction with [default_field]"},
+    {"{'query':{'simple_query_string':{'query':'x','foo':1}}}", VZ_BAD_QUERY,
+     "[simple_query_string] unsupported field [foo]"},
+    {"{'query':{'combined_fields':{'query':'x','fields':['a^0.5']}}}", VZ_BAD_QUERY,
+     "[combined_fields] requires field boosts to be 1.0 or greater"},
+    {"{'query':{'more_like_this':{'like':[[]]}}}", VZ_BAD_QUERY,
+     "Content of 'like' parameter should either be a string or an object"},
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}}}}}", VZ_BAD_QUERY,
      "failed to create query: [nested] failed to find nested object under path [a]"},
     {"{'query':{'nested':{'path':'age','query':{'match_all':{}}}}}", VZ_BAD_QUERY,
@@ -97,9 +106,6 @@ static const struct refused refusals[] = {
      VZ_BAD_QUERY, "[inner_hits] unknown field [foo]"},
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}},'inner_hits':{'size':101}}}}",
      VZ_BAD_QUERY, "Inner result window is too large"},
-    {"{'query':{'nested':{'path':'a','query':{'match_all':{}},'inner_hits':{'highlight':{'fields':"
-     "{'x':{}}}}}}}",
-     VZ_UNSUPPORTED, "[inner_hits] [highlight]"},
     {"{'query':{'script_score':{}}}", VZ_BAD_QUERY, "Required [query]"},
     {"{'query':{'term':{'age':'abc'}}}", VZ_BAD_QUERY,
      "failed to create query: For input string: \"abc\""},
@@ -236,9 +242,10 @@ static void test_params(void **state)
     struct vz_search_target target = {.index = fixture.index[0]};
     struct answer answer;
     assert_int_equal(search_targets(&target, 1, NULL,
-                                    &(struct vz_search_params){.query_string = VZ_SLICE("a:b")},
+                                    &(struct vz_search_params){.uri = {.q = VZ_SLICE("a:(b")}},
                                     &answer),
-                     VZ_UNSUPPORTED);
+                     VZ_BAD_QUERY);
+    assert_string_equal(answer.err.text, "Failed to parse query [a:(b]");
     answer_deinit(&answer);
     assert_int_equal(search_targets(&target, 1, NULL,
                                     &(struct vz_search_params){.sort = VZ_SLICE("age:desc,_score"),

@@ -263,7 +263,7 @@ static unsigned explanation_differs(const struct vz_text_view *view, const struc
     struct vz_error err = {0};
     unsigned differ = 0;
     vz_buf_append_str(&text, "");
-    assert_int_equal(vz_text_explain(view, &p->root, doc, &arena, &explanation, &err), VZ_OK);
+    assert_int_equal(vz_text_explain(view, &p->root, 1, doc, &arena, &explanation, &err), VZ_OK);
     print_explanation(explanation, 0, &text);
     struct vz_slice ours = vz_buf_slice(&text);
     while (rest->len && rest->ptr[0] == '#') {
