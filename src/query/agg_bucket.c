@@ -1,282 +1,18 @@
 /* Aggregations that make buckets: which ones a document falls into.
  *
- * Buckets with keys are found in a table of (owner, key); those of a fixed set (ranges, filters)
- * are numbered owner * set + place. Terms of a keyword at the top, in one target, need no table:
- * the ordinal is the bucket.
+ * Buckets with keys are found in a table of (owner, key), or where keys are small numbers (ordinals,
+ * intervals) in an array of (owner, key) while that stays small; those of a fixed set (ranges,
+ * filters) are numbered owner * set + place. Terms of a keyword at the top, in one target, need no
+ * table: the ordinal is the bucket. Where every document of a block has one value, the buckets are
+ * worked out for the whole block and given to the children as they are, without a copy.
  */
 #include "query/agg.h"
-
-#include "base/clock.h"
-#include "base/strmap.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-#define DAY_MS 86400000ll
-#define SIGN_BIT 0x8000000000000000ull
-#define MOST_MS 9.2e18 /* of dates; zones and offsets fit beside it */
-
-bool vz_agg_is_metric(enum vz_agg_kind kind)
-{
-    return kind >= VZ_AGG_MIN;
-}
-
-/* ---- terms' texts over several targets ---------------------------------------------------------
- */
-
-struct vz_agg_terms {
-    struct vz_strmap numbers;
-    struct vz_arena arena;
-    struct vz_slice *texts;
-    size_t count, capacity;
-};
-
-void vz_agg_terms_free(struct vz_agg_terms *terms)
-{
-    if (!terms)
-        return;
-    vz_strmap_deinit(&terms->numbers);
-    vz_arena_deinit(&terms->arena);
-    free(terms->texts);
-    free(terms);
-}
-
-static uint32_t term_number(struct vz_agg_run *run, struct vz_slice text)
-{
-    uint64_t number;
-    if (!run->terms)
-        run->terms = vz_calloc(1, sizeof *run->terms);
-    struct vz_agg_terms *terms = run->terms;
-    if (vz_strmap_get(&terms->numbers, text, &number))
-        return (uint32_t)number;
-    if (terms->count == terms->capacity) {
-        terms->capacity = terms->capacity * 2 + 64;
-        terms->texts = vz_realloc(terms->texts, terms->capacity * sizeof *terms->texts);
-    }
-    vz_agg_more(run, text.len * 2 + 64);
-    vz_strmap_put(&terms->numbers, text, terms->count);
-    terms->texts[terms->count] = vz_arena_copy(&terms->arena, text);
-    return (uint32_t)terms->count++;
-}
-
-struct vz_slice vz_agg_term(struct vz_agg_run *run, const struct vz_agg_node *node, int64_t key)
-{
-    if (key < 0) /* what `missing` stands for */
-        return vz_query_scalar_text(node->agg->missing, run->arena);
-    if (!run->single)
-        return run->terms->texts[key];
-    return vz_field_term(run->last->snap, node->first_field, (uint32_t)key, run->arena);
-}
-
-bool vz_agg_term_find(struct vz_agg_run *run, const struct vz_agg_node *node, struct vz_slice text,
-                      int64_t *key)
-{
-    uint32_t ordinal;
-    uint64_t number;
-    if (run->single) {
-        bool found = vz_field_find_term(run->last->snap, node->first_field, text, &ordinal);
-        *key = found ? ordinal : 0;
-        return found;
-    }
-    bool found = run->terms && vz_strmap_get(&run->terms->numbers, text, &number);
-    *key = found ? (int64_t)number : 0;
-    return found;
-}
-
-/* ---- binding -----------------------------------------------------------------------------------
- */
-
-static bool check_field(struct vz_agg_node *node)
-{
-    const struct vz_field *field = node->field;
-    enum vz_agg_kind kind = node->agg->kind;
-    bool numbers = field->column == VZ_COLUMN_I64 || field->column == VZ_COLUMN_F64;
-    if (kind == VZ_AGG_MISSING)
-        return true;
-    if (field->type == VZ_FIELD_TEXT)
-        return vz_agg_fail(
-            node->run, VZ_BAD_ARGUMENT,
-            "Fielddata is disabled on [%.*s] in [%.*s]. Text fields are not optimised for "
-            "operations that require per-document field data like aggregations and sorting, so "
-            "these operations are disabled by default. Please use a keyword field instead.",
-            VZ_ARG(field->path), VZ_ARG(vz_index_name(vz_snapshot_index(node->eval->snap))));
-    struct vz_error inner = {0};
-    if (vz_field_check_doc_values(field, &inner) != VZ_OK)
-        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "%s", inner.text);
-    bool counts = kind == VZ_AGG_VALUE_COUNT || kind == VZ_AGG_CARDINALITY;
-    bool fine = numbers ||
-                (field->column == VZ_COLUMN_ORDINAL && (counts || kind == VZ_AGG_TERMS)) ||
-                (field->column == VZ_COLUMN_GEO && kind == VZ_AGG_VALUE_COUNT);
-    if ((kind == VZ_AGG_DATE_HISTOGRAM || kind == VZ_AGG_DATE_RANGE) &&
-        field->type != VZ_FIELD_DATE)
-        fine = false;
-    return fine || vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                               "Field [%.*s] of type [%s] is not supported for aggregation [%s]",
-                               VZ_ARG(field->path), vz_field_type_name(field->type),
-                               vz_agg_kind_name(kind));
-}
-
-static bool is_dense(const struct vz_column *column, uint32_t limit)
-{
-    if (column->count != limit || limit == 0)
-        return false;
-    for (uint32_t i = 0; i < limit; i++)
-        if (column->docnos[i] != i)
-            return false;
-    return true;
-}
-
-static bool read_date(struct vz_agg_node *node, struct vz_json value, double *out)
-{
-    const struct vz_agg *agg = node->agg;
-    struct vz_slice format = agg->format.len ? agg->format : node->field->format;
-    struct vz_error inner = {0};
-    int64_t ms;
-    if (vz_json_is_number(value)) {
-        *out = vz_json_double(value);
-        return true;
-    }
-    if (vz_date_parse(format, vz_json_string(value), true, false, node->eval->now_ms, &ms,
-                      &inner) != VZ_OK &&
-        vz_date_parse((struct vz_slice){0}, vz_json_string(value), true, false, node->eval->now_ms,
-                      &ms, &inner) != VZ_OK)
-        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "%s", inner.text);
-    *out = (double)(ms - agg->zone_ms);
-    return true;
-}
-
-static bool read_number(struct vz_agg_node *node, struct vz_json value, double *out)
-{
-    if (node->field->type == VZ_FIELD_DATE && vz_json_type(value) == VZ_JSON_STRING)
-        return read_date(node, value, out);
-    if (node->field->type == VZ_FIELD_BOOLEAN) {
-        bool truth;
-        if (vz_json_as_bool(value, &truth)) {
-            *out = truth;
-            return true;
-        }
-    }
-    return vz_json_as_double(value, out) ||
-           vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "For input string: \"%.*s\"",
-                       VZ_ARG(vz_query_scalar_text(value, node->run->arena)));
-}
-
-static bool bind_missing(struct vz_agg_node *node)
-{
-    const struct vz_agg *agg = node->agg;
-    if (vz_json_type(agg->missing) == VZ_JSON_MISSING)
-        return true;
-    node->has_missing = true;
-    if (node->field->column == VZ_COLUMN_ORDINAL) {
-        /* The text's own bucket when some document has it, else one that only stands for it. */
-        struct vz_slice text = vz_query_scalar_text(agg->missing, node->run->arena);
-        uint32_t ordinal;
-        node->missing = -1;
-        if (!node->run->single)
-            node->missing = term_number(node->run, text);
-        else if (vz_field_find_term(node->eval->snap, node->field, text, &ordinal))
-            node->missing = ordinal;
-        return true;
-    }
-    if (!read_number(node, agg->missing, &node->missing_number))
-        return false;
-    if (node->field->column == VZ_COLUMN_F64)
-        memcpy(&node->missing, &node->missing_number, sizeof node->missing);
-    else
-        node->missing = (int64_t)node->missing_number;
-    return true;
-}
-
-static bool bind_ranges(struct vz_agg_node *node)
-{
-    const struct vz_agg *agg = node->agg;
-    node->range_from = vz_arena_alloc(node->run->arena, agg->range_count * sizeof(double));
-    node->range_to = vz_arena_alloc(node->run->arena, agg->range_count * sizeof(double));
-    for (size_t i = 0; i < agg->range_count; i++) {
-        node->range_from[i] = -INFINITY;
-        node->range_to[i] = INFINITY;
-        if (vz_json_type(agg->ranges[i].from) != VZ_JSON_MISSING &&
-            !read_number(node, agg->ranges[i].from, &node->range_from[i]))
-            return false;
-        if (vz_json_type(agg->ranges[i].to) != VZ_JSON_MISSING &&
-            !read_number(node, agg->ranges[i].to, &node->range_to[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool bind_filters(struct vz_agg_node *node)
-{
-    const struct vz_agg *agg = node->agg;
-    node->filters = vz_calloc(agg->filters.count + 1, sizeof *node->filters);
-    for (size_t i = 0; i < agg->filters.count; i++) {
-        struct vz_node_list one = {&agg->filters.items[i], 1};
-        struct vz_error inner = {0};
-        enum vz_status status = vz_filters_eval(node->eval, one, &node->filters[i], &inner);
-        if (status != VZ_OK) {
-            node->run->status = status;
-            if (node->run->err)
-                *node->run->err = inner;
-            return false;
-        }
-    }
-    return true;
-}
-
-bool vz_agg_bind(struct vz_agg_node *node, struct vz_eval *eval)
-{
-    const struct vz_agg *agg = node->agg;
-    node->eval = eval;
-    node->at = 0;
-    node->field = NULL;
-    node->column = (struct vz_column){.kind = VZ_COLUMN_NONE};
-    node->dense = node->has_missing = false;
-    if (agg->kind == VZ_AGG_FILTER || agg->kind == VZ_AGG_FILTERS)
-        return bind_filters(node);
-    if (agg->kind == VZ_AGG_GLOBAL)
-        return true;
-    node->field = vz_eval_field(eval, agg->field);
-    if (!node->field || node->field->type == VZ_FIELD_OBJECT ||
-        node->field->type == VZ_FIELD_NESTED) {
-        node->field = NULL;
-        return true;
-    }
-    if (!check_field(node))
-        return false;
-    if (!node->field->under_nested)
-        vz_field_column(eval, node->field, &node->column);
-    node->dense = is_dense(&node->column, eval->limit);
-    if (agg->format.len && node->field->type != VZ_FIELD_DATE)
-        return vz_agg_fail(node->run, VZ_UNSUPPORTED,
-                           "[%s] [format] of numbers is not supported by vizsla",
-                           vz_agg_kind_name(agg->kind));
-    if (!node->first_field) {
-        node->first_field = node->field;
-        node->is_real = node->field->column == VZ_COLUMN_F64;
-    } else if (agg->kind == VZ_AGG_TERMS && node->first_field->column != node->field->column) {
-        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                           "the field [%.*s] is of another type in another index",
-                           VZ_ARG(agg->field));
-    }
-    bool keyword = node->column.kind == VZ_COLUMN_ORDINAL;
-    if (keyword && (agg->kind == VZ_AGG_TERMS || agg->kind == VZ_AGG_CARDINALITY) &&
-        !node->run->single)
-        node->global = vz_calloc((size_t)vz_snapshot_ordinal_count(eval->snap, node->field->id) + 1,
-                                 sizeof(uint32_t));
-    if (!bind_missing(node))
-        return false;
-    return (agg->kind != VZ_AGG_RANGE && agg->kind != VZ_AGG_DATE_RANGE) || bind_ranges(node);
-}
-
-void vz_agg_unbind(struct vz_agg_node *node)
-{
-    for (size_t i = 0; node->filters && i < node->agg->filters.count; i++)
-        vz_docset_deinit(&node->filters[i]);
-    free(node->filters);
-    node->filters = NULL;
-    free(node->global);
-    node->global = NULL;
-}
+#define MAX_GRID ((size_t)1 << 22) /* entries of 4 bytes */
+#define MAX_RANGE 65536            /* of whole numbers that an array leads from */
 
 /* ---- buckets with keys -------------------------------------------------------------------------
  */
@@ -292,7 +28,7 @@ static size_t slot_of(const struct vz_agg_node *node, uint32_t owner, int64_t ke
 
 static bool grow_slots(struct vz_agg_node *node)
 {
-    size_t count = VZ_MAX(node->slot_count * 2, (size_t)64);
+    size_t count = VZ_MAX(node->slot_count * 4, (size_t)64);
     if (!vz_agg_more(node->run, (count - node->slot_count) * sizeof *node->slots))
         return false;
     free(node->slots);
@@ -307,55 +43,74 @@ static bool grow_slots(struct vz_agg_node *node)
     return true;
 }
 
-/* UINT32_MAX past a limit. */
-static uint32_t bucket_of(struct vz_agg_node *node, uint32_t owner, int64_t key)
+uint32_t vz_agg_bucket(struct vz_agg_node *node, uint32_t owner, int64_t key)
 {
     if ((node->bucket_count + 1) * 2 > node->slot_count && !grow_slots(node))
-        return UINT32_MAX;
+        return VZ_AGG_NOTHING;
     size_t at = slot_of(node, owner, key);
     for (uint32_t found; (found = node->slots[at]) != 0; at = (at + 1) & (node->slot_count - 1))
         if (node->keys[found - 1].value == key && node->keys[found - 1].owner == owner)
             return found - 1;
     if (!vz_agg_reserve(node, node->bucket_count + 1))
-        return UINT32_MAX;
+        return VZ_AGG_NOTHING;
     uint32_t bucket = (uint32_t)node->bucket_count++;
     node->keys[bucket] = (struct vz_agg_key){owner, key};
     node->slots[at] = bucket + 1;
     return bucket;
 }
 
-static void count_key(struct vz_agg_node *node, uint32_t docno, uint32_t owner, int64_t key)
+static bool grow_grid(struct vz_agg_node *node, uint32_t owner)
 {
-    uint32_t bucket = bucket_of(node, owner, key);
-    if (bucket != UINT32_MAX)
+    size_t owners = VZ_MAX((size_t)owner + 1, node->grid_owners * 2);
+    if (owners * node->grid_width > MAX_GRID)
+        owners = (size_t)owner + 1;
+    size_t old = node->grid_owners * node->grid_width, items = owners * node->grid_width;
+    if (items > MAX_GRID || !vz_agg_more(node->run, (items - old) * sizeof *node->grid))
+        return false;
+    node->grid = vz_realloc(node->grid, items * sizeof *node->grid);
+    memset(node->grid + old, 0, (items - old) * sizeof *node->grid);
+    node->grid_owners = owners;
+    return true;
+}
+
+uint32_t vz_agg_small_bucket(struct vz_agg_node *node, uint32_t owner, int64_t key, uint32_t small,
+                             size_t width)
+{
+    if (node->grid_width != width) { /* another target's keys are numbered otherwise */
+        free(node->grid);
+        node->grid = NULL;
+        node->grid_owners = 0;
+        node->grid_width = width;
+    }
+    if (owner >= node->grid_owners &&
+        (((size_t)owner + 1) * width > MAX_GRID || !grow_grid(node, owner)))
+        return vz_agg_bucket(node, owner, key);
+    uint32_t *place = &node->grid[owner * width + small];
+    if (*place == 0) {
+        uint32_t bucket = vz_agg_bucket(node, owner, key);
+        if (bucket == VZ_AGG_NOTHING)
+            return bucket;
+        *place = bucket + 1;
+    }
+    return *place - 1;
+}
+
+void vz_agg_count_key(struct vz_agg_node *node, uint32_t docno, uint32_t owner, int64_t key)
+{
+    uint32_t bucket = vz_agg_bucket(node, owner, key);
+    if (bucket != VZ_AGG_NOTHING)
         vz_agg_count(node, docno, bucket);
 }
 
 /* ---- terms -------------------------------------------------------------------------------------
  */
 
-int64_t vz_agg_term_key(struct vz_agg_node *node, size_t entry)
-{
-    if (node->column.kind != VZ_COLUMN_ORDINAL)
-        return node->column.i64[entry]; /* doubles by their bits */
-    uint32_t ordinal = node->column.ordinals[entry];
-    if (!node->global)
-        return ordinal;
-    if (!node->global[ordinal]) {
-        struct vz_arena scratch = {0};
-        node->global[ordinal] =
-            1 +
-            term_number(node->run, vz_field_term(node->eval->snap, node->field, ordinal, &scratch));
-        vz_arena_deinit(&scratch);
-    }
-    return node->global[ordinal] - 1;
-}
-
 /* A keyword at the top in one target: a bucket's number is the ordinal, and one more for what
  * `missing` stands for. */
 static bool begin_direct(struct vz_agg_node *node)
 {
-    size_t ordinals = vz_snapshot_ordinal_count(node->eval->snap, node->field->id);
+    size_t ordinals =
+        vz_snapshot_ordinal_count(node->run->last->snap, node->values[0].field->id);
     if (!vz_agg_reserve(node, ordinals + 1))
         return false;
     node->direct = true;
@@ -363,317 +118,188 @@ static bool begin_direct(struct vz_agg_node *node)
     return true;
 }
 
+/* Documents of a column with several values for some, all of a row of them, no children. */
+static void count_entries(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    const struct vz_column *column = &node->values[0].column;
+    const uint32_t *docnos = column->docnos, *ordinals = column->ordinals;
+    uint32_t first = block->docs[0], last = block->docs[block->count - 1];
+    size_t from, to;
+    vz_agg_entries(&node->values[0], first, &from, &to);
+    for (size_t at = from, end; at < column->count && docnos[at] <= last; at = end) {
+        for (end = at + 1; end < column->count && docnos[end] == docnos[at];)
+            end++;
+        if (end - at > 16) {
+            int64_t *keys;
+            node->values[0].at = at;
+            size_t count = vz_agg_keys(&node->values[0], docnos[at], &keys);
+            for (size_t k = 0; k < count; k++)
+                node->counts[keys[k]]++;
+            continue;
+        }
+        for (size_t e = at; e < end; e++) { /* a value twice in a document counts once */
+            bool again = false;
+            for (size_t before = at; before < e; before++)
+                again |= ordinals[before] == ordinals[e];
+            node->counts[ordinals[e]] += !again;
+        }
+    }
+}
+
 static void take_direct(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
-    const uint32_t *ordinals = node->column.ordinals;
-    size_t from, to, missing = node->bucket_count - 1;
-    if (node->missing >= 0)
-        missing = (size_t)node->missing;
-    if (node->dense && !node->subs) {
+    struct vz_agg_values *values = &node->values[0];
+    const uint32_t *ordinals = values->column.ordinals;
+    size_t missing = node->bucket_count - 1;
+    if (values->missing >= 0)
+        missing = (size_t)values->missing;
+    if (values->dense && block->whole) {
+        ordinals += block->docs[0];
         for (size_t i = 0; i < block->count; i++)
-            node->counts[ordinals[block->docs[i]]]++;
+            node->counts[ordinals[i]]++;
+        vz_agg_hand_on(node, block, ordinals);
+        return;
+    }
+    if (values->dense) {
+        uint32_t buckets[VZ_AGG_BLOCK];
+        for (size_t i = 0; i < block->count; i++)
+            node->counts[buckets[i] = ordinals[block->docs[i]]]++;
+        vz_agg_hand_on(node, block, buckets);
+        return;
+    }
+    if (block->whole && !node->subs && !values->has_missing) {
+        count_entries(node, block);
         return;
     }
     for (size_t i = 0; i < block->count; i++) {
-        uint32_t docno = block->docs[i];
-        if (!vz_agg_entries(node, docno, &from, &to)) {
-            if (node->has_missing)
-                vz_agg_count(node, docno, (uint32_t)missing);
-            continue;
-        }
-        for (size_t e = from; e < to; e++) {
-            bool again = false; /* a value twice in a document counts once */
-            for (size_t before = from; before < e && !again; before++)
-                again = ordinals[before] == ordinals[e];
-            if (!again)
-                vz_agg_count(node, docno, ordinals[e]);
-        }
+        int64_t *keys;
+        size_t count = vz_agg_keys(values, block->docs[i], &keys);
+        for (size_t k = 0; k < count; k++)
+            vz_agg_count(node, block->docs[i],
+                         keys == &values->missing ? (uint32_t)missing : (uint32_t)keys[k]);
     }
+}
+
+/* Whether the keys of the column are small numbers, and which: from `base`, below `width`. */
+static bool small_keys(struct vz_agg_values *values, int64_t *base, size_t *width)
+{
+    const struct vz_column *column = &values->column;
+    *base = 0;
+    if (column->kind == VZ_COLUMN_ORDINAL && !values->global && !values->numbered) {
+        *width = vz_snapshot_ordinal_count(values->node->run->last->snap, values->field->id);
+        return *width > 0 && *width <= MAX_RANGE;
+    }
+    if (column->kind != VZ_COLUMN_I64 || !values->dense)
+        return false;
+    if (!values->ranged) {
+        int64_t low = INT64_MAX, high = INT64_MIN;
+        for (size_t i = 0; i < column->count; i++) {
+            low = VZ_MIN(low, column->i64[i]);
+            high = VZ_MAX(high, column->i64[i]);
+        }
+        values->ranged = true;
+        values->low = low;
+        values->high = high;
+    }
+    *base = values->low;
+    *width = (uint64_t)values->high - (uint64_t)values->low < MAX_RANGE
+                 ? (size_t)(values->high - values->low) + 1
+                 : 0;
+    return *width > 0;
+}
+
+/* One value each, and small ones. */
+static bool take_small(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    struct vz_agg_values *values = &node->values[0];
+    uint32_t buckets[VZ_AGG_BLOCK];
+    int64_t base;
+    size_t width;
+    if (!values->dense || (block->count < VZ_AGG_BLOCK / 4 && !values->ranged) ||
+        !small_keys(values, &base, &width))
+        return false;
+    bool ordinals = values->column.kind == VZ_COLUMN_ORDINAL;
+    for (size_t i = 0; i < block->count; i++) {
+        uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
+        int64_t key = ordinals ? values->column.ordinals[docno] : values->column.i64[docno];
+        uint32_t bucket =
+            vz_agg_small_bucket(node, owner, key, (uint32_t)(key - base), width);
+        if (bucket == VZ_AGG_NOTHING)
+            return true;
+        node->counts[bucket]++;
+        buckets[i] = bucket;
+    }
+    vz_agg_hand_on(node, block, buckets);
+    return true;
 }
 
 static void take_terms(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
-    size_t from, to;
-    if (node->column.kind == VZ_COLUMN_ORDINAL && node->run->single && !block->owners) {
+    struct vz_agg_values *values = &node->values[0];
+    if (!node->parent)
+        node->top_count += block->count;
+    if (values->column.kind == VZ_COLUMN_ORDINAL && !values->numbered && !node->parent) {
         if (node->direct || begin_direct(node))
             take_direct(node, block);
         return;
     }
-    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
-        uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
-        if (!vz_agg_entries(node, docno, &from, &to)) {
-            if (node->has_missing)
-                count_key(node, docno, owner, node->missing);
-            continue;
-        }
-        for (size_t e = from; e < to; e++) {
-            int64_t key = vz_agg_term_key(node, e);
-            bool again = false;
-            for (size_t before = from; before < e && !again; before++)
-                again = vz_agg_term_key(node, before) == key;
-            if (!again)
-                count_key(node, docno, owner, key);
-        }
-    }
-}
-
-/* ---- histograms --------------------------------------------------------------------------------
- */
-
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
-
-static int64_t month_start(int64_t month) /* counted from year 0 */
-{
-    return vz_days_from_civil((int)floor_div(month, 12),
-                              (int)(month - floor_div(month, 12) * 12) + 1, 1) *
-           DAY_MS;
-}
-
-static int64_t unit_months(enum vz_agg_unit unit)
-{
-    return unit == VZ_UNIT_MONTH ? 1 : unit == VZ_UNIT_QUARTER ? 3 : 12;
-}
-
-/* In local time: the beginning of the interval that holds `ms`. */
-static int64_t local_floor(const struct vz_agg *agg, int64_t ms)
-{
-    if (agg->unit == VZ_UNIT_FIXED)
-        return floor_div(ms, agg->interval_ms) * agg->interval_ms;
-    int64_t days = floor_div(ms, DAY_MS);
-    if (agg->unit == VZ_UNIT_WEEK) /* Monday; 1970-01-01 was a Thursday */
-        return (floor_div(days + 3, 7) * 7 - 3) * DAY_MS;
-    int year, month, day;
-    vz_civil_from_days(days, &year, &month, &day);
-    int64_t step = unit_months(agg->unit), months = year * 12ll + month - 1;
-    return month_start(floor_div(months, step) * step);
-}
-
-int64_t vz_agg_date_floor(const struct vz_agg *agg, int64_t ms)
-{
-    int64_t shift = agg->zone_ms - agg->offset_ms;
-    return local_floor(agg, ms + shift) - shift;
-}
-
-int64_t vz_agg_date_next(const struct vz_agg *agg, int64_t key)
-{
-    int64_t shift = agg->zone_ms - agg->offset_ms, local = key + shift;
-    if (agg->unit == VZ_UNIT_FIXED)
-        return key + agg->interval_ms;
-    if (agg->unit == VZ_UNIT_WEEK)
-        return key + 7 * DAY_MS;
-    int year, month, day;
-    vz_civil_from_days(floor_div(local, DAY_MS), &year, &month, &day);
-    return month_start(year * 12ll + month - 1 + unit_months(agg->unit)) - shift;
-}
-
-struct window { /* the interval met last: neighbours often share it */
-    double from, to;
-    uint32_t owner, bucket;
-    bool set;
-};
-
-static bool histogram_key(struct vz_agg_node *node, double value, int64_t *key)
-{
-    const struct vz_agg *agg = node->agg;
-    bool dates = agg->kind == VZ_AGG_DATE_HISTOGRAM;
-    double multiple = dates ? value : floor((value - agg->offset) / agg->interval);
-    if (!(fabs(multiple) < (dates ? MOST_MS : 9e15)))
-        return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                           dates ? "[histogram] a value is too large for the interval"
-                                 : "[histogram] the interval is too small for the values");
-    *key = dates ? vz_agg_date_floor(agg, (int64_t)value) : (int64_t)multiple;
-    return true;
-}
-
-static void count_in_histogram(struct vz_agg_node *node, struct window *w, uint32_t docno,
-                               uint32_t owner, double value)
-{
-    const struct vz_agg *agg = node->agg;
-    if (!w->set || w->owner != owner || !(value >= w->from && value < w->to)) {
-        int64_t key = 0;
-        if (!histogram_key(node, value, &key))
-            return;
-        w->from = w->to = 0; /* bounds would round otherwise than the division does */
-        if (agg->kind == VZ_AGG_DATE_HISTOGRAM) {
-            w->from = (double)key;
-            w->to = (double)vz_agg_date_next(agg, key);
-        }
-        w->bucket = bucket_of(node, owner, key);
-        w->owner = owner;
-        w->set = w->bucket != UINT32_MAX && w->to > w->from;
-        if (w->bucket == UINT32_MAX)
-            return;
-    }
-    vz_agg_count(node, docno, w->bucket);
-}
-
-/* ---- histograms at the top, one value a document ----
- *
- * A value's place is its multiple of the interval or, for calendars, its local day, of which the
- * interval is a function. Places near the first one seen lead to their buckets through a table;
- * the key is worked out, and the hash table asked, once for each place. */
-
-#define NEAR 16384
-
-/* floor(a / b) by the reciprocal, put right where rounding led astray; |a| < 2^53. */
-static inline int64_t quick_floor(int64_t a, int64_t b, double reciprocal)
-{
-    int64_t q = (int64_t)((double)a * reciprocal);
-    while (q * b > a)
-        q--;
-    while ((q + 1) * b <= a)
-        q++;
-    return q;
-}
-
-static uint32_t near_bucket(struct vz_agg_node *node, int64_t place, double value)
-{
-    const struct vz_agg *agg = node->agg;
-    if (!node->has_near) {
-        node->near = vz_arena_zalloc(node->run->arena, NEAR * sizeof *node->near);
-        node->near_base = place - NEAR / 2;
-        node->has_near = true;
-    }
-    uint64_t at = (uint64_t)place - (uint64_t)node->near_base;
-    if (at < NEAR && node->near[at])
-        return node->near[at] - 1;
-    int64_t key =
-        agg->kind == VZ_AGG_DATE_HISTOGRAM ? vz_agg_date_floor(agg, (int64_t)value) : place;
-    uint32_t bucket = bucket_of(node, 0, key);
-    if (at < NEAR && bucket != UINT32_MAX)
-        node->near[at] = bucket + 1;
-    return bucket;
-}
-
-/* True when the block was taken. */
-static bool take_near(struct vz_agg_node *node, const struct vz_agg_block *block)
-{
-    const struct vz_agg *agg = node->agg;
-    bool dates = agg->kind == VZ_AGG_DATE_HISTOGRAM;
-    int64_t step = agg->unit == VZ_UNIT_FIXED ? agg->interval_ms : DAY_MS;
-    int64_t shift = agg->zone_ms - agg->offset_ms;
-    double reciprocal = dates ? 1 / (double)step : 0;
-    if (!node->dense || block->owners || vz_json_type(agg->hard_min) != VZ_JSON_MISSING ||
-        vz_json_type(agg->hard_max) != VZ_JSON_MISSING)
-        return false;
-    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
-        uint32_t docno = block->docs[i], bucket;
-        double value = vz_agg_number(node, docno);
-        int64_t place;
-        if (dates && !(fabs(value) < MOST_MS))
-            return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                               "[histogram] a value is too large for the interval");
-        if (dates) {
-            int64_t local = node->column.i64[docno] + shift;
-            place = fabs(value) < 8e15 ? quick_floor(local, step, reciprocal)
-                                       : floor_div(local, step);
-        } else {
-            double multiple = (value - agg->offset) / agg->interval;
-            if (!(fabs(multiple) < 9e15))
-                return vz_agg_fail(node->run, VZ_BAD_ARGUMENT,
-                                   "[histogram] the interval is too small for the values");
-            place = (int64_t)multiple;
-            place -= (double)place > multiple;
-        }
-        uint64_t at = (uint64_t)place - (uint64_t)node->near_base;
-        if (node->has_near && at < NEAR && node->near[at])
-            bucket = node->near[at] - 1;
-        else
-            bucket = near_bucket(node, place, value);
-        if (bucket != UINT32_MAX)
-            vz_agg_count(node, docno, bucket);
-    }
-    return true;
-}
-
-/* One of several values, which are in no order: it counts unless one before it fell into the same
- * interval. */
-static void count_once(struct vz_agg_node *node, uint32_t docno, uint32_t owner, size_t first,
-                       size_t entry, double low, double high)
-{
-    int64_t key = 0, other = 0;
-    if (!histogram_key(node, vz_agg_number(node, entry), &key))
-        return;
-    for (size_t before = first; before < entry; before++) {
-        double value = vz_agg_number(node, before);
-        if (value >= low && value <= high && histogram_key(node, value, &other) && other == key)
-            return;
-    }
-    count_key(node, docno, owner, key);
-}
-
-static void take_histogram(struct vz_agg_node *node, const struct vz_agg_block *block)
-{
-    struct window window = {.set = false};
-    size_t from, to;
-    const struct vz_agg *agg = node->agg;
-    double low = -INFINITY, high = INFINITY;
-    if (take_near(node, block) || node->run->status != VZ_OK)
-        return;
-    if (vz_json_type(agg->hard_min) != VZ_JSON_MISSING && node->field &&
-        !read_number(node, agg->hard_min, &low))
-        return;
-    if (vz_json_type(agg->hard_max) != VZ_JSON_MISSING && node->field &&
-        !read_number(node, agg->hard_max, &high))
+    if (take_small(node, block))
         return;
     for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
-        uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
-        if (!vz_agg_entries(node, docno, &from, &to)) {
-            if (node->has_missing)
-                count_in_histogram(node, &window, docno, owner, node->missing_number);
-            continue;
-        }
-        for (size_t e = from; e < to; e++) {
-            double value = vz_agg_number(node, e);
-            if (value < low || value > high)
-                continue;
-            if (to - from == 1)
-                count_in_histogram(node, &window, docno, owner, value);
-            else
-                count_once(node, docno, owner, from, e, low, high);
-        }
+        int64_t *keys;
+        size_t count = vz_agg_keys(values, block->docs[i], &keys);
+        for (size_t k = 0; k < count; k++)
+            vz_agg_count_key(node, block->docs[i], block->owners ? block->owners[i] : 0, keys[k]);
     }
 }
 
 /* ---- fixed sets --------------------------------------------------------------------------------
  */
 
-static bool reserve_set(struct vz_agg_node *node, uint32_t owner, size_t set)
-{
-    size_t needed = ((size_t)owner + 1) * set;
-    if (needed > UINT32_MAX)
-        return vz_agg_fail(node->run, VZ_LIMIT, "too many buckets");
-    if (!vz_agg_reserve(node, needed))
-        return false;
-    node->bucket_count = VZ_MAX(node->bucket_count, needed);
-    return true;
-}
-
 static bool in_range(struct vz_agg_node *node, size_t range, size_t from, size_t to)
 {
     for (size_t e = from; e < to; e++) {
-        double value = vz_agg_number(node, e);
+        double value = vz_agg_number(&node->values[0], e);
         if (value >= node->range_from[range] && value < node->range_to[range])
             return true;
     }
     return false;
 }
 
+/* One value each and no children: range by range. */
+static void count_ranges(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    double numbers[VZ_AGG_BLOCK];
+    size_t set = node->agg->range_count;
+    if (!vz_agg_reserve_set(node, 0, set))
+        return;
+    vz_agg_gather(&node->values[0], block, numbers);
+    for (size_t r = 0; r < set; r++) {
+        double low = node->range_from[r], high = node->range_to[r];
+        uint32_t in = 0;
+        for (size_t i = 0; i < block->count; i++)
+            in += (numbers[i] >= low) & (numbers[i] < high);
+        node->counts[r] += in;
+    }
+}
+
 static void take_ranges(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
+    struct vz_agg_values *values = &node->values[0];
     size_t from, to, set = node->agg->range_count;
-    for (size_t i = 0; i < block->count; i++) {
+    if (values->dense && !block->owners && !node->subs) {
+        count_ranges(node, block);
+        return;
+    }
+    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
         uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
-        bool some = vz_agg_entries(node, docno, &from, &to);
-        if ((!some && !node->has_missing) || !reserve_set(node, owner, set))
+        bool some = vz_agg_entries(values, docno, &from, &to);
+        if ((!some && !values->has_missing) || !vz_agg_reserve_set(node, owner, set))
             continue;
         for (size_t r = 0; r < set; r++) {
             bool in = some ? in_range(node, r, from, to)
-                           : node->missing_number >= node->range_from[r] &&
-                                 node->missing_number < node->range_to[r];
+                           : values->missing_number >= node->range_from[r] &&
+                                 values->missing_number < node->range_to[r];
             if (in)
                 vz_agg_count(node, docno, (uint32_t)(owner * set + r));
         }
@@ -682,11 +308,12 @@ static void take_ranges(struct vz_agg_node *node, const struct vz_agg_block *blo
 
 static void take_filters(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
-    size_t filters = node->agg->filters.count, set = filters + (node->agg->other_key.len > 0);
+    size_t filters = node->agg->filters.count;
+    size_t set = filters + (node->agg->kind == VZ_AGG_FILTERS && node->agg->other_key.len > 0);
     for (size_t i = 0; i < block->count; i++) {
         uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
         bool any = false;
-        if (!reserve_set(node, owner, set))
+        if (!vz_agg_reserve_set(node, owner, set))
             return;
         for (size_t f = 0; f < filters; f++) {
             if (!vz_docset_has(&node->filters[f], docno))
@@ -699,6 +326,26 @@ static void take_filters(struct vz_agg_node *node, const struct vz_agg_block *bl
     }
 }
 
+/* Each filter, and each pair of filters: place f, and behind them the pairs in order. */
+static void take_adjacency(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    size_t n = node->agg->filters.count, set = n + n * (n - 1) / 2;
+    for (size_t i = 0; i < block->count; i++) {
+        uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
+        if (!vz_agg_reserve_set(node, owner, set))
+            return;
+        size_t pair = owner * set + n;
+        for (size_t a = 0; a < n; pair += n - 1 - a, a++) {
+            if (!vz_docset_has(&node->filters[a], docno))
+                continue;
+            vz_agg_count(node, docno, (uint32_t)(owner * set + a));
+            for (size_t b = a + 1; b < n; b++)
+                if (vz_docset_has(&node->filters[b], docno))
+                    vz_agg_count(node, docno, (uint32_t)(pair + b - a - 1));
+        }
+    }
+}
+
 /* One bucket for each owner: global, missing. */
 static void take_single(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
@@ -706,9 +353,11 @@ static void take_single(struct vz_agg_node *node, const struct vz_agg_block *blo
     bool missing = node->agg->kind == VZ_AGG_MISSING;
     for (size_t i = 0; i < block->count; i++) {
         uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
-        if (missing && node->field && vz_agg_entries(node, docno, &from, &to))
+        if (missing && (node->values[0].has_missing ||
+                        (node->values[0].readable &&
+                         vz_agg_entries(&node->values[0], docno, &from, &to))))
             continue;
-        if (!reserve_set(node, owner, 1))
+        if (!vz_agg_reserve_set(node, owner, 1))
             return;
         vz_agg_count(node, docno, owner);
     }
@@ -717,16 +366,224 @@ static void take_single(struct vz_agg_node *node, const struct vz_agg_block *blo
 void vz_agg_take_buckets(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     enum vz_agg_kind kind = node->agg->kind;
-    if (kind == VZ_AGG_GLOBAL || kind == VZ_AGG_MISSING)
-        take_single(node, block);
-    else if (kind == VZ_AGG_FILTER || kind == VZ_AGG_FILTERS)
-        take_filters(node, block);
-    else if (!node->field)
+    bool several = kind == VZ_AGG_COMPOSITE || kind == VZ_AGG_MULTI_TERMS;
+    if (kind < VZ_AGG_FILTERS && !several && !node->values[0].readable)
         return; /* unmapped in this index */
-    else if (kind == VZ_AGG_TERMS)
+    switch (kind) {
+    case VZ_AGG_TERMS:
+    case VZ_AGG_RARE_TERMS:
+    case VZ_AGG_SIGNIFICANT_TERMS:
         take_terms(node, block);
-    else if (kind == VZ_AGG_RANGE || kind == VZ_AGG_DATE_RANGE)
+        return;
+    case VZ_AGG_MULTI_TERMS:
+    case VZ_AGG_COMPOSITE:
+        vz_agg_take_keys(node, block);
+        return;
+    case VZ_AGG_GEOHASH_GRID:
+    case VZ_AGG_GEOTILE_GRID:
+        vz_agg_take_grid(node, block);
+        return;
+    case VZ_AGG_HISTOGRAM:
+    case VZ_AGG_DATE_HISTOGRAM:
+        vz_agg_take_histogram(node, block);
+        return;
+    case VZ_AGG_RANGE:
+    case VZ_AGG_DATE_RANGE:
         take_ranges(node, block);
-    else
-        take_histogram(node, block);
+        return;
+    case VZ_AGG_GEO_DISTANCE:
+        vz_agg_take_distance(node, block);
+        return;
+    case VZ_AGG_FILTER:
+    case VZ_AGG_FILTERS:
+        take_filters(node, block);
+        return;
+    case VZ_AGG_ADJACENCY:
+        take_adjacency(node, block);
+        return;
+    case VZ_AGG_NESTED:
+        vz_agg_take_nested(node, block);
+        return;
+    case VZ_AGG_REVERSE_NESTED:
+        vz_agg_take_reverse(node, block);
+        return;
+    case VZ_AGG_SAMPLER:
+    case VZ_AGG_DIVERSIFIED_SAMPLER:
+        vz_agg_take_sample(node, block);
+        return;
+    default:
+        take_single(node, block);
+    }
+}
+
+/* ---- binding -----------------------------------------------------------------------------------
+ */
+
+static bool bind_ranges(struct vz_agg_node *node)
+{
+    const struct vz_agg *agg = node->agg;
+    struct vz_agg_values *values = &node->values[0];
+    node->range_from = vz_arena_alloc(node->run->arena, agg->range_count * sizeof(double));
+    node->range_to = vz_arena_alloc(node->run->arena, agg->range_count * sizeof(double));
+    for (size_t i = 0; i < agg->range_count; i++) {
+        const struct vz_agg_range *range = &agg->ranges[i];
+        node->range_from[i] = agg->kind == VZ_AGG_GEO_DISTANCE ? 0 : -INFINITY;
+        node->range_to[i] = INFINITY;
+        bool distance = agg->kind == VZ_AGG_GEO_DISTANCE;
+        if (vz_json_type(range->from) != VZ_JSON_MISSING) {
+            if (distance && !vz_json_as_double(range->from, &node->range_from[i]))
+                return vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "a bound of [%.*s] is no number",
+                                   VZ_ARG(agg->name));
+            if (!distance &&
+                !vz_agg_read_number(values, range->from, false, &node->range_from[i]))
+                return false;
+        }
+        if (vz_json_type(range->to) != VZ_JSON_MISSING) {
+            if (distance && !vz_json_as_double(range->to, &node->range_to[i]))
+                return vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "a bound of [%.*s] is no number",
+                                   VZ_ARG(agg->name));
+            if (!distance && !vz_agg_read_number(values, range->to, false, &node->range_to[i]))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool bind_filters(struct vz_agg_node *node, struct vz_eval *eval)
+{
+    const struct vz_agg *agg = node->agg;
+    node->filters = vz_calloc(agg->filters.count + 1, sizeof *node->filters);
+    for (size_t i = 0; i < agg->filters.count; i++) {
+        struct vz_node_list one = {&agg->filters.items[i], 1};
+        struct vz_error inner = {0};
+        if (node->nest && agg->kind != VZ_AGG_SIGNIFICANT_TERMS) {
+            if (!vz_agg_nest_filter(node->nest, agg->filters.items[i], &node->filters[i]))
+                return false;
+            continue;
+        }
+        enum vz_status status = vz_filters_eval(eval, one, &node->filters[i], &inner);
+        if (status != VZ_OK) {
+            node->run->status = status;
+            if (node->run->err)
+                *node->run->err = inner;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* min_doc_count 0 over several targets: every term of each is a bucket. */
+static bool bind_all_terms(struct vz_agg_node *node, struct vz_eval *eval)
+{
+    struct vz_agg_values *values = &node->values[0];
+    if (!node->agg->has_min_doc_count || node->agg->min_doc_count || !values->global)
+        return true;
+    if (node->parent)
+        return vz_agg_fail(node->run, VZ_UNSUPPORTED,
+                           "[terms] [min_doc_count] of 0 below another aggregation over several "
+                           "indices is not supported yet by vizsla");
+    uint32_t count = vz_snapshot_ordinal_count(eval->snap, values->field->id);
+    struct vz_arena scratch = {0};
+    for (uint32_t o = 0; o < count && node->run->status == VZ_OK; o++) {
+        struct vz_slice text =
+            vz_field_term(eval->snap, values->field, o, &scratch);
+        if (vz_field_has_ordinal(eval, values->field, o, &scratch))
+            vz_agg_bucket(node, 0, vz_agg_intern(node->run, text));
+        vz_arena_reset(&scratch);
+    }
+    vz_arena_deinit(&scratch);
+    return node->run->status == VZ_OK;
+}
+
+/* How many documents of the whole index, or of background_filter, have each term. */
+static bool bind_background(struct vz_agg_node *node, struct vz_eval *eval)
+{
+    struct vz_agg_values *values = &node->values[0];
+    const struct vz_docset *within = node->agg->filters.count ? &node->filters[0] : NULL;
+    if (!values->readable || values->class != VZ_CLASS_TEXT || values->script || node->nest)
+        return !values->readable ||
+               vz_agg_fail(node->run, VZ_UNSUPPORTED,
+                           "[significant_terms] of anything but keyword fields of whole documents "
+                           "is not supported yet by vizsla");
+    for (uint32_t d = 0; d < eval->limit; d++) {
+        int64_t *keys;
+        if (!vz_snapshot_live(eval->snap, d) || (within && !vz_docset_has(within, d)))
+            continue;
+        node->background_total++;
+        size_t count = vz_agg_keys(values, d, &keys);
+        for (size_t k = 0; k < count; k++) {
+            if (keys[k] < 0)
+                continue;
+            if (!vz_agg_grow(node->run, (void **)&node->background, &node->background_capacity,
+                             sizeof *node->background, (size_t)keys[k]))
+                return false;
+            node->background[keys[k]]++;
+        }
+    }
+    values->at = 0;
+    return true;
+}
+
+bool vz_agg_bind(struct vz_agg_node *node, struct vz_eval *eval)
+{
+    enum vz_agg_kind kind = node->agg->kind;
+    node->nest = NULL;
+    for (struct vz_agg_node *up = node->parent; up; up = up->parent)
+        if (up->agg->kind == VZ_AGG_NESTED || up->agg->kind == VZ_AGG_REVERSE_NESTED) {
+            node->nest = up->inside;
+            break;
+        }
+    for (size_t i = 0; i < node->value_count; i++)
+        if (!vz_agg_values_bind(&node->values[i], eval))
+            return false;
+    if (kind == VZ_AGG_FILTER || kind == VZ_AGG_FILTERS || kind == VZ_AGG_ADJACENCY ||
+        (kind == VZ_AGG_SIGNIFICANT_TERMS && node->agg->filters.count))
+        if (!bind_filters(node, eval))
+            return false;
+    switch (kind) {
+    case VZ_AGG_TERMS:
+        return bind_all_terms(node, eval);
+    case VZ_AGG_SIGNIFICANT_TERMS:
+        return bind_background(node, eval);
+    case VZ_AGG_NESTED:
+    case VZ_AGG_REVERSE_NESTED:
+        return vz_agg_nest_open(node);
+    case VZ_AGG_RANGE:
+    case VZ_AGG_DATE_RANGE:
+    case VZ_AGG_GEO_DISTANCE:
+        return bind_ranges(node);
+    case VZ_AGG_COMPOSITE:
+        return vz_agg_keys_bind(node);
+    case VZ_AGG_TOP_HITS:
+        return vz_agg_hits_bind(node, eval);
+    case VZ_AGG_HISTOGRAM:
+    case VZ_AGG_DATE_HISTOGRAM:
+        node->hard_low = -INFINITY;
+        node->hard_high = INFINITY;
+        return (vz_json_type(node->agg->hard_min) == VZ_JSON_MISSING ||
+                vz_agg_read_number(&node->values[0], node->agg->hard_min, false,
+                                   &node->hard_low)) &&
+               (vz_json_type(node->agg->hard_max) == VZ_JSON_MISSING ||
+                vz_agg_read_number(&node->values[0], node->agg->hard_max, false,
+                                   &node->hard_high));
+    default:
+        return true;
+    }
+}
+
+void vz_agg_unbind(struct vz_agg_node *node)
+{
+    for (size_t i = 0; node->filters && i < node->agg->filters.count; i++)
+        vz_docset_deinit(&node->filters[i]);
+    free(node->filters);
+    node->filters = NULL;
+    for (size_t i = 0; i < node->value_count; i++)
+        vz_agg_values_unbind(&node->values[i]);
+    vz_agg_histogram_unbind(node);
+    free(node->last_seen);
+    node->last_seen = NULL;
+    node->last_capacity = 0;
+    node->grid_width = 0; /* ordinals mean other texts in the next target */
+    if (node->agg->kind == VZ_AGG_TOP_HITS)
+        vz_agg_hits_unbind(node);
 }

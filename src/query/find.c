@@ -175,6 +175,7 @@ static enum vz_status aggregate(struct vz_run *run, uint32_t t, struct matches *
     if (!run->search->has_min_score)
         return vz_agg_collect(&run->aggs, eval, set, matches->nearest, matches->nearest_count, err);
     vz_docset_begin(&passing, eval);
+    passing.scores = vz_calloc((size_t)eval->limit + 1, sizeof *passing.scores);
     size_t near = 0;
     for (uint32_t d = 0; d < eval->limit; d++) {
         float score = vz_docset_has(set, d) ? score_of(set, d) : 0;
@@ -185,8 +186,10 @@ static enum vz_status aggregate(struct vz_run *run, uint32_t t, struct matches *
             match = true;
             score += matches->nearest[near].score;
         }
-        if (match && score >= run->search->min_score)
+        if (match && score >= run->search->min_score) {
             vz_bitset_set(&passing.bits, d);
+            passing.scores[d] = score;
+        }
     }
     enum vz_status status = vz_agg_collect(&run->aggs, eval, &passing, NULL, 0, err);
     vz_docset_deinit(&passing);
@@ -415,7 +418,8 @@ static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_e
 
 bool vz_run_needs_scores(const struct vz_search *search)
 {
-    if (search->sort_count == 0 || search->track_scores || search->has_min_score)
+    if (search->sort_count == 0 || search->track_scores || search->has_min_score ||
+        (search->aggs && search->aggs->need_scores))
         return true;
     for (size_t i = 0; i < search->sort_count; i++)
         if (search->sort[i].kind == VZ_SORT_SCORE || search->sort[i].kind == VZ_SORT_SCRIPT)

@@ -108,6 +108,16 @@ void vz_nest_each(const struct vz_mapping *mapping, const struct vz_field *scope
     each_value(source, walk.chain[0]->path, enter_object, &walk);
 }
 
+void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
+                    struct vz_json object, bool (*visit)(void *context, struct vz_json value),
+                    void *context)
+{
+    struct vz_slice path = field->path;
+    if (field->is_multi_field)
+        path.len -= field->name.len + 1;
+    each_value(object, below(scope, path), visit, context);
+}
+
 /* ---- whether one matches --------------------------------------------------------------------- */
 
 struct match {

@@ -28,6 +28,10 @@ void vz_nest_each(const struct vz_mapping *mapping, const struct vz_field *scope
                   bool (*each)(void *context, const struct vz_nest_place *place,
                                struct vz_json object),
                   void *context);
+/* Calls `visit` for each value that the object has for a field below it; false stops. */
+void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
+                    struct vz_json object, bool (*visit)(void *context, struct vz_json value),
+                    void *context);
 /* Does the object, of the nested field `scope`, match? VZ_UNSUPPORTED for queries that can only be
  * answered for whole documents. */
 enum vz_status vz_nest_match(struct vz_eval *eval, const struct vz_node *node,

@@ -371,7 +371,7 @@ static enum vz_status parse_stored(struct body *body, struct vz_json value, stru
 
 static enum vz_status parse_aggs(struct body *body, struct vz_json value, struct vz_error *err)
 {
-    struct vz_agg *aggs;
+    struct vz_aggs *aggs;
     enum vz_status status = vz_agg_parse(&body->parser, value, &aggs, err);
     body->search->aggs = aggs;
     return status;

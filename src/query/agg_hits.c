@@ -1,0 +1,274 @@
+/* top_hits: the best documents of each bucket.
+ *
+ * A heap by owner, the worst on top, of (sort values, target, document); documents are fetched when
+ * the answer is written, from targets that are still open then.
+ */
+#include "query/agg.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+struct hit {
+    uint32_t target, docno;
+    float score;
+    struct vz_sort_value *values; /* of the sort's keys, in the heap's memory */
+};
+struct vz_agg_heap {
+    struct hit *items;
+    struct vz_sort_value *memory;
+    size_t count;
+    uint64_t total;
+    float max_score;
+};
+
+bool vz_agg_hits_bind(struct vz_agg_node *node, struct vz_eval *eval)
+{
+    const struct vz_search *hits = node->agg->hits;
+    if (node->nest)
+        return vz_agg_fail(node->run, VZ_UNSUPPORTED,
+                           "[top_hits] below [nested] is not supported yet by vizsla");
+    node->readers = vz_calloc(hits->sort_count + 1, sizeof *node->readers);
+    for (size_t i = 0; i < hits->sort_count; i++) {
+        struct vz_error inner = {0};
+        enum vz_status status = vz_sort_bind(&hits->sort[i], eval, &node->readers[i], &inner);
+        if (status != VZ_OK) {
+            node->run->status = status;
+            if (node->run->err)
+                *node->run->err = inner;
+            return false;
+        }
+        node->reader_count++;
+        struct vz_sort_types *types = node->sort_types;
+        if (!types)
+            types = node->sort_types =
+                vz_arena_zalloc(node->run->arena, hits->sort_count * sizeof *types);
+        if (node->readers[i].field)
+            types[i].field = node->readers[i].field;
+    }
+    return true;
+}
+
+void vz_agg_hits_unbind(struct vz_agg_node *node)
+{
+    for (size_t i = 0; i < node->reader_count; i++)
+        vz_sort_unbind(&node->readers[i]);
+    free(node->readers);
+    node->readers = NULL;
+    node->reader_count = 0;
+}
+
+void vz_agg_hits_free(struct vz_agg_node *node)
+{
+    if (node->readers)
+        vz_agg_hits_unbind(node);
+    for (size_t i = 0; i < node->heap_capacity; i++) {
+        free(node->heaps[i].items);
+        free(node->heaps[i].memory);
+    }
+    free(node->heaps);
+}
+
+/* Negative when `a` comes first. */
+static int compare(const struct vz_search *hits, const struct hit *a, const struct hit *b)
+{
+    for (size_t i = 0; i < hits->sort_count; i++) {
+        int order = vz_sort_compare(&hits->sort[i], &a->values[i], &b->values[i]);
+        if (order)
+            return order;
+    }
+    if (hits->sort_count == 0 && a->score != b->score)
+        return a->score > b->score ? -1 : 1;
+    if (a->target != b->target)
+        return a->target < b->target ? -1 : 1;
+    return a->docno < b->docno ? -1 : a->docno > b->docno;
+}
+
+static void copy_hit(const struct vz_search *hits, struct hit *to, const struct hit *from)
+{
+    struct vz_sort_value *values = to->values;
+    if (hits->sort_count)
+        memcpy(values, from->values, hits->sort_count * sizeof *values);
+    *to = *from;
+    to->values = values;
+}
+
+static void swap_hits(struct hit *a, struct hit *b)
+{
+    struct hit other = *a;
+    *a = *b;
+    *b = other;
+}
+
+static void sift_down(const struct vz_search *hits, struct hit *heap, size_t count, size_t at)
+{
+    for (;;) {
+        size_t child = 2 * at + 1;
+        if (child >= count)
+            return;
+        if (child + 1 < count && compare(hits, &heap[child + 1], &heap[child]) > 0)
+            child++;
+        if (compare(hits, &heap[child], &heap[at]) <= 0)
+            return;
+        swap_hits(&heap[child], &heap[at]);
+        at = child;
+    }
+}
+
+static void sift_up(const struct vz_search *hits, struct hit *heap, size_t at)
+{
+    for (size_t parent; at > 0; at = parent) {
+        parent = (at - 1) / 2;
+        if (compare(hits, &heap[at], &heap[parent]) <= 0)
+            return;
+        swap_hits(&heap[at], &heap[parent]);
+    }
+}
+
+static bool open_heap(struct vz_agg_node *node, struct vz_agg_heap *heap, size_t limit)
+{
+    size_t keys = node->agg->hits->sort_count;
+    heap->max_score = -INFINITY;
+    if (!vz_agg_more(node->run, limit * (sizeof(struct hit) + keys * sizeof(struct vz_sort_value))))
+        return false;
+    heap->items = vz_calloc(limit + 1, sizeof *heap->items);
+    heap->memory = vz_calloc(limit * keys + 1, sizeof *heap->memory);
+    for (size_t i = 0; i < limit; i++)
+        heap->items[i].values = heap->memory + i * keys;
+    return true;
+}
+
+void vz_agg_take_hits(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    const struct vz_search *hits = node->agg->hits;
+    struct vz_agg_run *run = node->run;
+    size_t limit = (size_t)hits->from + hits->size;
+    struct vz_sort_value scratch[VZ_MAX_SORT_KEYS];
+    uint32_t last = VZ_AGG_NOTHING;
+    struct hit one = {.target = (uint32_t)run->target_count - 1, .values = scratch};
+    for (size_t i = 0; i < block->count && run->status == VZ_OK; i++) {
+        uint32_t owner = block->owners ? block->owners[i] : 0;
+        if (!vz_agg_grow(run, (void **)&node->heaps, &node->heap_capacity, sizeof *node->heaps,
+                         owner))
+            return;
+        struct vz_agg_heap *heap = &node->heaps[owner];
+        if (!heap->items && !open_heap(node, heap, limit))
+            return;
+        if (block->docs[i] != last) {
+            last = one.docno = block->docs[i];
+            one.score = vz_agg_score(run, last);
+            for (size_t k = 0; k < hits->sort_count; k++)
+                scratch[k] = vz_sort_read(&node->readers[k], last, one.score);
+        }
+        heap->total++;
+        heap->max_score = VZ_MAX(heap->max_score, one.score);
+        if (heap->count < limit) {
+            copy_hit(hits, &heap->items[heap->count], &one);
+            sift_up(hits, heap->items, heap->count++);
+        } else if (limit && compare(hits, &one, &heap->items[0]) < 0) {
+            copy_hit(hits, &heap->items[0], &one);
+            sift_down(hits, heap->items, heap->count, 0);
+        }
+    }
+}
+
+/* ---- printing ----------------------------------------------------------------------------------
+ */
+
+static int by_order(const void *a, const void *b, void *hits)
+{
+    return compare(hits, a, b);
+}
+
+static void put_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
+{
+    if (json.len) {
+        vz_json_key(w, key);
+        vz_json_put_raw(w, json);
+    }
+}
+
+static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_score,
+                      struct vz_json_writer *w)
+{
+    const struct vz_search *hits = node->agg->hits;
+    struct vz_agg_run *run = node->run;
+    struct vz_eval *eval = run->evals[hit->target];
+    struct vz_fetch_plan plan;
+    struct vz_search_hit out = {0};
+    struct vz_error inner = {0};
+    vz_fetch_prepare(hits, eval, &plan);
+    enum vz_status status = vz_fetch_hit(hits, &plan, eval, hit->docno, &out, &inner);
+    vz_script_fields_close(&plan);
+    vz_arena_deinit(&plan.scratch);
+    run->hit_bytes += out.source.len + out.fields.len;
+    if (status == VZ_OK && run->hit_bytes > VZ_DEFAULT_MAX_BYTES)
+        status = vz_fail(&inner, VZ_BUDGET,
+                         "[request] Data too large, the documents of [top_hits] are larger than "
+                         "the limit of [%zu]",
+                         VZ_DEFAULT_MAX_BYTES);
+    if (status != VZ_OK) {
+        if (run->status == VZ_OK && run->err)
+            *run->err = inner;
+        run->status = status;
+        return;
+    }
+    vz_json_begin_object(w);
+    vz_json_field_string(w, "_index", out.index);
+    vz_json_field_string(w, "_id", out.id);
+    if (hits->with_version) {
+        vz_json_key(w, "_version");
+        vz_json_put_uint(w, out.version);
+    }
+    if (hits->with_seq_no) {
+        vz_json_key(w, "_seq_no");
+        vz_json_put_uint(w, out.seq_no);
+        vz_json_field_int(w, "_primary_term", 1);
+    }
+    vz_json_key(w, "_score");
+    if (has_score)
+        vz_json_put_float(w, hit->score);
+    else
+        vz_json_put_null(w);
+    put_member(w, "_source", out.source);
+    put_member(w, "fields", out.fields);
+    if (hits->sort_count) {
+        vz_json_key(w, "sort");
+        vz_json_begin_array(w);
+        for (size_t i = 0; i < hits->sort_count; i++)
+            vz_sort_print(&hits->sort[i], node->sort_types[i].field, &hit->values[i], w);
+        vz_json_end_array(w);
+    }
+    vz_json_end_object(w);
+}
+
+void vz_agg_print_hits(struct vz_agg_node *node, uint32_t owner, struct vz_json_writer *w)
+{
+    const struct vz_search *hits = node->agg->hits;
+    struct vz_agg_heap none = {0};
+    struct vz_agg_heap *heap = owner < node->heap_capacity ? &node->heaps[owner] : &none;
+    bool has_score = hits->sort_count == 0 || hits->track_scores;
+    for (size_t i = 0; i < hits->sort_count; i++)
+        has_score |= hits->sort[i].kind == VZ_SORT_SCORE;
+    if (heap->count)
+        qsort_r(heap->items, heap->count, sizeof *heap->items, by_order,
+                (void *)(uintptr_t)hits);
+    vz_json_key(w, "hits");
+    vz_json_begin_object(w);
+    vz_json_key(w, "total");
+    vz_json_begin_object(w);
+    vz_json_key(w, "value");
+    vz_json_put_uint(w, heap->total);
+    vz_json_field_str(w, "relation", "eq");
+    vz_json_end_object(w);
+    vz_json_key(w, "max_score");
+    if (heap->total && has_score)
+        vz_json_put_float(w, heap->max_score);
+    else
+        vz_json_put_null(w);
+    vz_json_key(w, "hits");
+    vz_json_begin_array(w);
+    for (size_t i = hits->from; i < heap->count && node->run->status == VZ_OK; i++)
+        print_hit(node, &heap->items[i], has_score, w);
+    vz_json_end_array(w);
+    vz_json_end_object(w);
+}
