@@ -438,6 +438,7 @@ struct vz_agg_run {
     size_t printed;            /* buckets */
     size_t hit_bytes;
     bool typed;
+    bool path_absent; /* agg_path.c: a pipeline left the last path out of the bucket */
 };
 
 /* Documents ascend; one may come several times in a row with several owners. */
@@ -656,7 +657,7 @@ struct vz_agg_result {
     size_t bucket_count, bucket_capacity;
     /* COMPUTED */
     struct vz_slice body; /* JSON members */
-    double value;
+    double value, normalized;
     struct vz_agg_metric stats;
     double *items; /* PERCENTILES_BUCKET: sorted */
     size_t item_count;

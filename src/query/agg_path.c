@@ -84,9 +84,9 @@ static bool computed_value(const struct vz_agg_result *result, struct vz_slice p
         *out = result->item_count ? vz_agg_bucket_percentile(result, percent) : NAN;
         return true;
     }
-    *out = result->value;
-    return property.len == 0 || vz_slice_is(property, "value") ||
-           vz_slice_is(property, "normalized_value");
+    bool normalized = kind == VZ_AGG_DERIVATIVE && vz_slice_is(property, "normalized_value");
+    *out = normalized ? result->normalized : result->value;
+    return property.len == 0 || normalized || vz_slice_is(property, "value");
 }
 
 static bool result_number(struct vz_agg_run *run, const struct vz_agg_result *result,
@@ -142,6 +142,7 @@ bool vz_agg_path_number(struct vz_agg_run *run, const struct vz_agg_bucket *buck
     struct vz_slice within = parent ? parent->agg->name : VZ_SLICE("aggs");
     vz_agg_path_parse(path, &steps);
     *out = NAN;
+    run->path_absent = false;
     for (size_t s = 0; s < steps.count; s++) {
         const struct vz_agg_step *step = &steps.items[s];
         const struct vz_agg_result *found = NULL;
@@ -158,11 +159,10 @@ bool vz_agg_path_number(struct vz_agg_run *run, const struct vz_agg_bucket *buck
             if (vz_slice_eq(bucket->subs[i].agg->name, step->name))
                 found = &bucket->subs[i];
         if (!found) {
-            /* What a pipeline left out of this bucket is a gap. */
             if (parent && s == 0)
                 for (size_t i = 0; i < parent->agg->pipeline_count; i++)
                     if (vz_slice_eq(parent->agg->pipelines[i]->name, step->name))
-                        return true;
+                        return run->path_absent = true;
             return no_path(run, step->name, within);
         }
         if (last && !step->has_key)

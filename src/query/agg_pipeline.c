@@ -17,6 +17,9 @@ static bool bucket_value(struct vz_agg_run *run, const struct vz_agg *agg, struc
     *skip = false;
     if (!vz_agg_path_number(run, bucket, path, parent, value))
         return false;
+    *skip = run->path_absent; /* what a pipeline did not compute here is no gap to fill */
+    if (*skip)
+        return true;
     bool counts = path.len >= 6 && memcmp(path.ptr + path.len - 6, "_count", 6) == 0;
     bool gap = !isfinite(*value) || (bucket->doc_count == 0 && !counts);
     if (!gap)
@@ -26,7 +29,8 @@ static bool bucket_value(struct vz_agg_run *run, const struct vz_agg *agg, struc
         *value = 0;
         return true;
     case VZ_GAP_KEEP:
-        *skip = isnan(*value) || isinf(*value);
+        *skip = !isfinite(*value);
+        *value = *skip ? NAN : *value;
         return true;
     default:
         *skip = true;
@@ -231,8 +235,9 @@ static struct vz_agg_result *put_value(struct vz_agg_run *run, const struct vz_a
     result->value = value;
     vz_json_begin_object(&w);
     vz_agg_put_number(&w, "value", isfinite(value), value);
+    result->normalized = unit > 0 ? value / unit : value;
     if (unit > 0)
-        vz_agg_put_number(&w, "normalized_value", true, value / unit);
+        vz_agg_put_number(&w, "normalized_value", isfinite(value), value / unit);
     put_formatted(agg, "value_as_string", value, &w);
     vz_json_end_object(&w);
     result->body = vz_agg_members(run, &text);
@@ -265,20 +270,16 @@ static void derivative(struct vz_agg_run *run, const struct vz_agg *agg,
         bool skip;
         if (!bucket_value(run, agg, agg->paths[0].path, parent, bucket, &value, &skip))
             return;
-        if (any) {
-            double unit = agg->unit_ms > 0 ? (bucket->number - last_key) / agg->unit_ms : 0;
-            if (skip)
-                put_value(run, agg, bucket, NAN, 0);
-            else
-                put_value(run, agg, bucket, value - last, unit);
-        }
-        if (skip && any)
+        if (run->path_absent) {
+            any = false;
             continue;
-        if (!skip) {
-            last = value;
-            last_key = bucket->number;
-            any = true;
         }
+        if (any) /* beside a gap it is null */
+            put_value(run, agg, bucket, value - last,
+                      agg->unit_ms > 0 ? (bucket->number - last_key) / agg->unit_ms : 0);
+        last = value;
+        last_key = bucket->number;
+        any = true;
     }
 }
 
@@ -332,7 +333,7 @@ static bool script_failed(struct vz_agg_run *run, const struct vz_agg *agg,
 
 /* A bucket's values beside the script's own params. */
 static bool compile(struct vz_agg_run *run, const struct vz_agg *agg, struct bucket_script *s,
-                    const double *values, const bool *gaps)
+                    const double *values)
 {
     struct vz_error inner = {.offset = VZ_NO_OFFSET};
     vz_arena_reset(&s->params);
@@ -341,8 +342,7 @@ static bool compile(struct vz_agg_run *run, const struct vz_agg *agg, struct buc
                                   ? vz_value_from(&s->params, agg->script->params)
                                   : vz_value_object(&s->params);
     for (size_t i = 0; i < agg->path_count; i++)
-        vz_value_put(params, agg->paths[i].name,
-                     gaps[i] ? vz_value_null(&s->params) : vz_value_double(&s->params, values[i]));
+        vz_value_put(params, agg->paths[i].name, vz_value_double(&s->params, values[i]));
     struct vz_script_host host = {.params = params};
     if (vz_script_compile(agg->script->source, &host, &s->program, &s->script, &inner) == VZ_OK)
         return true;
@@ -352,13 +352,14 @@ static bool compile(struct vz_agg_run *run, const struct vz_agg *agg, struct buc
 /* *given: the bucket has all that the script needs. */
 static bool bucket_params(struct vz_agg_run *run, const struct vz_agg *agg,
                           const struct vz_agg_result *parent, const struct vz_agg_bucket *bucket,
-                          double *values, bool *gaps, bool *given)
+                          double *values, bool *given)
 {
+    bool gap;
     *given = true;
     for (size_t i = 0; i < agg->path_count; i++) {
-        if (!bucket_value(run, agg, agg->paths[i].path, parent, bucket, &values[i], &gaps[i]))
+        if (!bucket_value(run, agg, agg->paths[i].path, parent, bucket, &values[i], &gap))
             return false;
-        if (gaps[i] && agg->kind == VZ_AGG_BUCKET_SCRIPT)
+        if (gap && agg->kind == VZ_AGG_BUCKET_SCRIPT && agg->gap == VZ_GAP_SKIP)
             *given = false;
     }
     return true;
@@ -369,15 +370,15 @@ static void run_scripts(struct vz_agg_run *run, const struct vz_agg *agg,
 {
     struct bucket_script s = {0};
     double values[64];
-    bool gaps[64], given;
+    bool given;
     size_t kept = 0;
     for (size_t i = 0; i < parent->bucket_count && run->status == VZ_OK; i++) {
         struct vz_agg_bucket *bucket = &parent->buckets[i];
         struct vz_error inner = {.offset = VZ_NO_OFFSET};
         bool truth = true;
-        if (!bucket_params(run, agg, parent, bucket, values, gaps, &given))
+        if (!bucket_params(run, agg, parent, bucket, values, &given))
             break;
-        if (given && compile(run, agg, &s, values, gaps)) {
+        if (given && compile(run, agg, &s, values)) {
             vz_arena_reset(&s.scratch);
             struct vz_script_run once = {.arena = &s.scratch};
             struct vz_value *out;

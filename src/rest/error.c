@@ -90,6 +90,9 @@ static void bad_query(struct vz_arena *arena, const struct vz_error *err, struct
         p->cause_type = "named_object_not_found_exception";
         p->cause_reason = vz_slice_from(
             vz_arena_printf(arena, "%sunknown field [%.*s]", prefix, (int)name, err->text + 15));
+    } else if (strncmp(err->text, "Validation Failed: ", 19) == 0) {
+        p->type = "action_request_validation_exception";
+        p->line = p->column = 0;
     } else if (strncmp(err->text, "[from] parameter", 16) == 0 ||
                strncmp(err->text, "[size] parameter", 16) == 0 ||
                (strstr(err->text, "must be") && !strstr(err->text, "must be provided with"))) {
