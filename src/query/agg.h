@@ -411,6 +411,10 @@ struct vz_agg_node {
     struct vz_sort_reader *readers; /* TOP_HITS: of the target at hand */
     size_t reader_count;
     struct vz_sort_types *sort_types; /* by sort key */
+    const struct vz_search *hits;     /* TOP_HITS, with the search's query */
+    struct vz_fetch_plan *plans;      /* by target */
+    bool *planned;
+    size_t plan_count;
 
     struct vz_agg_view *view; /* agg_result.c's */
 
@@ -422,6 +426,7 @@ struct vz_agg_node {
 struct vz_agg_run {
     struct vz_arena *arena;
     const struct vz_aggs *aggs;
+    struct vz_node *query; /* of the search, for highlights; or NULL */
     struct vz_agg_node root; /* its children are the nodes of the top */
     bool single;             /* one target only */
     size_t bytes;

@@ -4,6 +4,7 @@
  * the answer is written, from targets that are still open then.
  */
 #include "query/agg.h"
+#include "query/highlight.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -61,6 +62,13 @@ void vz_agg_hits_free(struct vz_agg_node *node)
 {
     if (node->readers)
         vz_agg_hits_unbind(node);
+    for (size_t i = 0; i < node->plan_count; i++) {
+        vz_script_fields_close(&node->plans[i]);
+        if (node->plans[i].highlighter)
+            vz_highlighter_close(node->plans[i].highlighter);
+        vz_arena_deinit(&node->plans[i].scratch);
+    }
+    free(node->plans);
     for (size_t i = 0; i < node->heap_capacity; i++) {
         free(node->heaps[i].items);
         free(node->heaps[i].memory);
@@ -187,19 +195,35 @@ static void put_member(struct vz_json_writer *w, const char *key, struct vz_slic
     }
 }
 
+/* What is fetched of hits of a target, worked out once; highlights are of the search's query. */
+static struct vz_fetch_plan *plan_of(struct vz_agg_node *node, uint32_t target)
+{
+    struct vz_agg_run *run = node->run;
+    if (!node->plans) {
+        struct vz_search *hits = vz_arena_alloc(run->arena, sizeof *hits);
+        *hits = *node->agg->hits;
+        hits->query = run->query;
+        node->hits = hits;
+        node->plans = vz_calloc(run->target_count, sizeof *node->plans);
+        node->planned = vz_arena_zalloc(run->arena, run->target_count);
+        node->plan_count = run->target_count;
+    }
+    if (!node->planned[target])
+        vz_fetch_prepare(node->hits, run->evals[target], &node->plans[target]);
+    node->planned[target] = true;
+    return &node->plans[target];
+}
+
 static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_score,
                       struct vz_json_writer *w)
 {
     const struct vz_search *hits = node->agg->hits;
     struct vz_agg_run *run = node->run;
     struct vz_eval *eval = run->evals[hit->target];
-    struct vz_fetch_plan plan;
+    struct vz_fetch_plan *plan = plan_of(node, hit->target);
     struct vz_search_hit out = {0};
     struct vz_error inner = {0};
-    vz_fetch_prepare(hits, eval, &plan);
-    enum vz_status status = vz_fetch_hit(hits, &plan, eval, hit->docno, &out, &inner);
-    vz_script_fields_close(&plan);
-    vz_arena_deinit(&plan.scratch);
+    enum vz_status status = vz_fetch_hit(node->hits, plan, eval, hit->docno, &out, &inner);
     run->hit_bytes += out.source.len + out.fields.len;
     if (status == VZ_OK && run->hit_bytes > VZ_DEFAULT_MAX_BYTES)
         status = vz_fail(&inner, VZ_BUDGET,
@@ -231,6 +255,7 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
         vz_json_put_null(w);
     put_member(w, "_source", out.source);
     put_member(w, "fields", out.fields);
+    put_member(w, "highlight", out.highlight);
     if (hits->sort_count) {
         vz_json_key(w, "sort");
         vz_json_begin_array(w);

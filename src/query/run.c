@@ -225,8 +225,10 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
             docs += vz_snapshot_doc_count(run.targets[t].snap);
         vz_collector_init(&run.collector, search->sort, search->sort_count,
                           (size_t)VZ_MIN(wanted, docs), arena);
-        if (search->aggs)
+        if (search->aggs) {
             vz_agg_begin(&run.aggs, search->aggs, run.target_count == 1, search->typed_keys, arena);
+            run.aggs.query = search->query;
+        }
         status = vz_run_find(&run, err);
     }
     if (status == VZ_OK && search->aggs)
