@@ -92,6 +92,9 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
                                             whole ? eval->arena : &plan->scratch, &doc, err);
     if (status != VZ_OK)
         return status;
+    if (plan->parts == VZ_DOC_CUT_SOURCE && vz_mapping_filters_source(eval->mapping))
+        doc.source = vz_mapping_filter_source(eval->mapping, doc.source,
+                                              whole ? eval->arena : &plan->scratch);
     hit->index = vz_arena_copy(eval->arena, vz_index_name(vz_snapshot_index(eval->snap)));
     hit->id = whole ? doc.id : vz_arena_copy(eval->arena, doc.id);
     hit->version = doc.version;

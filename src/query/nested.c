@@ -231,7 +231,7 @@ static enum vz_status match_leaf(struct match *match)
     match->found = false;
     bool flat = field ? field->type == VZ_FIELD_FLATTENED
                       : vz_mapping_find_key(match->eval->mapping, node->field, &key);
-    if (flat && (field ? field : &key)->under_nested)
+    if (flat && vz_nest_scope(match->eval->mapping, field ? field : &key))
         return vz_fail(match->err, VZ_UNSUPPORTED,
                        "this query on the field [%.*s] of type [flattened] below a [nested] object "
                        "is not supported yet by vizsla",

@@ -10,7 +10,7 @@
  * What was read is a set of parts (year, month ...); parts that were not there are 1970-01-01 and
  * midnight, or with round_up the last moment that the parts allow, as gt and lte need.
  *
- * Differences from Elasticsearch: names of months and days are English only; week-based years,
+ * Differences from Elasticsearch: names of months and days are English only; weeks are ISO's;
  * quarters and zone names other than UTC, GMT and Z are refused when the mapping is made; more than
  * milliseconds are cut off, as its `date` type does.
  */
@@ -29,13 +29,18 @@ enum {
     PART_DAY_OF_YEAR = 256,
     PART_EPOCH = 512,
     PART_PM = 1024,
-    PART_HALF_DAY = 2048
+    PART_HALF_DAY = 2048,
+    PART_WEEK_YEAR = 4096,
+    PART_WEEK = 8192,
+    PART_WEEKDAY = 16384
 };
 
 struct parts {
     unsigned seen;
     int64_t year;
     int month, day, hour, minute, second, milli, day_of_year;
+    int64_t week_year;
+    int week, weekday; /* ISO: weeks begin on Monday, the first one has the 4th of January */
     int zone_seconds;
     int64_t epoch_ms;
 };
@@ -239,6 +244,16 @@ static const struct named_format {
     {"time_no_millis", "HH:mm:ssX", VZ_DATE_PATTERN},
     {"t_time", "'T'HH:mm:ss.SSSX", VZ_DATE_PATTERN},
     {"t_time_no_millis", "'T'HH:mm:ssX", VZ_DATE_PATTERN},
+    {"basic_week_date", "YYYY'W'wwe", VZ_DATE_PATTERN},
+    {"basic_week_date_time", "YYYY'W'wwe'T'HHmmss.SSSX", VZ_DATE_PATTERN},
+    {"basic_week_date_time_no_millis", "YYYY'W'wwe'T'HHmmssX", VZ_DATE_PATTERN},
+    {"week_date", "YYYY-'W'ww-e", VZ_DATE_PATTERN},
+    {"week_date_time", "YYYY-'W'ww-e'T'HH:mm:ss.SSSX", VZ_DATE_PATTERN},
+    {"week_date_time_no_millis", "YYYY-'W'ww-e'T'HH:mm:ssX", VZ_DATE_PATTERN},
+    {"weekyear", "YYYY", VZ_DATE_PATTERN},
+    {"weekyear_week", "YYYY-'W'ww", VZ_DATE_PATTERN},
+    {"weekyear_week_day", "YYYY-'W'ww-e", VZ_DATE_PATTERN},
+    {"week_year", "YYYY", VZ_DATE_PATTERN},
     {"year", "yyyy", VZ_DATE_PATTERN},
     {"year_month", "yyyy-MM", VZ_DATE_PATTERN},
     {"year_month_day", "yyyy-MM-dd", VZ_DATE_PATTERN},
@@ -324,6 +339,15 @@ static bool read_group(char letter, int count, bool lenient, struct vz_date_read
             parts->year = -parts->year;
         return true;
     }
+    case 'Y':
+        parts->seen |= PART_WEEK_YEAR;
+        return vz_date_digits(in, lenient ? 1 : count, VZ_MAX(count, 4), &parts->week_year);
+    case 'w':
+        parts->seen |= PART_WEEK;
+        return digits_int(in, min, max, &parts->week);
+    case 'e':
+        parts->seen |= PART_WEEKDAY;
+        return count == 1 && digits_int(in, 1, 1, &parts->weekday);
     case 'M':
     case 'L':
         parts->seen |= PART_MONTH;
@@ -472,9 +496,9 @@ static enum vz_status check_pattern(struct vz_slice pattern, struct vz_error *er
         if (depth < 0 || depth > 8 || c == '{' || c == '}' || c == '#')
             return vz_mapping_fault(err, "Invalid format: [%.*s]: unexpected [%c]",
                                     (int)pattern.len, pattern.ptr, c);
-        if (!vz_is_letter(c) || strchr("yuMLdDHkhKamsSEGXxZzVO", c))
+        if (!vz_is_letter(c) || strchr("yuMLdDHkhKamsSEGXxZzVOYwe", c))
             continue;
-        if (strchr("YwWqQecFAnNBpv", c))
+        if (strchr("WqQcFAnNBpv", c))
             return vz_mapping_unsupported(err,
                                           "date format [%.*s]: pattern letter [%c] is not "
                                           "supported",
@@ -511,6 +535,27 @@ enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err
 
 /* ---- parts to milliseconds ---------------------------------------------------------------- */
 
+/* Monday of an ISO year's first week, as days since 1970. */
+static int64_t first_monday(int64_t year)
+{
+    int64_t fourth = vz_days_from_civil((int)year, 1, 4);
+    return fourth - ((fourth + 3) % 7 + 7) % 7;
+}
+
+/* False when there is no such week. */
+static bool week_to_days(const struct parts *parts, bool round_up, int64_t *days)
+{
+    int64_t year = parts->seen & PART_WEEK_YEAR ? parts->week_year : 1970;
+    if (year > VZ_MAX_YEAR || year < -VZ_MAX_YEAR)
+        return false;
+    int64_t first = first_monday(year);
+    int weeks = (int)((first_monday(year + 1) - first) / 7);
+    int week = parts->seen & PART_WEEK ? parts->week : round_up ? weeks : 1;
+    int weekday = parts->seen & PART_WEEKDAY ? parts->weekday : round_up ? 7 : 1;
+    *days = first + (week - 1) * 7 + weekday - 1;
+    return week >= 1 && week <= weeks && weekday >= 1 && weekday <= 7;
+}
+
 static bool parts_to_ms(struct parts *parts, bool round_up, int64_t *out)
 {
     unsigned seen = parts->seen;
@@ -536,6 +581,8 @@ static bool parts_to_ms(struct parts *parts, bool round_up, int64_t *out)
             return false;
         days = vz_days_from_civil((int)year, 1, 1) + parts->day_of_year - 1;
     }
+    if (seen & (PART_WEEK_YEAR | PART_WEEK) && !week_to_days(parts, round_up, &days))
+        return false;
     int hour = seen & PART_HOUR ? parts->hour : round_up ? 23 : 0;
     int minute = seen & PART_MINUTE ? parts->minute : round_up ? 59 : 0;
     int second = seen & PART_SECOND ? parts->second : round_up ? 59 : 0;

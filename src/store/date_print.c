@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 struct broken {
-    int year, month, day, hour, minute, second, milli, weekday, day_of_year;
+    int year, month, day, hour, minute, second, milli, weekday, day_of_year, week_year, week;
 };
 
 static struct broken break_down(int64_t ms)
@@ -20,6 +20,11 @@ static struct broken break_down(int64_t ms)
     b.milli = (int)(in_day % 1000);
     b.weekday = (int)(((days + 3) % 7 + 7) % 7);
     b.day_of_year = (int)(days - vz_days_from_civil(b.year, 1, 1)) + 1;
+    /* The ISO week is the one of its Thursday. */
+    int month, day;
+    int64_t thursday = days - b.weekday + 3;
+    vz_civil_from_days(thursday, &b.week_year, &month, &day);
+    b.week = (int)(thursday - vz_days_from_civil(b.week_year, 1, 1)) / 7 + 1;
     return b;
 }
 
@@ -37,6 +42,15 @@ static void print_group(char letter, int count, const struct broken *b, struct v
             vz_buf_printf(out, "%02d", abs(b->year) % 100);
         else
             vz_buf_printf(out, "%s%0*d", b->year < 0 ? "-" : "", count, abs(b->year));
+        break;
+    case 'Y':
+        vz_buf_printf(out, "%0*d", count, b->week_year);
+        break;
+    case 'w':
+        vz_buf_printf(out, "%0*d", count, b->week);
+        break;
+    case 'e':
+        vz_buf_printf(out, "%d", b->weekday + 1);
         break;
     case 'M':
     case 'L':

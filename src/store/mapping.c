@@ -10,6 +10,7 @@
  */
 #include "store/mapping_parts.h"
 #include "text/analysis.h"
+#include "json/filter.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -104,6 +105,15 @@ static void copy_node(struct vz_mapping *to, const struct vz_mapping_node *node)
     vz_strmap_put(&to->by_path, copy->field.path, copy->field.id);
 }
 
+static struct vz_slice *copy_slices(struct vz_arena *arena, const struct vz_slice *slices,
+                                    size_t count)
+{
+    struct vz_slice *copy = vz_arena_alloc(arena, (count + 1) * sizeof *copy);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = vz_arena_copy(arena, slices[i]);
+    return copy;
+}
+
 static struct vz_mapping *copy_mapping(const struct vz_mapping *from)
 {
     struct vz_mapping *to = vz_mapping_new_with(from ? from->analysis : NULL);
@@ -114,6 +124,12 @@ static struct vz_mapping *copy_mapping(const struct vz_mapping *from)
     to->first_child = from->first_child;
     to->last_child = from->last_child;
     to->rules = from->rules;
+    to->source_includes =
+        copy_slices(&to->arena, from->source_includes, from->source_include_count);
+    to->source_excludes =
+        copy_slices(&to->arena, from->source_excludes, from->source_exclude_count);
+    to->source_include_count = from->source_include_count;
+    to->source_exclude_count = from->source_exclude_count;
     to->has_constants = from->has_constants;
     to->dynamic = from->dynamic;
     to->dynamic_set = from->dynamic_set;
@@ -200,7 +216,8 @@ enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struc
     uint16_t *first = &mapping->first_child, *last = &mapping->last_child;
     if (parent != VZ_NO_FIELD) {
         const struct vz_field *above = &mapping->nodes[parent].field;
-        field->under_nested = above->under_nested || above->type == VZ_FIELD_NESTED;
+        field->under_nested =
+            above->type == VZ_FIELD_NESTED ? !above->in_root : above->under_nested;
         field->is_multi_field = !vz_field_is_object(above);
         first = &mapping->nodes[parent].first_child;
         last = &mapping->nodes[parent].last_child;
@@ -393,6 +410,41 @@ static enum vz_status unsupported_parameter(struct vz_slice path, struct vz_slic
     return VZ_BAD_MAPPING;
 }
 
+/* A nested object's values are in its document's columns, too. Before its properties are added. */
+void vz_mapping_include(struct vz_mapping_node *node)
+{
+    node->field.in_root =
+        node->include_in_root || (node->include_in_parent && !node->field.under_nested);
+}
+
+static enum vz_status read_include(struct vz_mapping_node *node, bool existed, struct vz_slice key,
+                                   struct vz_json value, struct vz_error *err)
+{
+    struct vz_slice path = node->field.path;
+    bool *into =
+        vz_slice_is(key, "include_in_root") ? &node->include_in_root : &node->include_in_parent;
+    bool on;
+    if (!vz_json_as_bool(value, &on))
+        return vz_mapping_fault(err, "Could not convert [%.*s.%.*s] to boolean", (int)path.len,
+                                path.ptr, (int)key.len, key.ptr);
+    if (existed && on != *into)
+        return vz_fail(err, VZ_BAD_MAPPING,
+                       "the [%.*s] parameter can't be updated on a nested object mapping",
+                       (int)key.len, key.ptr);
+    *into = on;
+    vz_mapping_include(node);
+    return VZ_OK;
+}
+
+/* Vectors are in rows of their own whatever an object above them says. */
+void vz_mapping_scope_vector(const struct vz_mapping *mapping, struct vz_mapping_node *node)
+{
+    if (node->field.type != VZ_FIELD_DENSE_VECTOR)
+        return;
+    for (uint16_t id = node->field.parent; id != VZ_NO_FIELD; id = mapping->nodes[id].field.parent)
+        node->field.under_nested |= mapping->nodes[id].field.type == VZ_FIELD_NESTED;
+}
+
 static enum vz_status merge_object_key(struct vz_mapping *mapping, struct vz_mapping_node *node,
                                        bool existed, struct vz_slice key, struct vz_json value,
                                        struct vz_error *err)
@@ -420,9 +472,11 @@ static enum vz_status merge_object_key(struct vz_mapping *mapping, struct vz_map
     }
     bool include = field->type == VZ_FIELD_NESTED &&
                    (vz_slice_is(key, "include_in_parent") || vz_slice_is(key, "include_in_root"));
-    if (include || vz_slice_is(key, "subobjects")) {
-        /* The default value of each is fine; the other one changes what documents mean. */
-        if (vz_json_as_bool(value, &on) && on == !include)
+    if (include)
+        return read_include(node, existed, key, value, err);
+    if (vz_slice_is(key, "subobjects")) {
+        /* The default is fine; the other one changes what documents mean. */
+        if (vz_json_as_bool(value, &on) && on)
             return VZ_OK;
         return vz_mapping_unsupported(err, "parameter [%.*s] of object [%.*s] is not supported",
                                       (int)key.len, key.ptr, (int)field->path.len, field->path.ptr);
@@ -572,6 +626,7 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
     if (existed && (status = vz_mapping_check_update(node, &read, err)) != VZ_OK)
         return status;
     take_over(node, &read);
+    vz_mapping_scope_vector(mapping, node);
     if (type == VZ_FIELD_FLATTENED &&
         (status = vz_mapping_add_keyed(mapping, node, existed, err)) != VZ_OK)
         return status;
@@ -640,29 +695,6 @@ static enum vz_status merge_field(struct vz_mapping *mapping, uint16_t parent, s
 
 /* ---- the root ----------------------------------------------------------------------------- */
 
-static enum vz_status check_source(struct vz_json value, struct vz_error *err)
-{
-    struct vz_json_iter it = vz_json_iterate(value);
-    struct vz_slice key;
-    struct vz_json member;
-    bool on;
-    if (vz_json_type(value) != VZ_JSON_OBJECT)
-        return vz_mapping_fault(err, "[_source] config must be an object");
-    while (vz_json_next(&it, &key, &member)) {
-        bool default_mode =
-            vz_slice_is(key, "mode") && vz_slice_is(vz_json_string(member), "stored");
-        bool enabled = vz_slice_is(key, "enabled") && vz_json_as_bool(member, &on) && on;
-        bool empty_list = (vz_slice_is(key, "excludes") || vz_slice_is(key, "includes")) &&
-                          vz_json_count(member) == 0 && vz_json_type(member) == VZ_JSON_ARRAY;
-        if (!default_mode && !enabled && !empty_list)
-            return vz_mapping_unsupported(err,
-                                          "[_source.%.*s] is not supported: the whole source "
-                                          "is always kept",
-                                          (int)key.len, key.ptr);
-    }
-    return VZ_OK;
-}
-
 static void set_root_param(struct vz_mapping *mapping, struct vz_slice key, struct vz_json value)
 {
     struct vz_mapping_param *last = NULL;
@@ -677,6 +709,100 @@ static void set_root_param(struct vz_mapping *mapping, struct vz_slice key, stru
     }
     if (!last)
         vz_mapping_param_add(mapping, &mapping->params, &mapping->param_count, key, value);
+}
+
+#define MAX_SOURCE_PATTERNS 256 /* each is tried on each member of each document that is shown */
+
+static enum vz_status read_patterns(struct vz_mapping *mapping, struct vz_slice key,
+                                    struct vz_json value, struct vz_slice **out, size_t *count,
+                                    struct vz_error *err)
+{
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json one;
+    bool list = vz_json_type(value) == VZ_JSON_ARRAY;
+    if ((!list && vz_json_type(value) != VZ_JSON_STRING) ||
+        vz_json_count(value) > MAX_SOURCE_PATTERNS)
+        return vz_mapping_fault(err, "[_source.%.*s] must be a list of at most %d patterns",
+                                (int)key.len, key.ptr, MAX_SOURCE_PATTERNS);
+    *out = vz_arena_alloc(&mapping->arena, (vz_json_count(value) + 1) * sizeof **out);
+    *count = 0;
+    if (!list)
+        (*out)[(*count)++] = vz_arena_copy(&mapping->arena, vz_json_string(value));
+    while (list && vz_json_next(&it, NULL, &one)) {
+        if (vz_json_type(one) != VZ_JSON_STRING)
+            return vz_mapping_fault(err, "[_source.%.*s] must be a list of strings", (int)key.len,
+                                    key.ptr);
+        (*out)[(*count)++] = vz_arena_copy(&mapping->arena, vz_json_string(one));
+    }
+    return VZ_OK;
+}
+
+bool vz_mapping_filters_source(const struct vz_mapping *mapping)
+{
+    return mapping->source_include_count || mapping->source_exclude_count;
+}
+
+struct vz_slice vz_mapping_filter_source(const struct vz_mapping *mapping, struct vz_slice source,
+                                         struct vz_arena *arena)
+{
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    struct vz_buf text = {0};
+    if (vz_json_parse(source, &doc, &root, NULL) != VZ_OK)
+        return source;
+    struct vz_json_patterns includes = {mapping->source_includes, mapping->source_include_count};
+    struct vz_json_patterns excludes = {mapping->source_excludes, mapping->source_exclude_count};
+    vz_json_filter_source(root, includes, excludes, &text);
+    struct vz_slice copy = vz_arena_copy(arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    vz_json_free(doc);
+    return copy;
+}
+
+static enum vz_status check_source(struct vz_mapping *mapping, struct vz_json value,
+                                   struct vz_error *err)
+{
+    bool any = false;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    bool on;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_mapping_fault(err, "[_source] config must be an object");
+    while (vz_json_next(&it, &key, &member)) {
+        bool default_mode =
+            vz_slice_is(key, "mode") && vz_slice_is(vz_json_string(member), "stored");
+        bool enabled = vz_slice_is(key, "enabled") && vz_json_as_bool(member, &on) && on;
+        bool excludes = vz_slice_is(key, "excludes");
+        if (excludes || vz_slice_is(key, "includes")) {
+            enum vz_status status =
+                excludes ? read_patterns(mapping, key, member, &mapping->source_excludes,
+                                         &mapping->source_exclude_count, err)
+                         : read_patterns(mapping, key, member, &mapping->source_includes,
+                                         &mapping->source_include_count, err);
+            if (status != VZ_OK)
+                return status;
+            any |= vz_json_type(member) != VZ_JSON_ARRAY || vz_json_count(member) > 0;
+            continue;
+        }
+        if (!default_mode && !enabled)
+            return vz_mapping_unsupported(err,
+                                          "[_source.%.*s] is not supported: the source is always "
+                                          "kept",
+                                          (int)key.len, key.ptr);
+    }
+    struct vz_slice before = vz_mapping_root_param(mapping, "_source");
+    struct vz_buf text = {0};
+    vz_json_print(value, &text);
+    bool same = before.len == text.len && memcmp(before.ptr, text.data, text.len) == 0;
+    vz_buf_deinit(&text);
+    if (mapping->is_update && any && !same)
+        return vz_fail(err, VZ_BAD_MAPPING,
+                       "Mapper for [_source] conflicts with existing mapper:\n\tCannot update "
+                       "parameter [includes] or [excludes] of it");
+    if (any)
+        set_root_param(mapping, VZ_SLICE("_source"), value);
+    return VZ_OK;
 }
 
 #define MAX_DATE_FORMATS 32 /* each is tried on each new string */
@@ -730,8 +856,7 @@ enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice 
         return VZ_OK;
     }
     if (vz_slice_is(key, "_source")) {
-        enum vz_status status = check_source(value, err);
-        return status;
+        return check_source(mapping, value, err);
     }
     if (vz_slice_is(key, "dynamic_templates") || vz_slice_is(key, "dynamic_date_formats")) {
         enum vz_status status = vz_slice_is(key, "dynamic_templates")
@@ -809,6 +934,7 @@ enum vz_status vz_mapping_merge(const struct vz_mapping *base, struct vz_json bo
                                 struct vz_mapping **out, struct vz_error *err)
 {
     struct vz_mapping *mapping = copy_mapping(base);
+    mapping->is_update = base && base->count > 0;
     enum vz_status status = merge_root(mapping, body, err);
     if (status == VZ_OK)
         status = vz_mapping_check_limits(mapping, base ? base->count : 0, err);

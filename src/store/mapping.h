@@ -69,6 +69,7 @@ struct vz_field {
     uint16_t parent;      /* id of the enclosing object, VZ_NO_FIELD at the root */
     bool is_multi_field;  /* under another field's "fields": fed from that field's value */
     bool under_nested;    /* below a nested object: not in top-level columns */
+    bool in_root;         /* nested: its values are in top-level columns, too (include_in_root) */
     bool indexed;         /* false refuses queries: neither "index" nor "doc_values" */
     bool doc_values;      /* false refuses sorting, aggregations and scripts */
     bool enabled;         /* objects: "enabled": false keeps only _source */
@@ -173,6 +174,12 @@ size_t vz_mapping_count(const struct vz_mapping *mapping);
 const struct vz_field *vz_mapping_field(const struct vz_mapping *mapping, uint16_t id);
 /* By full path; aliases are resolved. NULL when there is none. */
 const struct vz_field *vz_mapping_find(const struct vz_mapping *mapping, struct vz_slice path);
+/* Whether "_source" of the mapping leaves something out of what is shown; it is kept all the same,
+ * as all derived data is made from it. */
+bool vz_mapping_filters_source(const struct vz_mapping *mapping);
+/* The source without that, in the arena. */
+struct vz_slice vz_mapping_filter_source(const struct vz_mapping *mapping, struct vz_slice source,
+                                         struct vz_arena *arena);
 /* A key within a flattened field ("labels.priority"): fills *field with a copy of the hidden field
  * whose terms are "key\0value", its path as asked, its `key` set (both borrow `path`). False when
  * the path is not below a flattened field, or is a field of its own. */

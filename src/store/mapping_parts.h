@@ -26,6 +26,7 @@ struct vz_mapping_param {
 struct vz_mapping_node {
     struct vz_field field; /* first: a field's address is its node's */
     bool dynamic_set, enabled_set;
+    bool include_in_parent, include_in_root; /* nested */
     bool coerce;                /* numbers: 1.5 and "7" are fine for an integer */
     bool dims_in_params;        /* dims were given, not taken from the first vector */
     bool indexed_terms;         /* keyword: over-long values are an error, not only kept */
@@ -53,7 +54,11 @@ struct vz_mapping {
     bool dynamic_set;
     bool date_detection, numeric_detection;
     struct vz_mapping_rules rules;
+    /* _source.includes and .excludes */
+    struct vz_slice *source_includes, *source_excludes;
+    size_t source_include_count, source_exclude_count;
     bool has_constants; /* a constant_keyword with a value */
+    bool is_update;     /* of a mapping that has fields */
     bool loading;       /* from disk: what a newer version refuses was taken once, and stays */
     struct vz_mapping_param *params; /* _meta, date_detection ... in the order given */
     size_t param_count;
@@ -138,6 +143,9 @@ enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json 
 
 /* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
 enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);
+
+void vz_mapping_include(struct vz_mapping_node *node);
+void vz_mapping_scope_vector(const struct vz_mapping *mapping, struct vz_mapping_node *node);
 
 /* mapping_rules.c */
 extern const struct vz_mapping_rules vz_mapping_standard_rules;

@@ -56,6 +56,10 @@ static void print_object_params(const struct vz_mapping_node *node, struct vz_js
         vz_json_field_str(w, "dynamic", vz_dynamic_name(node->field.dynamic));
     if (node->enabled_set)
         vz_json_field_bool(w, "enabled", node->field.enabled);
+    if (node->include_in_parent)
+        vz_json_field_bool(w, "include_in_parent", true);
+    if (node->include_in_root)
+        vz_json_field_bool(w, "include_in_root", true);
 }
 
 void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_mapping_node *node,
@@ -165,6 +169,11 @@ static enum vz_status load_object(struct vz_mapping *mapping, struct vz_mapping_
     } else if (node->field.parent != VZ_NO_FIELD) {
         node->field.dynamic = mapping->nodes[node->field.parent].field.dynamic;
     }
+    if (vz_json_get(entry, "include_in_parent", &value))
+        vz_json_as_bool(value, &node->include_in_parent);
+    if (vz_json_get(entry, "include_in_root", &value))
+        vz_json_as_bool(value, &node->include_in_root);
+    vz_mapping_include(node);
     if (vz_json_get(entry, "enabled", &value) && vz_json_as_bool(value, &on)) {
         node->enabled_set = true;
         node->field.enabled = on;
@@ -212,6 +221,7 @@ static enum vz_status load_field(struct vz_mapping *mapping, struct vz_json entr
         return corrupt(err, at, "no parameters");
     status = vz_mapping_read_params(mapping, node, given, err);
     vz_mapping_settle_field(node);
+    vz_mapping_scope_vector(mapping, node);
     return status;
 }
 

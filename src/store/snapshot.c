@@ -236,6 +236,8 @@ enum vz_status vz_snapshot_doc(const struct vz_snapshot *snap, uint32_t docno,
         return status;
     status = vz_generation_doc(snap->gen, txn, docno, parts, arena, doc, err);
     vz_reader_end(snap->gen, txn);
+    if (status == VZ_OK && parts == VZ_DOC_SOURCE && vz_mapping_filters_source(snap->mapping))
+        doc->source = vz_mapping_filter_source(snap->mapping, doc->source, arena);
     return status;
 }
 
@@ -257,6 +259,10 @@ enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_
         vz_reader_end(gen, txn);
     }
     vz_generation_release(gen);
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    if (status == VZ_OK && parts == VZ_DOC_SOURCE && vz_mapping_filters_source(mapping))
+        doc->source = vz_mapping_filter_source(mapping, doc->source, arena);
+    vz_mapping_release(mapping);
     return status;
 }
 

@@ -316,7 +316,7 @@ static void bad_definitions(void **state)
         {"{'type':'keyword','fields':{'a':{'type':'text','fields':{'b':{'type':'text'}}}}}",
          VZ_UNSUPPORTED, "within the multi-field [x.a]"},
         {"{'type':'date','format':'yyyy-jj'}", VZ_BAD_MAPPING, "Unknown pattern letter: j"},
-        {"{'type':'date','format':'YYYY-ww'}", VZ_UNSUPPORTED, "pattern letter [Y]"},
+        {"{'type':'date','format':'yyyy-Q'}", VZ_UNSUPPORTED, "pattern letter [Q]"},
         {"{'type':'long','null_value':'x'}", VZ_BAD_MAPPING,
          "Error parsing [null_value] on field [x]: For input string"},
         {"{'type':'byte','null_value':200}", VZ_BAD_MAPPING, "out of range for a byte"},
@@ -330,7 +330,7 @@ static void bad_definitions(void **state)
         {"{'type':'object','dynamic':'runtime'}", VZ_UNSUPPORTED, "[dynamic: runtime] of [x]"},
         {"{'type':'object','dynamic':'often'}", VZ_BAD_MAPPING, "Could not convert [x.dynamic]"},
         {"{'type':'object','subobjects':false}", VZ_UNSUPPORTED, "[subobjects]"},
-        {"{'type':'nested','include_in_root':true}", VZ_UNSUPPORTED, "[include_in_root]"},
+        {"{'type':'nested','include_in_root':7}", VZ_BAD_MAPPING, "to boolean"},
         {"{'type':'nested','enabled':false}", VZ_BAD_MAPPING, "unsupported parameters"},
         {"{'type':'object','properties':3}", VZ_BAD_MAPPING, "Expected map for property"},
         {"{'type':'alias'}", VZ_BAD_MAPPING, "The [path] property must be specified for field [x]"},
@@ -405,7 +405,7 @@ static void bad_roots_and_names(void **state)
     must_fail(NULL, "{'runtime':{'a':{'type':'long'}}}", VZ_UNSUPPORTED, "[runtime]");
     must_fail(NULL, "{'_routing':{'required':true}}", VZ_UNSUPPORTED, "[_routing]");
     must_fail(NULL, "{'_source':{'enabled':false}}", VZ_UNSUPPORTED, "[_source.enabled]");
-    must_fail(NULL, "{'_source':{'excludes':['v']}}", VZ_UNSUPPORTED, "[_source.excludes]");
+    must_fail(NULL, "{'_source':{'excludes':[7]}}", VZ_BAD_MAPPING, "must be a list of strings");
     must_fail(NULL, "{'_source':{'mode':'synthetic'}}", VZ_UNSUPPORTED, "[_source.mode]");
     must_fail(NULL, "{'properties':{'':{'type':'long'}}}", VZ_BAD_MAPPING,
               "field name cannot be an empty string");
@@ -634,6 +634,40 @@ static void new_types(void **state)
     vz_mapping_release(fixed);
 }
 
+/* What a mapping says beside its fields is kept on disk and over a merge. */
+static void sources_and_nests(void **state)
+{
+    (void)state;
+    struct vz_arena arena = {0};
+    struct vz_mapping *m = must_merge(
+        NULL, "{'_source':{'includes':['a*','n'],'excludes':['a.b']},'properties':{'n':{'type':"
+              "'nested','include_in_root':true,'properties':{'k':{'type':'keyword'},'v':{'type':"
+              "'dense_vector','dims':2},'o':{'properties':{'k':{'type':'long'}}},'in':{'type':"
+              "'nested','properties':{'k':{'type':'keyword'},'up':{'type':'nested',"
+              "'include_in_parent':true,'properties':{'k':{'type':'keyword'}}}}}}}}}");
+    expect_same_from_disk(m);
+    struct vz_mapping *more = must_merge(m, "{'properties':{'x':{'type':'long'}}}");
+    expect_same_from_disk(more);
+    struct vz_slice shown = vz_mapping_filter_source(
+        more, VZ_SLICE("{\"a\":{\"b\":1,\"c\":2},\"z\":3,\"n\":[{\"k\":4}]}"), &arena);
+    assert_true(vz_slice_is(shown, "{\"a\":{\"c\":2},\"n\":[{\"k\":4}]}"));
+    /* n.v is in rows of its own; n.in is in no document's columns, and so is what says it is in it
+     */
+    static const struct {
+        const char *path;
+        bool under;
+    } fields[] = {
+        {"n.k", false}, {"n.o.k", false}, {"n.v", true}, {"n.in.k", true}, {"n.in.up.k", true}};
+    for (size_t i = 0; i < VZ_COUNT_OF(fields); i++) {
+        const struct vz_field *field = vz_mapping_find(more, vz_slice_from(fields[i].path));
+        if (!field || field->under_nested != fields[i].under)
+            fail_msg("%s", fields[i].path);
+    }
+    vz_mapping_release(m);
+    vz_mapping_release(more);
+    vz_arena_deinit(&arena);
+}
+
 static void damaged_files(void **state)
 {
     static const char *const bad[] = {
@@ -802,6 +836,7 @@ int main(void)
         cmocka_unit_test(long_names),
         cmocka_unit_test(new_types),
         cmocka_unit_test(old_files_open),
+        cmocka_unit_test(sources_and_nests),
         cmocka_unit_test(damaged_files),
         cmocka_unit_test(mutated_mappings),
         cmocka_unit_test(index_names),
