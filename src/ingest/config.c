@@ -218,6 +218,14 @@ enum vz_status vz_config_finish(struct vz_config *c)
     return c->status;
 }
 
+static bool stored_script(struct vz_config *c, struct vz_slice id, struct vz_slice *source,
+                          struct vz_slice *lang)
+{
+    const struct vz_ingest_options *options = vz_ingest_options_of(c->pipeline->ingest);
+    return options->stored_script &&
+           options->stored_script(options->context, id, c->arena, source, lang);
+}
+
 struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script, const char *property,
                                    struct vz_slice *source)
 {
@@ -227,21 +235,29 @@ struct vz_script *vz_config_script(struct vz_config *c, struct vz_json script, c
     if (c->status != VZ_OK)
         return NULL;
     if (vz_json_type(script) == VZ_JSON_OBJECT) {
-        if (vz_json_get(script, "id", &value)) {
-            vz_config_unsupported(c, property, "stored scripts are not supported; give [source]");
+        struct vz_json id = {0};
+        bool stored = vz_json_get(script, "id", &id);
+        bool given = vz_json_get(script, "source", &value) || vz_json_get(script, "inline", &value);
+        if (stored == given) {
+            vz_config_fail(c, property,
+                           stored ? "must specify either [source] or [id], not both"
+                                  : "must specify [source] of an inline script or [id] of a stored "
+                                    "one");
             return NULL;
         }
-        if (!vz_json_get(script, "source", &value) && !vz_json_get(script, "inline", &value)) {
-            vz_config_fail(c, property, "must specify [source] of an inline script");
+        if (stored && !stored_script(c, vz_json_string(id), &text, &lang)) {
+            vz_config_fail(c, property, "unable to find script [%.*s] in cluster state",
+                           VZ_S(vz_json_string(id)));
             return NULL;
         }
-        text = vz_json_string(value);
-        if (vz_json_type(value) != VZ_JSON_STRING) {
+        if (given)
+            text = vz_json_string(value);
+        if (given && vz_json_type(value) != VZ_JSON_STRING) {
             vz_config_fail(c, "source", "property isn't a string, but of type [%s]",
                            vz_java_type_of_json(value));
             return NULL;
         }
-        if (vz_json_get(script, "lang", &value))
+        if (given && vz_json_get(script, "lang", &value))
             lang = vz_json_string(value);
         if (vz_json_get(script, "params", &value) && vz_json_type(value) == VZ_JSON_OBJECT)
             params = vz_value_from(c->arena, value);

@@ -45,6 +45,10 @@ struct vz_ingest_options {
      * leaves it. May be NULL. Called from any thread. */
     void (*endpoint)(void *context, struct vz_slice name, struct vz_arena *arena,
                      struct vz_slice *model);
+    /* A stored script's source in the arena; false when there is none of that id. NULL: there are
+     * no stored scripts. Called while pipelines are compiled. */
+    bool (*stored_script)(void *context, struct vz_slice id, struct vz_arena *arena,
+                          struct vz_slice *source, struct vz_slice *lang);
     void *context;
 };
 struct vz_ingest *vz_ingest_new(const struct vz_ingest_options *options);

@@ -9,6 +9,7 @@
 #define VZ_INGEST_PARTS_H
 
 #include "ingest/ingest.h"
+#include "script/mustache.h"
 #include "script/script.h"
 
 #include "base/clock.h"
@@ -178,6 +179,7 @@ void vz_processors_run(const struct vz_processors *list, struct vz_run *run,
 /* A pipeline within a pipeline, or the outermost. Refuses cycles per document. */
 void vz_pipeline_run_within(struct vz_pipeline *pipeline, struct vz_run *run,
                             struct vz_ingest_doc **docs, size_t count);
+const struct vz_ingest_options *vz_ingest_options_of(const struct vz_ingest *ingest);
 struct vz_infer *vz_ingest_infer(struct vz_ingest *ingest);
 /* The model behind a name. */
 struct vz_slice vz_ingest_model(struct vz_ingest *ingest, struct vz_slice name,
@@ -208,8 +210,6 @@ enum vz_status vz_path_append(struct vz_ingest_doc *doc, struct vz_slice path,
 enum vz_status vz_path_text(struct vz_ingest_doc *doc, struct vz_slice path, bool ignore_missing,
                             struct vz_slice *text, bool *found, struct vz_error *err);
 const char *vz_java_type(const struct vz_value *value);
-/* As Java's toString: strings bare, [a, b], {a=1}. Appends. */
-void vz_value_display(const struct vz_value *value, struct vz_buf *out);
 /* A number with the shortest digits of a float, as the store keeps vectors. */
 struct vz_value *vz_value_of_float(struct vz_arena *arena, float value);
 

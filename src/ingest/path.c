@@ -33,53 +33,6 @@ const char *vz_java_type(const struct vz_value *value)
     return "java.lang.Object";
 }
 
-static void display_number(const struct vz_value *value, struct vz_buf *out)
-{
-    struct vz_json_writer w = vz_json_writer_on(out);
-    vz_json_put_double(&w, value->number);
-}
-
-void vz_value_display(const struct vz_value *value, struct vz_buf *out)
-{
-    switch (value->type) {
-    case VZ_VALUE_NULL:
-        vz_buf_append_str(out, "null");
-        break;
-    case VZ_VALUE_BOOL:
-        vz_buf_append_str(out, value->boolean ? "true" : "false");
-        break;
-    case VZ_VALUE_INT:
-        vz_buf_printf(out, "%lld", (long long)value->integer);
-        break;
-    case VZ_VALUE_DOUBLE:
-        display_number(value, out);
-        break;
-    case VZ_VALUE_STRING:
-        vz_buf_append_slice(out, value->string);
-        break;
-    case VZ_VALUE_ARRAY:
-        vz_buf_append_char(out, '[');
-        for (size_t i = 0; i < value->array.count; i++) {
-            if (i)
-                vz_buf_append_str(out, ", ");
-            vz_value_display(value->array.items[i], out);
-        }
-        vz_buf_append_char(out, ']');
-        break;
-    case VZ_VALUE_OBJECT:
-        vz_buf_append_char(out, '{');
-        for (size_t i = 0; i < value->object.count; i++) {
-            if (i)
-                vz_buf_append_str(out, ", ");
-            vz_buf_append_slice(out, value->object.members[i].key);
-            vz_buf_append_char(out, '=');
-            vz_value_display(value->object.members[i].value, out);
-        }
-        vz_buf_append_char(out, '}');
-        break;
-    }
-}
-
 struct vz_value *vz_value_of_float(struct vz_arena *arena, float value)
 {
     char text[40];

@@ -23,6 +23,11 @@ struct vz_infer *vz_ingest_infer(struct vz_ingest *ingest)
     return ingest->options.infer;
 }
 
+const struct vz_ingest_options *vz_ingest_options_of(const struct vz_ingest *ingest)
+{
+    return &ingest->options;
+}
+
 struct vz_slice vz_ingest_model(struct vz_ingest *ingest, struct vz_slice name,
                                 struct vz_arena *arena)
 {

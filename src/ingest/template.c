@@ -1,93 +1,28 @@
-/* {{field}} in texts, the part of Mustache that pipelines use: variables. Sections, partials and
- * changed delimiters are refused when compiled. {{a}} and {{{a}}} are the same: what comes out is a
- * JSON string in any case, written by the store's own writer, so there is nothing to escape. */
+/* {{field}} in texts: Mustache (script/mustache.h) over a document. {{a}} and {{{a}}} are the same:
+ * what comes out is a JSON string in any case, written by the store's own writer, so there is
+ * nothing to escape. */
 #include "ingest/parts.h"
 
-struct part {
-    bool is_field;
-    struct vz_slice text; /* literal bytes or a path */
-};
 struct vz_template {
     struct vz_slice text; /* as it was given */
-    struct part *parts;
-    size_t count;
+    struct vz_mustache *mustache;
     bool constant;
 };
-
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && (unsigned char)text.ptr[0] <= ' ')
-        text = (struct vz_slice){text.ptr + 1, text.len - 1};
-    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
-
-/* Takes the next tag off `rest`, which begins with "{{". False with a problem. */
-static bool take_tag(struct vz_config *c, struct vz_slice *rest, const char *property,
-                     struct vz_slice *name, bool *comment)
-{
-    bool triple = vz_slice_starts(*rest, "{{{");
-    const char *close = triple ? "}}}" : "}}";
-    size_t open = triple ? 3 : 2;
-    const char *end = memmem(rest->ptr + open, rest->len - open, close, open);
-    if (!end) {
-        vz_config_fail(c, property, "Improperly closed variable in [%.*s]", VZ_S(*rest));
-        return false;
-    }
-    struct vz_slice inner = {rest->ptr + open, (size_t)(end - rest->ptr) - open};
-    size_t whole = (size_t)(end - rest->ptr) + open;
-    *rest = (struct vz_slice){rest->ptr + whole, rest->len - whole};
-    *comment = inner.len && inner.ptr[0] == '!';
-    if (*comment)
-        return true;
-    if (inner.len && strchr("#^/>=", inner.ptr[0])) {
-        vz_config_unsupported(c, property,
-                              "the Mustache tag [{{%.*s}}] is not supported; variables are",
-                              VZ_S(inner));
-        return false;
-    }
-    if (inner.len && inner.ptr[0] == '&')
-        inner = (struct vz_slice){inner.ptr + 1, inner.len - 1};
-    *name = trimmed(inner);
-    if (name->len == 0) {
-        vz_config_fail(c, property, "a Mustache variable has no name");
-        return false;
-    }
-    return true;
-}
 
 struct vz_template *vz_template_compile(struct vz_config *c, struct vz_slice text,
                                         const char *property)
 {
+    static const struct vz_mustache_options plain = {.escape = VZ_MUSTACHE_PLAIN};
+    struct vz_error err = {0};
     if (c->status != VZ_OK)
         return NULL;
     struct vz_template *t = vz_arena_zalloc(c->arena, sizeof *t);
-    size_t capacity = 1;
     t->text = vz_arena_copy(c->arena, text);
-    for (size_t i = 0; i + 1 < text.len; i++)
-        if (text.ptr[i] == '{' && text.ptr[i + 1] == '{')
-            capacity += 2;
-    t->parts = vz_arena_alloc(c->arena, (capacity + 1) * sizeof *t->parts);
-    struct vz_slice rest = t->text;
-    while (rest.len) {
-        const char *open = memmem(rest.ptr, rest.len, "{{", 2);
-        size_t len = open ? (size_t)(open - rest.ptr) : rest.len;
-        if (len)
-            t->parts[t->count++] = (struct part){false, {rest.ptr, len}};
-        rest = (struct vz_slice){rest.ptr + len, rest.len - len};
-        if (!open)
-            break;
-        struct vz_slice name = {NULL, 0};
-        bool comment;
-        if (!take_tag(c, &rest, property, &name, &comment))
-            return NULL;
-        if (!comment)
-            t->parts[t->count++] = (struct part){true, name};
+    if (vz_mustache_compile(text, &plain, c->arena, &t->mustache, &err) != VZ_OK) {
+        vz_config_fail(c, property, "%s in [%.*s]", err.text, VZ_S(text));
+        return NULL;
     }
-    t->constant = true;
-    for (size_t i = 0; i < t->count; i++)
-        t->constant &= !t->parts[i].is_field;
+    t->constant = vz_mustache_is_constant(t->mustache);
     return t;
 }
 
@@ -102,30 +37,21 @@ bool vz_template_is_constant(const struct vz_template *t)
     return t->constant;
 }
 
+static const struct vz_value *find_field(void *doc, struct vz_slice path)
+{
+    return vz_path_find(doc, path);
+}
+
 enum vz_status vz_template_render(const struct vz_template *t, struct vz_ingest_doc *doc,
                                   struct vz_slice *out, struct vz_error *err)
 {
-    if (t->constant && t->count <= 1) {
-        *out = t->count ? t->parts[0].text : VZ_SLICE("");
-        return VZ_OK;
-    }
+    const struct vz_mustache_scope scope = {.root = doc->ctx, .find = find_field, .context = doc};
     struct vz_buf text = {0};
-    for (size_t i = 0; i < t->count && text.len <= VZ_INGEST_MAX_STRING; i++) {
-        if (!t->parts[i].is_field) {
-            vz_buf_append_slice(&text, t->parts[i].text);
-            continue;
-        }
-        struct vz_value *value = vz_path_find(doc, t->parts[i].text);
-        if (value && value->type != VZ_VALUE_NULL)
-            vz_value_display(value, &text);
-    }
-    bool fits = text.len <= VZ_INGEST_MAX_STRING;
-    if (fits)
-        *out = vz_arena_copy(doc->arena, vz_buf_slice(&text));
+    enum vz_status status =
+        vz_mustache_render(t->mustache, &scope, VZ_INGEST_MAX_STRING, &text, err);
+    *out = status == VZ_OK ? vz_arena_copy(doc->arena, vz_buf_slice(&text)) : VZ_SLICE("");
     vz_buf_deinit(&text);
-    return fits ? VZ_OK
-                : vz_fail(err, VZ_LIMIT, "a template gives more than [%zu] bytes",
-                          VZ_INGEST_MAX_STRING);
+    return status;
 }
 
 /* ---- values with templates ------------------------------------------------------------------- */

@@ -37,7 +37,8 @@ static void set_works(void **state)
     refused("{'set': {'field': 'a', 'value': 1, 'foo': 1, 'bar': 2}}", NULL,
             "processor [set] doesn't support one or more provided configuration parameters "
             "[foo, bar]");
-    refused("{'set': {'field': 'a', 'value': '{{#x}}1{{/x}}'}}", "value", "is not supported");
+    refused("{'set': {'field': 'a', 'value': '{{>x}}'}}", "value", "are not supported");
+    refused("{'set': {'field': 'a', 'value': '{{#x}}1'}}", "value", "Failed to close");
     refused("{'set': {'field': 'a', 'value': '{{x'}}", "value", "Improperly closed variable");
     refused("{'nonsense': {}}", NULL, "No processor type exists with name [nonsense]");
     refused("{'geoip': {'field': 'ip'}}", NULL, "the processor [geoip] is not supported");
