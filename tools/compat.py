@@ -52,7 +52,13 @@ Differences worth knowing:
   action silently.
 - A scroll keeps any number of matches in the order of documents (`sort: ["_doc"]`, or no sort and
   `match_all`); in any other order up to 10,000. At most 500 are open.
-- `wait_for_completion=false` is refused: there are no tasks.
+- Long work (`_reindex`, `_update_by_query`, `_delete_by_query`) goes on behind its answer with
+  `wait_for_completion=false`, at most 32 at a time; what became of the newest 1,000 is kept for
+  `_tasks/{id}` until the server ends, not over a restart. `slices=auto` is one slice. Sorts are refused.
+  `_reindex` reads other servers only where `serve --reindex-remote` names them.
+- Painless stored without a `context` is compiled when it is used. Stored scripts in the bodies of searches
+  are looked up when the search comes in. Templates have no partials.
+- Only long work can be cancelled; other requests are listed by `_tasks` while they run.
 - `_cluster/health?wait_for_status=green` answers at once (408 when it cannot be).
 - YAML, CBOR and SMILE are refused; JSON and NDJSON are served.
 

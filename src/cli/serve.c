@@ -20,7 +20,7 @@
 
 struct serve_options {
     const char *host, *data, *log_format, *log_level, *allow_host;
-    const char *models, *image_folder, *precision;
+    const char *models, *image_folder, *precision, *reindex_remotes;
     long port, threads, max_connections, idle_timeout, grace;
     size_t max_memory, max_model_memory, max_body;
     bool allow_remote;
@@ -200,7 +200,9 @@ static int serve(const struct serve_options *options)
         goto out;
     }
     rest = vz_rest_new(
-        store, &(struct vz_rest_options){.infer = infer, .concurrency = concurrency_of(options)});
+        store, &(struct vz_rest_options){.infer = infer,
+                                         .concurrency = concurrency_of(options),
+                                         .reindex_remotes = options->reindex_remotes});
     vz_rest_start_models(rest);
     if (start(options, rest, &server, &err) != VZ_OK) {
         vz_complain(&err);
@@ -218,6 +220,8 @@ static int serve(const struct serve_options *options)
     wait_for_signal(&signals);
     code = VZ_EXIT_OK;
 out:
+    if (rest)
+        vz_rest_stop(rest);
     if (server)
         vz_http_stop(server, (unsigned)options->grace * 1000);
     vz_rest_free(rest);
@@ -253,6 +257,8 @@ int vz_cli_serve(int argc, char **argv)
          "of models: auto, f32, bf16 or int8 (default auto)", 0, 0},
         {"--image-folder", VZ_ARG_TEXT, &options.image_folder, "DIR",
          "requests may name pictures below it as files (default: they may not)", 0, 0},
+        {"--reindex-remote", VZ_ARG_TEXT, &options.reindex_remotes, "HOST:PORT,...",
+         "servers that _reindex may read from, with '*' for any part (default: none)", 0, 0},
         {"--max-body", VZ_ARG_BYTES, &options.max_body, "SIZE",
          "largest request body (default 100m)", 0, 0},
         {"--max-connections", VZ_ARG_NUMBER, &options.max_connections, "N",

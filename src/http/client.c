@@ -62,7 +62,7 @@ static char *join(const char *url, const char *path)
     return vz_buf_take(&full);
 }
 
-static struct curl_slist *headers_of(const char *content_type, bool has_body)
+static struct curl_slist *headers_of(const char *content_type, bool has_body, bool with_key)
 {
     /* No "Expect: 100-continue": the server is near, and waiting for its word costs a round trip.
      */
@@ -73,7 +73,7 @@ static struct curl_slist *headers_of(const char *content_type, bool has_body)
         headers = curl_slist_append(headers, line.data);
         vz_buf_deinit(&line);
     }
-    if (trusted.api_key) {
+    if (trusted.api_key && with_key) {
         struct vz_buf line = {0};
         vz_buf_printf(&line, "Authorization: ApiKey %s", trusted.api_key);
         headers = curl_slist_append(headers, line.data);
@@ -92,16 +92,23 @@ static void set_trust(CURL *handle)
     }
 }
 
-enum vz_status vz_http_call(const char *url, const char *method, const char *path,
-                            struct vz_slice body, const char *content_type,
-                            struct vz_http_answer *answer, struct vz_error *err)
+struct foreign {
+    const char *user; /* or NULL */
+    unsigned timeout_s;
+};
+
+/* `foreign` NULL: a server of ours. */
+static enum vz_status exchange(const char *url, const char *method, const char *path,
+                               struct vz_slice body, const char *content_type,
+                               const struct foreign *foreign, struct vz_http_answer *answer,
+                               struct vz_error *err)
 {
     *answer = (struct vz_http_answer){0};
     CURL *handle = thread_handle();
     if (!handle)
         return vz_fail(err, VZ_BUDGET, "no memory for an HTTP client");
     char *full = join(url, path);
-    struct curl_slist *headers = headers_of(content_type, body.len > 0);
+    struct curl_slist *headers = headers_of(content_type, body.len > 0, !foreign);
     char reason[CURL_ERROR_SIZE] = "";
     curl_easy_setopt(handle, CURLOPT_URL, full);
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -114,6 +121,11 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, &answer->body);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
     set_trust(handle);
+    if (foreign) {
+        curl_easy_setopt(handle, CURLOPT_TIMEOUT, (long)foreign->timeout_s);
+        if (foreign->user)
+            curl_easy_setopt(handle, CURLOPT_USERPWD, foreign->user);
+    }
     if (body.len > 0) {
         curl_easy_setopt(handle, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
         curl_easy_setopt(handle, CURLOPT_POSTFIELDS, body.ptr);
@@ -142,4 +154,19 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
     curl_slist_free_all(headers);
     free(full);
     return status;
+}
+
+enum vz_status vz_http_call(const char *url, const char *method, const char *path,
+                            struct vz_slice body, const char *content_type,
+                            struct vz_http_answer *answer, struct vz_error *err)
+{
+    return exchange(url, method, path, body, content_type, NULL, answer, err);
+}
+
+enum vz_status vz_http_call_foreign(const char *url, const char *method, const char *path,
+                                    struct vz_slice body, const char *user, unsigned timeout_s,
+                                    struct vz_http_answer *answer, struct vz_error *err)
+{
+    const struct foreign foreign = {.user = user, .timeout_s = timeout_s};
+    return exchange(url, method, path, body, NULL, &foreign, answer, err);
 }

@@ -131,5 +131,10 @@ void vz_http_client_access(const struct vz_http_access *access);
 enum vz_status vz_http_call(const char *url, const char *method, const char *path,
                             struct vz_slice body, const char *content_type,
                             struct vz_http_answer *answer, struct vz_error *err);
+/* The same to somebody else's server: within so many seconds altogether, without this process's
+ * key, and as `user` ("name:password"; NULL: nobody) if it wants to know. */
+enum vz_status vz_http_call_foreign(const char *url, const char *method, const char *path,
+                                    struct vz_slice body, const char *user, unsigned timeout_s,
+                                    struct vz_http_answer *answer, struct vz_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* A request's context: reading parameters and bodies, leaving problems, finishing answers. */
-#include "rest/parts.h"
+#include "rest/scripts.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -198,6 +198,9 @@ bool vz_call_body(struct vz_call *call, enum vz_place place, bool required, stru
         return vz_call_fail(call, 400, "parse_exception", "request body is required");
     }
     struct vz_error err = {0};
+    if (place == VZ_AT_SEARCH && vz_scripts_may_be_named(text) &&
+        !vz_scripts_inline(call->rest, call->arena, text, &text, &call->problem))
+        return false;
     if (vz_json_parse_padded(text, &call->doc, body, &err) != VZ_OK)
         return vz_call_fail_error(call, &err, place);
     if (vz_json_type(*body) != VZ_JSON_OBJECT) {

@@ -15,7 +15,7 @@
  * An action line as every client writes it, {"index":{"_index":"a","_id":"1"}}, is read by a small
  * scanner; whatever it does not expect (escapes, nested values, errors) goes to the JSON parser,
  * which also words the complaints. */
-#include "rest/bulk.h"
+#include "rest/by_query.h"
 
 #include "rest/ingest.h"
 
@@ -141,6 +141,7 @@ static void group_items(struct vz_bulk *b)
     for (size_t i = 0; i < b->count; i++) {
         struct vz_bulk_item *item = &b->items[i];
         item->group = VZ_NO_ITEM;
+        b->has_scripts |= item->verb == VZ_WRITE_UPDATE && vz_update_has_script(item->source);
         if (item->problem || item->dropped)
             continue; /* makes no index */
         item->group = group_for(b, item);
@@ -193,23 +194,92 @@ static void set_op(struct vz_write *op, const struct vz_bulk_item *item)
     op->error.text[0] = op->error.cause[0] = '\0';
 }
 
-static void write_chunk(struct vz_bulk *b, struct vz_index *index, struct vz_write *ops,
-                        struct vz_bulk_item **of, size_t count, bool last)
+/* Writes of one index that wait to be written together. */
+struct chunk {
+    struct vz_bulk *b;
+    struct vz_bulk_group *group;
+    struct vz_write *ops;
+    struct vz_bulk_item **of;
+    size_t count, room;
+    bool wrote;
+    /* Only where there are scripts: what they made, and which documents wait. */
+    struct vz_arena arena;
+    struct vz_strmap ids;
+};
+
+#define MAX_CHUNK_BYTES ((size_t)32 << 20)
+
+static bool is_scripted(const struct vz_bulk *b, const struct vz_bulk_item *item)
 {
+    return b->has_scripts && item->verb == VZ_WRITE_UPDATE && vz_update_has_script(item->source);
+}
+
+/* What the script of an update makes of the document as it is now. False when nothing is to be
+ * written: the script wants nothing, or the item failed. */
+static bool prepare_script(struct chunk *c, struct vz_bulk_item *item, struct vz_write *op)
+{
+    struct vz_problem problem = {0};
+    struct vz_arena *arena = c->b->call->arena;
+    bool noop;
+    if (!vz_update_prepare(c->b->call, c->group->index, vz_index_name(c->group->index), op,
+                           &c->arena, &noop, &problem)) {
+        item->problem = vz_arena_alloc(arena, sizeof problem);
+        vz_problem_copy(arena, &problem, item->problem);
+        return false;
+    }
+    item->result = (uint8_t)op->result;
+    item->out_version = op->out_version;
+    item->out_seq_no = op->out_seq_no;
+    return !noop;
+}
+
+static void take_written(struct vz_bulk *b, struct vz_bulk_item *item, const struct vz_write *op)
+{
+    item->id = op->id;
+    item->result = (uint8_t)op->result;
+    item->out_version = op->out_version;
+    item->out_seq_no = op->out_seq_no;
+    if (op->status != VZ_OK)
+        fail_item(b, item, &op->error, VZ_AT_DOCUMENT);
+}
+
+/* Another write came between reading the document and writing it: again, as often as asked for. */
+static void retry_script(struct chunk *c, struct vz_bulk_item *item, struct vz_write *op)
+{
+    for (uint32_t left = item->retry; left && op->status == VZ_CONFLICT; left--) {
+        struct vz_error err = {0};
+        const struct vz_write_options options = {.arena = &c->arena};
+        set_op(op, item);
+        if (!prepare_script(c, item, op))
+            return;
+        if (vz_index_write(c->group->index, op, 1, &options, &err) != VZ_OK) {
+            fail_item(c->b, item, &err, VZ_AT_REQUEST);
+            return;
+        }
+    }
+    take_written(c->b, item, op);
+}
+
+static void write_chunk(struct chunk *c, bool last)
+{
+    struct vz_bulk *b = c->b;
     struct vz_error err = {0};
     struct vz_write_options options = {.refresh = last ? b->refresh : VZ_REFRESH_NONE,
                                        .arena = b->call->arena};
-    enum vz_status status = vz_index_write(index, ops, count, &options, &err);
-    for (size_t i = 0; i < count; i++) {
-        struct vz_bulk_item *item = of[i];
-        item->id = ops[i].id;
-        item->result = (uint8_t)ops[i].result;
-        item->out_version = ops[i].out_version;
-        item->out_seq_no = ops[i].out_seq_no;
+    enum vz_status status = vz_index_write(c->group->index, c->ops, c->count, &options, &err);
+    for (size_t i = 0; i < c->count; i++) {
         if (status != VZ_OK)
-            fail_item(b, item, &err, VZ_AT_REQUEST);
-        else if (ops[i].status != VZ_OK)
-            fail_item(b, item, &ops[i].error, VZ_AT_DOCUMENT);
+            fail_item(b, c->of[i], &err, VZ_AT_REQUEST);
+        else if (is_scripted(b, c->of[i]))
+            retry_script(c, c->of[i], &c->ops[i]);
+        else
+            take_written(b, c->of[i], &c->ops[i]);
+    }
+    c->count = 0;
+    c->wrote = true;
+    if (b->has_scripts) {
+        vz_arena_reset(&c->arena);
+        vz_strmap_clear(&c->ids);
     }
 }
 
@@ -228,23 +298,37 @@ static bool ready(struct vz_bulk *b, struct vz_bulk_item *item)
     return true;
 }
 
-static void write_group(struct vz_bulk *b, const struct vz_bulk_group *group, struct vz_write *ops,
+/* Scripts see what the same request wrote before them: what waits for their document is written
+ * first. */
+static void add_to_chunk(struct chunk *c, struct vz_bulk_item *item)
+{
+    bool scripted = is_scripted(c->b, item);
+    uint64_t waits;
+    size_t used = c->arena.total_bytes;
+    if (c->count == c->room ||
+        (scripted && (used > MAX_CHUNK_BYTES || vz_strmap_get(&c->ids, item->id, &waits))))
+        write_chunk(c, false);
+    set_op(&c->ops[c->count], item);
+    if (scripted && !prepare_script(c, item, &c->ops[c->count]))
+        return;
+    if (c->b->has_scripts && item->id.len)
+        vz_strmap_put(&c->ids, item->id, 1);
+    c->of[c->count++] = item;
+}
+
+static void write_group(struct vz_bulk *b, struct vz_bulk_group *group, struct vz_write *ops,
                         struct vz_bulk_item **of, size_t room)
 {
-    size_t waiting = 0;
-    for (uint32_t i = group->first; i != VZ_NO_ITEM; i = b->items[i].next) {
-        struct vz_bulk_item *item = &b->items[i];
-        if (!ready(b, item))
-            continue;
-        if (waiting == room) {
-            write_chunk(b, group->index, ops, of, waiting, false);
-            waiting = 0;
-        }
-        set_op(&ops[waiting], item);
-        of[waiting++] = item;
-    }
-    if (waiting)
-        write_chunk(b, group->index, ops, of, waiting, true);
+    struct chunk c = {.b = b, .group = group, .ops = ops, .of = of, .room = room};
+    for (uint32_t i = group->first; i != VZ_NO_ITEM; i = b->items[i].next)
+        if (ready(b, &b->items[i]))
+            add_to_chunk(&c, &b->items[i]);
+    if (c.count)
+        write_chunk(&c, true);
+    else if (c.wrote && b->refresh != VZ_REFRESH_NONE)
+        vz_index_refresh(group->index, NULL); /* the last ones had nothing to write */
+    vz_strmap_deinit(&c.ids);
+    vz_arena_deinit(&c.arena);
 }
 
 /* Fields remember which model made their vectors; another's are refused before they are written. */
@@ -306,7 +390,6 @@ static void print_failed(struct vz_bulk *b, const struct vz_bulk_item *item)
     struct vz_buf *out = &b->call->response->body;
     const struct vz_bulk_group *group =
         item->group == VZ_NO_ITEM ? NULL : &b->groups[item->group];
-    b->failed++;
     vz_buf_append_str(out, "\":{\"_index\":");
     append_quoted(out, group && group->index ? vz_index_name(group->index) : item->index);
     vz_buf_append_str(out, ",\"_id\":");
@@ -401,13 +484,46 @@ static void print_answer(struct vz_bulk *b)
     vz_buf_append_str(out, "]}");
 }
 
+void vz_bulk_init(struct vz_bulk *b, struct vz_call *call)
+{
+    *b = (struct vz_bulk){.call = call};
+}
+
+void vz_bulk_apply(struct vz_bulk *b)
+{
+    if (!b->count)
+        return;
+    ingest_items(b);
+    group_items(b);
+    write_groups(b);
+    size_t failed = 0;
+    for (size_t i = 0; i < b->count; i++)
+        failed += b->items[i].problem != NULL;
+    atomic_fetch_add_explicit(&b->call->rest->bulk_items, b->count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->call->rest->bulk_failed, failed, memory_order_relaxed);
+}
+
+void vz_bulk_deinit(struct vz_bulk *b)
+{
+    for (size_t i = 0; i < b->group_count; i++)
+        if (b->groups[i].index)
+            vz_index_release(b->groups[i].index);
+    vz_ingest_work_free(b->work);
+    free(b->ingests);
+    free(b->pipelines);
+    vz_strmap_deinit(&b->group_of);
+    free(b->groups);
+    free(b->items);
+}
+
 void vz_rest_bulk(struct vz_call *call)
 {
-    struct vz_bulk b = {.call = call,
-                        .default_index = call->args[0],
-                        .default_require_alias = vz_call_bool(call, "require_alias", false)};
+    struct vz_bulk b;
     struct vz_source_choice choice;
     struct vz_slice value;
+    vz_bulk_init(&b, call);
+    b.default_index = call->args[0];
+    b.default_require_alias = vz_call_bool(call, "require_alias", false);
     if (call->request->body.len == 0) {
         vz_call_fail(call, 400, "parse_exception", "request body is required");
         return;
@@ -420,20 +536,8 @@ void vz_rest_bulk(struct vz_call *call)
     if (vz_call_param(call, "pipeline", &value))
         b.default_pipeline = vz_bulk_pipeline(&b, value);
     if (vz_bulk_read(&b)) {
-        ingest_items(&b);
-        group_items(&b);
-        write_groups(&b);
+        vz_bulk_apply(&b);
         print_answer(&b);
-        atomic_fetch_add_explicit(&call->rest->bulk_items, b.count, memory_order_relaxed);
-        atomic_fetch_add_explicit(&call->rest->bulk_failed, b.failed, memory_order_relaxed);
     }
-    for (size_t i = 0; i < b.group_count; i++)
-        if (b.groups[i].index)
-            vz_index_release(b.groups[i].index);
-    vz_ingest_work_free(b.work);
-    free(b.ingests);
-    free(b.pipelines);
-    vz_strmap_deinit(&b.group_of);
-    free(b.groups);
-    free(b.items);
+    vz_bulk_deinit(&b);
 }

@@ -51,7 +51,7 @@ struct vz_bulk {
     size_t group_count, group_capacity;
     struct vz_strmap group_of;
     enum vz_refresh refresh;
-    size_t failed;
+    bool has_scripts; /* some item is an update by script */
 };
 
 /* "index", "create", "update", "delete", by enum vz_write_verb. */
@@ -62,5 +62,16 @@ uint32_t vz_bulk_pipeline(struct vz_bulk *b, struct vz_slice name);
 /* Reads and checks every line of the request's body into items; false with a problem, and then
  * nothing may be written. */
 bool vz_bulk_read(struct vz_bulk *b);
+
+/* Writes that did not come as text (by_query.h): begin with nothing, add items, apply, see what
+ * became of each in the items, deinit. Items' texts must live until then; sources have 64 readable
+ * bytes behind them. */
+void vz_bulk_init(struct vz_bulk *b, struct vz_call *call);
+/* Nothing filled in. Valid until the next one is added. NULL with a problem when there are
+ * VZ_BULK_MAX_ITEMS. */
+struct vz_bulk_item *vz_bulk_add(struct vz_bulk *b);
+/* Pipelines, indices, writes. */
+void vz_bulk_apply(struct vz_bulk *b);
+void vz_bulk_deinit(struct vz_bulk *b);
 
 #endif

@@ -360,7 +360,7 @@ static bool read_parsed_action(struct vz_bulk *b, struct vz_slice line, struct v
     return ok;
 }
 
-static struct vz_bulk_item *new_item(struct vz_bulk *b)
+struct vz_bulk_item *vz_bulk_add(struct vz_bulk *b)
 {
     if (b->count == VZ_BULK_MAX_ITEMS) {
         vz_call_fail(b->call, 429, "circuit_breaking_exception",
@@ -412,7 +412,7 @@ static bool read_items(struct vz_bulk *b)
         line_number++;
         if (is_blank(line))
             continue;
-        struct vz_bulk_item *item = new_item(b);
+        struct vz_bulk_item *item = vz_bulk_add(b);
         if (!item)
             return false;
         item->line = line_number;

@@ -203,9 +203,3 @@ void vz_rest_cluster_stats(struct vz_call *call)
     vz_json_end_object(w);
     vz_json_end_object(w);
 }
-
-void vz_rest_tasks(struct vz_call *call)
-{
-    bool flat = vz_slice_is(vz_call_text(call, "group_by"), "none");
-    vz_buf_append_str(&call->response->body, flat ? "{\"tasks\":[]}" : "{\"nodes\":{}}");
-}

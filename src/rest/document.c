@@ -1,4 +1,5 @@
 /* Single documents: index, create, get, source, delete, update, mget. */
+#include "rest/by_query.h"
 #include "rest/ingest.h"
 
 #include <stdlib.h>
@@ -255,28 +256,35 @@ static void print_got_members(struct vz_call *call, const struct vz_stored_doc *
     }
 }
 
-static bool check_update_body(struct vz_call *call, struct vz_json body, struct vz_json *source)
+/* Reads, runs the script, writes; again when another write came between, as often as asked for. */
+static bool update_by_script(struct vz_call *call, struct vz_index *index, const struct vz_write *op)
 {
-    bool has_doc = false;
-    struct vz_json_iter it = vz_json_iterate(body);
-    struct vz_slice key;
-    struct vz_json value;
-    while (vz_json_next(&it, &key, &value)) {
-        if (vz_slice_is(key, "script") || vz_slice_is(key, "scripted_upsert"))
-            return vz_call_unsupported(call, "[%.*s] in an update is", VZ_S(key));
-        if (vz_slice_is(key, "doc"))
-            has_doc = true;
-        else if (vz_slice_is(key, "_source"))
-            *source = value;
-        else if (!vz_slice_is(key, "upsert") && !vz_slice_is(key, "doc_as_upsert") &&
-                 !vz_slice_is(key, "detect_noop"))
-            return vz_call_fail(call, 400, "x_content_parse_exception",
-                                "[UpdateRequest] unknown field [%.*s]", VZ_S(key));
+    struct vz_write_options options = {.arena = call->arena};
+    unsigned left = op->has_if_seq_no ? 0 : op->retry_on_conflict;
+    if (!vz_call_refresh(call, &options.refresh))
+        return false;
+    for (;; left--) {
+        struct vz_write attempt = *op;
+        struct vz_error err = {0};
+        bool noop;
+        if (!vz_update_prepare(call, index, call->args[0], &attempt, call->arena, &noop,
+                               &call->problem))
+            return false;
+        if (!noop && vz_index_write(index, &attempt, 1, &options, &err) != VZ_OK)
+            return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
+        if (attempt.status == VZ_CONFLICT && left)
+            continue;
+        if (attempt.status != VZ_OK)
+            return vz_call_fail_index(call, &attempt.error, VZ_AT_DOCUMENT, index);
+        print_result(call, index, &attempt, options.refresh);
+        return true;
     }
-    if (!has_doc)
-        return vz_call_fail(call, 400, "action_request_validation_exception",
-                            "Validation Failed: 1: script or doc is missing;");
-    return true;
+}
+
+static bool update_one(struct vz_call *call, struct vz_index *index, struct vz_write *op)
+{
+    return vz_update_has_script(op->source) ? update_by_script(call, index, op)
+                                            : write_one(call, index, op);
 }
 
 void vz_rest_doc_update(struct vz_call *call)
@@ -290,7 +298,7 @@ void vz_rest_doc_update(struct vz_call *call)
     struct vz_source_choice choice;
     struct vz_slice value;
     if (!check_id(call, op.id) || !read_versions(call, &op) ||
-        !vz_call_body(call, VZ_AT_BODY, true, &body) || !check_update_body(call, body, &source))
+        !vz_call_body(call, VZ_AT_BODY, true, &body) || !vz_update_check(call, body, &source))
         return;
     bool wants_source = vz_json_type(source) != VZ_JSON_MISSING ||
                         vz_call_param(call, "_source", &value) ||
@@ -305,7 +313,8 @@ void vz_rest_doc_update(struct vz_call *call)
         vz_source_of_params(call, &choice);
     }
     bool creates =
-        vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert);
+        vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert) ||
+        vz_json_get(body, "scripted_upsert", &upsert);
     struct vz_ingest_item item;
     struct vz_ingest_work *work;
     struct vz_index *index = NULL;
@@ -317,7 +326,7 @@ void vz_rest_doc_update(struct vz_call *call)
         call->problem = *item.problem;
     if (item.dropped)
         print_dropped(call, &item);
-    else if (index && !call->problem.status && write_one(call, index, &op) && wants_source &&
+    else if (index && !call->problem.status && update_one(call, index, &op) && wants_source &&
              !choice.off &&
         vz_index_get(index, op.id, VZ_DOC_SOURCE, call->arena, &stored, NULL) == VZ_OK) {
         vz_json_key(&call->w, "get");

@@ -320,6 +320,22 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
     }
 }
 
+void vz_problem_copy(struct vz_arena *arena, const struct vz_problem *from,
+                     struct vz_problem *to)
+{
+    *to = *from;
+    to->reason = vz_arena_copy(arena, from->reason);
+    to->cause_reason = vz_arena_copy(arena, from->cause_reason);
+    to->index = vz_arena_copy(arena, from->index);
+    to->resource_id = vz_arena_copy(arena, from->resource_id);
+    to->script = vz_arena_copy(arena, from->script);
+    const char **const texts[] = {&to->type,          &to->cause_type,     &to->index_uuid,
+                                  &to->property_name, &to->processor_type, &to->processor_tag};
+    for (size_t i = 0; i < VZ_COUNT_OF(texts); i++)
+        if (*texts[i])
+            *texts[i] = vz_arena_strdup(arena, vz_slice_from(*texts[i]));
+}
+
 /* ---- printing ------------------------------------------------------------------------------ */
 
 /* The piece of the script and an arrow below the place, as Painless shows it. */
@@ -347,6 +363,11 @@ static void print_script(const struct vz_problem *p, struct vz_json_writer *w)
 
 static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
 {
+    if (p->wrapped_in) {
+        vz_json_field_str(w, "type", "illegal_argument_exception");
+        vz_json_field_str(w, "reason", p->wrapped_in);
+        return;
+    }
     vz_json_field_str(w, "type", p->type);
     vz_json_field_string(w, "reason", p->reason);
     if (p->is_script) {
@@ -382,6 +403,13 @@ static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
 
 static void print_cause(const struct vz_problem *p, struct vz_json_writer *w)
 {
+    if (p->wrapped_in) {
+        struct vz_problem inner = *p;
+        inner.wrapped_in = NULL;
+        vz_json_key(w, "caused_by");
+        vz_problem_print(&inner, w);
+        return;
+    }
     if (!p->cause_type)
         return;
     vz_json_key(w, "caused_by");

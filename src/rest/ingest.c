@@ -1,4 +1,5 @@
 /* `_ingest/pipeline`: put, get, delete; the patterns of grok; what is kept over a restart. */
+#include "rest/scripts.h"
 #include "rest/ingest.h"
 
 #include "base/log.h"
@@ -66,6 +67,12 @@ void vz_ingest_bad_pipeline(struct vz_call *call, const struct vz_error *err,
 
 /* ---- over a restart -------------------------------------------------------------------------- */
 
+static bool stored_script(void *rest, struct vz_slice id, struct vz_arena *arena,
+                          struct vz_slice *source, struct vz_slice *lang)
+{
+    return vz_script_stored(rest, id, arena, source, lang);
+}
+
 static void endpoint(void *context, struct vz_slice name, struct vz_arena *arena,
                      struct vz_slice *model)
 {
@@ -95,7 +102,8 @@ void vz_ingest_restore(struct vz_rest *rest)
     struct vz_arena arena = {0};
     struct vz_slice *names;
     rest->ingest = vz_ingest_new(&(struct vz_ingest_options){
-        .infer = rest->infer, .endpoint = rest->infer ? endpoint : NULL, .context = rest});
+        .infer = rest->infer, .endpoint = rest->infer ? endpoint : NULL,
+        .stored_script = stored_script, .context = rest});
     size_t count = vz_store_blob_names(rest->store, VZ_BLOB_PIPELINE, &arena, &names);
     for (size_t i = 0; i < count; i++)
         restore_one(rest, names[i]);

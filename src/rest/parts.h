@@ -55,6 +55,8 @@ struct vz_problem {
     bool is_script;            /* script_stack, script, lang, position */
     struct vz_slice script;    /* an excerpt of it */
     unsigned script_at;        /* where in it */
+    /* NULL, or the reason of an illegal_argument_exception around all the others. */
+    const char *wrapped_in;
     bool is_shard_failure; /* to be told inside search_phase_execution_exception */
 };
 
@@ -78,6 +80,9 @@ struct vz_call;
 void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz_place place,
                      struct vz_slice text, struct vz_slice index_name, const char *index_uuid,
                      struct vz_problem *problem);
+/* A deep copy whose texts are in the arena. */
+void vz_problem_copy(struct vz_arena *arena, const struct vz_problem *from,
+                     struct vz_problem *to);
 /* The inner object {"type","reason",...}, without root_cause: for items of bulk, mget, msearch. */
 void vz_problem_print(const struct vz_problem *problem, struct vz_json_writer *w);
 /* The value of "error" with root_cause. `trace` adds stack_trace. */
@@ -135,6 +140,7 @@ struct vz_call {
     struct vz_json_writer w;               /* on the response's body */
     struct vz_problem problem;
     struct vz_json_doc *doc; /* of vz_call_body; freed at the end */
+    struct vz_running *task;    /* tasks.h; its action is NULL when it is not listed */
     uint64_t start_ns;
     int accept_version; /* compatible-with of Accept; 0: none */
     bool wants_json;    /* Accept named JSON */
@@ -269,6 +275,8 @@ void vz_settings_flatten(struct vz_json settings, struct vz_json_patterns names,
 extern const double vz_latency_bounds_s[VZ_LATENCY_BUCKETS];
 
 struct vz_scrolls; /* scroll.c */
+struct vz_tasks;   /* tasks.h */
+struct vz_running;
 
 struct vz_rest {
     struct vz_store *store;
@@ -281,6 +289,7 @@ struct vz_rest {
     pthread_mutex_t ingest_mutex;   /* ingest_pool; changes of which model made a field */
     struct vz_pool *ingest_pool;    /* NULL until a large request needs it */
     char *node_name, *cluster_name;
+    const char *reindex_remotes; /* or NULL; immutable */
     char node_id[23];
     uint64_t started_ns;
     int64_t started_ms;
@@ -288,6 +297,8 @@ struct vz_rest {
     _Atomic(const struct vz_http_server *) server; /* release/acquire: publish_address first */
     char *publish_address;
     struct vz_scrolls *scrolls; /* locks itself */
+    struct vz_tasks *tasks;     /* locks itself */
+    const char **route_actions; /* of each route, or NULL; immutable */
     size_t max_answer_bytes;    /* more is 429; immutable, tests make it small */
     /* Until when searches go to workers, see vz_rest_quick. Relaxed: a hint. */
     _Atomic uint64_t searches_slow_until_ns;
@@ -413,6 +424,18 @@ VZ_HANDLER(cluster_settings_put);
 VZ_HANDLER(nodes_info);
 VZ_HANDLER(nodes_stats);
 VZ_HANDLER(tasks);
+VZ_HANDLER(task_get);
+VZ_HANDLER(tasks_cancel);
+VZ_HANDLER(rethrottle);
+VZ_HANDLER(update_by_query);
+VZ_HANDLER(reindex);
+VZ_HANDLER(script_put);
+VZ_HANDLER(script_get);
+VZ_HANDLER(script_delete);
+VZ_HANDLER(search_template);
+VZ_HANDLER(msearch_template);
+VZ_HANDLER(render_template);
+VZ_HANDLER(rank_eval);
 VZ_HANDLER(metrics);
 VZ_HANDLER(ingest_put);
 VZ_HANDLER(ingest_get);

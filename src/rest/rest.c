@@ -2,6 +2,7 @@
  * the error body. Everything that is the same for every API is here or in router.c. */
 #include "rest/ingest.h"
 #include "rest/ml.h"
+#include "rest/tasks.h"
 
 #include "base/log.h"
 
@@ -41,6 +42,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     struct vz_rest *rest = vz_calloc(1, sizeof *rest);
     rest->store = store;
     rest->infer = options->infer;
+    rest->reindex_remotes = options->reindex_remotes;
     rest->has_places = options->concurrency > 0;
     if (rest->has_places)
         sem_init(&rest->places, 0, options->concurrency);
@@ -52,7 +54,11 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->started_ns = vz_now_ns();
     rest->started_ms = vz_wall_ms();
     rest->route_requests = vz_calloc(vz_route_count + 1, sizeof *rest->route_requests);
+    rest->route_actions = vz_calloc(vz_route_count, sizeof *rest->route_actions);
+    for (size_t i = 0; i < vz_route_count; i++)
+        rest->route_actions[i] = vz_task_action(&vz_routes[i]);
     rest->scrolls = vz_scrolls_new();
+    rest->tasks = vz_tasks_new(rest);
     rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
     pthread_mutex_init(&rest->templates_mutex, NULL);
@@ -66,17 +72,24 @@ void vz_rest_free(struct vz_rest *rest)
 {
     if (!rest)
         return;
+    vz_tasks_free(rest->tasks);
     if (rest->has_places)
         sem_destroy(&rest->places);
     vz_ingest_stop(rest);
     pthread_mutex_destroy(&rest->templates_mutex);
     pthread_mutex_destroy(&rest->ingest_mutex);
     vz_scrolls_free(rest->scrolls);
+    free(rest->route_actions);
     free(rest->route_requests);
     free(rest->publish_address);
     free(rest->node_name);
     free(rest->cluster_name);
     free(rest);
+}
+
+void vz_rest_stop(struct vz_rest *rest)
+{
+    vz_tasks_stop(rest->tasks);
 }
 
 void vz_rest_start_models(struct vz_rest *rest)
@@ -466,31 +479,58 @@ static void count_request(struct vz_call *call)
                VZ_S(call->problem.reason));
 }
 
+/* Requests over all matches take a place for each batch (tasks.h); those that ask about tasks may
+ * wait for one to end. */
+static bool is_long(const struct vz_route *route)
+{
+    return route->handle == vz_rest_delete_by_query || route->handle == vz_rest_update_by_query ||
+           route->handle == vz_rest_reindex || strncmp(route->path, "/_tasks", 7) == 0;
+}
+
+void vz_rest_place_take(struct vz_rest *rest)
+{
+    while (rest->has_places && sem_wait(&rest->places) != 0)
+        ; /* a signal */
+}
+
+void vz_rest_place_leave(struct vz_rest *rest)
+{
+    if (rest->has_places)
+        sem_post(&rest->places);
+}
+
 /* Requests to models wait in queues of their own (infer/deploy.c). Without this, a flood of them
  * took every worker, and a write took 1,036 ms instead of 45 (twelve clients embedding, two cores).
  */
 static bool waits_elsewhere(const struct vz_call *call)
 {
     return strncmp(call->route->path, "/_ml/", 5) == 0 ||
-           strncmp(call->route->path, "/_inference/", 12) == 0;
+           strncmp(call->route->path, "/_inference/", 12) == 0 || is_long(call->route);
 }
 
 static void run(struct vz_call *call)
 {
-    bool counts = call->rest->has_places && !is_network_thread && !waits_elsewhere(call);
-    while (counts && sem_wait(&call->rest->places) != 0)
-        ; /* a signal */
+    bool counts = !is_network_thread && !waits_elsewhere(call);
+    bool listed = call->task->action != NULL;
+    if (listed)
+        vz_task_begin(call->rest->tasks, call->task);
+    if (counts)
+        vz_rest_place_take(call->rest);
     call->route->handle(call);
     if (counts)
-        sem_post(&call->rest->places);
+        vz_rest_place_leave(call->rest);
+    if (listed)
+        vz_task_end(call->rest->tasks, call->task);
 }
 
 void vz_rest_handle(void *context, const struct vz_http_request *request,
                     struct vz_http_response *response)
 {
     struct vz_rest *rest = context;
+    struct vz_running task = {.call = NULL};
     struct vz_call call = {
         .rest = rest,
+        .task = &task,
         .store = rest->store,
         .request = request,
         .response = response,
@@ -499,12 +539,16 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
         .start_ns = vz_now_ns(),
         .is_head = strcmp(request->method, "HEAD") == 0,
     };
+    task.call = &call;
     vz_scrolls_expire(rest->scrolls, call.start_ns);
     if (read_accept(&call) && find_route(&call) && check_content_type(&call)) {
-        if (!call.route->handle)
+        if (!call.route->handle) {
             vz_call_unsupported(&call, "[%s %.*s] is", request->method, VZ_S(request->path));
-        else if (vz_params_check(&call))
+        } else if (vz_params_check(&call)) {
+            task.action = rest->route_actions[call.route - vz_routes];
+            task.opaque_id = request->opaque_id;
             run(&call);
+        }
     }
     finish(&call);
     count_request(&call);

@@ -22,11 +22,17 @@ struct vz_rest_options {
      * their deployment's queue, and whoever waits there must not keep others from running. The
      * server wants more workers than this, then. 0: as many as come. */
     unsigned concurrency;
+    /* "host:port,..." that a _reindex may read from, '*' for any part of it; NULL: none. Borrowed
+     * for as long as the rest. */
+    const char *reindex_remotes;
 };
 
 /* `store` and `options->infer` are borrowed and outlive the rest. */
 struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options *options);
 void vz_rest_free(struct vz_rest *rest);
+/* Before the server stops: cancels long requests (_reindex and its like), which would keep it from
+ * stopping, and takes no new ones. From any thread, once. */
+void vz_rest_stop(struct vz_rest *rest);
 /* Opens the models that were started by name (deployments) before this process; a server calls it
  * once. What cannot be opened is logged. Blocks while files are read. */
 void vz_rest_start_models(struct vz_rest *rest);

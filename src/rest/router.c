@@ -65,12 +65,22 @@
             "include_segment_file_sizes:bool include_unloaded_segments:bool types"
 #define GET_ALIAS INDICES LOCAL
 #define PUT_ALIAS MASTER
-#define DELETE_BY_QUERY                                                                            \
+#define BY_QUERY                                                                                   \
     INDICES QUERY_STRING "conflicts !from:int max_docs:int preference refresh:bool "               \
                          "request_cache:bool requests_per_second routing scroll:time "             \
-                         "scroll_size:int search_timeout:time search_type slices !sort "           \
+                         "scroll_size:int search_timeout:time search_type slices !sort !stats "    \
                          "!terminate_after:int timeout:time version:bool wait_for_active_shards "  \
-                         "wait_for_completion:bool " SOURCE
+                         "wait_for_completion:bool "
+#define DELETE_BY_QUERY BY_QUERY SOURCE
+#define UPDATE_BY_QUERY BY_QUERY "pipeline"
+#define REINDEX                                                                                    \
+    "max_docs:int refresh:bool requests_per_second scroll:time slices timeout:time "               \
+    "wait_for_active_shards wait_for_completion:bool require_alias:bool"
+#define RETHROTTLE "requests_per_second group_by nodes"
+#define TEMPLATE                                                                                   \
+    INDICES "allow_partial_search_results:bool ccs_minimize_roundtrips:bool explain:bool "         \
+            "ignore_throttled:bool preference profile:bool rest_total_hits_as_int:bool routing "   \
+            "scroll:time search_type typed_keys:bool"
 #define SCROLL "scroll scroll_id rest_total_hits_as_int:bool"
 #define CAT "h help:bool s v:bool bytes time size ts:bool " LOCAL
 #define CAT_INDICES CAT INDICES "health pri:bool include_unloaded_segments:bool"
@@ -85,6 +95,7 @@
 #define TASKS                                                                                      \
     "actions detailed:bool group_by nodes parent_task_id timeout:time wait_for_completion:bool "   \
     "master_timeout:time"
+#define CANCEL "actions group_by nodes parent_task_id wait_for_completion:bool"
 
 #define ML_LIST "allow_no_match:bool from:int size:int tags "
 #define ML_START                                                                                   \
@@ -185,12 +196,29 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/{index}/_doc/{id}", vz_rest_doc_get, GET_DOC, "A document, real-time; HEAD asks whether it exists"},
     {VZ_GET, "/{index}/_source/{id}", vz_rest_doc_get_source, GET_DOC, "Only its source"},
     {VZ_DELETE, "/{index}/_doc/{id}", vz_rest_doc_delete, WRITE VERSIONS, "Delete a document"},
-    {VZ_POST, "/{index}/_update/{id}", vz_rest_doc_update, UPDATE, "Merge a partial document; upsert; no scripts"},
+    {VZ_POST, "/{index}/_update/{id}", vz_rest_doc_update, UPDATE, "Merge a partial document, or run a script on it; upsert"},
     {GET_POST, "/_mget", vz_rest_doc_mget, MGET, "Several documents"},
     {GET_POST, "/{index}/_mget", vz_rest_doc_mget, MGET, "Several documents of one index"},
     {POST_PUT, "/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
     {POST_PUT, "/{index}/_bulk", vz_rest_bulk, BULK, "Many writes in one request"},
     {VZ_POST, "/{index}/_delete_by_query", vz_rest_delete_by_query, DELETE_BY_QUERY, "Delete what a query matches"},
+    {VZ_POST, "/{index}/_update_by_query", vz_rest_update_by_query, UPDATE_BY_QUERY, "Write what a query matches again, changed by a script or a pipeline"},
+    {VZ_POST, "/_reindex", vz_rest_reindex, REINDEX, "Copy documents of some indices, or of another server, into one"},
+    {VZ_POST, "/_delete_by_query/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
+    {VZ_POST, "/_update_by_query/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
+    {VZ_POST, "/_reindex/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
+
+    /* Scripts and templates */
+    {POST_PUT, "/_scripts/{id}", vz_rest_script_put, MASTER "context", "Store a script or a template"},
+    {POST_PUT, "/_scripts/{id}/{context}", vz_rest_script_put, MASTER "context", "Store a script or a template"},
+    {VZ_GET, "/_scripts/{id}", vz_rest_script_get, "master_timeout:time", "A stored script"},
+    {VZ_DELETE, "/_scripts/{id}", vz_rest_script_delete, MASTER, "Delete a stored script"},
+    {GET_POST, "/_search/template", vz_rest_search_template, TEMPLATE, "Search all indices by a Mustache template"},
+    {GET_POST, "/{index}/_search/template", vz_rest_search_template, TEMPLATE, "Search by a Mustache template"},
+    {GET_POST, "/_msearch/template", vz_rest_msearch_template, MSEARCH, "Several searches by templates in one request"},
+    {GET_POST, "/{index}/_msearch/template", vz_rest_msearch_template, MSEARCH, "Several searches by templates in one request"},
+    {GET_POST, "/_render/template", vz_rest_render_template, "", "What a template becomes"},
+    {GET_POST, "/_render/template/{id}", vz_rest_render_template, "", "What a stored template becomes"},
 
     /* Ingest */
     {VZ_PUT, "/_ingest/pipeline/{id}", vz_rest_ingest_put, MASTER "if_version:int", "Put a pipeline"},
@@ -209,6 +237,8 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, EXPLAIN, "How a document scores by a query"},
     {GET_POST, "/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
     {GET_POST, "/{index}/_msearch", vz_rest_msearch, MSEARCH, "Several searches in one request"},
+    {GET_POST, "/_rank_eval", vz_rest_rank_eval, INDICES "search_type", "How good searches' first hits are, by rated documents"},
+    {GET_POST, "/{index}/_rank_eval", vz_rest_rank_eval, INDICES "search_type", "How good searches' first hits are, by rated documents"},
     {GET_POST, "/_search/scroll", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},
     {GET_POST, "/_search/scroll/{scroll_id}", vz_rest_scroll_next, SCROLL, "The next page of a scroll"},
     {VZ_DELETE, "/_search/scroll", vz_rest_scroll_clear, "", "End scrolls"},
@@ -245,7 +275,10 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_nodes/stats/{metric}", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
     {VZ_GET, "/_nodes/{node}/stats", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
     {VZ_GET, "/_nodes/{node}/stats/{metric}", vz_rest_nodes_stats, NODES_STATS, "Its counters"},
-    {VZ_GET, "/_tasks", vz_rest_tasks, TASKS, "None: requests are not tasks here"},
+    {VZ_GET, "/_tasks", vz_rest_tasks, TASKS, "Requests that run"},
+    {VZ_GET, "/_tasks/{task_id}", vz_rest_task_get, "timeout:time wait_for_completion:bool", "One request that runs, or what became of work behind its answer"},
+    {VZ_POST, "/_tasks/_cancel", vz_rest_tasks_cancel, CANCEL, "Cancel long requests"},
+    {VZ_POST, "/_tasks/{task_id}/_cancel", vz_rest_tasks_cancel, CANCEL, "Cancel a long request"},
     {VZ_GET, "/metrics", vz_rest_metrics, "", "Counters as Prometheus text"},
 
     /* Models */
@@ -286,13 +319,6 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_terms_enum", NULL, "", ""},
     {GET_POST, "/_search_shards", NULL, "", ""},
     {GET_POST, "/{index}/_search_shards", NULL, "", ""},
-    {GET_POST, "/_search/template", NULL, "", ""},
-    {GET_POST, "/{index}/_search/template", NULL, "", ""},
-    {GET_POST, "/_msearch/template", NULL, "", ""},
-    {GET_POST, "/{index}/_msearch/template", NULL, "", ""},
-    {GET_POST, "/_render/**", NULL, "", ""},
-    {GET_POST, "/_rank_eval", NULL, "", ""},
-    {GET_POST, "/{index}/_rank_eval", NULL, "", ""},
     {GET_POST, "/{index}/_knn_search", NULL, "", ""},
     {GET_POST, "/{index}/_mvt/**", NULL, "", ""},
     {GET_POST, "/{index}/_graph/explore", NULL, "", ""},
@@ -307,8 +333,6 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_sql/**", NULL, "", ""},
     {VZ_ANY, "/_query", NULL, "", ""},
     {VZ_ANY, "/_query/**", NULL, "", ""},
-    {VZ_POST, "/{index}/_update_by_query", NULL, "", ""},
-    {VZ_POST, "/_reindex", NULL, "", ""},
     {VZ_POST, "/{index}/_rollover", NULL, "", ""},
     {VZ_POST, "/{index}/_rollover/{new_index}", NULL, "", ""},
     {VZ_GET, "/_segments", NULL, "", ""},
@@ -323,7 +347,6 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_data_stream", NULL, "", ""},
     {VZ_ANY, "/_data_stream/**", NULL, "", ""},
     {VZ_ANY, "/_ingest/**", NULL, "", ""},
-    {VZ_ANY, "/_scripts/**", NULL, "", ""},
     {VZ_POST, "/_inference/chat_completion/**", NULL, "", ""},
     {VZ_POST, "/_inference/completion/**", NULL, "", ""},
     {VZ_PUT, "/_inference/{inference_id}/_update", NULL, "", ""},
@@ -346,7 +369,6 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_features", NULL, "", ""},
     {VZ_ANY, "/_health_report", NULL, "", ""},
     {VZ_ANY, "/_license/**", NULL, "", ""},
-    {VZ_ANY, "/_tasks/**", NULL, "", ""},
     {VZ_GET, "/_cluster/state", NULL, "", ""},
     {VZ_GET, "/_cluster/state/**", NULL, "", ""},
     {VZ_GET, "/_cluster/pending_tasks", NULL, "", ""},

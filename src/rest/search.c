@@ -1,5 +1,7 @@
-/* Searching: _search, _count, _msearch, _delete_by_query. */
+/* Searching: _search, _count, _msearch. */
+#include "rest/inner.h"
 #include "rest/ml.h"
+#include "rest/scripts.h"
 
 #include <stdlib.h>
 
@@ -338,6 +340,16 @@ static void print_msearch_problem(struct vz_call *call, const struct vz_problem 
     vz_json_end_object(w);
 }
 
+/* A template becomes the body of a search, names of stored scripts become scripts. */
+static bool ready_line(struct vz_call *call, struct vz_arena *arena, struct vz_slice *line,
+                       struct vz_problem *problem)
+{
+    bool is_template = call->route->handle == vz_rest_msearch_template;
+    return (!is_template || vz_search_template_line(call, arena, *line, line, problem)) &&
+           (!vz_scripts_may_be_named(*line) ||
+            vz_scripts_inline(call->rest, arena, *line, line, problem));
+}
+
 /* One search of several; its failure is its own. False only when the request as a whole is wrong.
  * What it finds is printed and let go: there may be many of them. */
 static bool msearch_one(struct vz_call *call, const struct msearch_header *header,
@@ -353,6 +365,11 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
     struct vz_search_params params = {.max_bytes = call->rest->max_answer_bytes};
     vz_ml_embedder(call, &params);
     uint64_t start = vz_now_ns();
+    if (!ready_line(call, &arena, &line, &problem)) {
+        print_msearch_problem(call, &problem);
+        vz_arena_deinit(&arena);
+        return true;
+    }
     if (vz_json_parse_padded(line, &doc, &body, &err) != VZ_OK) {
         vz_problem_from(call->arena, &err, VZ_AT_SEARCH, line, (struct vz_slice){NULL, 0}, NULL,
                         &call->problem);
@@ -421,196 +438,4 @@ void vz_rest_msearch(struct vz_call *call)
     vz_buf_append_char(&answers, '}');
     vz_buf_deinit(out);
     *out = answers;
-}
-
-/* ---- delete by query ----------------------------------------------------------------------- */
-
-#define DELETE_BATCH 1000
-
-struct doomed_doc {
-    struct vz_slice id;
-    uint64_t seq_no;
-};
-
-struct doomed {
-    struct vz_arena arena; /* ids */
-    struct doomed_doc *docs;
-    size_t count, capacity;
-    uint64_t limit;
-    bool failed;
-};
-
-/* Each deletion names the version it was decided on, so a document that changed meanwhile stays. */
-static bool collect_doomed(void *context, const struct vz_snapshot *snap, uint32_t docno)
-{
-    struct doomed *doomed = context;
-    struct vz_stored_doc doc;
-    if (doomed->count >= doomed->limit)
-        return false;
-    if (vz_snapshot_doc(snap, docno, VZ_DOC_META, &doomed->arena, &doc, NULL) != VZ_OK) {
-        doomed->failed = true;
-        return false;
-    }
-    if (doomed->count == doomed->capacity) {
-        doomed->capacity = doomed->capacity ? doomed->capacity * 2 : 256;
-        doomed->docs = vz_realloc(doomed->docs, doomed->capacity * sizeof *doomed->docs);
-    }
-    doomed->docs[doomed->count++] = (struct doomed_doc){doc.id, doc.seq_no};
-    return true;
-}
-
-struct delete_sums {
-    uint64_t total, deleted, batches, conflicts;
-};
-
-static bool delete_batches(struct vz_call *call, struct vz_index *index, struct doomed *doomed,
-                           struct delete_sums *sums, struct vz_slice *conflict)
-{
-    struct vz_error err = {0};
-    struct vz_write_options options = {.arena = call->arena};
-    struct vz_write *ops = vz_arena_alloc(call->arena, DELETE_BATCH * sizeof *ops);
-    for (size_t i = 0; i < doomed->count; i += DELETE_BATCH) {
-        size_t count = VZ_MIN(DELETE_BATCH, doomed->count - i);
-        for (size_t j = 0; j < count; j++)
-            ops[j] = (struct vz_write){.verb = VZ_WRITE_DELETE,
-                                       .id = doomed->docs[i + j].id,
-                                       .has_if_seq_no = true,
-                                       .if_seq_no = doomed->docs[i + j].seq_no,
-                                       .if_primary_term = 1};
-        if (vz_index_write(index, ops, count, &options, &err) != VZ_OK)
-            return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
-        sums->batches++;
-        for (size_t j = 0; j < count; j++) {
-            if (ops[j].status == VZ_OK && ops[j].result == VZ_RESULT_DELETED)
-                sums->deleted++;
-            else if (++sums->conflicts == 1)
-                *conflict = vz_arena_copy(call->arena, ops[j].id);
-        }
-    }
-    if (vz_call_bool(call, "refresh", false) && vz_index_refresh(index, &err) != VZ_OK)
-        return vz_call_fail_index(call, &err, VZ_AT_REQUEST, index);
-    return true;
-}
-
-static bool delete_in(struct vz_call *call, const struct vz_search_target *target,
-                      const struct vz_search *search, uint64_t limit, struct delete_sums *sums,
-                      struct vz_slice *conflict)
-{
-    struct doomed doomed = {.limit = limit};
-    struct vz_error err = {.offset = VZ_NO_OFFSET};
-    bool ok = true;
-    if (vz_search_each(target, search, collect_doomed, &doomed, &err) != VZ_OK)
-        ok = vz_call_fail_index(call, &err, VZ_AT_SHARD, target->index);
-    else if (doomed.failed)
-        ok = vz_call_fail(call, 500, "i_o_exception", "a matching document could not be read");
-    sums->total += doomed.count;
-    ok = ok && delete_batches(call, target->index, &doomed, sums, conflict);
-    free(doomed.docs);
-    vz_arena_deinit(&doomed.arena);
-    return ok;
-}
-
-static void print_delete_answer(struct vz_call *call, const struct delete_sums *sums, bool proceed,
-                                struct vz_slice conflict)
-{
-    struct vz_json_writer *w = &call->w;
-    vz_json_begin_object(w);
-    vz_json_field_int(w, "took", vz_call_took_ms(call));
-    vz_json_field_bool(w, "timed_out", false);
-    vz_json_field_int(w, "total", (int64_t)sums->total);
-    vz_json_field_int(w, "deleted", (int64_t)sums->deleted);
-    vz_json_field_int(w, "batches", (int64_t)sums->batches);
-    vz_json_field_int(w, "version_conflicts", (int64_t)sums->conflicts);
-    vz_json_field_int(w, "noops", 0);
-    vz_json_key(w, "retries");
-    vz_json_put_raw(w, VZ_SLICE("{\"bulk\":0,\"search\":0}"));
-    vz_json_field_int(w, "throttled_millis", 0);
-    vz_json_field_double(w, "requests_per_second", -1.0);
-    vz_json_field_int(w, "throttled_until_millis", 0);
-    vz_json_key(w, "failures");
-    vz_json_begin_array(w);
-    if (sums->conflicts && !proceed) {
-        vz_json_begin_object(w);
-        vz_json_field_string(w, "id", conflict);
-        vz_json_key(w, "cause");
-        vz_json_begin_object(w);
-        vz_json_field_str(w, "type", "version_conflict_engine_exception");
-        vz_json_field_string(w, "reason",
-                             vz_call_format(call, "[%.*s]: version conflict", VZ_S(conflict)));
-        vz_json_end_object(w);
-        vz_json_field_int(w, "status", 409);
-        vz_json_end_object(w);
-        call->response->status = 409;
-    }
-    vz_json_end_array(w);
-    vz_json_end_object(w);
-}
-
-static bool check_delete_body(struct vz_call *call, struct vz_json body, int64_t *max_docs)
-{
-    struct vz_json query, value;
-    struct vz_json_iter it = vz_json_iterate(body);
-    struct vz_slice key, q;
-    if (!vz_json_get(body, "query", &query) && !vz_call_param(call, "q", &q))
-        return vz_call_fail(call, 400, "action_request_validation_exception",
-                            "Validation Failed: 1: query is missing;");
-    while (vz_json_next(&it, &key, &value)) {
-        if (vz_slice_is(key, "max_docs")) {
-            *max_docs = vz_json_int(value);
-        } else if (vz_slice_is(key, "slice")) {
-            return vz_call_unsupported(call, "[slice] in [_delete_by_query] is");
-        } else if (!vz_slice_is(key, "query")) {
-            return vz_call_fail(call, 400, "parsing_exception", "Unknown key [%.*s]", VZ_S(key));
-        }
-    }
-    return true;
-}
-
-void vz_rest_delete_by_query(struct vz_call *call)
-{
-    struct vz_json body, query;
-    struct vz_resolved resolved;
-    struct vz_search *search;
-    struct vz_error err = {.offset = VZ_NO_OFFSET};
-    struct vz_search_params params = {0};
-    vz_uri_query_of(call, &params.uri);
-    vz_ml_embedder(call, &params);
-    struct delete_sums sums = {0};
-    struct vz_slice conflict = {"", 0}, conflicts = vz_call_text(call, "conflicts");
-    int64_t max_docs = vz_call_int(call, "max_docs", INT64_MAX);
-    if (!vz_call_bool(call, "wait_for_completion", true)) {
-        vz_call_unsupported(call, "[wait_for_completion=false] is");
-        return;
-    }
-    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) ||
-        !check_delete_body(call, body, &max_docs))
-        return;
-    /* The query room refuses keys it does not know, and max_docs is none of its. */
-    struct vz_buf text = {0};
-    vz_buf_append_str(&text, "{");
-    if (vz_json_get(body, "query", &query)) {
-        vz_buf_append_str(&text, "\"query\":");
-        vz_json_print(query, &text);
-    }
-    vz_buf_append_char(&text, '}');
-    vz_json_free(call->doc);
-    call->doc = NULL;
-    struct vz_slice kept = vz_arena_copy(call->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
-    if (vz_json_parse(kept, &call->doc, &body, &err) != VZ_OK ||
-        vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
-        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
-        return;
-    }
-    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
-        return;
-    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
-    bool ok = true;
-    for (size_t i = 0; i < resolved.count && ok; i++) {
-        uint64_t left = max_docs < 0 ? UINT64_MAX : (uint64_t)max_docs - sums.total;
-        ok = delete_in(call, &targets[i], search, left, &sums, &conflict);
-    }
-    vz_resolved_release(&resolved);
-    if (ok)
-        print_delete_answer(call, &sums, vz_slice_is(conflicts, "proceed"), conflict);
 }
