@@ -66,8 +66,7 @@ static bool read_sweep(struct vz_call *call, struct vz_sweep *sweep, enum vz_swe
             return false;
     }
     return vz_sweep_query(call, sweep, query) &&
-           vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ,
-                      &sweep->resolved);
+           vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &sweep->resolved);
 }
 
 static void work(struct vz_call *call, enum vz_sweep_kind kind)

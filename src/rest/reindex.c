@@ -240,8 +240,7 @@ static bool read_sweep(struct vz_call *call, struct vz_sweep *sweep, struct requ
     struct vz_slice everything = {"", 0};
     bool all = vz_slice_is(request->from, "_all") || vz_slice_is(request->from, "*");
     return vz_sweep_query(call, sweep, query) &&
-           vz_resolve(call, all ? everything : request->from,
-                      VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ,
+           vz_resolve(call, all ? everything : request->from, VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ,
                       &sweep->resolved) &&
            check_apart(call, sweep);
 }
