@@ -99,7 +99,8 @@ enum vz_ingest_kind {
     VZ_INGEST_FAILED, /* the fail processor */
     VZ_INGEST_SCRIPT, /* a script or condition threw */
     VZ_INGEST_GRAPH,  /* pipelines that call themselves */
-    VZ_INGEST_STATE   /* a pipeline that is named and not there */
+    VZ_INGEST_STATE,  /* a pipeline that is named and not there */
+    VZ_INGEST_MISSING /* an endpoint that a field names and that is not there */
 };
 
 /* A vector that a model made, and where it was put. */
@@ -196,6 +197,30 @@ void vz_ingest_embed(struct vz_ingest *ingest, const struct vz_ingest_vector *ve
  * names that are written with escapes. Cheap: documents without are not parsed for this. */
 bool vz_ingest_may_embed(const struct vz_ingest_vector *vectors, size_t count,
                          struct vz_slice source);
+
+/* ---- semantic fields ------------------------------------------------------------------------ */
+
+struct vz_chunking;
+/* A field whose values a model makes vectors of, chunk by chunk. */
+struct vz_ingest_semantic {
+    struct vz_slice path;
+    const struct vz_slice *sources; /* the fields that its values stand in */
+    size_t source_count;
+    struct vz_slice inference_id; /* empty: no model could be chosen */
+    struct vz_slice digest;       /* of the model that made what is there; empty: unknown */
+    const struct vz_chunking *chunking; /* ingest/chunk.h */
+    bool is_known;                      /* the mapping has its vectors already */
+};
+/* Puts the chunks of all fields into the documents, as the root member "_inference_fields", and
+ * marks the fields' paths. is_update[i]: docs[i] is a part of a document: what it does not name
+ * stays as it is. Documents whose status is not VZ_OK are passed over; one that fails has nothing
+ * put into it that anybody will see. Blocks while models compute. */
+void vz_ingest_semantic(struct vz_ingest *ingest, const struct vz_ingest_semantic *fields,
+                        size_t count, struct vz_ingest_doc **docs, const bool *is_update,
+                        size_t doc_count);
+/* The best installed model for texts, by its id, in the arena; false: there is none. */
+bool vz_ingest_default_model(struct vz_ingest *ingest, struct vz_arena *arena,
+                             struct vz_slice *model);
 
 /* The patterns grok knows, as a JSON object; `sorted` by name; `v1`: ecs_compatibility. */
 void vz_ingest_grok_print(bool sorted, bool v1, struct vz_json_writer *w);

@@ -123,6 +123,7 @@ static const struct {
     {"ids", vz_dsl_parse_ids},
     {"knn", vz_dsl_parse_knn_query},
     {"nested", vz_dsl_parse_nested},
+    {"semantic", vz_dsl_parse_semantic},
     {"match", vz_dsl_parse_match},
     {"match_phrase", vz_dsl_parse_match_phrase},
     {"match_phrase_prefix", vz_dsl_parse_match_phrase_prefix},
@@ -148,7 +149,6 @@ static const struct {
 
 static const char *const elsewhere[] = {
     "intervals",
-    "semantic",
     "sparse_vector",
     "text_expansion",
     "has_child",

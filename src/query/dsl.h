@@ -55,7 +55,7 @@ typedef enum vz_status vz_dsl_parse(struct vz_parser *parser, struct vz_json val
 vz_dsl_parse vz_dsl_parse_all, vz_dsl_parse_none, vz_dsl_parse_exists, vz_dsl_parse_ids,
     vz_dsl_parse_term, vz_dsl_parse_terms, vz_dsl_parse_match, vz_dsl_parse_prefix,
     vz_dsl_parse_wildcard, vz_dsl_parse_range, vz_dsl_parse_bool, vz_dsl_parse_constant,
-    vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_nested;
+    vz_dsl_parse_dis_max, vz_dsl_parse_boosting, vz_dsl_parse_knn_query, vz_dsl_parse_semantic, vz_dsl_parse_nested;
 vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
     vz_dsl_parse_match_bool_prefix, vz_dsl_parse_multi_match, vz_dsl_parse_fuzzy,
     vz_dsl_parse_regexp;

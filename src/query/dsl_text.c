@@ -150,6 +150,9 @@ static enum vz_status parse_match(struct vz_parser *parser, const char *query,
     if (status == VZ_OK &&
         (node->value_count == 0 || vz_json_type(node->values[0]) == VZ_JSON_NULL))
         return vz_fail(err, VZ_BAD_QUERY, "No text specified for text query");
+    if (status == VZ_OK && type == VZ_MATCH_BOOLEAN)
+        node->question =
+            vz_semantic_question(parser, node->field, node->values[0], node->boost, true);
     return status;
 }
 

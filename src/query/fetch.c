@@ -81,7 +81,7 @@ static enum vz_status highlight(const struct vz_search *search, struct vz_fetch_
     return status;
 }
 
-enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
+static enum vz_status fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err)
 {
@@ -130,5 +130,15 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
         status = highlight(search, plan, eval, docno, source, hit, err);
     if (parsed)
         vz_json_free(parsed);
+    return status;
+}
+
+enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
+                            struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
+                            struct vz_error *err)
+{
+    enum vz_status status = fetch_hit(search, plan, eval, docno, hit, err);
+    if (status == VZ_OK && search->with_source && vz_inference_fields_wanted(search))
+        status = vz_inference_fields_put(eval, docno, &plan->scratch, hit, err);
     return status;
 }

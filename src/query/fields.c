@@ -225,6 +225,7 @@ static void put_value(struct path_walk *walk, struct vz_json value)
     case VZ_FIELD_WILDCARD:
     case VZ_FIELD_KEYWORD:
     case VZ_FIELD_TEXT:
+    case VZ_FIELD_SEMANTIC_TEXT:
     case VZ_FIELD_BINARY: {
         struct vz_slice text = vz_query_scalar_text(value, walk->arena);
         if (field->ignore_above && characters(text) > field->ignore_above)
@@ -421,7 +422,7 @@ static enum vz_status write_scope(struct field_run *run, uint16_t scope, struct 
     for (size_t i = 0; i < vz_mapping_count(mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
         if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_FLATTENED_KEYED ||
-            nested_scope(mapping, field) != scope)
+            nested_scope(mapping, field) != scope || vz_field_is_hidden(field))
             continue;
         if (field->type == VZ_FIELD_NESTED)
             status = write_nested(run, scope, field, source, err);

@@ -54,6 +54,10 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
                              "Field [%.*s] of type [dense_vector] doesn't support "
                              "%s queries",
                              VZ_ARG(field->path), query);
+    case VZ_FIELD_SEMANTIC_TEXT:
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Field [%.*s] of type [semantic_text] does not support %s queries",
+                             VZ_ARG(field->path), query);
     case VZ_FIELD_BINARY:
         return vz_query_fail(err, VZ_BAD_QUERY, "Binary fields do not support searching");
     default:

@@ -79,9 +79,12 @@ static enum vz_status run_clause(struct vz_run *run, const struct vz_knn_clause 
 enum vz_status vz_target_embed(const struct vz_search *search, const struct vz_target *target,
                                struct vz_error *err)
 {
-    for (size_t i = 0; i < search->built_count; i++) {
+    for (size_t i = 0; i < search->built_count + search->question_count; i++) {
+        struct vz_knn_clause *clause = i < search->built_count
+                                           ? search->built[i]
+                                           : search->questions[i - search->built_count];
         enum vz_status status = vz_knn_embed(search, vz_index_name(target->index),
-                                             target->eval.mapping, search->built[i], err);
+                                             target->eval.mapping, clause, err);
         if (status != VZ_OK)
             return status;
     }

@@ -234,7 +234,12 @@ enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice inde
                             const struct vz_mapping *mapping, struct vz_knn_clause *clause,
                             struct vz_error *err)
 {
-    const struct vz_field *field = vz_mapping_find(mapping, clause->field);
+    const struct vz_field *named = vz_mapping_find(mapping, clause->field), *field = named;
+    if (clause->question == VZ_QUESTION_MATCH && (!named || named->type != VZ_FIELD_SEMANTIC_TEXT))
+        return VZ_OK;
+    enum vz_status status = vz_semantic_resolve(mapping, clause, &field, err);
+    if (status != VZ_OK)
+        return status;
     if (clause->vector || clause->encoded.len || !field || field->type != VZ_FIELD_DENSE_VECTOR)
         return VZ_OK;
     if (!search->embedder)
@@ -243,12 +248,17 @@ enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice inde
                                          .path = field->path,
                                          .dims = field->dims,
                                          .model = field->model,
-                                         .model_digest = field->model_digest};
+                                         .model_digest = field->model_digest,
+                                         .is_question = clause->question != VZ_QUESTION_NONE,
+                                         .inference_id = named->search_inference_id.len
+                                                             ? named->search_inference_id
+                                                             : named->inference_id};
+    if (named != field)
+        of.path = named->path;
     struct vz_slice model = {0}, digest = {0};
     const float *vector = NULL;
     size_t dims = 0;
-    enum vz_status status =
-        search->embedder->embed(search->embedder->context, clause->builder_kind, clause->builder,
+    status = search->embedder->embed(search->embedder->context, clause->builder_kind, clause->builder,
                                 &of, search->arena, &vector, &dims, &model, &digest, err);
     if (status != VZ_OK)
         return status;
@@ -424,7 +434,8 @@ static enum vz_status filters_init(struct filters *filters, struct vz_eval *eval
                                    const struct vz_knn_clause *clause, const struct vz_field *field,
                                    struct vz_error *err)
 {
-    const struct vz_field *scope = vz_nest_scope(eval->mapping, field);
+    const struct vz_field *scope =
+        vz_field_is_hidden(field) ? NULL : vz_nest_scope(eval->mapping, field);
     size_t count = clause->filters.count;
     struct vz_node_list whole = {vz_arena_alloc(eval->arena, (count + 1) * sizeof(*whole.items)),
                                  0};
@@ -527,6 +538,8 @@ enum vz_status vz_knn_eval(struct vz_eval *eval, const struct vz_knn_clause *cla
     *hits = NULL;
     *count = 0;
     const struct vz_field *field = vz_mapping_find(eval->mapping, clause->field);
+    if (vz_semantic_resolve(eval->mapping, clause, &field, err) != VZ_OK)
+        return err ? err->status : VZ_BAD_QUERY;
     if (!field)
         return VZ_OK; /* as Elasticsearch: an unmapped field has no neighbours */
     struct vz_given_vector given;

@@ -706,6 +706,8 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         search->with_source = false; /* as Elasticsearch */
     search->built = body.parser.built;
     search->built_count = body.parser.built_count;
+    search->questions = body.parser.questions;
+    search->question_count = body.parser.question_count;
     search->inners = body.parser.inners;
     search->inner_count = body.parser.inner_count;
     status = check_together(search, err);

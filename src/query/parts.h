@@ -134,6 +134,9 @@ struct vz_knn_clause {
     const float *vector; /* NULL: a string, or until the builder made it */
     size_t dims;
     struct vz_slice encoded; /* hex or base64: what it says depends on the field */
+    /* The text of a `semantic` query, or of a match that is one where its field is semantic_text:
+     * the builder is the text itself. */
+    enum { VZ_QUESTION_NONE, VZ_QUESTION_SEMANTIC, VZ_QUESTION_MATCH } question;
     struct vz_slice builder_kind; /* "text_embedding"; empty: the vector was given */
     struct vz_json builder;
     struct vz_slice model, model_digest; /* what made the vector; empty: nobody says */
@@ -161,6 +164,7 @@ struct vz_node {
     bool lenient;   /* a value that does not parse matches nothing; GEO: nor does
                      * a field that is not there */
     bool fold_case; /* TERM, PREFIX, WILDCARD: ASCII letters without case */
+    const struct vz_node *question; /* TERM of a `match`: the KNN that it is on semantic fields */
     const struct vz_match *match; /* TERM that is_match, FUZZY; NULL: all defaults */
     uint64_t doc_freq; /* TERM of a keyword: what its idf is worked out from; 0: its own */
     union {
@@ -210,6 +214,8 @@ struct vz_parser {
     int64_t size; /* of the request: k's default */
     struct vz_knn_clause **built; /* the clauses with a builder */
     size_t built_count, built_capacity;
+    struct vz_knn_clause **questions; /* those of semantic.c */
+    size_t question_count, question_capacity;
     struct vz_inner **inners;
     size_t inner_count, inner_capacity;
 };
@@ -329,6 +335,8 @@ struct vz_search {
     const struct vz_query_embedder *embedder;
     struct vz_knn_clause **built;
     size_t built_count;
+    struct vz_knn_clause **questions;
+    size_t question_count;
     struct vz_inner **inners;
     size_t inner_count;
 };
@@ -464,6 +472,17 @@ bool vz_text_late(void *eval);
 
 /* ---- knn ----------------------------------------------------------------------------------- */
 
+/* dsl_semantic.c: the KNN node of a question asked of a field; `boost` goes to its clause. */
+struct vz_node *vz_semantic_question(struct vz_parser *parser, struct vz_slice field,
+                                     struct vz_json text, float boost, bool is_match);
+/* The question a match on a semantic field is; NULL: it is none. */
+const struct vz_node *vz_semantic_match(const struct vz_eval *eval, const struct vz_node *node);
+/* *field, the one a clause names (NULL: none), becomes the one with its vectors; NULL when a
+ * semantic field has none yet. VZ_BAD_QUERY: a semantic query of another field. */
+enum vz_status vz_semantic_resolve(const struct vz_mapping *mapping,
+                                   const struct vz_knn_clause *clause,
+                                   const struct vz_field **field, struct vz_error *err);
+
 /* Has the builder of a clause make its vector, unless it did or the field is not mapped here. */
 enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice index,
                             const struct vz_mapping *mapping, struct vz_knn_clause *clause,
@@ -575,6 +594,11 @@ struct vz_fetch_plan {
     struct vz_doc_script **scripts; /* of script_fields, opened when first needed */
     size_t script_count;
 };
+/* inference_fields.c: whether hits are asked for "_inference_fields"; puts them into hit->source. */
+bool vz_inference_fields_wanted(const struct vz_search *search);
+enum vz_status vz_inference_fields_put(struct vz_eval *eval, uint32_t docno,
+                                       struct vz_arena *scratch, struct vz_search_hit *hit,
+                                       struct vz_error *err);
 /* script_hits.c */
 enum vz_status vz_script_fields_parse(struct vz_json value, struct vz_search *search,
                                       struct vz_error *err);

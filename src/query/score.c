@@ -383,6 +383,9 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
     *out = (struct vz_docset){0};
     if (vz_eval_late(eval))
         return vz_fail(err, VZ_CANCELLED, "the search took too long");
+    const struct vz_node *question = vz_semantic_match(eval, node);
+    if (question)
+        return eval_knn(eval, question, scores, out, err);
     switch (node->kind) {
     case VZ_NODE_BOOL:
         return eval_bool(eval, node, scores, out, err);

@@ -25,6 +25,8 @@ struct vz_query_embedder_field {
     struct vz_slice index, path;         /* for messages and for what an index names */
     uint32_t dims;                       /* 0: no vector was ever written, any length will do */
     struct vz_slice model, model_digest; /* what the mapping's meta remembers; empty: unknown */
+    struct vz_slice inference_id; /* of a semantic field, for questions; empty: none */
+    bool is_question;             /* the builder is the text itself */
 };
 
 /* Turns {"text_embedding": {...}} into a vector. `kind` is the builder's one member's name, builder

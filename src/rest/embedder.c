@@ -48,6 +48,12 @@ static enum vz_status model_of(struct vz_rest *rest, struct vz_json builder,
     struct vz_infer_about about;
     if (!named.len)
         named = vz_json_string(vz_ml_get(builder, "inference_id"));
+    if (!named.len && field->inference_id.len) {
+        vz_ml_endpoint(rest, field->inference_id, arena, model, &task);
+        if (!field->model_digest.len ||
+            vz_infer_about(rest->infer, *model, arena, &about, NULL) == VZ_OK)
+            return VZ_OK;
+    }
     if (named.len) {
         vz_ml_endpoint(rest, named, arena, model, &task);
         return VZ_OK;
@@ -95,14 +101,23 @@ static enum vz_status text_embedding(struct asked *asked, struct vz_json builder
                                        .count = 1,
                                        .is_query = true,
                                        .deadline_ns = asked->deadline_ns};
-    enum vz_status status = check_members(builder, VZ_SLICE("text_embedding"), known, err);
-    if (status == VZ_OK &&
+    enum vz_status status = VZ_OK;
+    text = builder;
+    if (!field->is_question)
+        status = check_members(builder, VZ_SLICE("text_embedding"), known, err);
+    if (status == VZ_OK && !field->is_question &&
         (!vz_json_get(builder, "model_text", &text) || vz_json_type(text) != VZ_JSON_STRING))
         status = vz_fail(err, VZ_BAD_QUERY, "[text_embedding] requires [model_text], a string");
     if (status == VZ_OK)
         status = model_of(asked->rest, builder, field, arena, &request.model, err);
-    if (status == VZ_OK)
+    if (status == VZ_OK && field->is_question && vz_json_type(text) != VZ_JSON_STRING) {
+        struct vz_buf printed = {0}; /* match: 7 */
+        vz_json_print(text, &printed);
+        input.text = vz_arena_copy(arena, vz_buf_slice(&printed));
+        vz_buf_deinit(&printed);
+    } else if (status == VZ_OK) {
         status = vz_ml_input(asked->rest->infer, text, arena, &input, err);
+    }
     if (status == VZ_OK)
         status = run(asked, &request, arena, vector, dims, model, digest, err);
     return status;

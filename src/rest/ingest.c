@@ -38,6 +38,10 @@ void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err, enum 
         *p =
             (struct vz_problem){.status = 400, .type = "graph_structure_exception", .reason = text};
         break;
+    case VZ_INGEST_MISSING:
+        *p = (struct vz_problem){
+            .status = 404, .type = "resource_not_found_exception", .reason = text};
+        break;
     case VZ_INGEST_STATE:
         *p = (struct vz_problem){.status = 500, .type = "illegal_state_exception", .reason = text};
         break;

@@ -8,7 +8,7 @@
  * Lock: rest->ingest_mutex is held over the second look and the change of the mapping, so that two
  * requests do not give one field two models. It is a commit of the mapping under a lock of our own,
  * once in a field's life. */
-#include "rest/ingest.h"
+#include "rest/semantic.h"
 
 #include <stdlib.h>
 
@@ -164,6 +164,10 @@ static bool remember_one(struct vz_call *call, struct vz_index *index, struct vz
     struct vz_mapping *mapping = vz_index_mapping(index);
     const struct vz_field *field = vz_mapping_find(mapping, mark->path);
     bool changes = false, ok = true;
+    if (field && field->type == VZ_FIELD_SEMANTIC_TEXT) {
+        vz_mapping_release(mapping);
+        return vz_semantic_remember(call, index, item, mark);
+    }
     if (field && field->type == VZ_FIELD_DENSE_VECTOR) {
         ok = !field->model.len || same_model(call, field, mark) || refuse(call, item, mark, field);
         changes = ok && !field->model_digest.len && mark->digest[0];

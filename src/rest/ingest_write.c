@@ -8,7 +8,7 @@
  * Locks: work->mutex guards the plans (what an index wants done) and work->arena; it is held for
  * lookups of an index's settings, never while a pipeline runs. crew->mutex guards the crew. Neither
  * is taken under the other. */
-#include "rest/ingest.h"
+#include "rest/semantic.h"
 #include "store/templates.h"
 
 #include <stdlib.h>
@@ -27,6 +27,11 @@ struct plan {
     struct vz_slice default_name, final_name; /* empty: none */
     struct vz_ingest_vector *vectors;
     size_t vector_count;
+    struct vz_ingest_semantic *semantics;
+    size_t semantic_count;
+    enum vz_status status; /* of what could not be planned: its documents fail with it */
+    struct vz_error error;
+    struct plan *next;
 };
 
 struct slice {
@@ -40,7 +45,8 @@ struct vz_ingest_work {
     pthread_cond_t done;
     struct vz_arena arena;    /* plans */
     struct vz_strmap plan_of; /* name to struct plan */
-    struct plan *last;        /* the one found last: names come in runs */
+    struct plan *plans;
+    struct plan *last; /* the one found last: names come in runs */
     unsigned helpers;         /* pushed and not finished */
     struct vz_ingest_item *items;
     size_t count;
@@ -67,6 +73,8 @@ void vz_ingest_work_free(struct vz_ingest_work *work)
         vz_arena_deinit(&work->slices[i].arena);
     }
     free(work->slices);
+    for (struct plan *plan = work->plans; plan; plan = plan->next)
+        vz_semantic_plan_deinit(plan->semantics, plan->semantic_count);
     vz_strmap_deinit(&work->plan_of);
     vz_arena_deinit(&work->arena);
     pthread_mutex_destroy(&work->mutex);
@@ -81,18 +89,46 @@ static void plan_vectors(struct vz_ingest_work *work, struct plan *plan, struct 
     size_t count = vz_mapping_count(mapping), found = 0;
     for (size_t i = 0; i < count; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
-        found += field->type == VZ_FIELD_DENSE_VECTOR && field->model.len;
+        found += field->type == VZ_FIELD_DENSE_VECTOR && field->model.len && !vz_field_is_hidden(field);
     }
     plan->vectors = found ? vz_arena_alloc(&work->arena, found * sizeof *plan->vectors) : NULL;
     for (size_t i = 0; found && i < count; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
-        if (field->type != VZ_FIELD_DENSE_VECTOR || !field->model.len)
+        if (field->type != VZ_FIELD_DENSE_VECTOR || !field->model.len || vz_field_is_hidden(field))
             continue;
         plan->vectors[plan->vector_count++] = (struct vz_ingest_vector){
             vz_arena_copy(&work->arena, field->path), vz_arena_copy(&work->arena, field->model),
             vz_arena_copy(&work->arena, field->model_digest)};
     }
     vz_mapping_release(mapping);
+}
+
+static void plan_semantics(struct vz_ingest_work *work, struct plan *plan,
+                           const struct vz_mapping *mapping)
+{
+    plan->status = vz_semantic_plan(work->call->rest, mapping, &work->arena, &plan->semantics,
+                                    &plan->semantic_count, &plan->error);
+}
+
+/* An index that the write will make has the fields of its templates. */
+static void plan_templates(struct vz_ingest_work *work, struct plan *plan)
+{
+    struct vz_composed composed;
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    struct vz_mapping *mapping = NULL;
+    bool any = false;
+    if (vz_templates_apply(work->call->store, plan->name, (struct vz_json){0}, &composed, &any,
+                           NULL) != VZ_OK)
+        return;
+    if (any && memmem(composed.mappings.data, composed.mappings.len, "\"semantic", 9) &&
+        vz_json_parse(vz_buf_slice(&composed.mappings), &doc, &root, NULL) == VZ_OK) {
+        if (vz_mapping_merge(NULL, root, &mapping, NULL) == VZ_OK)
+            plan_semantics(work, plan, mapping);
+        vz_mapping_release(mapping);
+        vz_json_free(doc);
+    }
+    vz_composed_deinit(&composed);
 }
 
 static struct vz_slice pipeline_name(struct vz_slice setting)
@@ -127,6 +163,8 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
         return work->last = (struct plan *)(uintptr_t)found;
     }
     struct plan *plan = work->last = vz_arena_zalloc(&work->arena, sizeof *plan);
+    plan->next = work->plans;
+    work->plans = plan;
     struct vz_problem problem = {0};
     vz_strmap_put(&work->plan_of, vz_buf_slice(&key), (uint64_t)(uintptr_t)plan);
     vz_buf_deinit(&key);
@@ -139,6 +177,7 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
             plan->default_name =
                 pipeline_name(template_setting(work, name, "index.default_pipeline"));
             plan->final_name = pipeline_name(template_setting(work, name, "index.final_pipeline"));
+            plan_templates(work, plan);
         }
         return plan;
     }
@@ -146,6 +185,9 @@ static struct plan *find_plan_locked(struct vz_ingest_work *work, struct vz_slic
     plan->default_name = pipeline_name(plan->default_name);
     plan->final_name = pipeline_name(plan->final_name);
     plan_vectors(work, plan, index);
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    plan_semantics(work, plan, mapping);
+    vz_mapping_release(mapping);
     vz_index_release(index);
     return plan;
 }
@@ -167,6 +209,7 @@ bool vz_ingest_work_needs(struct vz_ingest_work *work, const struct vz_ingest_it
     const struct plan *plan = find_plan_locked(work, item->index, item->require_alias);
     bool named = item->pipeline.ptr && !vz_slice_is(item->pipeline, "_none");
     return named || (plan->default_name.len && !item->pipeline.ptr) || plan->final_name.len ||
+           plan->semantic_count || plan->status != VZ_OK ||
            (plan->vector_count &&
             vz_ingest_may_embed(plan->vectors, plan->vector_count, item->source));
 }
@@ -308,42 +351,73 @@ static void run_final(struct vz_ingest_work *work, struct job *jobs, size_t coun
     }
 }
 
-static void run_models(struct vz_ingest_work *work, struct job *jobs, size_t count)
-{
+/* The documents of the jobs that have the same plan as jobs[first]; an update's other document too.
+ * docs, twins and twin_of have room for 2, 1 and 1 of each job. */
+struct group {
     struct vz_ingest_doc *docs[SLICE * 2], twins[SLICE];
     struct job *twin_of[SLICE];
+    bool is_update[SLICE * 2];
+    size_t count, twin_count;
+};
+
+static void gather_group(struct group *g, struct job *jobs, size_t first, size_t count, bool *seen)
+{
+    g->count = g->twin_count = 0;
+    for (size_t k = first; k < count; k++) {
+        struct job *job = &jobs[k];
+        if (job->plan != jobs[first].plan)
+            continue;
+        seen[k] = true;
+        if (!alive(job))
+            continue;
+        g->is_update[g->count] = job->body && vz_value_get(job->body, VZ_SLICE("doc")) &&
+                                 job->doc.ctx == vz_value_get(job->body, VZ_SLICE("doc"));
+        g->docs[g->count++] = &job->doc;
+        if (job->twin) {
+            const struct vz_ingest_meta none = {0};
+            vz_ingest_doc_init(&g->twins[g->twin_count], &job->arena, job->twin, &none);
+            g->twin_of[g->twin_count] = job;
+            g->is_update[g->count] = true; /* the twin is what the newest document gets */
+            g->docs[g->count++] = &g->twins[g->twin_count++];
+        }
+    }
+}
+
+static void settle_twins(struct group *g)
+{
+    for (size_t t = 0; t < g->twin_count; t++) {
+        struct job *job = g->twin_of[t];
+        if (g->twins[t].status != VZ_OK && job->doc.status == VZ_OK) {
+            job->doc.error = g->twins[t].error;
+            job->doc.status = g->twins[t].status;
+        }
+        if (!job->doc.marks)
+            job->doc.marks = g->twins[t].marks;
+    }
+}
+
+static void run_models(struct vz_ingest_work *work, struct job *jobs, size_t count)
+{
+    struct group *g = vz_alloc(sizeof *g);
     bool seen[SLICE] = {false};
     for (size_t i = 0; i < count; i++) {
         const struct plan *plan = jobs[i].plan;
-        size_t group = 0, twin_count = 0;
-        if (seen[i] || !plan->vector_count)
+        if (seen[i] || (!plan->vector_count && !plan->semantic_count && plan->status == VZ_OK))
             continue;
-        for (size_t k = i; k < count; k++) {
-            struct job *job = &jobs[k];
-            if (job->plan != plan)
-                continue;
-            seen[k] = true;
-            if (!alive(job))
-                continue;
-            docs[group++] = &job->doc;
-            if (job->twin) {
-                const struct vz_ingest_meta none = {0};
-                vz_ingest_doc_init(&twins[twin_count], &job->arena, job->twin, &none);
-                twin_of[twin_count] = job;
-                docs[group++] = &twins[twin_count++];
-            }
+        gather_group(g, jobs, i, count, seen);
+        for (size_t k = 0; plan->status != VZ_OK && k < g->count; k++) {
+            g->docs[k]->status = plan->status;
+            g->docs[k]->error = plan->error;
         }
-        vz_ingest_embed(work->call->rest->ingest, plan->vectors, plan->vector_count, docs, group);
-        for (size_t t = 0; t < twin_count; t++) {
-            struct job *job = twin_of[t];
-            if (twins[t].status != VZ_OK && job->doc.status == VZ_OK) {
-                job->doc.error = twins[t].error;
-                job->doc.status = twins[t].status;
-            }
-            if (!job->doc.marks)
-                job->doc.marks = twins[t].marks;
-        }
+        if (plan->vector_count)
+            vz_ingest_embed(work->call->rest->ingest, plan->vectors, plan->vector_count, g->docs,
+                            g->count);
+        if (plan->semantic_count)
+            vz_ingest_semantic(work->call->rest->ingest, plan->semantics, plan->semantic_count,
+                               g->docs, g->is_update, g->count);
+        settle_twins(g);
     }
+    free(g);
 }
 
 /* ---- results --------------------------------------------------------------------------------- */

@@ -263,6 +263,10 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     }
     if (scalar->type == VZ_JSON_NULL)
         return read_null(reader, field);
+    if (field->type == VZ_FIELD_SEMANTIC_TEXT) {
+        vz_doc_add_value(reader, &value);
+        return VZ_OK;
+    }
     enum vz_status status;
     if (field->type == VZ_FIELD_GEO_POINT)
         status = vz_geo_parse(scalar->json, &value.geo.lat, &value.geo.lon, &inner);
@@ -426,6 +430,18 @@ static enum vz_status walk_vector(struct vz_doc_reader *reader, const struct vz_
     return vz_doc_read_vector(reader, field, value, start, reader->at);
 }
 
+/* What it holds was given to a model before; here counts that it holds something. */
+static enum vz_status walk_semantic(struct vz_doc_reader *reader, const struct vz_field *field,
+                                    struct vz_json value)
+{
+    enum vz_json_type type = vz_json_type(value);
+    struct vz_typed_value present = {.field = field->id, .kind = VZ_COLUMN_PRESENCE};
+    skip_value(reader);
+    if (type != VZ_JSON_NULL && (type != VZ_JSON_ARRAY || vz_json_count(value)))
+        vz_doc_add_value(reader, &present);
+    return VZ_OK;
+}
+
 static enum vz_status walk_object_field(struct vz_doc_reader *reader, const struct vz_field *field,
                                         struct vz_json value)
 {
@@ -483,6 +499,8 @@ static enum vz_status walk_field(struct vz_doc_reader *reader, const struct vz_f
         return walk_object_field(reader, field, value);
     if (field->type == VZ_FIELD_DENSE_VECTOR)
         return walk_vector(reader, field, value);
+    if (field->type == VZ_FIELD_SEMANTIC_TEXT)
+        return walk_semantic(reader, field, value);
     if (field->type == VZ_FIELD_GEO_POINT)
         return walk_geo(reader, field, value);
     enum vz_json_type type = vz_json_type(value);
@@ -619,7 +637,7 @@ static enum vz_status check_key(struct vz_doc_reader *reader, struct scope scope
 {
     static const char *const metadata[] = {"_id",     "_index",      "_source",      "_routing",
                                            "_seq_no", "_version",    "_field_names", "_ignored",
-                                           "_tier",   "_nested_path"};
+                                           "_tier",   "_nested_path", VZ_INFERENCE_FIELDS};
     if (reader->path.len + key.len > VZ_MAX_PATH_BYTES) {
         vz_doc_fault(reader, place, "failed to parse: field name [%.*s...] is longer than %d bytes",
                      (int)VZ_MIN(key.len, (size_t)100), key.ptr, VZ_MAX_PATH_BYTES);
@@ -638,6 +656,9 @@ static enum vz_status check_key(struct vz_doc_reader *reader, struct scope scope
                             (int)key.len, key.ptr);
     for (size_t i = 0; scope.is_root && i < VZ_COUNT_OF(metadata); i++) {
         if (!vz_slice_is(key, metadata[i]))
+            continue;
+        /* With semantic fields the layer above put it there, and refused a client's. */
+        if (vz_slice_is(key, VZ_INFERENCE_FIELDS) && find_child(reader, scope, key))
             continue;
         vz_doc_fault(reader, place,
                      "failed to parse field [%s] of type [%s] in document with id '%.*s'.",

@@ -405,17 +405,62 @@ enum vz_status vz_generation_record(struct vz_generation *gen, MDB_txn *txn, uin
     return VZ_OK;
 }
 
+/* Bytes of a cut source. */
+struct extent {
+    size_t from, to;
+};
+
+/* The root member VZ_INFERENCE_FIELDS with the comma that goes with it; empty when there is none. */
+static struct extent find_hidden(struct vz_slice cut)
+{
+    struct vz_slice name = VZ_SLICE("\"" VZ_INFERENCE_FIELDS "\""), rest = cut, key, value;
+    bool first = true;
+    if (!memmem(cut.ptr, cut.len, name.ptr, name.len))
+        return (struct extent){0};
+    while (vz_json_raw_next(&rest, &key, &value)) {
+        if (!vz_slice_is(key, VZ_INFERENCE_FIELDS)) {
+            first = false;
+            continue;
+        }
+        struct extent found = {(size_t)(key.ptr - 1 - cut.ptr),
+                               (size_t)(value.ptr + value.len - cut.ptr)};
+        while (!first && found.from && cut.ptr[found.from] != ',')
+            found.from--;
+        while (first && found.to < cut.len && (unsigned char)cut.ptr[found.to] <= ' ')
+            found.to++;
+        if (first && found.to < cut.len && cut.ptr[found.to] == ',')
+            found.to++;
+        return found;
+    }
+    return (struct extent){0};
+}
+
+static void append_shown(struct vz_buf *text, struct vz_slice cut, size_t from, size_t to,
+                         struct extent hidden)
+{
+    size_t before = VZ_MIN(to, hidden.from), behind = VZ_MAX(from, hidden.to);
+    if (hidden.to == 0)
+        before = behind = to;
+    if (from < before)
+        vz_buf_append(text, cut.ptr + from, before - from);
+    if (behind < to)
+        vz_buf_append(text, cut.ptr + behind, to - behind);
+}
+
 /* Puts the vectors back where their nulls stand, or the numbers of their rows. */
 static enum vz_status restore_source(struct vz_generation *gen, const struct vz_record *record,
-                                     struct vz_slice cut, enum vz_doc_parts parts, struct vz_arena *arena,
+                                     struct vz_slice cut, struct extent hidden,
+                                     enum vz_doc_parts parts, struct vz_arena *arena,
                                      struct vz_slice *out, struct vz_error *err)
 {
     struct vz_buf text = {0};
-    struct vz_slice rest = record->splices;
+    struct vz_slice rest = parts == VZ_DOC_CUT_SOURCE ? (struct vz_slice){0} : record->splices;
     struct vz_splice splice;
     size_t at = 0;
     enum vz_status status = VZ_OK;
     while (status == VZ_OK && vz_splice_next(&rest, &splice)) {
+        if (splice.offset >= hidden.from && splice.offset < hidden.to)
+            continue;
         struct vz_rows *rows = vz_generation_rows(gen, splice.field);
         if (!rows || rows->dims != splice.dims ||
             splice.row >= rows->vectors.size_bytes / rows->stride || splice.offset < at ||
@@ -424,7 +469,7 @@ static enum vz_status restore_source(struct vz_generation *gen, const struct vz_
                              (int)record->id.len, record->id.ptr);
             break;
         }
-        vz_buf_append(&text, cut.ptr + at, splice.offset - at);
+        append_shown(&text, cut, at, splice.offset, hidden);
         if (parts == VZ_DOC_ROW_SOURCE)
             vz_buf_printf(&text, "%u", splice.row);
         else
@@ -432,7 +477,7 @@ static enum vz_status restore_source(struct vz_generation *gen, const struct vz_
         at = splice.offset + 4;
     }
     if (status == VZ_OK) {
-        vz_buf_append(&text, cut.ptr + at, cut.len - at);
+        append_shown(&text, cut, at, cut.len, hidden);
         *out = vz_arena_copy(arena, vz_buf_slice(&text));
     }
     vz_buf_deinit(&text);
@@ -452,9 +497,14 @@ enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32
     if (parts == VZ_DOC_META)
         return VZ_OK;
     status = vz_record_cut_source(&record, arena, &doc->source, err);
-    if (status != VZ_OK || parts == VZ_DOC_CUT_SOURCE || record.splice_count == 0)
+    if (status != VZ_OK)
         return status;
-    return restore_source(gen, &record, doc->source, parts, arena, &doc->source, err);
+    struct extent hidden = {0};
+    if (parts != VZ_DOC_WHOLE_SOURCE)
+        hidden = find_hidden(doc->source);
+    if (!hidden.to && (parts == VZ_DOC_CUT_SOURCE || !record.splice_count))
+        return VZ_OK;
+    return restore_source(gen, &record, doc->source, hidden, parts, arena, &doc->source, err);
 }
 
 struct vz_slice vz_id_of_pair(const MDB_val *key, const MDB_val *value, struct vz_id_entry *entry)

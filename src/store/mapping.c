@@ -8,7 +8,7 @@
  * exactly the nodes whose parent it is, in order of their ids; multi-fields hang below leaves,
  * properties below objects.
  */
-#include "store/mapping_parts.h"
+#include "store/mapping_semantic.h"
 #include "text/analysis.h"
 #include "json/filter.h"
 
@@ -94,6 +94,9 @@ static void copy_node(struct vz_mapping *to, const struct vz_mapping_node *node)
     copy->field.model = vz_arena_copy(arena, node->field.model);
     copy->field.model_digest = vz_arena_copy(arena, node->field.model_digest);
     copy->field.value = vz_arena_copy(arena, node->field.value);
+    copy->field.inference_id = vz_arena_copy(arena, node->field.inference_id);
+    copy->field.search_inference_id = vz_arena_copy(arena, node->field.search_inference_id);
+    copy->field.chunking = vz_arena_copy(arena, node->field.chunking);
     copy->rescore = vz_arena_copy(arena, node->rescore);
     copy->confidence = vz_arena_copy(arena, node->confidence);
     copy->alias_path = vz_arena_copy(arena, node->alias_path);
@@ -211,6 +214,7 @@ enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struc
     field->doc_values = true;
     field->alias_of = VZ_NO_FIELD;
     field->keyed = VZ_NO_FIELD;
+    field->vectors = VZ_NO_FIELD;
     field->path = child_path(&mapping->arena, mapping, parent, name);
     field->name = (struct vz_slice){field->path.ptr + field->path.len - name.len, name.len};
     uint16_t *first = &mapping->first_child, *last = &mapping->last_child;
@@ -328,7 +332,7 @@ static enum vz_status check_name(struct vz_slice name, struct vz_error *err)
     return VZ_OK;
 }
 
-static enum vz_status merge_properties(struct vz_mapping *mapping, uint16_t parent,
+enum vz_status vz_mapping_merge_properties(struct vz_mapping *mapping, uint16_t parent,
                                        struct vz_json properties, struct vz_error *err)
 {
     if (vz_json_type(properties) != VZ_JSON_OBJECT) {
@@ -518,7 +522,7 @@ static enum vz_status merge_object(struct vz_mapping *mapping, uint16_t parent,
             return status;
     }
     if (vz_json_get(definition, "properties", &value))
-        return merge_properties(mapping, node->field.id, value, err);
+        return vz_mapping_merge_properties(mapping, node->field.id, value, err);
     return VZ_OK;
 }
 
@@ -569,6 +573,7 @@ static void take_over(struct vz_mapping_node *to, const struct vz_mapping_node *
     to->field.under_nested = old.field.under_nested;
     to->field.alias_of = old.field.alias_of;
     to->field.keyed = old.field.keyed;
+    to->field.vectors = old.field.vectors;
     to->first_child = old.first_child;
     to->last_child = old.last_child;
     to->next_sibling = old.next_sibling;
@@ -619,11 +624,16 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
             return status;
     }
     read.field.path = node->field.path;
+    read.field.any_input = vz_mapping_says_semantic(definition);
     status = vz_mapping_read_params(mapping, &read, definition, err);
     if (status != VZ_OK)
         return status;
     vz_mapping_settle_field(&read);
-    if (existed && (status = vz_mapping_check_update(node, &read, err)) != VZ_OK)
+    if (existed && type == VZ_FIELD_SEMANTIC_TEXT)
+        status = vz_mapping_update_semantic(mapping, node, &read, err);
+    else if (existed)
+        status = vz_mapping_check_update(node, &read, err);
+    if (status != VZ_OK)
         return status;
     take_over(node, &read);
     vz_mapping_scope_vector(mapping, node);
@@ -909,14 +919,18 @@ static enum vz_status merge_root(struct vz_mapping *mapping, struct vz_json body
     struct vz_slice key;
     struct vz_json value;
     while (vz_json_next(&it, &key, &value)) {
-        enum vz_status status = vz_slice_is(key, "properties")
-                                    ? merge_properties(mapping, VZ_NO_FIELD, value, err)
-                                    : vz_mapping_read_root(mapping, key, value, err);
+        bool fields = vz_slice_is(key, "properties");
+        enum vz_status status = fields ? vz_mapping_refuse_hidden(value, err)
+                                       : vz_mapping_read_root(mapping, key, value, err);
+        if (status == VZ_OK && fields)
+            status = vz_mapping_merge_properties(mapping, VZ_NO_FIELD, value, err);
         if (status != VZ_OK)
             return status;
     }
+    enum vz_status status = vz_mapping_resolve_semantic(mapping, true, err);
     inherit_dynamic(mapping);
-    enum vz_status status = vz_mapping_resolve_analyzers(mapping, false, err);
+    if (status == VZ_OK)
+        status = vz_mapping_resolve_analyzers(mapping, false, err);
     return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
 

@@ -38,7 +38,8 @@ enum vz_field_type {
     VZ_FIELD_IP,               /* kept as text in its one canonical form, see store/ip.h */
     VZ_FIELD_SCALED_FLOAT,     /* rounded to multiples of 1 / scaling_factor */
     VZ_FIELD_FLATTENED,        /* an object as one field: all values of its leaves */
-    VZ_FIELD_FLATTENED_KEYED   /* hidden child of FLATTENED: "key\0value" of its leaves */
+    VZ_FIELD_FLATTENED_KEYED,  /* hidden child of FLATTENED: "key\0value" of its leaves */
+    VZ_FIELD_SEMANTIC_TEXT     /* its vectors are made by a model, in hidden fields */
 };
 
 /* How a field's values are kept in its column; see store.h. */
@@ -107,6 +108,11 @@ struct vz_field {
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
     bool has_offsets;        /* text: index_options or term_vector ask for offsets; highlighting */
     bool has_vector_offsets; /* analyses the source anyway, but limits and refuses by them */
+    /* semantic_text: `dims`, `model` and `model_digest` above too, 0 and empty before the first use */
+    bool any_input; /* it was called `semantic`, not `semantic_text` */
+    struct vz_slice inference_id, search_inference_id; /* empty: not given */
+    struct vz_slice chunking; /* chunking_settings, JSON; empty: those of the endpoint */
+    uint16_t vectors;         /* its hidden dense_vector field, VZ_NO_FIELD before the first use */
 };
 
 /* "keyword", "long", ... ; of both flattened kinds "flattened". */
@@ -123,6 +129,8 @@ static inline bool vz_field_is_keyword(const struct vz_field *field)
 }
 
 #define VZ_NO_FIELD ((uint16_t)0xFFFF)
+/* The root of the hidden fields and, in a document, of what models made of its semantic fields. */
+#define VZ_INFERENCE_FIELDS "_inference_fields"
 #define VZ_MAX_FIELDS 1000 /* index.mapping.total_fields.limit */
 
 struct vz_mapping;
@@ -188,6 +196,20 @@ bool vz_mapping_find_key(const struct vz_mapping *mapping, struct vz_slice path,
 /* Whether the values of `from` are copied to the field of that path (copy_to). */
 bool vz_field_copies_to(const struct vz_field *from, struct vz_slice path);
 enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping);
+
+/* "cosine", "l2_norm" ... */
+const char *vz_similarity_name(enum vz_similarity similarity);
+/* Whether a field is one of those that hold a semantic field's vectors: no client sees them. */
+bool vz_field_is_hidden(const struct vz_field *field);
+/* The vectors of a semantic field; NULL when it is none or has none yet. */
+const struct vz_field *vz_mapping_vectors(const struct vz_mapping *mapping,
+                                          const struct vz_field *field);
+/* The fields whose values a semantic field gets: itself or the field it is a multi-field of, and
+ * those that are copied to it. At most `max` paths; how many. */
+size_t vz_mapping_semantic_sources(const struct vz_mapping *mapping, const struct vz_field *field,
+                                   struct vz_slice *out, size_t max);
+/* chunking_settings as a mapping or an endpoint gives them. VZ_BAD_MAPPING. */
+enum vz_status vz_chunking_check(struct vz_json settings, struct vz_error *err);
 
 /* Appends {"properties":{...}} as GET _mapping prints it ("mappings" body). */
 void vz_mapping_print(const struct vz_mapping *mapping, struct vz_buf *out);

@@ -116,6 +116,9 @@ enum vz_status vz_mapping_add_keyed(struct vz_mapping *mapping, struct vz_mappin
 /* The child of that name or NULL. */
 struct vz_mapping_node *vz_mapping_child(const struct vz_mapping *mapping, uint16_t parent,
                                          struct vz_slice name);
+/* The members of a "properties" object, merged under `parent`. */
+enum vz_status vz_mapping_merge_properties(struct vz_mapping *mapping, uint16_t parent,
+                                           struct vz_json properties, struct vz_error *err);
 /* Aliases point to ids once all fields are there. */
 enum vz_status vz_mapping_resolve_aliases(struct vz_mapping *mapping, struct vz_error *err);
 /* Finds the analyzers that the fields name. lenient: one that is not there is the default one. */

@@ -7,7 +7,7 @@
  * are read back through the same code as a mappings body, so what was checked once is checked
  * again and a damaged file cannot make a field that a request could not.
  */
-#include "store/mapping_parts.h"
+#include "store/mapping_semantic.h"
 #include "store/mapping_vector.h"
 
 #include <stdlib.h>
@@ -37,7 +37,8 @@ static void print_children(const struct vz_mapping *mapping, uint16_t first,
     const struct vz_mapping_node **sorted = vz_alloc((count + 1) * sizeof *sorted);
     count = 0;
     for (uint16_t id = first; id != VZ_NO_FIELD; id = mapping->nodes[id].next_sibling) {
-        if (mapping->nodes[id].field.type != VZ_FIELD_FLATTENED_KEYED)
+        const struct vz_field *field = &mapping->nodes[id].field;
+        if (field->type != VZ_FIELD_FLATTENED_KEYED && !vz_field_is_hidden(field))
             sorted[count++] = &mapping->nodes[id];
     }
     qsort(sorted, count, sizeof *sorted, by_name);
@@ -48,6 +49,11 @@ static void print_children(const struct vz_mapping *mapping, uint16_t first,
     }
     vz_json_end_object(w);
     free(sorted);
+}
+
+static const char *type_word(const struct vz_field *field)
+{
+    return field->any_input ? "semantic" : vz_field_type_name(field->type);
 }
 
 static void print_object_params(const struct vz_mapping_node *node, struct vz_json_writer *w)
@@ -69,7 +75,7 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
     bool has_children = node->first_child != VZ_NO_FIELD && node->field.type != VZ_FIELD_FLATTENED;
     vz_json_begin_object(w);
     if (!is_object || node->field.type == VZ_FIELD_NESTED || !has_children)
-        vz_json_field_str(w, "type", vz_field_type_name(node->field.type));
+        vz_json_field_str(w, "type", type_word(&node->field));
     if (is_object)
         print_object_params(node, w);
     if (node->field.type == VZ_FIELD_DENSE_VECTOR)
@@ -117,7 +123,7 @@ static void save_field(const struct vz_mapping_node *node, struct vz_json_writer
     vz_json_field_string(w, "name", node->field.name);
     if (node->field.parent != VZ_NO_FIELD)
         vz_json_field_int(w, "parent", node->field.parent);
-    vz_json_field_str(w, "type", vz_field_type_name(node->field.type));
+    vz_json_field_str(w, "type", type_word(&node->field));
     print_object_params(node, w);
     vz_json_key(w, "given");
     vz_json_begin_object(w);
@@ -219,6 +225,7 @@ static enum vz_status load_field(struct vz_mapping *mapping, struct vz_json entr
     }
     if (!vz_json_get(entry, "given", &given))
         return corrupt(err, at, "no parameters");
+    node->field.any_input = vz_mapping_says_semantic(entry);
     status = vz_mapping_read_params(mapping, node, given, err);
     vz_mapping_settle_field(node);
     vz_mapping_scope_vector(mapping, node);
@@ -248,7 +255,9 @@ static enum vz_status load_root(struct vz_mapping *mapping, struct vz_json root,
         if (status != VZ_OK)
             return status;
     }
-    enum vz_status status = vz_mapping_resolve_analyzers(mapping, true, err);
+    enum vz_status status = vz_mapping_resolve_semantic(mapping, false, err);
+    if (status == VZ_OK)
+        status = vz_mapping_resolve_analyzers(mapping, true, err);
     return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
 

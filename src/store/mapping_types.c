@@ -1,6 +1,6 @@
 /* store/mapping_types.c - the types of fields, which parameters each takes, and which of them may
  * change later. One table; dense_vector's own parameters are in mapping_vector.c. */
-#include "store/mapping_parts.h"
+#include "store/mapping_semantic.h"
 #include "store/mapping_vector.h"
 
 #include <math.h>
@@ -23,6 +23,7 @@ static const char *const type_names[] = {
     [VZ_FIELD_DATE] = "date",
     [VZ_FIELD_GEO_POINT] = "geo_point",
     [VZ_FIELD_DENSE_VECTOR] = "dense_vector",
+    [VZ_FIELD_SEMANTIC_TEXT] = "semantic_text",
     [VZ_FIELD_BINARY] = "binary",
     [VZ_FIELD_ALIAS] = "alias",
     [VZ_FIELD_CONSTANT_KEYWORD] = "constant_keyword",
@@ -57,8 +58,6 @@ static const char *const foreign_types[] = {
     "rank_features",
     "rank_vectors",
     "search_as_you_type",
-    "semantic",
-    "semantic_text",
     "shape",
     "sparse_vector",
     "token_count",
@@ -72,6 +71,10 @@ const char *vz_field_type_name(enum vz_field_type type)
 
 bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type)
 {
+    if (vz_slice_is(name, "semantic")) {
+        *type = VZ_FIELD_SEMANTIC_TEXT;
+        return true;
+    }
     for (size_t i = 0; i < VZ_COUNT_OF(type_names); i++) {
         if (i != VZ_FIELD_FLATTENED_KEYED && vz_slice_is(name, type_names[i])) {
             *type = (enum vz_field_type)i;
@@ -135,8 +138,8 @@ enum param_kind {
 #define NUMBERS (INTEGERS | T(UNSIGNED_LONG) | DECIMALS)
 #define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
 #define LEAVES                                                                                     \
-    (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(CONSTANT_KEYWORD) | T(WILDCARD) |          \
-     T(FLATTENED))
+    (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) |     \
+     T(WILDCARD) | T(FLATTENED))
 
 struct param_rule {
     const char *name;
@@ -193,6 +196,11 @@ static const struct param_rule rules[] = {
     {"scaling_factor", T(SCALED_FLOAT), PARAM_ANY, false, "null"},
     {"value", T(CONSTANT_KEYWORD), PARAM_ANY, false, "null"},
     {"depth_limit", T(FLATTENED), PARAM_INT, true, "20"},
+    {"inference_id", T(SEMANTIC_TEXT), PARAM_STRING, false, "null"},
+    {"search_inference_id", T(SEMANTIC_TEXT), PARAM_ANY, true, "null"},
+    {"model_settings", T(SEMANTIC_TEXT), PARAM_ANY, true, "null"},
+    {"chunking_settings", T(SEMANTIC_TEXT), PARAM_ANY, true, "null"},
+    {"index_options", T(SEMANTIC_TEXT), PARAM_ANY, true, "null"},
 };
 
 static const struct param_rule *find_rule(enum vz_field_type type, struct vz_slice name)
@@ -342,6 +350,8 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
                  field->type == VZ_FIELD_FLATTENED) &&
                 !vz_slice_is(name, "meta"))) {
         return vz_mapping_read_text(mapping, node, name, value, err);
+    } else if (field->type == VZ_FIELD_SEMANTIC_TEXT && !vz_slice_is(name, "meta")) {
+        return vz_mapping_read_semantic(mapping, node, name, value, err);
     } else if (vz_slice_is(name, "path")) {
         node->alias_path = copy_string(mapping, value);
     } else if (vz_slice_is(name, "meta")) {
@@ -498,6 +508,7 @@ static enum vz_column_kind value_column(enum vz_field_type type)
         return VZ_COLUMN_GEO;
     case VZ_FIELD_TEXT:
     case VZ_FIELD_DENSE_VECTOR:
+    case VZ_FIELD_SEMANTIC_TEXT:
         return VZ_COLUMN_PRESENCE;
     case VZ_FIELD_OBJECT:
     case VZ_FIELD_NESTED:

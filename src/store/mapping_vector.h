@@ -16,6 +16,6 @@ enum vz_status vz_mapping_check_vector_update(const struct vz_mapping_node *from
 /* Writes the members dims .. index_options. */
 void vz_mapping_print_vector(const struct vz_mapping_node *node, uint32_t dims,
                              struct vz_json_writer *w);
-const char *vz_similarity_name(enum vz_similarity similarity);
+
 
 #endif

@@ -254,7 +254,8 @@ enum vz_doc_parts {
     VZ_DOC_META = 0,        /* id, version, seq_no */
     VZ_DOC_CUT_SOURCE = 1,  /* source with `null` for each indexed vector: cheap */
     VZ_DOC_SOURCE = 2,      /* source as given, vectors printed from their rows */
-    VZ_DOC_ROW_SOURCE = 3   /* source with the number of its row for each indexed vector */
+    VZ_DOC_ROW_SOURCE = 3,  /* source with the number of its row for each indexed vector */
+    VZ_DOC_WHOLE_SOURCE = 4 /* with VZ_INFERENCE_FIELDS, which the others leave out */
 };
 /* Real-time: also what is committed and not yet refreshed. Texts go to the arena. VZ_NOT_FOUND. */
 enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_doc_parts parts,

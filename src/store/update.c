@@ -235,7 +235,7 @@ enum vz_status vz_update_source(struct vz_generation *gen, const struct vz_write
         return VZ_OK;
     }
     struct vz_stored_doc stored;
-    status = vz_generation_doc(gen, gen->txn, current->docno, VZ_DOC_SOURCE, arena, &stored, err);
+    status = vz_generation_doc(gen, gen->txn, current->docno, VZ_DOC_WHOLE_SOURCE, arena, &stored, err);
     if (status != VZ_OK)
         return status;
     struct vz_buf merged = {0};
