@@ -45,6 +45,9 @@ Differences worth knowing:
   fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,
   `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is
   refused.
+- `suggest`: `term` (of text fields) and `completion` (prefix, fuzzy, regex, skip_duplicates), also beside
+  hits and in `_msearch`. `contexts` and `phrase` are refused. An alias' filter counts for completions. With
+  `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.

@@ -213,6 +213,11 @@ static void put_value(struct path_walk *walk, struct vz_json value)
         vz_json_put_value(walk->writer, value);
         return;
     }
+    if (field->type == VZ_FIELD_COMPLETION) { /* as it was given */
+        begin_value(walk);
+        vz_json_put_value(walk->writer, value);
+        return;
+    }
     if (type == VZ_JSON_OBJECT)
         return;
     switch (field->type) {

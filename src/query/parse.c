@@ -4,6 +4,7 @@
 #include "query/agg.h"
 #include "query/dsl.h"
 #include "query/highlight.h"
+#include "query/suggest.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -391,6 +392,14 @@ static enum vz_status parse_highlight(struct body *body, struct vz_json value, s
     return status;
 }
 
+static enum vz_status parse_suggest(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_suggest *suggest;
+    enum vz_status status = vz_suggest_parse(&body->parser, value, &suggest, err);
+    body->search->suggest = suggest;
+    return status;
+}
+
 static enum vz_status parse_nothing(struct body *body, struct vz_json value, struct vz_error *err)
 {
     return VZ_OK; /* groups for statistics: part of no answer */
@@ -413,6 +422,7 @@ static const struct {
     {"aggregations", parse_aggs},
     {"script_fields", parse_script_fields},
     {"highlight", parse_highlight},
+    {"suggest", parse_suggest},
     {"track_total_hits", parse_track_total},
     {"track_scores", parse_track_scores},
     {"profile", parse_profile},
@@ -428,7 +438,6 @@ static const struct {
 };
 
 static const char *const refused[] = {
-    "suggest",
     "rescore",
     "collapse",
     "runtime_mappings",
@@ -704,6 +713,12 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         search->with_source = body.stored_source;
     if (search->script_field_count && !body.source_given && !body.stored_fields_given)
         search->with_source = false; /* as Elasticsearch */
+    /* Suggestions alone: nothing is searched, as in Elasticsearch. */
+    if (search->suggest && !search->query && !search->knn_count && !search->aggs) {
+        search->query = vz_arena_zalloc(arena, sizeof *search->query);
+        search->query->kind = VZ_NODE_NONE;
+        search->query->boost = 1;
+    }
     search->built = body.parser.built;
     search->built_count = body.parser.built_count;
     search->questions = body.parser.questions;

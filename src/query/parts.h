@@ -322,6 +322,7 @@ struct vz_search {
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
     const struct vz_highlight *highlight; /* highlight.h; NULL: none */
+    const struct vz_suggest *suggest;     /* suggest.h; NULL: none */
     const struct vz_aggs *aggs; /* agg.h; NULL: none */
     bool typed_keys;
     struct vz_script_request *script_fields;

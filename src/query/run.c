@@ -5,6 +5,7 @@
  */
 #include "query/run.h"
 #include "query/highlight.h"
+#include "query/suggest.h"
 
 #include "base/clock.h"
 
@@ -238,6 +239,12 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
         vz_collector_finish(&run.collector);
         put_totals(&run, result);
         status = fetch_hits(&run, result, err);
+        if (status == VZ_OK && search->suggest)
+            status = vz_suggest_run(&run, &result->suggest, err);
+        if (status == VZ_CANCELLED && run.deadline_ns) { /* an answer without them */
+            result->timed_out = true;
+            status = VZ_OK;
+        }
     }
     if (status == VZ_OK && search->profile)
         put_profile(&run, result);

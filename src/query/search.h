@@ -100,6 +100,7 @@ struct vz_search_result {
     bool has_terminated_early; /* terminate_after was asked for: print "terminated_early" */
     bool terminated_early;
     struct vz_slice aggregations; /* JSON object, or empty when not asked for */
+    struct vz_slice suggest; /* JSON object, or empty when not asked for */
     struct vz_slice profile; /* JSON object, or empty when not asked for */
 };
 

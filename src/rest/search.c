@@ -26,6 +26,7 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
     vz_json_key(w, "hits");
     vz_search_hits_print(w, result, options->total_as_int);
     put_slice_member(w, "aggregations", result->aggregations);
+    put_slice_member(w, "suggest", result->suggest);
     put_slice_member(w, "profile", result->profile);
 }
 

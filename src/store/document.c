@@ -13,6 +13,7 @@
  * the order of the text and then distributed by field.
  */
 #include "store/document_parts.h"
+#include "store/completion.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,6 +245,19 @@ static enum vz_status note_constant(struct vz_doc_reader *reader, const struct v
     return status;
 }
 
+static enum vz_status read_completion(struct vz_doc_reader *reader, const struct vz_field *field,
+                                      const struct vz_scalar *scalar, const char *place)
+{
+    struct vz_error inner = {0};
+    enum vz_status status =
+        scalar->type == VZ_JSON_STRING
+            ? vz_completion_add(reader, field, scalar->text, 1, &inner)
+            : vz_fail(&inner, VZ_BAD_ARGUMENT, "expected text or object, but got a %s",
+                      vz_json_type_name(scalar->json));
+    return status == VZ_OK ? VZ_OK
+                           : field_fault(reader, field, place, scalar->text, inner.text);
+}
+
 /* One scalar for one field, not for its multi-fields. */
 static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_field *field,
                                const struct vz_scalar *scalar, const char *place)
@@ -268,6 +282,8 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
         return VZ_OK;
     }
     enum vz_status status;
+    if (field->type == VZ_FIELD_COMPLETION)
+        return read_completion(reader, field, scalar, place);
     if (field->type == VZ_FIELD_GEO_POINT)
         status = vz_geo_parse(scalar->json, &value.geo.lat, &value.geo.lon, &inner);
     else
@@ -492,9 +508,53 @@ static enum vz_status walk_flat(struct vz_doc_reader *reader, const struct vz_fi
     return field_fault(reader, field, start, preview, inner.text);
 }
 
+struct completion_walk {
+    struct vz_doc_reader *reader;
+    const struct vz_field *field;
+    const char *place;
+    struct vz_error inner;
+    bool told; /* the fault of a multi-field stands in the reader's error */
+};
+
+static enum vz_status walk_input(void *walk_void, struct vz_slice input, uint32_t weight)
+{
+    struct completion_walk *walk = walk_void;
+    const struct vz_mapping_node *nodes = walk->reader->mapping->nodes;
+    struct vz_scalar scalar = {.type = VZ_JSON_STRING, .text = input};
+    enum vz_status status =
+        vz_completion_add(walk->reader, walk->field, input, weight, &walk->inner);
+    uint16_t id = vz_mapping_node_of(walk->field)->first_child;
+    for (; status == VZ_OK && id != VZ_NO_FIELD; id = nodes[id].next_sibling) {
+        const struct vz_field *child = &nodes[id].field;
+        if (child->type == VZ_FIELD_COMPLETION) {
+            status = vz_completion_add(walk->reader, child, input, weight, &walk->inner);
+        } else {
+            status = read_one(walk->reader, child, &scalar, walk->place);
+            walk->told = status != VZ_OK;
+        }
+    }
+    return status;
+}
+
+static enum vz_status walk_completion(struct vz_doc_reader *reader, const struct vz_field *field,
+                                      struct vz_json object)
+{
+    struct completion_walk walk = {.reader = reader, .field = field, .place = reader->at};
+    uint32_t weight;
+    skip_value(reader);
+    enum vz_status status =
+        vz_completion_read_object(field, object, &weight, walk_input, &walk, &walk.inner);
+    if (status == VZ_OK || walk.told)
+        return status;
+    struct vz_slice preview = {walk.place, (size_t)(reader->at - walk.place)};
+    return field_fault(reader, field, walk.place, preview, walk.inner.text);
+}
+
 static enum vz_status walk_field(struct vz_doc_reader *reader, const struct vz_field *field,
                                  struct vz_json value)
 {
+    if (field->type == VZ_FIELD_COMPLETION && vz_json_type(value) == VZ_JSON_OBJECT)
+        return walk_completion(reader, field, value);
     if (vz_field_is_object(field))
         return walk_object_field(reader, field, value);
     if (field->type == VZ_FIELD_DENSE_VECTOR)

@@ -39,7 +39,8 @@ enum vz_field_type {
     VZ_FIELD_SCALED_FLOAT,     /* rounded to multiples of 1 / scaling_factor */
     VZ_FIELD_FLATTENED,        /* an object as one field: all values of its leaves */
     VZ_FIELD_FLATTENED_KEYED,  /* hidden child of FLATTENED: "key\0value" of its leaves */
-    VZ_FIELD_SEMANTIC_TEXT     /* its vectors are made by a model, in hidden fields */
+    VZ_FIELD_SEMANTIC_TEXT,    /* its vectors are made by a model, in hidden fields */
+    VZ_FIELD_COMPLETION        /* inputs with weights, as terms: text/completion.h */
 };
 
 /* How a field's values are kept in its column; see store.h. */
@@ -106,6 +107,8 @@ struct vz_field {
     uint32_t gap;        /* position_increment_gap */
     struct vz_similarity_rule scoring; /* text, keyword: `similarity`, else the index's default */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
+    bool no_separators, no_gaps; /* completion: preserve_* is false */
+    uint32_t max_input_length;   /* completion, UTF-16 units */
     bool has_offsets;        /* text: index_options or term_vector ask for offsets; highlighting */
     bool has_vector_offsets; /* analyses the source anyway, but limits and refuses by them */
     /* semantic_text: `dims`, `model` and `model_digest` above too, 0 and empty before the first use */

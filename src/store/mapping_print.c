@@ -68,6 +68,26 @@ static void print_object_params(const struct vz_mapping_node *node, struct vz_js
         vz_json_field_bool(w, "include_in_root", true);
 }
 
+/* What of a completion field was not given: Elasticsearch shows it always. */
+static void print_completion(const struct vz_mapping_node *node, struct vz_json_writer *w)
+{
+    static const struct {
+        const char *name, *json;
+    } shown[] = {{"analyzer", "\"simple\""},
+                 {"preserve_separators", "true"},
+                 {"preserve_position_increments", "true"},
+                 {"max_input_length", "50"}};
+    for (size_t i = 0; i < VZ_COUNT_OF(shown); i++) {
+        bool given = false;
+        for (size_t p = 0; p < node->param_count; p++)
+            given |= vz_slice_is(node->params[p].name, shown[i].name);
+        if (given)
+            continue;
+        vz_json_key(w, shown[i].name);
+        vz_json_put_raw(w, vz_slice_from(shown[i].json));
+    }
+}
+
 void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_mapping_node *node,
                             uint32_t dims, struct vz_json_writer *w)
 {
@@ -86,6 +106,8 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
         vz_json_key_slice(w, node->params[i].name);
         vz_json_put_raw(w, node->params[i].json);
     }
+    if (node->field.type == VZ_FIELD_COMPLETION)
+        print_completion(node, w);
     if (has_children) {
         vz_json_key(w, is_object ? "properties" : "fields");
         print_children(mapping, node->first_child, w);

@@ -193,6 +193,27 @@ static enum vz_status resolve_keyword(struct vz_mapping *mapping, struct vz_mapp
                             name.ptr, (int)path.len, path.ptr);
 }
 
+static enum vz_status resolve_completion(struct vz_mapping *mapping, struct vz_mapping_node *node,
+                                         bool lenient, struct vz_error *err)
+{
+    struct vz_field *field = &node->field;
+    const struct vz_analyzer *simple =
+        vz_analysis_analyzer(mapping->analysis, VZ_SLICE("simple"));
+    enum vz_status status =
+        find(mapping, node, "analyzer", simple, lenient, &field->analyzer, err);
+    if (status == VZ_OK)
+        status = find(mapping, node, "search_analyzer", field->analyzer, lenient,
+                      &field->search_analyzer, err);
+    struct vz_slice most = given(node, "max_input_length");
+    field->no_separators = vz_slice_is(given(node, "preserve_separators"), "false");
+    field->no_gaps = vz_slice_is(given(node, "preserve_position_increments"), "false");
+    field->text_flags = VZ_TEXT_DOCS;
+    field->max_input_length = most.len ? 0 : 50;
+    for (size_t i = 0; i < most.len && most.ptr[i] >= '0' && most.ptr[i] <= '9'; i++)
+        field->max_input_length = field->max_input_length * 10 + (uint32_t)(most.ptr[i] - '0');
+    return status;
+}
+
 enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool lenient,
                                             struct vz_error *err)
 {
@@ -204,6 +225,8 @@ enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool len
             return status;
         if (node->field.type == VZ_FIELD_TEXT)
             status = resolve_text(mapping, node, lenient, err);
+        else if (node->field.type == VZ_FIELD_COMPLETION)
+            status = resolve_completion(mapping, node, lenient, err);
         else if (node->field.type == VZ_FIELD_KEYWORD)
             status = resolve_keyword(mapping, node, lenient, err);
     }

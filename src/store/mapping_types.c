@@ -32,12 +32,12 @@ static const char *const type_names[] = {
     [VZ_FIELD_SCALED_FLOAT] = "scaled_float",
     [VZ_FIELD_FLATTENED] = "flattened",
     [VZ_FIELD_FLATTENED_KEYED] = "flattened",
+    [VZ_FIELD_COMPLETION] = "completion",
 };
 
 static const char *const foreign_types[] = {
     "aggregate_metric_double",
     "annotated_text",
-    "completion",
     "counted_keyword",
     "date_nanos",
     "date_range",
@@ -139,7 +139,7 @@ enum param_kind {
 #define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
 #define LEAVES                                                                                     \
     (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) |     \
-     T(WILDCARD) | T(FLATTENED))
+     T(WILDCARD) | T(FLATTENED) | T(COMPLETION))
 
 struct param_rule {
     const char *name;
@@ -177,7 +177,13 @@ static const struct param_rule rules[] = {
     {"script", VALUES, PARAM_REFUSED, false, "null"},
     {"on_script_error", VALUES, PARAM_REFUSED, true, "fail"},
     {"analyzer", T(TEXT), PARAM_STRING, false, "default"},
+    {"analyzer", T(COMPLETION), PARAM_STRING, false, "simple"},
     {"search_analyzer", T(TEXT), PARAM_STRING, true, "default"},
+    {"search_analyzer", T(COMPLETION), PARAM_STRING, true, "simple"},
+    {"preserve_separators", T(COMPLETION), PARAM_BOOL, false, "true"},
+    {"preserve_position_increments", T(COMPLETION), PARAM_BOOL, false, "true"},
+    {"max_input_length", T(COMPLETION), PARAM_INT, true, "50"},
+    {"contexts", T(COMPLETION), PARAM_REFUSED, false, "null"},
     {"search_quote_analyzer", T(TEXT), PARAM_STRING, true, "default"},
     {"position_increment_gap", T(TEXT), PARAM_INT, false, "100"},
     {"term_vector", T(TEXT), PARAM_STRING, false, "no"},
@@ -345,6 +351,10 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
                                                : "[depth_limit] is limited to 1000, got [%lld]",
                                     (long long)number);
         field->depth_limit = (uint32_t)number;
+    } else if (vz_slice_is(name, "max_input_length")) {
+        if (number <= 0 || number > INT32_MAX)
+            return vz_mapping_fault(err, "[max_input_length] must be > 0 but was [%lld]",
+                                    (long long)number);
     } else if (vz_slice_is(name, "copy_to") ||
                ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD ||
                  field->type == VZ_FIELD_FLATTENED) &&
@@ -507,6 +517,7 @@ static enum vz_column_kind value_column(enum vz_field_type type)
     case VZ_FIELD_GEO_POINT:
         return VZ_COLUMN_GEO;
     case VZ_FIELD_TEXT:
+    case VZ_FIELD_COMPLETION:
     case VZ_FIELD_DENSE_VECTOR:
     case VZ_FIELD_SEMANTIC_TEXT:
         return VZ_COLUMN_PRESENCE;

@@ -14,6 +14,7 @@
  *  2. A document in a file is committed: files are cut to the committed count on open.
  */
 #include "base/log.h"
+#include "store/completion.h"
 #include "store/index.h"
 
 #include <dirent.h>
@@ -80,6 +81,14 @@ enum vz_status vz_texts_analyze(const struct vz_mapping *mapping, const struct v
     for (size_t i = 0; i < doc->text_count; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, doc->texts[i].field);
         struct vz_slice text = doc->texts[i].text;
+        if (field->type == VZ_FIELD_COMPLETION) {
+            fields[i] = (struct vz_field_tokens){.field = field->id, .flags = field->text_flags};
+            enum vz_status noted =
+                vz_completion_tokens(field, text, scratch, arena, &fields[i].tokens, err);
+            if (noted != VZ_OK)
+                return noted;
+            continue;
+        }
         enum vz_status status = vz_analyze(field->analyzer, text, scratch, err);
         if (status == VZ_OK && strict)
             status = check_terms(field, scratch, err);
@@ -266,7 +275,8 @@ static bool has_texts(const struct vz_mapping *mapping)
 {
     for (size_t i = 0; i < vz_mapping_count(mapping); i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
-        if (field->type == VZ_FIELD_TEXT && field->indexed && !field->under_nested)
+        if ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_COMPLETION) &&
+            field->indexed && !field->under_nested)
             return true;
     }
     return false;

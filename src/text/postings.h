@@ -140,6 +140,10 @@ void vz_text_field_docs(const struct vz_text_view *view, uint16_t field, struct 
 void vz_text_term_docs(const struct vz_text_view *view, uint16_t field, struct vz_slice term,
                        struct vz_bitset *bits);
 
+/* Calls `each` for each document of a term, in order, dead ones too, until it returns false. */
+void vz_text_term_each(const struct vz_text_view *view, uint16_t field, struct vz_slice term,
+                       bool (*each)(void *context, uint32_t docno), void *context);
+
 /* ---- dictionary walks -------------------------------------------------------------------------
  */
 

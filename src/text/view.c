@@ -100,6 +100,24 @@ void vz_text_term_docs(const struct vz_text_view *view, uint16_t field, struct v
     free(p);
 }
 
+void vz_text_term_each(const struct vz_text_view *view, uint16_t field, struct vz_slice term,
+                       bool (*each)(void *context, uint32_t docno), void *context)
+{
+    struct vz_postings *p = vz_alloc(sizeof *p);
+    bool more = true;
+    for (size_t i = 0; more && i < view->count; i++) {
+        if (!vz_postings_open(p, view->segments[i], field, term))
+            continue;
+        for (uint32_t block = 0; more && block < p->block_count; block++) {
+            vz_postings_load(p, block);
+            for (unsigned n = 0; more && n < p->count; n++)
+                more = each(context, p->docs[n]);
+        }
+        vz_postings_close(p);
+    }
+    free(p);
+}
+
 void vz_text_field_docs(const struct vz_text_view *view, uint16_t id, struct vz_bitset *bits)
 {
     for (size_t i = 0; i < view->count; i++) {
