@@ -145,6 +145,7 @@ struct cutter {
     const struct vz_chunking *chunking;
     struct vz_slice text;
     struct bounds words, sentences;
+    size_t base; /* what is cut now begins here: words before are not seen */
     struct vz_arena *arena;
     struct vz_chunk *chunks;
     size_t count, capacity;
@@ -215,7 +216,8 @@ static size_t bound_before(const struct bounds *b, size_t at)
 static size_t count_words(const struct cutter *c, size_t start, size_t end)
 {
     size_t first = bound_before(&c->words, start), last = bound_to(&c->words, end);
-    return c->words.total[last] - (first ? c->words.total[first - 1] : 0);
+    first = VZ_MAX(first, bound_to(&c->words, c->base) + 1);
+    return first > last ? 0 : c->words.total[last] - c->words.total[first - 1];
 }
 
 static enum vz_status add_chunk(struct cutter *c, size_t start, size_t end)
@@ -290,9 +292,9 @@ static enum vz_status by_words(struct cutter *c, size_t start, size_t end)
 /* The place behind `words` words, from the word before `start` on. */
 static size_t skip_words(const struct cutter *c, size_t start, size_t words)
 {
-    size_t i = bound_before(&c->words, start), count = 0;
+    size_t i = VZ_MAX(bound_before(&c->words, start), bound_to(&c->words, c->base)), count = 0;
     while (i < c->words.count && count < words) {
-        count += i && c->words.total[i] != c->words.total[i - 1];
+        count += c->words.at[i] > c->base && c->words.total[i] != c->words.total[i - 1];
         i++;
     }
     return i < c->words.count ? c->words.at[i] : c->text.len;
@@ -300,6 +302,7 @@ static size_t skip_words(const struct cutter *c, size_t start, size_t words)
 
 static enum vz_status by_sentences(struct cutter *c, size_t start, size_t end, bool overlap)
 {
+    c->base = start;
     size_t max = c->chunking->max, from = start, chunk_end = start, words = 0;
     size_t sentence = start, before = start, words_before = 0, first = c->count;
     for (size_t i = bound_to(&c->sentences, start) + 1; sentence < end; i++) {
@@ -391,6 +394,7 @@ static enum vz_status split(struct cutter *c, const pcre2_code *separator, size_
 static enum vz_status by_separators(struct cutter *c, size_t start, size_t end, size_t separator)
 {
     size_t max = c->chunking->max;
+    c->base = start;
     if (end - start < 2 || count_words(c, start, end) <= max)
         return add_chunk(c, start, end);
     if (separator == c->chunking->separator_count)
@@ -399,6 +403,7 @@ static enum vz_status by_separators(struct cutter *c, size_t start, size_t end, 
     enum vz_status status = split(c, c->chunking->separators[separator], start, end, &pieces);
     for (size_t i = 0; status == VZ_OK && i < pieces.count;) {
         struct vz_chunk merged = pieces.items[i++];
+        c->base = start;
         while (i < pieces.count && count_words(c, merged.start, pieces.items[i].end) <= max)
             merged.end = pieces.items[i++].end;
         if (count_words(c, merged.start, merged.end) <= max)
