@@ -129,7 +129,7 @@ static const struct strategy strategies[] = {
 
 static enum vz_status check_separators(struct vz_json settings, struct vz_error *err)
 {
-    struct vz_json list, group, item;
+    struct vz_json list = {0}, group = {0}, item;
     bool has_group = vz_json_get(settings, "separator_group", &group);
     bool has_list = vz_json_get(settings, "separators", &list);
     struct vz_slice name = vz_json_string(group);

@@ -162,6 +162,8 @@ CLIENTS = {
     "python-8-words": python_from_pypi("8.19.1", "client_python_words.py"),
     "python-9-types": python_from_pypi("9.1.1", "client_python_types.py"),
     "python-8-types": python_from_pypi("8.19.1", "client_python_types.py"),
+    "python-9-semantic": python_from_pypi("9.1.1", "client_python_semantic.py"),
+    "python-8-semantic": python_from_pypi("8.19.1", "client_python_semantic.py"),
     "python-9-shop": shop("9.1.1"),
     "python-8-shop": shop("8.19.1"),
     "python-7-debian": python_from_debian,
