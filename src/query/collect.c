@@ -3,7 +3,7 @@
  * The order is total: sort keys, or the score descending; then the target as asked for, then the
  * docno. So the same search gives the same order, page after page.
  */
-#include "query/parts.h"
+#include "query/collapse.h"
 
 #include <stdlib.h>
 
@@ -20,9 +20,8 @@ void vz_collector_init(struct vz_collector *collector, const struct vz_sort_key 
     collector->scratch = values + limit * key_count;
 }
 
-/* Negative when a is better than b. */
-static int compare(const struct vz_collector *collector, const struct vz_found *a,
-                   const struct vz_found *b)
+int vz_collector_compare(const struct vz_collector *collector, const struct vz_found *a,
+                         const struct vz_found *b)
 {
     for (size_t i = 0; i < collector->key_count; i++) {
         int order = vz_sort_compare(&collector->keys[i], &a->values[i], &b->values[i]);
@@ -47,7 +46,7 @@ static void sift_up(struct vz_collector *collector, size_t i)
 {
     while (i > 0) {
         size_t parent = (i - 1) / 2;
-        if (compare(collector, &collector->heap[i], &collector->heap[parent]) < 0)
+        if (vz_collector_compare(collector, &collector->heap[i], &collector->heap[parent]) < 0)
             return;
         swap(collector, i, parent);
         i = parent;
@@ -59,7 +58,7 @@ static void sift_down(struct vz_collector *collector, size_t i, size_t count)
     for (;;) {
         size_t worst = i, child = 2 * i + 1;
         for (size_t c = child; c < child + 2 && c < count; c++)
-            if (compare(collector, &collector->heap[c], &collector->heap[worst]) > 0)
+            if (vz_collector_compare(collector, &collector->heap[c], &collector->heap[worst]) > 0)
                 worst = c;
         if (worst == i)
             return;
@@ -82,7 +81,8 @@ static bool is_after(const struct vz_collector *collector, const struct vz_sort_
 bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *readers,
                         uint32_t target, uint32_t docno, float score)
 {
-    struct vz_found found = {target, docno, score, collector->scratch};
+    struct vz_found found = {
+        .target = target, .docno = docno, .score = score, .values = collector->scratch};
     if (!collector->any || score > collector->max_score)
         collector->max_score = score;
     collector->any = true;
@@ -93,9 +93,13 @@ bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *r
     }
     if (collector->after && !is_after(collector, found.values))
         return false;
+    if (collector->collapser) {
+        vz_collapser_offer(collector->collapser, collector, &found);
+        return true;
+    }
     size_t slot = collector->count;
     if (slot == collector->limit) {
-        if (compare(collector, &found, &collector->heap[0]) > 0)
+        if (vz_collector_compare(collector, &found, &collector->heap[0]) > 0)
             return false;
         slot = 0;
     }
@@ -115,6 +119,10 @@ bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *r
 
 void vz_collector_finish(struct vz_collector *collector)
 {
+    if (collector->collapser) {
+        vz_collapser_finish(collector->collapser, collector);
+        return;
+    }
     /* Heap sort: the worst goes to the end each time. */
     for (size_t n = collector->count; n > 1; n--) {
         swap(collector, 0, n - 1);

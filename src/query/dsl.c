@@ -143,6 +143,7 @@ static const struct {
     {"boosting", vz_dsl_parse_boosting},
     {"script_score", vz_dsl_parse_script_score},
     {"function_score", vz_dsl_parse_function_score},
+    {"pinned", vz_dsl_parse_pinned},
     {"geo_distance", vz_geo_parse_distance},
     {"geo_bounding_box", vz_geo_parse_box},
 };
@@ -164,7 +165,6 @@ static const char *const elsewhere[] = {
     "rank_feature",
     "script",
     "percolate",
-    "pinned",
     "rule",
     "wrapper",
     "weighted_tokens",

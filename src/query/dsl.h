@@ -61,7 +61,7 @@ vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
     vz_dsl_parse_regexp;
 vz_dsl_parse vz_dsl_parse_combined, vz_dsl_parse_query_string, vz_dsl_parse_simple_string,
     vz_dsl_parse_like;
-vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score;
+vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score, vz_dsl_parse_pinned;
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 
 /* The query of a URL's ?q=. */

@@ -124,7 +124,7 @@ enum vz_status vz_dsl_parse_knn_query(struct vz_parser *parser, struct vz_json v
                                       struct vz_node *node, struct vz_error *err)
 {
     node->kind = VZ_NODE_KNN;
-    return vz_knn_parse(parser, value, false, &node->knn, err);
+    return vz_knn_parse(parser, value, VZ_KNN_QUERY, &node->knn, err);
 }
 
 /* ---- nested ---------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
  * none is ever shown.
  */
 #include "query/highlight.h"
+#include "query/retriever.h"
 
 static bool is_vector(const struct vz_field *field)
 {
@@ -140,5 +141,40 @@ enum vz_status vz_fetch_hit(const struct vz_search *search, struct vz_fetch_plan
     enum vz_status status = fetch_hit(search, plan, eval, docno, hit, err);
     if (status == VZ_OK && search->with_source && vz_inference_fields_wanted(search))
         status = vz_inference_fields_put(eval, docno, &plan->scratch, hit, err);
+    return status;
+}
+
+enum vz_status vz_field_text(struct vz_eval *eval, uint32_t docno, struct vz_slice field,
+                             struct vz_slice *out, struct vz_error *err)
+{
+    struct vz_field_request request = {.pattern = field};
+    struct vz_search search = {.fields = {&request, 1}};
+    struct vz_stored_doc doc = {0};
+    struct vz_json_doc *parsed = NULL, *shown = NULL;
+    struct vz_json source, fields, value;
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    struct vz_arena scratch = {0};
+    *out = VZ_SLICE("");
+    enum vz_status status =
+        vz_snapshot_doc(eval->snap, docno, VZ_DOC_CUT_SOURCE, &scratch, &doc, err);
+    if (status == VZ_OK)
+        status = vz_json_parse(doc.source, &parsed, &source, err);
+    vz_json_begin_object(&w);
+    if (status == VZ_OK)
+        status = vz_fields_write(&search, eval, docno, source, &w, err);
+    vz_json_end_object(&w);
+    if (status == VZ_OK)
+        status = vz_json_parse(vz_buf_slice(&text), &shown, &fields, err);
+    struct vz_json_iter of_fields = vz_json_iterate(status == VZ_OK ? fields : (struct vz_json){0});
+    if (status == VZ_OK && vz_json_next(&of_fields, NULL, &value)) {
+        struct vz_json_iter it = vz_json_iterate(value);
+        if (vz_json_next(&it, NULL, &value))
+            *out = vz_arena_copy(eval->arena, vz_query_scalar_text(value, &scratch));
+    }
+    vz_json_free(shown);
+    vz_json_free(parsed);
+    vz_buf_deinit(&text);
+    vz_arena_deinit(&scratch);
     return status;
 }

@@ -10,6 +10,8 @@
  * the query's if it matches; the matches are the union. The k nearest are chosen over all targets
  * together, as one clause's list, before the query is looked at.
  */
+#include "query/collapse.h"
+#include "query/fusion.h"
 #include "query/run.h"
 
 #include "base/clock.h"
@@ -199,6 +201,21 @@ static enum vz_status aggregate(struct vz_run *run, uint32_t t, struct matches *
     return status;
 }
 
+/* indices_boost */
+static void boost_matches(struct matches *matches, float boost)
+{
+    struct vz_docset *set = &matches->set;
+    if (boost == 1)
+        return;
+    set->constant *= boost;
+    if (set->scores)
+        for (size_t i = vz_bitset_next(&set->bits, 0); i < set->bits.bits;
+             i = vz_bitset_next(&set->bits, i + 1))
+            set->scores[i] *= boost;
+    for (size_t i = 0; i < matches->nearest_count; i++)
+        matches->nearest[i].score *= boost;
+}
+
 static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matches *matches,
                                    struct vz_error *err)
 {
@@ -220,6 +237,7 @@ static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matche
     } else if (search->knn_count == 0)
         matches->set = (struct vz_docset){.kind = VZ_SET_ALL, .constant = 1};
     vz_docset_settle(&matches->set, eval);
+    boost_matches(matches, run->targets[t].boost);
     if (eval->alias)
         vz_docset_and(&matches->set, &run->targets[t].alias);
     if (search->aggs) {
@@ -250,7 +268,7 @@ static void collect_each(struct vz_run *run, uint32_t t, struct matches *matches
 {
     const struct vz_search *search = run->search;
     struct vz_eval *eval = &run->targets[t].eval;
-    struct vz_sort_reader *readers = run->targets[t].readers;
+    struct vz_sort_reader *readers = run->bound[t].readers;
     bool in_doc_order = search->sort_count && search->sort[0].kind == VZ_SORT_DOC &&
                         !search->sort[0].descending && !search->has_min_score;
     bool kept_any = false;
@@ -319,18 +337,18 @@ static void collect_alike(struct vz_run *run, uint32_t t, struct matches *matche
     }
 }
 
-static enum vz_status bind_target(struct vz_run *run, struct vz_target *target,
-                                  struct vz_error *err)
+static enum vz_status bind_target(struct vz_run *run, uint32_t t, struct vz_error *err)
 {
     const struct vz_search *search = run->search;
     size_t count = search->sort_count;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_run_part *bound = &run->bound[t];
     if (count == 0)
         return VZ_OK;
-    target->readers = vz_arena_zalloc(run->arena, count * sizeof(*target->readers));
+    bound->readers = vz_arena_zalloc(run->arena, count * sizeof(*bound->readers));
     for (size_t i = 0; i < count; i++) {
-        target->reader_count++;
-        enum vz_status status =
-            vz_sort_bind(&search->sort[i], &target->eval, &target->readers[i], err);
+        bound->reader_count++;
+        enum vz_status status = vz_sort_bind(&search->sort[i], eval, &bound->readers[i], err);
         if (status != VZ_OK)
             return status;
     }
@@ -341,7 +359,7 @@ static enum vz_status bind_target(struct vz_run *run, struct vz_target *target,
     struct vz_json value;
     for (size_t i = 0; i < count && vz_json_next(&it, NULL, &value); i++) {
         enum vz_status status =
-            vz_sort_after(&target->readers[i], value, target->eval.now_ms, &after[i], err);
+            vz_sort_after(&bound->readers[i], value, eval->now_ms, &after[i], err);
         if (status != VZ_OK)
             return status;
     }
@@ -359,8 +377,9 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
     struct vz_docset filter = {0};
     struct vz_text_query *query = NULL;
     *done = false;
-    if (!search->query || search->knn_count || search->sort_count || search->aggs ||
-        search->has_min_score || search->post_filter || search->terminate_after)
+    if (!search->query || run->nearest_count || search->knn_count || search->sort_count ||
+        search->aggs || search->collapse || search->has_min_score || search->post_filter ||
+        search->terminate_after)
         return VZ_OK;
     enum vz_status status = vz_text_plan(eval, search->query, &query, &filter, err);
     if (status != VZ_OK || !query) {
@@ -378,6 +397,7 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
         how.excluded = eval->limit - vz_bitset_count(may);
     if (search->track_total)
         how.total_limit = search->track_limit;
+    query->boost *= run->targets[t].boost;
     struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
     struct vz_text_result found = {0};
     if (filter.kind != VZ_SET_NONE)
@@ -396,7 +416,7 @@ static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_e
 {
     const struct vz_search *search = run->search;
     struct matches matches;
-    enum vz_status status = bind_target(run, &run->targets[t], err);
+    enum vz_status status = bind_target(run, t, err);
     if (status != VZ_OK)
         return status;
     bool done;
@@ -409,11 +429,11 @@ static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_e
         bool none_wanted = run->collector.limit == 0;
         if (none_wanted && !search->has_min_score)
             run->total += count_matches(&matches, &run->targets[t].eval);
-        else if (alike && search->sort_count == 0)
+        else if (alike && search->sort_count == 0 && !search->collapse)
             collect_alike(run, t, &matches);
         else
             collect_each(run, t, &matches, !none_wanted);
-        status = vz_sort_failed(run->targets[t].readers, run->targets[t].reader_count, err);
+        status = vz_sort_failed(run->bound[t].readers, run->bound[t].reader_count, err);
     }
     vz_docset_deinit(&matches.set);
     return status;
@@ -430,22 +450,56 @@ bool vz_run_needs_scores(const struct vz_search *search)
     return false;
 }
 
+/* Each target's best are rescored apart, as a shard's are; then they meet. */
+static enum vz_status collect_rescored(struct vz_run *run, uint32_t t, struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_collector whole = run->collector;
+    uint32_t window = vz_rescore_window(search->rescores, search->rescore_count);
+    struct vz_collector own;
+    vz_collector_init(&own, NULL, 0,
+                      VZ_MIN(VZ_MAX(whole.limit, (size_t)window),
+                             (size_t)vz_snapshot_doc_count(run->targets[t].snap)),
+                      run->arena);
+    if (search->collapse)
+        own.collapser = vz_collapser_new(search->collapse, run);
+    run->collector = own;
+    enum vz_status status = collect_target(run, t, err);
+    own = run->collector;
+    run->collector = whole;
+    if (status == VZ_OK) {
+        vz_collector_finish(&own);
+        status = vz_collapser_failed(own.collapser, err);
+    }
+    if (status == VZ_OK)
+        status = vz_rescore_apply(&run->targets[t].eval, search->rescores, search->rescore_count,
+                                  own.heap, own.count, err);
+    for (size_t i = 0; i < own.count && status == VZ_OK; i++)
+        vz_collector_offer(&run->collector, NULL, t, own.heap[i].docno, own.heap[i].score);
+    vz_collapser_free(own.collapser);
+    return status;
+}
+
 enum vz_status vz_run_find(struct vz_run *run, struct vz_error *err)
 {
-    enum vz_status status = VZ_OK;
-    for (size_t t = 0; t < run->target_count && status == VZ_OK; t++)
-        status = vz_target_embed(run->search, &run->targets[t], err);
-    if (status == VZ_OK)
-        status = run_knn(run, err);
+    bool rescores = run->search->rescore_count && run->collector.limit;
+    if (run->search->rescore_count && run->search->sort_count)
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "Cannot use [sort] option in conjunction with [rescore].");
+    enum vz_status status = run_knn(run, err);
     for (uint32_t t = 0; t < run->target_count && status == VZ_OK; t++) {
         uint64_t started_ns = vz_now_ns();
-        status = collect_target(run, t, err);
+        status = rescores ? collect_rescored(run, t, err) : collect_target(run, t, err);
         run->targets[t].query_ns = vz_now_ns() - started_ns;
     }
     if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
         run->timed_out = true;
         run->aggs.status = VZ_OK;
-        return VZ_OK;
+        status = VZ_OK;
+    }
+    if (status == VZ_OK) {
+        vz_collector_finish(&run->collector);
+        status = vz_collapser_failed(run->collector.collapser, err);
     }
     return status;
 }

@@ -12,6 +12,7 @@
  * begins (Lucene's sloppy phrase matcher).
  */
 #include "query/filter.h"
+#include "query/fusion.h"
 #include "query/highlight.h"
 
 #include "base/strmap.h"
@@ -241,6 +242,10 @@ static enum vz_status gather(struct vz_marking *marking, const struct vz_node *n
         break;
     case VZ_NODE_NESTED:
         inner = node->nested.query;
+        break;
+    case VZ_NODE_PINNED:
+        inner = node->pinned->organic;
+        implied = false; /* a pin need not match it */
         break;
     case VZ_NODE_SCRIPT_SCORE:
         inner = vz_script_score_query(node);

@@ -37,6 +37,8 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
         vz_json_put_float(w, hit->score);
     else
         vz_json_put_null(w);
+    if (hit->rank)
+        vz_json_field_int(w, "_rank", hit->rank);
     put_slice_member(w, "_source", hit->source);
     put_slice_member(w, "fields", hit->fields);
     put_slice_member(w, "highlight", hit->highlight);

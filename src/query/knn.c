@@ -173,7 +173,8 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
 }
 
 /* k and num_candidates, their defaults and limits. */
-static enum vz_status settle_counts(struct vz_parser *parser, bool top, struct knn_counts *counts,
+static enum vz_status settle_counts(struct vz_parser *parser, bool top,
+                                    struct knn_counts *counts,
                                     struct vz_knn_clause *clause, struct vz_error *err)
 {
     if (!counts->has_k) {
@@ -196,7 +197,7 @@ static enum vz_status settle_counts(struct vz_parser *parser, bool top, struct k
     return VZ_OK;
 }
 
-enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool top,
+enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum vz_knn_place place,
                             struct vz_knn_clause **out, struct vz_error *err)
 {
     if (vz_json_type(value) != VZ_JSON_OBJECT)
@@ -209,6 +210,8 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
     struct vz_slice key;
     struct vz_json member;
     while (vz_json_next(&it, &key, &member)) {
+        if (place == VZ_KNN_RETRIEVER && vz_slice_is(key, "min_score"))
+            continue;
         enum vz_status status = parse_member(parser, key, member, clause, &counts, err);
         if (status != VZ_OK)
             return status;
@@ -225,7 +228,7 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool
     if (clause->builder_kind.len)
         note_built(parser, clause);
     *out = clause;
-    return settle_counts(parser, top, &counts, clause, err);
+    return settle_counts(parser, place != VZ_KNN_QUERY, &counts, clause, err);
 }
 
 /* ---- searching ------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * is nothing ("aggs": {}); keys nobody knows get Elasticsearch's own words. */
 #include "query/agg.h"
 #include "query/dsl.h"
+#include "query/fusion.h"
 #include "query/highlight.h"
 #include "query/suggest.h"
 
@@ -67,7 +68,7 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
                        count, VZ_MAX_KNN);
     search->knn = vz_arena_alloc(body->parser.arena, (count + 1) * sizeof(*search->knn));
     if (type == VZ_JSON_OBJECT) {
-        enum vz_status status = vz_knn_parse(&body->parser, value, true, &search->knn[0], err);
+        enum vz_status status = vz_knn_parse(&body->parser, value, VZ_KNN_TOP, &search->knn[0], err);
         if (status == VZ_OK)
             search->knn_count = 1;
         return status;
@@ -76,7 +77,7 @@ static enum vz_status parse_knn(struct body *body, struct vz_json value, struct 
     struct vz_json element;
     while (vz_json_next(&it, NULL, &element)) {
         enum vz_status status =
-            vz_knn_parse(&body->parser, element, true, &search->knn[search->knn_count], err);
+            vz_knn_parse(&body->parser, element, VZ_KNN_TOP, &search->knn[search->knn_count], err);
         if (status != VZ_OK)
             return status;
         search->knn_count++;
@@ -127,6 +128,7 @@ static enum vz_status parse_track_total(struct body *body, struct vz_json value,
 
 static enum vz_status parse_sort(struct body *body, struct vz_json value, struct vz_error *err)
 {
+    body->search->has_sort = true;
     return vz_sort_parse(value, body->parser.arena, &body->search->sort, &body->search->sort_count,
                          err);
 }
@@ -368,6 +370,165 @@ static enum vz_status parse_stored(struct body *body, struct vz_json value, stru
     return VZ_OK;
 }
 
+/* ---- several lists, or another order of one -------------------------------------------------- */
+
+static enum vz_status parse_retriever(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return vz_retriever_parse(&body->parser, value, &body->search->retriever, err);
+}
+
+static enum vz_status parse_rank(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    body->search->rank = value; /* read when the queries are there */
+    return VZ_OK;
+}
+
+static enum vz_status parse_sub_searches(struct body *body, struct vz_json value,
+                                         struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json element, query;
+    if (vz_json_type(value) != VZ_JSON_ARRAY)
+        return unknown_key(value, VZ_SLICE("sub_searches"), err);
+    if (vz_json_count(value) > VZ_MAX_RETRIEVERS)
+        return vz_fail(err, VZ_BAD_QUERY, "[sub_searches] has [%zu] searches, at most [%d] are "
+                                          "allowed",
+                       vz_json_count(value), VZ_MAX_RETRIEVERS);
+    search->sub_searches = vz_arena_alloc(body->parser.arena,
+                                          (vz_json_count(value) + 1) * sizeof(struct vz_node *));
+    while (vz_json_next(&it, NULL, &element)) {
+        if (vz_json_count(element) != 1 || !vz_json_get(element, "query", &query))
+            return vz_fail(err, VZ_BAD_QUERY, "malformed [sub_search], expected a [query]");
+        enum vz_status status = vz_query_parse(
+            &body->parser, query, &search->sub_searches[search->sub_search_count], err);
+        if (status != VZ_OK)
+            return status;
+        search->sub_search_count++;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status parse_rescore(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return vz_rescore_parse(&body->parser, value, &body->search->rescores,
+                            &body->search->rescore_count, err);
+}
+
+static enum vz_status parse_collapse(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return vz_collapse_parse(&body->parser, value, &body->search->collapse, err);
+}
+
+static enum vz_status add_boost(struct body *body, struct vz_json object, struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    struct vz_json_iter it = vz_json_iterate(object);
+    struct vz_slice name;
+    struct vz_json value;
+    double boost;
+    while (vz_json_next(&it, &name, &value)) {
+        if (!vz_json_as_double(value, &boost) || !isfinite((float)boost) || boost < 0)
+            return bad_value("indices_boost", value, "a boost of zero or more", err);
+        search->boosts[search->boost_count++] =
+            (struct vz_index_boost){.index = name, .boost = (float)boost};
+    }
+    return VZ_OK;
+}
+
+/* [{"a": 1.4}, {"b": 1.3}], or the older {"a": 1.4, "b": 1.3}. */
+static enum vz_status parse_boosts(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    bool many = vz_json_type(value) == VZ_JSON_ARRAY;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_json element;
+    if (!many && vz_json_type(value) != VZ_JSON_OBJECT)
+        return unknown_key(value, VZ_SLICE("indices_boost"), err);
+    body->search->boosts = vz_arena_alloc(
+        body->parser.arena, (vz_json_count(value) + 1) * sizeof(*body->search->boosts));
+    if (!many)
+        return add_boost(body, value, err);
+    while (vz_json_next(&it, NULL, &element)) {
+        if (vz_json_type(element) != VZ_JSON_OBJECT || vz_json_count(element) != 1)
+            return vz_fail(err, VZ_BAD_QUERY,
+                           "Expected [START_OBJECT] in [indices_boost] but found [%s]",
+                           vz_query_token(element));
+        enum vz_status status = add_boost(body, element, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    return VZ_OK;
+}
+
+static enum vz_status parse_slice(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_search_slice *slice = &body->search->slice;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    slice->id = -1;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return unknown_key(value, VZ_SLICE("slice"), err);
+    while (vz_json_next(&it, &key, &member)) {
+        if (vz_slice_is(key, "field"))
+            slice->field = vz_json_string(member);
+        else if (!vz_slice_is(key, "id") && !vz_slice_is(key, "max"))
+            return vz_fail(err, VZ_BAD_QUERY, "[slice] unknown field [%.*s]", VZ_ARG(key));
+        else if (!vz_json_as_int(member, vz_slice_is(key, "id") ? &slice->id : &slice->max))
+            return bad_value("slice", member, "an integer", err);
+    }
+    if (slice->id < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "id must be greater than or equal to 0");
+    if (slice->max <= 1)
+        return vz_fail(err, VZ_BAD_QUERY, "max must be greater than 1");
+    if (slice->id >= slice->max)
+        return vz_fail(err, VZ_BAD_QUERY, "max must be greater than id");
+    if (slice->max > VZ_MAX_SLICES)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "The number of slices [%lld] is too large. It must be less than [%d]. This "
+                       "limit can be set by changing the [index.max_slices_per_scroll] index level "
+                       "setting.",
+                       (long long)slice->max, VZ_MAX_SLICES);
+    return VZ_OK;
+}
+
+static enum vz_status parse_pit(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    struct vz_search_pit *pit = &body->search->pit;
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return unknown_key(value, VZ_SLICE("pit"), err);
+    while (vz_json_next(&it, &key, &member)) {
+        if (!vz_slice_is(key, "id") && !vz_slice_is(key, "keep_alive"))
+            return vz_fail(err, VZ_BAD_QUERY, "[pit] unknown field [%.*s]", VZ_ARG(key));
+        if (vz_json_type(member) != VZ_JSON_STRING)
+            return vz_fail(err, VZ_BAD_QUERY, "[pit] %.*s doesn't support values of type: %s",
+                           VZ_ARG(key), vz_query_token(member));
+        *(vz_slice_is(key, "id") ? &pit->id : &pit->keep_alive) = vz_json_string(member);
+    }
+    if (pit->id.len == 0)
+        return vz_fail(err, VZ_BAD_QUERY, "point in time id is not provided");
+    return VZ_OK;
+}
+
+const struct vz_index_boost *vz_search_boosts(const struct vz_search *search, size_t *count)
+{
+    *count = search->boost_count;
+    return search->boosts;
+}
+
+bool vz_search_is_sliced(const struct vz_search *search)
+{
+    return search->slice.max > 0;
+}
+
+struct vz_search_pit vz_search_pit_of(const struct vz_search *search)
+{
+    return search->pit;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static enum vz_status parse_aggs(struct body *body, struct vz_json value, struct vz_error *err)
@@ -435,19 +596,19 @@ static const struct {
     {"timeout", parse_timeout},
     {"terminate_after", parse_terminate},
     {"stats", parse_nothing},
+    {"retriever", parse_retriever},
+    {"rank", parse_rank},
+    {"sub_searches", parse_sub_searches},
+    {"rescore", parse_rescore},
+    {"collapse", parse_collapse},
+    {"indices_boost", parse_boosts},
+    {"slice", parse_slice},
+    {"pit", parse_pit},
 };
 
 static const char *const refused[] = {
-    "rescore",
-    "collapse",
     "runtime_mappings",
-    "indices_boost",
-    "slice",
-    "pit",
     "ext",
-    "retriever",
-    "rank",
-    "sub_searches",
     "fielddata_fields",
 };
 
@@ -483,12 +644,15 @@ static enum vz_status parse_member(struct body *body, struct vz_slice key, struc
 #define DEFAULT_INNER_SIZE 3
 #define MAX_INNER_RESULT_WINDOW 100 /* index.max_inner_result_window */
 
-static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inner,
+/* Objects within a hit, or (`is_group`) other documents of its group. */
+static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inner, bool is_group,
                                          struct vz_slice key, struct vz_json value,
                                          struct vz_error *err)
 {
     static const char *const same[] = {"_source", "fields", "version",      "seq_no_primary_term",
                                        "size",    "from",   "track_scores", "highlight"};
+    static const char *const of_groups[] = {"sort",          "collapse",        "explain",
+                                            "script_fields", "docvalue_fields", "stored_fields"};
     static const char *const missing[] = {"sort",     "explain",         "script_fields",
                                           "collapse", "docvalue_fields", "stored_fields"};
     if (vz_slice_is(key, "name")) {
@@ -500,6 +664,9 @@ static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inn
     for (size_t i = 0; i < VZ_COUNT_OF(same); i++)
         if (vz_slice_is(key, same[i]))
             return parse_member(body, key, value, err);
+    for (size_t i = 0; i < VZ_COUNT_OF(of_groups); i++)
+        if (is_group && vz_slice_is(key, of_groups[i]))
+            return parse_member(body, key, value, err);
     for (size_t i = 0; i < VZ_COUNT_OF(missing); i++)
         if (vz_slice_is(key, missing[i])) {
             if (asks_for_nothing(value))
@@ -508,6 +675,32 @@ static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inn
                            missing[i]);
         }
     return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] unknown field [%.*s]", VZ_ARG(key));
+}
+
+/* The value that a group is about is shown as a field of its hit. */
+static void show_group(struct vz_search *search, struct vz_arena *arena)
+{
+    struct vz_field_requests *requests = &search->docvalue_fields;
+    struct vz_slice field = search->collapse->field;
+    for (size_t i = 0; i < requests->count; i++)
+        if (vz_slice_eq(requests->items[i].pattern, field))
+            return;
+    struct vz_field_request *items =
+        vz_arena_alloc(arena, (requests->count + 1) * sizeof(*items));
+    if (requests->count)
+        memcpy(items, requests->items, requests->count * sizeof(*items));
+    items[requests->count] = (struct vz_field_request){.pattern = field};
+    *requests = (struct vz_field_requests){items, requests->count + 1};
+}
+
+/* Whether _source is shown when nobody said so. */
+static void settle_source(struct body *body)
+{
+    struct vz_search *search = body->search;
+    if (body->stored_fields_given && !body->source_given)
+        search->with_source = body->stored_source;
+    if (search->script_field_count && !body->source_given && !body->stored_fields_given)
+        search->with_source = false; /* as Elasticsearch */
 }
 
 static enum vz_status add_inner(struct vz_parser *parser, struct vz_inner *inner,
@@ -530,13 +723,15 @@ static enum vz_status add_inner(struct vz_parser *parser, struct vz_inner *inner
     return VZ_OK;
 }
 
-enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
-                              struct vz_error *err)
+static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value, bool is_group,
+                                  struct vz_inner **out, struct vz_error *err)
 {
     struct vz_search *fetch = vz_arena_zalloc(parser->arena, sizeof(*fetch));
     struct vz_inner *inner = vz_arena_zalloc(parser->arena, sizeof(*inner));
     struct body body = {
-        .parser = {.arena = parser->arena}, .search = fetch, .size = DEFAULT_INNER_SIZE};
+        .parser = {.arena = parser->arena, .depth = parser->depth, .clauses = parser->clauses},
+        .search = fetch,
+        .size = DEFAULT_INNER_SIZE};
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_slice key;
     struct vz_json member;
@@ -546,7 +741,7 @@ enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, st
     fetch->with_source = true;
     inner->fetch = fetch;
     while (vz_json_next(&it, &key, &member)) {
-        enum vz_status status = parse_inner_member(&body, inner, key, member, err);
+        enum vz_status status = parse_inner_member(&body, inner, is_group, key, member, err);
         if (status != VZ_OK)
             return status;
     }
@@ -563,9 +758,31 @@ enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, st
             (long long)VZ_MIN(body.size, INT32_MAX) + VZ_MIN(body.from, INT32_MAX));
     fetch->size = (uint32_t)body.size;
     fetch->from = (uint32_t)body.from;
+    settle_source(&body);
     *out = inner;
-    return add_inner(parser, inner, err);
+    return VZ_OK;
 }
+
+enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
+                              struct vz_error *err)
+{
+    enum vz_status status = parse_inner(parser, value, false, out, err);
+    return status == VZ_OK ? add_inner(parser, *out, err) : status;
+}
+
+enum vz_status vz_inner_parse_group(struct vz_parser *parser, struct vz_json value,
+                                    struct vz_inner **out, struct vz_error *err)
+{
+    enum vz_status status = parse_inner(parser, value, true, out, err);
+    struct vz_search *fetch = status == VZ_OK ? (*out)->fetch : NULL;
+    if (fetch && fetch->collapse && fetch->collapse->inner_count)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[inner_hits] of a [collapse] within [inner_hits] are not allowed");
+    if (fetch && fetch->collapse)
+        show_group(fetch, parser->arena);
+    return status;
+}
+
 
 /* ---- URL parameters -------------------------------------------------------------------------- */
 
@@ -617,6 +834,7 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
             return status;
     }
     if (params->sort.len) {
+        search->has_sort = true;
         enum vz_status status = vz_sort_parse_param(params->sort, body->parser.arena, &search->sort,
                                                     &search->sort_count, err);
         if (status != VZ_OK)
@@ -637,6 +855,7 @@ static enum vz_status read_sizes(struct body *body, struct vz_json value,
     struct vz_json member;
     enum vz_status status = VZ_OK;
     body->size = VZ_DEFAULT_SIZE;
+    body->search->has_size = vz_json_get(value, "size", &member) || (params && params->has_size);
     if (vz_json_get(value, "size", &member))
         status = parse_size(body, member, err);
     if (status == VZ_OK && vz_json_get(value, "from", &member))
@@ -678,6 +897,44 @@ static enum vz_status check_together(const struct vz_search *search, struct vz_e
     return VZ_OK;
 }
 
+/* In a point in time no two documents sort alike, so that search_after can go on anywhere. */
+static void break_ties(struct vz_search *search, struct vz_arena *arena)
+{
+    size_t count = search->sort_count;
+    if (!search->pit.id.len || !search->has_sort || !search->sort)
+        return;
+    if (count == 0)
+        count = 1; /* _score alone, which comes first in the keys */
+    for (size_t i = 0; i < count; i++)
+        if (search->sort[i].kind == VZ_SORT_SHARD_DOC)
+            return;
+    struct vz_sort_key *keys = vz_arena_alloc(arena, (count + 1) * sizeof(*keys));
+    memcpy(keys, search->sort, count * sizeof(*keys));
+    keys[count] =
+        (struct vz_sort_key){.kind = VZ_SORT_SHARD_DOC, .field = VZ_SLICE("_shard_doc")};
+    search->sort = keys;
+    search->sort_count = count + 1;
+}
+
+static enum vz_status settle_fusion(struct body *body, struct vz_error *err)
+{
+    struct vz_search *search = body->search;
+    enum vz_status status = VZ_OK;
+    if (vz_json_type(search->rank) != VZ_JSON_MISSING && !search->retriever)
+        status = vz_rank_parse(&body->parser, search->rank, search, err);
+    if (status == VZ_OK)
+        status = vz_fusion_check(search, err);
+    if (status == VZ_OK)
+        break_ties(search, body->parser.arena);
+    if (status == VZ_OK && search->retriever)
+        status = vz_retriever_settle(search, body->parser.arena, err);
+    if (status == VZ_OK && search->sub_search_count == 1 && !search->retriever && !search->query)
+        search->query = search->sub_searches[0];
+    if (status == VZ_OK && search->collapse)
+        show_group(search, body->parser.arena);
+    return status;
+}
+
 enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_params *params,
                                struct vz_arena *arena, struct vz_search **out, struct vz_error *err)
 {
@@ -690,6 +947,9 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->max_bytes = params && params->max_bytes ? params->max_bytes : VZ_DEFAULT_MAX_BYTES;
     search->arena = arena;
     search->embedder = params ? params->embedder : NULL;
+    search->reranker = params ? params->reranker : NULL;
+    search->is_scroll = params && params->is_scroll;
+    search->allows_partial = params && params->allows_partial;
     enum vz_json_type type = vz_json_type(value);
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",
@@ -709,12 +969,10 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
         status = apply_params(&body, params, err);
     if (status != VZ_OK)
         return status;
-    if (body.stored_fields_given && !body.source_given)
-        search->with_source = body.stored_source;
-    if (search->script_field_count && !body.source_given && !body.stored_fields_given)
-        search->with_source = false; /* as Elasticsearch */
+    settle_source(&body);
     /* Suggestions alone: nothing is searched, as in Elasticsearch. */
-    if (search->suggest && !search->query && !search->knn_count && !search->aggs) {
+    if (search->suggest && !search->query && !search->knn_count && !search->aggs &&
+        !search->retriever && !search->sub_search_count) {
         search->query = vz_arena_zalloc(arena, sizeof *search->query);
         search->query->kind = VZ_NODE_NONE;
         search->query->boost = 1;
@@ -725,7 +983,9 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->question_count = body.parser.question_count;
     search->inners = body.parser.inners;
     search->inner_count = body.parser.inner_count;
-    status = check_together(search, err);
+    status = settle_fusion(&body, err);
+    if (status == VZ_OK)
+        status = check_together(search, err);
     if (status == VZ_OK)
         *out = search;
     return status;

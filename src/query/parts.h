@@ -28,6 +28,7 @@
 #define VZ_MAX_CANDIDATES 10000
 #define VZ_MAX_KNN 256      /* top-level knn clauses: each may leave 10,000 hits */
 #define VZ_MAX_SORT_KEYS 64 /* each costs a value for every hit of the window */
+#define VZ_MAX_SLICES 1024  /* index.max_slices_per_scroll */
 #define VZ_DEFAULT_MAX_BYTES ((size_t)512 << 20)
 #define VZ_DEFAULT_SIZE 10
 #define VZ_DEFAULT_TRACK_TOTAL 10000
@@ -60,7 +61,8 @@ enum vz_node_kind {
     VZ_NODE_KNN,
     VZ_NODE_NESTED,
     VZ_NODE_SCRIPT_SCORE,
-    VZ_NODE_FUNCTION_SCORE
+    VZ_NODE_FUNCTION_SCORE,
+    VZ_NODE_PINNED
 };
 
 struct vz_node_list {
@@ -194,6 +196,7 @@ struct vz_node {
         struct vz_knn_clause *knn;
         struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */
         struct vz_function_clause *functions; /* FUNCTION_SCORE: score_function.c */
+        struct vz_pinned *pinned;             /* PINNED: pinned.c */
         struct { /* NESTED */
             struct vz_slice path;
             struct vz_node *query;
@@ -218,6 +221,7 @@ struct vz_parser {
     size_t question_count, question_capacity;
     struct vz_inner **inners;
     size_t inner_count, inner_capacity;
+    unsigned retrievers, retriever_depth;
 };
 
 /* A query object. Fills *out (in the arena). */
@@ -226,9 +230,10 @@ enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, st
 /* An object or an array of objects, appended to a list. */
 enum vz_status vz_query_parse_list(struct vz_parser *parser, struct vz_json value,
                                    struct vz_node_list *list, struct vz_error *err);
-/* The object of a knn clause; `top` tells the top-level section from the query (their defaults
- * differ: the query's k is no more than its num_candidates). */
-enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, bool top,
+/* The object of a knn clause. Where it stands: the top-level section, a query (whose k is by default
+ * no more than its num_candidates), or a retriever, whose own members are skipped. */
+enum vz_knn_place { VZ_KNN_QUERY, VZ_KNN_TOP, VZ_KNN_RETRIEVER };
+enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum vz_knn_place place,
                             struct vz_knn_clause **out, struct vz_error *err);
 /* Elasticsearch's minimum_should_match ("2", "-1", "75%", "-25%", "3<90% 9<-3") applied to a count
  * of optional clauses. The result may be over the count: nothing matches then. VZ_BAD_QUERY. */
@@ -238,6 +243,10 @@ enum vz_status vz_minimum_should_match(struct vz_slice text, size_t clauses, siz
 /* An inner_hits object; the caller says whose it is. */
 enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
                               struct vz_error *err);
+
+/* The same of a collapse, whose hits are whole documents: it may sort and collapse again. */
+enum vz_status vz_inner_parse_group(struct vz_parser *parser, struct vz_json value,
+                                    struct vz_inner **out, struct vz_error *err);
 
 /* The name of the token that starts a value: "START_OBJECT", "VALUE_STRING" ... */
 const char *vz_query_token(struct vz_json value);
@@ -260,7 +269,14 @@ double vz_query_haversine(double lat1, double lon1, double lat2, double lon2);
 
 /* ---- a parsed body ------------------------------------------------------------------------- */
 
-enum vz_sort_kind { VZ_SORT_SCORE, VZ_SORT_DOC, VZ_SORT_FIELD, VZ_SORT_GEO, VZ_SORT_SCRIPT };
+enum vz_sort_kind {
+    VZ_SORT_SCORE,
+    VZ_SORT_DOC,
+    VZ_SORT_FIELD,
+    VZ_SORT_GEO,
+    VZ_SORT_SCRIPT,
+    VZ_SORT_SHARD_DOC /* the target's number and the docno: no two are alike */
+};
 struct vz_script_text; /* scripting.h */
 struct vz_doc_script;
 enum vz_sort_mode {
@@ -303,6 +319,15 @@ struct vz_field_requests {
     size_t count;
 };
 
+struct vz_retriever; /* fusion.h */
+struct vz_rescore;
+struct vz_collapse;
+/* One of `max` parts of all documents. */
+struct vz_search_slice {
+    struct vz_slice field; /* empty: by document numbers */
+    int64_t id, max;       /* max 0: all */
+};
+
 struct vz_search {
     struct vz_node *query; /* NULL: none given */
     struct vz_knn_clause **knn;
@@ -340,6 +365,22 @@ struct vz_search {
     size_t question_count;
     struct vz_inner **inners;
     size_t inner_count;
+
+    /* Several lists, or another order of one: fusion.h. */
+    struct vz_retriever *retriever; /* a compound; NULL: query and knn. Then `query` is any of its
+                                     * leaves', for highlights and the like */
+    struct vz_json rank;            /* as it came, or MISSING */
+    struct vz_node **sub_searches;
+    size_t sub_search_count;
+    struct vz_rescore *rescores;
+    size_t rescore_count;
+    struct vz_collapse *collapse; /* or NULL */
+    const struct vz_query_reranker *reranker;
+    struct vz_index_boost *boosts; /* indices_boost */
+    size_t boost_count;
+    struct vz_search_slice slice;
+    struct vz_search_pit pit;
+    bool has_size, has_sort, is_scroll, allows_partial; /* what was given */
 };
 
 /* ---- evaluation in one snapshot ------------------------------------------------------------ */
@@ -359,6 +400,7 @@ struct vz_eval {
     const struct vz_mapping *mapping;
     struct vz_arena *arena;
     uint32_t limit;        /* docnos */
+    uint32_t target;       /* which of the search's */
     int64_t now_ms;        /* one "now" for the whole search */
     uint64_t deadline_ns;  /* 0: none */
     struct vz_bitset live; /* made on first need; bits == limit then */
@@ -427,6 +469,8 @@ enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters
 /* score_script.c, score_function.c */
 enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                     struct vz_docset *out, struct vz_error *err);
+enum vz_status vz_pinned_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                              struct vz_docset *out, struct vz_error *err);
 enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                       struct vz_docset *out, struct vz_error *err);
 /* The query inside, or NULL. */
@@ -470,6 +514,14 @@ enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *n
                                    struct vz_error *err);
 /* Whether the eval passed its deadline, for the text room. */
 bool vz_text_late(void *eval);
+
+/* ---- slices (slice.c) ---------------------------------------------------------------------- */
+
+/* The live documents of a slice; `at` of `count` targets. Inits *bits. VZ_BAD_ARGUMENT for a field
+ * without numbers. */
+enum vz_status vz_slice_bits(struct vz_eval *eval, const struct vz_search_slice *slice, size_t at,
+                             size_t count, bool is_scroll, struct vz_bitset *bits,
+                             struct vz_error *err);
 
 /* ---- knn ----------------------------------------------------------------------------------- */
 
@@ -521,6 +573,7 @@ struct vz_sort_reader {
     enum vz_sort_type type;
     struct vz_column column;
     size_t at; /* cursor: documents are read in ascending order */
+    int64_t base; /* SHARD_DOC: of the target */
     struct vz_sort_value absent;
     struct vz_slice *terms; /* by ordinal, read when first met; owned */
     bool *known;
@@ -557,6 +610,7 @@ void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
 struct vz_found {
     uint32_t target, docno;
     float score;
+    uint32_t rank; /* 0: not told */
     struct vz_sort_value *values; /* sort_count of them; NULL without a sort */
 };
 /* The best `limit` of what is offered: a heap with the worst on top. */
@@ -568,12 +622,16 @@ struct vz_collector {
     const struct vz_sort_value *after; /* search_after's values or NULL */
     float max_score;
     bool any;
+    struct vz_collapser *collapser; /* collapse.h; NULL: every document counts for itself */
 };
 void vz_collector_init(struct vz_collector *collector, const struct vz_sort_key *keys,
                        size_t key_count, size_t limit, struct vz_arena *arena);
 /* False when it was not kept. `readers` has key_count readers of the target. */
 bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *readers,
                         uint32_t target, uint32_t docno, float score);
+/* Negative when a is better than b. */
+int vz_collector_compare(const struct vz_collector *collector, const struct vz_found *a,
+                         const struct vz_found *b);
 /* Best first, in place. */
 void vz_collector_finish(struct vz_collector *collector);
 

@@ -3,8 +3,9 @@
  *
  * Time: a search that runs past `timeout` stops evaluating and answers with what it has.
  */
-#include "query/run.h"
+#include "query/collapse.h"
 #include "query/highlight.h"
+#include "query/retriever.h"
 #include "query/suggest.h"
 
 #include "base/clock.h"
@@ -31,13 +32,35 @@ static enum vz_status open_alias(struct vz_target *target, struct vz_slice filte
     return VZ_OK;
 }
 
+/* What nobody asked for is hidden as by an alias. */
+static enum vz_status open_slice(struct vz_target *target, const struct vz_search *search,
+                                 size_t at, size_t count, struct vz_error *err)
+{
+    struct vz_bitset kept;
+    if (search->slice.max == 0)
+        return VZ_OK;
+    enum vz_status status =
+        vz_slice_bits(&target->eval, &search->slice, at, count, search->is_scroll, &kept, err);
+    if (status != VZ_OK)
+        return status;
+    if (target->eval.alias) {
+        vz_bitset_and(&target->alias.bits, &kept);
+        vz_bitset_deinit(&kept);
+    } else {
+        target->alias = (struct vz_docset){.kind = VZ_SET_BITS, .bits = kept};
+        target->eval.alias = &target->alias.bits;
+    }
+    return VZ_OK;
+}
+
 static enum vz_status open_target(struct vz_target *target, const struct vz_search_target *from,
                                   struct vz_arena *arena, int64_t now_ms, uint64_t deadline_ns,
                                   struct vz_error *err)
 {
     *target = (struct vz_target){.index = from->index,
                                  .snap = from->snap ? vz_snapshot_acquire(from->snap)
-                                                    : vz_index_snapshot(from->index)};
+                                                    : vz_index_snapshot(from->index),
+                                 .boost = from->has_boost ? from->boost : 1};
     vz_eval_init(&target->eval, target->snap, arena, now_ms, deadline_ns);
     if (from->alias_filter.len == 0)
         return VZ_OK;
@@ -46,11 +69,6 @@ static enum vz_status open_target(struct vz_target *target, const struct vz_sear
 
 static void close_target(struct vz_target *target)
 {
-    for (size_t i = 0; i < target->reader_count; i++)
-        vz_sort_unbind(&target->readers[i]);
-    vz_script_fields_close(&target->plan);
-    vz_highlighter_close(target->plan.highlighter);
-    vz_arena_deinit(&target->plan.scratch);
     vz_docset_deinit(&target->alias);
     if (target->alias_doc)
         vz_json_free(target->alias_doc);
@@ -74,7 +92,12 @@ static enum vz_status open_targets(struct vz_run *run, const struct vz_search_ta
         run->target_count++;
         enum vz_status status =
             open_target(&run->targets[i], &targets[i], run->arena, now_ms, run->deadline_ns, err);
+        run->targets[i].eval.target = (uint32_t)i;
         run->targets[i].eval.profiled = run->search->profile;
+        if (status == VZ_OK)
+            status = open_slice(&run->targets[i], run->search, i, count, err);
+        if (status == VZ_OK)
+            status = vz_target_embed(run->search, &run->targets[i], err);
         if (status != VZ_OK)
             return status;
     }
@@ -109,7 +132,7 @@ static void print_sort(struct vz_run *run, const struct vz_found *found, struct 
     struct vz_json_writer writer = vz_json_writer_on(&buf);
     vz_json_begin_array(&writer);
     for (size_t i = 0; i < search->sort_count; i++)
-        vz_sort_print(&search->sort[i], run->targets[found->target].readers[i].field,
+        vz_sort_print(&search->sort[i], run->bound[found->target].readers[i].field,
                       &found->values[i], &writer);
     vz_json_end_array(&writer);
     hit->sort = vz_arena_copy(run->arena, vz_buf_slice(&buf));
@@ -144,11 +167,12 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
         const struct vz_found *found = &collector->heap[first + i];
         struct vz_target *target = &run->targets[found->target];
         struct vz_search_hit *hit = &result->hits[i];
-        if (!target->planned)
-            vz_fetch_prepare(search, &target->eval, &target->plan);
-        target->planned = true;
+        struct vz_run_part *bound = &run->bound[found->target];
+        if (!bound->planned)
+            vz_fetch_prepare(search, &target->eval, &bound->plan);
+        bound->planned = true;
         enum vz_status status =
-            vz_fetch_hit(search, &target->plan, &target->eval, found->docno, hit, err);
+            vz_fetch_hit(search, &bound->plan, &target->eval, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
         if (search->with_explain)
@@ -163,6 +187,7 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
                            i + 1, count, bytes, search->max_bytes);
         hit->has_score = has_score;
         hit->score = found->score;
+        hit->rank = found->rank;
         if (search->sort_count)
             print_sort(run, found, hit);
         result->hit_count++;
@@ -205,14 +230,100 @@ static void put_profile(struct vz_run *run, struct vz_search_result *result)
     vz_buf_deinit(&text);
 }
 
+uint64_t vz_run_doc_count(const struct vz_run *run)
+{
+    uint64_t docs = 0;
+    for (size_t t = 0; t < run->target_count; t++)
+        docs += vz_snapshot_doc_count(run->targets[t].snap);
+    return docs;
+}
+
+void vz_run_begin(struct vz_run *run, const struct vz_search *search, size_t limit)
+{
+    run->search = search;
+    run->need_scores = vz_run_needs_scores(search);
+    run->bound = vz_arena_zalloc(run->arena, (run->target_count + 1) * sizeof(*run->bound));
+    vz_collector_init(&run->collector, search->sort, search->sort_count,
+                      (size_t)VZ_MIN((uint64_t)limit, vz_run_doc_count(run)), run->arena);
+    if (search->collapse)
+        run->collector.collapser = vz_collapser_new(search->collapse, run);
+}
+
+void vz_run_end(struct vz_run *run)
+{
+    for (size_t t = 0; t < run->target_count && run->bound; t++) {
+        struct vz_run_part *bound = &run->bound[t];
+        for (size_t i = 0; i < bound->reader_count; i++)
+            vz_sort_unbind(&bound->readers[i]);
+        vz_script_fields_close(&bound->plan);
+        vz_highlighter_close(bound->plan.highlighter);
+        vz_arena_deinit(&bound->plan.scratch);
+    }
+    run->bound = NULL;
+    vz_collapser_free(run->collector.collapser);
+    run->collector.collapser = NULL;
+}
+
+enum vz_status vz_run_answer(struct vz_run *run, struct vz_search_result *result,
+                             struct vz_error *err)
+{
+    put_totals(run, result);
+    enum vz_status status = fetch_hits(run, result, err);
+    if (status == VZ_OK && run->search->collapse && run->search->collapse->inner_count)
+        status = vz_collapse_expand(run, result, err);
+    return status;
+}
+
+/* Hits of the old `rank` come in the tree's own order, and say their place in it. */
+static void rank_hits(struct vz_run *run)
+{
+    const struct vz_retriever *tree = run->search->retriever;
+    struct vz_collector *collector = &run->collector;
+    size_t kept = 0;
+    if (!tree || !tree->is_legacy)
+        return;
+    for (size_t i = 0; i < tree->doc_count; i++)
+        for (size_t h = kept; h < collector->count; h++) {
+            struct vz_found found = collector->heap[h];
+            if (found.target != tree->docs[i].target || found.docno != tree->docs[i].docno)
+                continue;
+            found.rank = (uint32_t)i + 1;
+            collector->heap[h] = collector->heap[kept];
+            collector->heap[kept++] = found;
+            break;
+        }
+}
+
+/* Finds: the retrievers' lists first, then what is left of the search. */
+static enum vz_status find(struct vz_run *run, struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_search last;
+    enum vz_status status = VZ_OK;
+    vz_run_begin(run, search, search->size ? (size_t)search->from + search->size : 0);
+    if (search->retriever) {
+        status = vz_retriever_run(run, &last, err);
+        run->search = &last;
+        run->need_scores = true;
+    }
+    if (search->aggs) {
+        vz_agg_begin(&run->aggs, search->aggs, run->target_count == 1, search->typed_keys,
+                     run->arena);
+        run->aggs.query = search->query;
+    }
+    if (status == VZ_OK)
+        status = vz_run_find(run, err);
+    run->search = search;
+    if (status == VZ_OK)
+        rank_hits(run);
+    return status;
+}
+
 enum vz_status vz_search_run(const struct vz_search_target *targets, size_t target_count,
                              const struct vz_search *search, struct vz_arena *arena,
                              struct vz_search_result *result, struct vz_error *err)
 {
-    struct vz_run run = {.search = search,
-                         .arena = arena,
-                         .started_ns = vz_now_ns(),
-                         .need_scores = vz_run_needs_scores(search)};
+    struct vz_run run = {.search = search, .arena = arena, .started_ns = vz_now_ns()};
     *result = (struct vz_search_result){0};
     enum vz_status status = check_windows(search, targets, target_count, err);
     if (status != VZ_OK)
@@ -220,25 +331,13 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
     if (search->timeout_ns)
         run.deadline_ns = run.started_ns + search->timeout_ns;
     status = open_targets(&run, targets, target_count, err);
-    if (status == VZ_OK) {
-        uint64_t docs = 0, wanted = search->size ? (uint64_t)search->from + search->size : 0;
-        for (size_t t = 0; t < run.target_count; t++)
-            docs += vz_snapshot_doc_count(run.targets[t].snap);
-        vz_collector_init(&run.collector, search->sort, search->sort_count,
-                          (size_t)VZ_MIN(wanted, docs), arena);
-        if (search->aggs) {
-            vz_agg_begin(&run.aggs, search->aggs, run.target_count == 1, search->typed_keys, arena);
-            run.aggs.query = search->query;
-        }
-        status = vz_run_find(&run, err);
-    }
+    if (status == VZ_OK)
+        status = find(&run, err);
     if (status == VZ_OK && search->aggs)
         status = vz_agg_print(&run.aggs, &result->aggregations, err);
     vz_agg_end(&run.aggs);
     if (status == VZ_OK) {
-        vz_collector_finish(&run.collector);
-        put_totals(&run, result);
-        status = fetch_hits(&run, result, err);
+        status = vz_run_answer(&run, result, err);
         if (status == VZ_OK && search->suggest)
             status = vz_suggest_run(&run, &result->suggest, err);
         if (status == VZ_CANCELLED && run.deadline_ns) { /* an answer without them */
@@ -252,6 +351,7 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
     for (size_t t = 0; t < run.target_count; t++)
         if (status == VZ_OK)
             vz_index_note_search(run.targets[t].index, took);
+    vz_run_end(&run);
     close_targets(&run);
     return status;
 }
@@ -288,6 +388,8 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
         struct vz_target target;
         struct vz_docset set;
         status = open_target(&target, &targets[t], &arena, now_ms, 0, err);
+        if (status == VZ_OK)
+            status = open_slice(&target, search, t, target_count, err);
         if (status == VZ_OK)
             status = match_target(&target, search, &set, err);
         if (status == VZ_OK) {
@@ -331,6 +433,8 @@ enum vz_status vz_search_each(const struct vz_search_target *target, const struc
     struct vz_target opened;
     struct vz_docset set;
     enum vz_status status = open_target(&opened, target, &arena, vz_wall_ms(), 0, err);
+    if (status == VZ_OK)
+        status = open_slice(&opened, search, target->at, VZ_MAX(target->of, (size_t)1), err);
     if (status == VZ_OK)
         status = match_target(&opened, search, &set, err);
     if (status == VZ_OK) {

@@ -401,6 +401,8 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return vz_script_score_eval(eval, node, scores, out, err);
     case VZ_NODE_FUNCTION_SCORE:
         return vz_function_score_eval(eval, node, scores, out, err);
+    case VZ_NODE_PINNED:
+        return vz_pinned_eval(eval, node, scores, out, err);
     case VZ_NODE_NESTED:
         return vz_nested_eval(eval, node, scores, out, err);
     case VZ_NODE_MULTI_MATCH:

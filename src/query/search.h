@@ -18,6 +18,9 @@ struct vz_search_target {
     struct vz_index *index;       /* borrowed */
     struct vz_slice alias_filter; /* JSON query that every hit must also match; empty: none */
     struct vz_snapshot *snap;     /* borrowed: what to search in; NULL: the newest */
+    bool has_boost;
+    float boost;   /* scores are times this (indices_boost) */
+    size_t at, of; /* vz_search_each with slices: which of how many targets this is */
 };
 
 /* What a `query_vector_builder` is asked for: a vector of this field. */
@@ -49,6 +52,15 @@ struct vz_uri_query {
     bool analyze_wildcard, has_lenient, lenient;
 };
 
+/* Puts texts in the order of a question: for the retriever text_similarity_reranker. scores[count],
+ * larger is nearer. Called on the searching thread; may block for as long as a model takes. */
+struct vz_query_reranker {
+    enum vz_status (*rerank)(void *context, struct vz_slice inference_id, struct vz_slice question,
+                             const struct vz_slice *texts, size_t count, float *scores,
+                             struct vz_error *err);
+    void *context;
+};
+
 /* What URL parameters may override or add; zeroed means absent. */
 struct vz_search_params {
     bool has_size, has_from, has_track_total_hits, has_source;
@@ -63,6 +75,15 @@ struct vz_search_params {
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */
     /* NULL: a query_vector_builder is refused. Must live as long as the parsed search. */
     const struct vz_query_embedder *embedder;
+    const struct vz_query_reranker *reranker; /* the same, for text_similarity_reranker */
+    bool is_scroll;      /* the search begins a scroll */
+    bool allows_partial; /* allow_partial_search_results=true was given */
+};
+
+/* A point in time that a body names: the caller looks in its snapshots then. */
+struct vz_search_pit {
+    struct vz_slice id; /* empty: none */
+    struct vz_slice keep_alive;
 };
 
 struct vz_search; /* opaque: a parsed request, valid as long as its arena and body */
@@ -74,8 +95,20 @@ enum vz_status vz_search_parse(struct vz_json body, const struct vz_search_param
                                struct vz_arena *arena, struct vz_search **out,
                                struct vz_error *err);
 
+/* indices_boost of a parsed body, in order: for the caller to set the targets' boosts by. */
+struct vz_index_boost {
+    struct vz_slice index; /* a name, an alias or a pattern */
+    float boost;
+};
+const struct vz_index_boost *vz_search_boosts(const struct vz_search *search, size_t *count);
+/* Whether the body wants one slice of the documents. */
+bool vz_search_is_sliced(const struct vz_search *search);
+/* What `pit` of a parsed body says. */
+struct vz_search_pit vz_search_pit_of(const struct vz_search *search);
+
 struct vz_search_hit {
     struct vz_slice index, id;
+    uint32_t rank;            /* of the old `rank` section; 0: not told */
     bool has_score; /* false when a sort leaves scores out */
     float score;
     struct vz_slice source;   /* filtered JSON, or empty when not asked for */

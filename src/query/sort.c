@@ -22,6 +22,8 @@ static void init_key(struct vz_sort_key *key, struct vz_slice field)
         key->descending = true; /* its default, unlike a field's */
     } else if (vz_slice_is(field, "_doc"))
         key->kind = VZ_SORT_DOC;
+    else if (vz_slice_is(field, "_shard_doc"))
+        key->kind = VZ_SORT_SHARD_DOC;
 }
 
 static enum vz_status parse_order(struct vz_json value, bool *descending, struct vz_error *err)
@@ -52,7 +54,7 @@ static enum vz_status parse_option(struct vz_sort_key *key, struct vz_slice name
 {
     if (vz_slice_is(name, "order"))
         return parse_order(value, &key->descending, err);
-    if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC)
+    if (key->kind != VZ_SORT_FIELD)
         return vz_fail(err, VZ_BAD_QUERY, "[%.*s] sort: unknown field [%.*s]", VZ_ARG(key->field),
                        VZ_ARG(name));
     if (vz_slice_is(name, "mode"))
@@ -132,8 +134,7 @@ static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, s
 
 static enum vz_status check_name(struct vz_slice field, struct vz_error *err)
 {
-    static const char *const refused[] = {"_shard_doc", "_id",     "_index",
-                                          "_seq_no", "_source",    "_version"};
+    static const char *const refused[] = {"_id", "_index", "_seq_no", "_source", "_version"};
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(field, refused[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "[sort] by [%s] is not supported yet by vizsla",

@@ -143,7 +143,8 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
                                       .arena = eval->arena,
                                       .is_min = key->mode == VZ_MODE_MIN ||
                                                 (key->mode != VZ_MODE_MAX && !key->descending)};
-    if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC)
+    reader->base = key->kind == VZ_SORT_SHARD_DOC ? (int64_t)eval->target << 32 : 0;
+    if (key->kind == VZ_SORT_SCORE || key->kind == VZ_SORT_DOC || key->kind == VZ_SORT_SHARD_DOC)
         return VZ_OK;
     if (key->kind == VZ_SORT_SCRIPT)
         return vz_script_sort_bind(reader, eval, err);
@@ -291,8 +292,8 @@ struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno,
 {
     if (reader->key->kind == VZ_SORT_SCORE)
         return (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = (double)score};
-    if (reader->key->kind == VZ_SORT_DOC)
-        return (struct vz_sort_value){.type = VZ_SORTED_I64, .i64 = docno};
+    if (reader->key->kind == VZ_SORT_DOC || reader->key->kind == VZ_SORT_SHARD_DOC)
+        return (struct vz_sort_value){.type = VZ_SORTED_I64, .i64 = reader->base + docno};
     if (reader->key->kind == VZ_SORT_SCRIPT)
         return vz_script_sort_read(reader, docno, score);
     size_t from = advance(reader, docno), to = from;
@@ -331,9 +332,9 @@ int vz_sort_compare(const struct vz_sort_key *key, const struct vz_sort_value *a
 /* A key's type as it is in this reader, also for scores and docs. */
 static enum vz_sort_type reader_type(const struct vz_sort_reader *reader)
 {
-    return reader->key->kind == VZ_SORT_SCORE ? VZ_SORTED_F64
-           : reader->key->kind == VZ_SORT_DOC ? VZ_SORTED_I64
-                                              : reader->type;
+    if (reader->key->kind == VZ_SORT_DOC || reader->key->kind == VZ_SORT_SHARD_DOC)
+        return VZ_SORTED_I64;
+    return reader->key->kind == VZ_SORT_SCORE ? VZ_SORTED_F64 : reader->type;
 }
 
 enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json value,

@@ -225,8 +225,8 @@ static void put_member(struct vz_json_writer *w, const char *key, struct vz_slic
 static bool tell(void *telling_void, uint32_t docno)
 {
     struct telling *t = telling_void;
-    struct vz_target *target = &t->run->targets[t->candidate->target];
-    struct vz_eval *eval = &target->eval;
+    struct vz_run_part *part = &t->run->bound[t->candidate->target];
+    struct vz_eval *eval = &t->run->targets[t->candidate->target].eval;
     struct vz_search_hit hit = {0};
     char place[32];
     if (docno >= eval->limit || !vz_snapshot_live(eval->snap, docno) ||
@@ -235,10 +235,10 @@ static bool tell(void *telling_void, uint32_t docno)
     snprintf(place, sizeof place, "%u:%u", t->candidate->target, docno);
     if (!vz_strmap_put(&t->told, vz_slice_from(place), 1))
         return true;
-    if (!target->planned)
-        vz_fetch_prepare(t->run->search, eval, &target->plan);
-    target->planned = true;
-    t->status = vz_fetch_hit(t->run->search, &target->plan, eval, docno, &hit, t->err);
+    if (!part->planned)
+        vz_fetch_prepare(t->run->search, eval, &part->plan);
+    part->planned = true;
+    t->status = vz_fetch_hit(t->run->search, &part->plan, eval, docno, &hit, t->err);
     if (t->status != VZ_OK)
         return false;
     vz_json_begin_object(t->w);

@@ -6,7 +6,9 @@
  *     {"embedding": {"inference_id" or "model_id": "...", "input": ..., "timeout": "30s"}}
  *     {"lookup": {"index": "...", "id": "...", "path": "..."}}
  *
- * model_id and inference_id may be left out where the field remembers its model. */
+ * model_id and inference_id may be left out where the field remembers its model.
+ *
+ * And the retriever text_similarity_reranker: texts in the order of a question. */
 #include "rest/ml.h"
 
 #include "store/elements.h"
@@ -294,6 +296,41 @@ static enum vz_status embed(void *context, struct vz_slice kind, struct vz_json 
     return vz_ml_search_error(status, err);
 }
 
+/* ---- text_similarity_reranker ---- */
+
+/* Each text's number against the question: of the model that was named, or behind the endpoint. */
+static enum vz_status rerank(void *context, struct vz_slice inference_id, struct vz_slice question,
+                             const struct vz_slice *texts, size_t count, float *scores,
+                             struct vz_error *err)
+{
+    struct asked *asked = context;
+    struct vz_arena arena = {0};
+    struct vz_slice task;
+    struct vz_infer_answer answer;
+    struct vz_infer_request request = {.task = VZ_TASK_SIMILARITY,
+                                       .count = count,
+                                       .query = question,
+                                       .deadline_ns = asked->deadline_ns};
+    if (!asked->rest->infer)
+        return vz_fail(err, VZ_UNSUPPORTED, "this process runs no models");
+    if (!inference_id.len)
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "[text_similarity_reranker] [inference_id] must be given: there is no "
+                       "default endpoint");
+    atomic_store_explicit(&asked->rest->searches_slow_until_ns, vz_now_ns() + SLOW_FOR_NS,
+                          memory_order_relaxed);
+    struct vz_infer_input *inputs = vz_arena_zalloc(&arena, (count + 1) * sizeof *inputs);
+    for (size_t i = 0; i < count; i++)
+        inputs[i].text = texts[i];
+    request.inputs = inputs;
+    vz_ml_endpoint(asked->rest, inference_id, &arena, &request.model, &task);
+    enum vz_status status = vz_infer_run(asked->rest->infer, &request, &arena, &answer, err);
+    for (size_t i = 0; i < count && status == VZ_OK; i++)
+        scores[i] = (float)answer.ones[i].score;
+    vz_arena_deinit(&arena);
+    return vz_ml_search_error(status, err);
+}
+
 void vz_ml_embedder(struct vz_call *call, struct vz_search_params *params)
 {
     struct asked *asked = vz_arena_zalloc(call->arena, sizeof *asked);
@@ -302,4 +339,7 @@ void vz_ml_embedder(struct vz_call *call, struct vz_search_params *params)
     asked->deadline_ns = call->start_ns + (uint64_t)TIMEOUT_MS * 1000000;
     *embedder = (struct vz_query_embedder){.embed = embed, .context = asked};
     params->embedder = embedder;
+    struct vz_query_reranker *reranker = vz_arena_zalloc(call->arena, sizeof *reranker);
+    *reranker = (struct vz_query_reranker){.rerank = rerank, .context = asked};
+    params->reranker = reranker;
 }

@@ -93,7 +93,12 @@ static void bad_query(struct vz_arena *arena, const struct vz_error *err, struct
     } else if (strncmp(err->text, "Validation Failed: ", 19) == 0) {
         p->type = "action_request_validation_exception";
         p->line = p->column = 0;
+    } else if (err->cause[0] && strstr(err->text, "] failed to parse field [")) {
+        p->type = "x_content_parse_exception";
+        p->reason = text_of(arena, prefix, err->text);
+        p->line = p->column = 0;
     } else if (strncmp(err->text, "[from] parameter", 16) == 0 ||
+               strncmp(err->text, "Required [", 10) == 0 ||
                strncmp(err->text, "[size] parameter", 16) == 0 ||
                (strstr(err->text, "must be") && !strstr(err->text, "must be provided with"))) {
         p->type = "illegal_argument_exception";
@@ -290,6 +295,8 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
     }
     if (err->status == VZ_LIMIT && strncmp(err->text, "Trying to create too many buckets", 33) == 0)
         p->type = "too_many_buckets_exception";
+    if (err->status == VZ_BAD_ARGUMENT && strstr(err->text, "] search failed - retrievers '"))
+        p->type = "status_exception";
     if (err->status == VZ_BAD_ARGUMENT && place == VZ_AT_DOCUMENT)
         p->type = "illegal_argument_exception";
     if (err->status == VZ_NOT_FOUND && place == VZ_AT_DOCUMENT)
@@ -304,7 +311,7 @@ void vz_problem_from(struct vz_arena *arena, const struct vz_error *err, enum vz
         named_index(arena, index_name.len ? index_name : bracketed(arena, err->text), index_uuid,
                     p);
     p->is_circuit = err->status == VZ_BUDGET;
-    p->is_shard_failure = at_shard && (err->status == VZ_BAD_QUERY || err->status == VZ_LIMIT ||
+    p->is_shard_failure = at_shard && strcmp(p->type, "status_exception") != 0 && (err->status == VZ_BAD_QUERY || err->status == VZ_LIMIT ||
                                        err->status == VZ_BAD_ARGUMENT);
     if (p->is_shard_failure && !p->index.len)
         named_index(arena, index_name, index_uuid, p);

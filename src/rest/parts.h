@@ -299,6 +299,7 @@ struct vz_rest {
     struct vz_scrolls *scrolls; /* locks itself */
     struct vz_tasks *tasks;     /* locks itself */
     const char **route_actions; /* of each route, or NULL; immutable */
+    struct vz_pits *pits;       /* pit.h; locks itself */
     size_t max_answer_bytes;    /* more is 429; immutable, tests make it small */
     /* Until when searches go to workers, see vz_rest_quick. Relaxed: a hint. */
     _Atomic uint64_t searches_slow_until_ns;
@@ -322,7 +323,7 @@ struct vz_search_answer_options {
     bool total_as_int;
     unsigned shards;
     unsigned took_ms;
-    struct vz_slice scroll_id;
+    struct vz_slice scroll_id, pit_id; /* or empty */
 };
 void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
                      const struct vz_search_answer_options *options);
@@ -408,6 +409,8 @@ VZ_HANDLER(analyze);
 VZ_HANDLER(explain);
 VZ_HANDLER(msearch);
 VZ_HANDLER(delete_by_query);
+VZ_HANDLER(pit_open);
+VZ_HANDLER(pit_close);
 VZ_HANDLER(scroll_next);
 VZ_HANDLER(scroll_clear);
 VZ_HANDLER(cat);

@@ -3,6 +3,7 @@
 #include "rest/ingest.h"
 #include "rest/ml.h"
 #include "rest/tasks.h"
+#include "rest/pit.h"
 
 #include "base/log.h"
 
@@ -59,6 +60,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
         rest->route_actions[i] = vz_task_action(&vz_routes[i]);
     rest->scrolls = vz_scrolls_new();
     rest->tasks = vz_tasks_new(rest);
+    rest->pits = vz_pits_new();
     rest->max_answer_bytes = MAX_ANSWER_BYTES;
     load_node_id(rest);
     pthread_mutex_init(&rest->templates_mutex, NULL);
@@ -80,6 +82,7 @@ void vz_rest_free(struct vz_rest *rest)
     pthread_mutex_destroy(&rest->ingest_mutex);
     vz_scrolls_free(rest->scrolls);
     free(rest->route_actions);
+    vz_pits_free(rest->pits);
     free(rest->route_requests);
     free(rest->publish_address);
     free(rest->node_name);
@@ -541,6 +544,7 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
     };
     task.call = &call;
     vz_scrolls_expire(rest->scrolls, call.start_ns);
+    vz_pits_expire(rest->pits, call.start_ns);
     if (read_accept(&call) && find_route(&call) && check_content_type(&call)) {
         if (!call.route->handle) {
             vz_call_unsupported(&call, "[%s %.*s] is", request->method, VZ_S(request->path));

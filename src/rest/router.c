@@ -82,6 +82,9 @@
             "ignore_throttled:bool preference profile:bool rest_total_hits_as_int:bool routing "   \
             "scroll:time search_type typed_keys:bool"
 #define SCROLL "scroll scroll_id rest_total_hits_as_int:bool"
+#define PIT                                                                                        \
+    INDICES "keep_alive preference routing allow_partial_search_results:bool "                     \
+            "max_concurrent_shard_requests:int"
 #define CAT "h help:bool s v:bool bytes time size ts:bool " LOCAL
 #define CAT_INDICES CAT INDICES "health pri:bool include_unloaded_segments:bool"
 #define HEALTH                                                                                     \
@@ -232,6 +235,9 @@ const struct vz_route vz_routes[] = {
     /* Search */
     {GET_POST, "/_search", vz_rest_search, SEARCH, "Search all indices: query, knn, sort, _source, fields"},
     {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, sort, _source, fields"},
+    {VZ_POST, "/{index}/_pit", vz_rest_pit_open, PIT, "Open a point in time: searches name it in `pit` and see these indices as they are now"},
+    {VZ_POST, "/_pit", vz_rest_pit_open, PIT, "Open a point in time, refused without an index"},
+    {VZ_DELETE, "/_pit", vz_rest_pit_close, "", "Close a point in time"},
     {GET_POST, "/_count", vz_rest_count, COUNT, "Count matches in all indices"},
     {GET_POST, "/{index}/_count", vz_rest_count, COUNT, "Count matches"},
     {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, EXPLAIN, "How a document scores by a query"},
@@ -322,8 +328,6 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_knn_search", NULL, "", ""},
     {GET_POST, "/{index}/_mvt/**", NULL, "", ""},
     {GET_POST, "/{index}/_graph/explore", NULL, "", ""},
-    {VZ_ANY, "/_pit", NULL, "", ""},
-    {VZ_POST, "/{index}/_pit", NULL, "", ""},
     {VZ_ANY, "/_async_search", NULL, "", ""},
     {VZ_ANY, "/_async_search/**", NULL, "", ""},
     {VZ_ANY, "/{index}/_async_search", NULL, "", ""},

@@ -2,6 +2,7 @@
 #include "rest/inner.h"
 #include "rest/ml.h"
 #include "rest/scripts.h"
+#include "rest/pit.h"
 
 #include <stdlib.h>
 
@@ -20,6 +21,8 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
 {
     if (options->scroll_id.len)
         vz_json_field_string(w, "_scroll_id", options->scroll_id);
+    if (options->pit_id.len)
+        vz_json_field_string(w, "pit_id", options->pit_id);
     vz_json_field_int(w, "took", options->took_ms);
     vz_json_field_bool(w, "timed_out", result->timed_out);
     vz_call_shards(w, options->shards, options->shards, true);
@@ -67,6 +70,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->version = vz_call_bool(call, "version", false);
     params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
     params->explain = vz_call_bool(call, "explain", false);
+    params->allows_partial = vz_call_bool(call, "allow_partial_search_results", false);
     params->typed_keys = vz_call_bool(call, "typed_keys", false);
     params->max_bytes = call->rest->max_answer_bytes;
 }
@@ -93,48 +97,115 @@ static bool check_search_type(struct vz_call *call)
                         VZ_S(type));
 }
 
-/* Parses and runs; the problem is the caller's to place. */
-static bool run_search(struct vz_arena *arena, struct vz_json body, struct vz_slice text,
-                       const struct vz_search_params *params, const struct vz_resolved *resolved,
-                       struct vz_search_result *result, struct vz_problem *problem)
+/* indices_boost: the first name that means an index counts. */
+static bool set_boosts(struct vz_call *call, struct vz_arena *arena,
+                       const struct vz_search *search, struct vz_search_target *targets,
+                       size_t count, struct vz_problem *problem)
+{
+    const struct vz_resolve_options options = {
+        .aliases = true, .allow_no_indices = true, .expand = true};
+    size_t boost_count;
+    const struct vz_index_boost *boosts = vz_search_boosts(search, &boost_count);
+    for (size_t b = 0; b < boost_count; b++) {
+        struct vz_resolved meant;
+        if (!vz_resolve_with(call->store, arena, boosts[b].index, &options, &meant, problem)) {
+            vz_resolved_release(&meant);
+            return false;
+        }
+        for (size_t i = 0; i < meant.count; i++)
+            for (size_t t = 0; t < count; t++)
+                if (targets[t].index == meant.indices[i] && !targets[t].has_boost) {
+                    targets[t].has_boost = true;
+                    targets[t].boost = boosts[b].boost;
+                }
+        vz_resolved_release(&meant);
+    }
+    return true;
+}
+
+/* One search and where it is to be run. */
+struct asked_search {
+    struct vz_arena *arena;
+    struct vz_json body;
+    struct vz_slice text; /* of the body */
+    const struct vz_search_params *params;
+    const struct vz_resolved *resolved; /* unless the body names a point in time */
+};
+
+static bool run_on(struct vz_call *call, const struct asked_search *asked,
+                   const struct vz_search *search, struct vz_search_target *targets, size_t count,
+                   struct vz_search_result *result, struct vz_problem *problem)
+{
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    if (count == 0)
+        return true;
+    if (!set_boosts(call, asked->arena, search, targets, count, problem))
+        return false;
+    if (vz_search_run(targets, count, search, asked->arena, result, &err) == VZ_OK)
+        return true;
+    struct vz_index *index = targets[0].index;
+    vz_problem_from(asked->arena, &err, VZ_AT_SHARD, asked->text, vz_index_name(index),
+                    vz_index_uuid(index), problem);
+    return false;
+}
+
+/* Parses and runs; the problem is the caller's to place. Fills shards and pit_id of *options. */
+static bool run_search(struct vz_call *call, const struct asked_search *asked,
+                       struct vz_search_result *result, struct vz_search_answer_options *options,
+                       struct vz_problem *problem)
 {
     struct vz_search *search;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     *result = (struct vz_search_result){.track_total = true};
-    if (vz_search_parse(body, params, arena, &search, &err) != VZ_OK) {
-        vz_problem_from(arena, &err, VZ_AT_SEARCH, text, (struct vz_slice){NULL, 0}, NULL, problem);
+    if (vz_search_parse(asked->body, asked->params, asked->arena, &search, &err) != VZ_OK) {
+        vz_problem_from(asked->arena, &err, VZ_AT_SEARCH, asked->text, (struct vz_slice){NULL, 0},
+                        NULL, problem);
         return false;
     }
-    if (resolved->count == 0)
-        return true;
-    struct vz_search_target *targets = vz_search_targets(arena, resolved);
-    if (vz_search_run(targets, resolved->count, search, arena, result, &err) == VZ_OK)
-        return true;
-    struct vz_index *index = resolved->indices[0];
-    vz_problem_from(arena, &err, VZ_AT_SHARD, text, vz_index_name(index), vz_index_uuid(index),
-                    problem);
-    return false;
+    struct vz_search_pit of = vz_search_pit_of(search);
+    size_t count = asked->resolved->count;
+    if (!of.id.len) {
+        options->shards = (unsigned)count;
+        return run_on(call, asked, search, vz_search_targets(asked->arena, asked->resolved), count,
+                      result, problem);
+    }
+    struct vz_pit *pit = vz_pit_acquire(call->rest->pits, &of, asked->arena, problem);
+    if (!pit)
+        return false;
+    struct vz_search_target *targets = vz_pit_targets(pit, asked->arena, &count);
+    bool ok = run_on(call, asked, search, targets, count, result, problem);
+    vz_pit_release(call->rest->pits, pit);
+    options->shards = (unsigned)count;
+    options->pit_id = of.id;
+    return ok;
 }
 
 void vz_rest_search(struct vz_call *call)
 {
-    struct vz_json body;
-    struct vz_resolved resolved;
+    struct vz_json body, pit;
+    struct vz_resolved resolved = {0};
     struct vz_search_params params;
     struct vz_search_result result;
     struct vz_slice scroll;
-    if (!check_search_type(call) || !vz_call_body(call, VZ_AT_SEARCH, false, &body) ||
-        !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
+    struct vz_search_answer_options options = {0};
+    if (!check_search_type(call) || !vz_call_body(call, VZ_AT_SEARCH, false, &body))
+        return;
+    bool in_pit = vz_json_get(body, "pit", &pit);
+    if (in_pit ? !vz_pit_check(call)
+               : !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_READ, &resolved))
         return;
     vz_search_params_of(call, &params);
+    struct asked_search asked = {.arena = call->arena,
+                                 .body = body,
+                                 .text = call->request->body,
+                                 .params = &params,
+                                 .resolved = &resolved};
     if (vz_call_param(call, "scroll", &scroll)) {
+        params.is_scroll = true;
         vz_scroll_start(call, body, &params, &resolved);
-    } else if (run_search(call->arena, body, call->request->body, &params, &resolved, &result,
-                          &call->problem)) {
-        struct vz_search_answer_options options = {
-            .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
-            .shards = (unsigned)resolved.count,
-            .took_ms = vz_call_took_ms(call)};
+    } else if (run_search(call, &asked, &result, &options, &call->problem)) {
+        options.total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false);
+        options.took_ms = vz_call_took_ms(call);
         vz_json_begin_object(&call->w);
         vz_search_print(&call->w, &result, &options);
         vz_json_end_object(&call->w);
@@ -376,13 +447,14 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
                         &call->problem);
         return false;
     }
+    struct asked_search asked = {
+        .arena = &arena, .body = body, .text = line, .params = &params, .resolved = &resolved};
+    struct vz_search_answer_options options = {
+        .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false)};
     bool ok = vz_resolve_with(call->store, &arena, header->expression, &header->options, &resolved,
                               &problem);
-    if (ok && run_search(&arena, body, line, &params, &resolved, &result, &problem)) {
-        struct vz_search_answer_options options = {
-            .total_as_int = vz_call_bool(call, "rest_total_hits_as_int", false),
-            .shards = (unsigned)resolved.count,
-            .took_ms = (unsigned)((vz_now_ns() - start) / 1000000)};
+    if (ok && run_search(call, &asked, &result, &options, &problem)) {
+        options.took_ms = (unsigned)((vz_now_ns() - start) / 1000000);
         vz_json_begin_object(&call->w);
         vz_search_print(&call->w, &result, &options);
         vz_json_field_int(&call->w, "status", 200);

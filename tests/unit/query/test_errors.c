@@ -47,7 +47,6 @@ static const struct refused refusals[] = {
     {"{'query':'x'}", VZ_BAD_QUERY, "Unknown key for a VALUE_STRING in [query]."},
     {"{'aggs':{'a':{'composite':{}}}}", VZ_UNSUPPORTED, "aggregation [composite] is not supported"},
     {"{'explain':true}", VZ_UNSUPPORTED, "[explain] of anything but full-text queries"},
-    {"{'collapse':{'field':'breed'}}", VZ_UNSUPPORTED, "[collapse]"},
     {"{'size':-1}", VZ_BAD_QUERY, "[size] parameter cannot be negative, found [-1]"},
     {"{'from':-3}", VZ_BAD_QUERY, "[from] parameter cannot be negative but was [-3]"},
     {"{'from':9991}", VZ_LIMIT,
