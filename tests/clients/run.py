@@ -160,6 +160,8 @@ CLIENTS = {
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
     "python-9-words": python_from_pypi("9.1.1", "client_python_words.py"),
     "python-8-words": python_from_pypi("8.19.1", "client_python_words.py"),
+    "python-9-page": python_from_pypi("9.1.1", "client_python_page.py"),
+    "python-8-page": python_from_pypi("8.19.1", "client_python_page.py"),
     "python-9-types": python_from_pypi("9.1.1", "client_python_types.py"),
     "python-8-types": python_from_pypi("8.19.1", "client_python_types.py"),
     "python-9-semantic": python_from_pypi("9.1.1", "client_python_semantic.py"),
