@@ -156,6 +156,8 @@ CLIENTS = {
     "python-8-ingest": python_from_pypi("8.19.1", "client_python_ingest.py"),
     "python-9-tutorial": python_from_pypi("9.1.1", "client_python_tutorial.py"),
     "python-8-tutorial": python_from_pypi("8.19.1", "client_python_tutorial.py"),
+    "python-9-aggs": python_from_pypi("9.1.1", "client_python_aggs.py"),
+    "python-8-aggs": python_from_pypi("8.19.1", "client_python_aggs.py"),
     "python-9-scoring": python_from_pypi("9.1.1", "client_python_scoring.py"),
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
     "python-9-words": python_from_pypi("9.1.1", "client_python_words.py"),
