@@ -367,7 +367,7 @@ static void free_nodes(struct vz_agg_node *nodes, size_t count)
             vz_bitset_deinit(&node->seen[v]);
         void *owned[] = {node->counts, node->keys,  node->slots, node->grid,       node->pairs,
                          node->pair_slots, node->metrics, node->lists, node->seen, node->places,
-                         node->last_seen, node->background};
+                         node->last_seen, node->background, node->set};
         for (size_t v = 0; v < VZ_COUNT_OF(owned); v++)
             free(owned[v]);
         if (node->subs)

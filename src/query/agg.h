@@ -328,6 +328,7 @@ struct vz_agg_values {
     enum vz_agg_class class;
     const struct vz_field *first_field; /* for printing */
     bool numbered; /* keys of texts are numbers of run->terms, not ordinals */
+    struct vz_slice *texts; /* by ordinal, as they were asked for; of a single target */
 };
 
 struct vz_agg_after { /* a part of a composite's `after` */
@@ -402,6 +403,9 @@ struct vz_agg_node {
     size_t metric_capacity;
     struct vz_agg_list *lists; /* by owner */
     size_t list_capacity;
+    int64_t *set; /* CARDINALITY at the top: distinct keys but 0, by hash; 0: free */
+    size_t set_size, set_count;
+    bool set_zero;
     struct vz_bitset *seen; /* CARDINALITY of ordinals, by owner */
     size_t seen_capacity;
     struct vz_agg_places *places; /* GEO_BOUNDS, GEO_CENTROID: by owner */

@@ -86,13 +86,15 @@ static int64_t zoned_floor(const struct vz_agg_interval *interval, int64_t ms, i
 {
     int64_t offset = vz_agg_zone_at(interval, ms);
     int64_t local = local_floor(interval, ms + offset), begin = local - offset;
+    if (interval->unit >= VZ_UNIT_DAY) /* where midnight comes twice, the first */
+        return to_utc(interval, local);
     if (depth > 3 || vz_agg_zone_at(interval, begin) == offset)
         return begin;
-    if (interval->unit >= VZ_UNIT_DAY)
-        return to_utc(interval, local);
     int64_t change = begin / 1000, next; /* the last change of the clock before ms */
     while ((next = vz_zone_next_change(interval->zone, change)) <= floor_div(ms, 1000))
         change = next;
+    if (local - vz_agg_zone_at(interval, change * 1000 - 1) >= change * 1000)
+        return change * 1000; /* the gap swallowed the beginning */
     return zoned_floor(interval, change * 1000 - 1, depth + 1);
 }
 

@@ -208,6 +208,14 @@ static void take_counts(struct vz_agg_node *node, const struct vz_agg_block *blo
 /* ---- distinct values ---------------------------------------------------------------------------
  */
 
+static inline size_t mixed(int64_t key)
+{
+    uint64_t z = (uint64_t)key * 0x9E3779B97F4A7C15ull;
+    z ^= z >> 32;
+    z *= 0xD6E8FEB86659FD93ull;
+    return (size_t)(z >> 20);
+}
+
 static inline size_t slot_of(const struct vz_agg_node *node, uint32_t owner, int64_t key)
 {
     uint64_t z = ((uint64_t)key ^ (uint64_t)owner << 40) * 0x9E3779B97F4A7C15ull;
@@ -318,12 +326,74 @@ static bool take_small(struct vz_agg_node *node, const struct vz_agg_block *bloc
     return true;
 }
 
+/* ---- of one owner: the keys themselves are the table ---- */
+
+static bool grow_set(struct vz_agg_node *node)
+{
+    size_t size = VZ_MAX(node->set_size * 4, (size_t)4096), old = node->set_size;
+    int64_t *before = node->set;
+    if (!vz_agg_more(node->run, (size - old) * sizeof *node->set))
+        return false;
+    node->set = vz_calloc(size, sizeof *node->set);
+    node->set_size = size;
+    for (size_t i = 0; i < old; i++) {
+        size_t at = before[i] ? mixed(before[i]) & (size - 1) : 0;
+        if (!before[i])
+            continue;
+        while (node->set[at])
+            at = (at + 1) & (size - 1);
+        node->set[at] = before[i];
+    }
+    free(before);
+    return true;
+}
+
+static inline bool put_in_set(struct vz_agg_node *node, int64_t key)
+{
+    if (node->set_count * 2 >= node->set_size && !grow_set(node))
+        return false;
+    if (key == 0) {
+        node->set_zero = true;
+        return true;
+    }
+    size_t mask = node->set_size - 1, at = mixed(key) & mask;
+    for (; node->set[at]; at = (at + 1) & mask)
+        if (node->set[at] == key)
+            return true;
+    node->set[at] = key;
+    node->set_count++;
+    return true;
+}
+
+static void take_set(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    struct vz_agg_values *values = &node->values[0];
+    const struct vz_column *column = &values->column;
+    size_t from, to;
+    if (values->dense && column->kind == VZ_COLUMN_F64) {
+        for (size_t i = 0; i < block->count; i++)
+            if (!put_in_set(node, vz_agg_bits(column->f64[block->docs[i]])))
+                return;
+        return;
+    }
+    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
+        if (!vz_agg_entries(values, block->docs[i], &from, &to) && values->has_missing)
+            put_in_set(node, values->missing);
+        for (size_t e = from; e < to; e++)
+            put_in_set(node, vz_agg_key(values, e));
+    }
+}
+
 void vz_agg_take_cardinality(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     struct vz_agg_values *values = &node->values[0];
     size_t from, to;
     if (take_small(node, block))
         return;
+    if (!node->parent) {
+        take_set(node, block);
+        return;
+    }
     for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
         uint32_t owner = block->owners ? block->owners[i] : 0;
         bool some = vz_agg_entries(values, block->docs[i], &from, &to);
@@ -382,6 +452,8 @@ struct vz_agg_metric vz_agg_metric_of(const struct vz_agg_node *node, uint32_t o
     struct vz_agg_metric m = {.min = INFINITY, .max = -INFINITY};
     if (owner < node->metric_capacity)
         m = node->metrics[owner];
+    if (node->set && owner == 0)
+        m.count = node->set_count + node->set_zero;
     if (owner < node->seen_capacity && node->seen[owner].words)
         m.count = vz_bitset_count(&node->seen[owner]);
     return m;

@@ -18,6 +18,7 @@
 
 #define SIGN_BIT 0x8000000000000000ull
 #define MAX_SCRIPT_VALUES 65536
+#define MAX_KEPT_TEXTS (1u << 21)
 
 /* ---- texts of the run --------------------------------------------------------------------------
  */
@@ -69,7 +70,20 @@ struct vz_slice vz_agg_term(struct vz_agg_values *values, int64_t key)
         return vz_query_scalar_text(values->source->missing, run->arena);
     if (values->numbered)
         return run->terms->texts[key];
-    return vz_field_term(run->last->snap, values->first_field, (uint32_t)key, run->arena);
+    /* Sorting by keys asks for the same texts over and over. */
+    if (!values->texts) {
+        uint32_t count = vz_snapshot_ordinal_count(run->last->snap, values->first_field->id);
+        if (count > MAX_KEPT_TEXTS)
+            return vz_field_term(run->last->snap, values->first_field, (uint32_t)key, run->arena);
+        values->texts = vz_arena_zalloc(run->arena, ((size_t)count + 1) * sizeof *values->texts);
+    }
+    struct vz_slice *text = &values->texts[key];
+    if (!text->ptr) {
+        *text = vz_field_term(run->last->snap, values->first_field, (uint32_t)key, run->arena);
+        if (!text->ptr)
+            text->ptr = "";
+    }
+    return *text;
 }
 
 bool vz_agg_term_find(struct vz_agg_values *values, struct vz_slice text, int64_t *key)
