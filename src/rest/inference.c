@@ -1,5 +1,6 @@
 /* `_inference` endpoints: a name for a model and a task. Every installed model has one without
  * being put, under its id and its other names; those that are put are kept in the store. */
+#include "json/value.h"
 #include "rest/ml.h"
 
 #include <stdlib.h>
@@ -77,6 +78,17 @@ static bool check_members(struct vz_call *call, struct vz_json object, const cha
     return true;
 }
 
+static bool check_chunking(struct vz_call *call, struct vz_json body)
+{
+    struct vz_json value;
+    struct vz_error err = {0};
+    if (!vz_json_get(body, "chunking_settings", &value) ||
+        vz_json_type(value) == VZ_JSON_NULL || vz_chunking_check(value, &err) == VZ_OK)
+        return true;
+    return vz_call_fail(call, 400, "validation_exception", "%s",
+                        err.cause[0] ? err.cause : err.text);
+}
+
 static bool check_body(struct vz_call *call, struct vz_json body, struct vz_slice *model)
 {
     static const char *const members[] = {"service",           "service_settings", "task_settings",
@@ -111,7 +123,8 @@ static bool check_body(struct vz_call *call, struct vz_json body, struct vz_slic
             call, 400, "action_request_validation_exception",
             "Validation Failed: 1: [service_settings] does not contain the required "
             "setting [model_id];");
-    return check_members(call, settings, "[service_settings]", settings_members);
+    return check_members(call, settings, "[service_settings]", settings_members) &&
+           check_chunking(call, body);
 }
 
 /* Whether the model has this task at all. */
@@ -167,10 +180,16 @@ static void print_endpoint(struct vz_json_writer *w, struct vz_slice id, struct 
     else
         vz_json_put_raw(w, vz_slice_is(task, "rerank") ? VZ_SLICE("{\"return_documents\":true}")
                                                        : VZ_SLICE("{}"));
-    if (vz_json_get(body, "chunking_settings", &value)) {
+    bool embeds = vz_slice_is(task, "text_embedding") || vz_slice_is(task, "embedding");
+    bool chunks = vz_json_get(body, "chunking_settings", &value) &&
+                  vz_json_type(value) == VZ_JSON_OBJECT;
+    if (chunks || embeds)
         vz_json_key(w, "chunking_settings");
+    if (chunks)
         vz_json_put_value(w, value);
-    }
+    else if (embeds)
+        vz_json_put_raw(w, VZ_SLICE("{\"strategy\":\"sentence\",\"max_chunk_size\":250,"
+                                    "\"sentence_overlap\":1}"));
     vz_json_end_object(w);
 }
 
@@ -321,8 +340,128 @@ void vz_rest_inference_get(struct vz_call *call)
     vz_json_end_object(&call->w);
 }
 
+/* ---- updating ---- */
+
+static bool check_update(struct vz_call *call, struct vz_json body)
+{
+    static const char *const members[] = {"service",       "service_settings", "task_settings",
+                                          "task_type",     "chunking_settings", NULL};
+    static const char *const settings[] = {"num_allocations", "num_threads", "adaptive_allocations",
+                                           NULL};
+    struct vz_json value;
+    if (!check_members(call, body, "Model configuration", members) ||
+        !check_members(call, vz_ml_get(body, "service_settings"), "[service_settings]", settings) ||
+        !check_chunking(call, body))
+        return false;
+    if (!vz_json_get(vz_ml_get(body, "service_settings"), "num_allocations", &value) ||
+        (vz_json_is_number(value) && vz_json_int(value) > 0 && vz_json_int(value) <= 1024))
+        return true;
+    return vz_call_fail(call, 400, "validation_exception",
+                        "Validation Failed: 1: [service_settings] Invalid value. "
+                        "[num_allocations] must be a positive integer;");
+}
+
+/* The members of `from` over those of `to`, one level deep in objects. */
+static void lay_over(struct vz_arena *arena, struct vz_value *to, struct vz_json from)
+{
+    struct vz_json_iter it = vz_json_iterate(from), inner;
+    struct vz_slice key, name;
+    struct vz_json value, member;
+    while (vz_json_next(&it, &key, &value)) {
+        struct vz_value *old = vz_value_get(to, key);
+        bool both = old && old->type == VZ_VALUE_OBJECT &&
+                    vz_json_type(value) == VZ_JSON_OBJECT && !vz_slice_is(key, "chunking_settings");
+        inner = vz_json_iterate(value);
+        while (both && vz_json_next(&inner, &name, &member))
+            vz_value_put(old, name, vz_value_from(arena, member));
+        if (!both && !vz_slice_is(key, "task_type") && !vz_slice_is(key, "service"))
+            vz_value_put(to, key, vz_value_from(arena, value));
+    }
+}
+
+void vz_rest_inference_update(struct vz_call *call)
+{
+    struct vz_slice task, id;
+    struct vz_json body, root;
+    struct vz_error err = {0};
+    read_path(call, &task, &id);
+    if (!vz_ml_there(call) || !vz_call_body(call, VZ_AT_BODY, true, &body) ||
+        !check_update(call, body))
+        return;
+    if (!task.len)
+        task = vz_json_string(vz_ml_get(body, "task_type"));
+    struct vz_json_doc *doc = vz_ml_blob(call->rest, VZ_BLOB_ENDPOINT, id, &root);
+    if (!doc) {
+        if (is_models_own(call, id))
+            vz_call_fail(call, 400, "status_exception",
+                         "[%.*s] is the own endpoint of an installed model: put one of another "
+                         "name to change its settings",
+                         VZ_S(id));
+        else
+            vz_call_fail(call, 404, "resource_not_found_exception",
+                         "The inference endpoint [%.*s] does not exist and cannot be updated",
+                         VZ_S(id));
+        return;
+    }
+    struct vz_value *kept = vz_value_from(call->arena, root);
+    vz_json_free(doc);
+    const struct vz_value *own = vz_value_get(kept, VZ_SLICE("task_type"));
+    if (task.len && own && !vz_slice_eq(task, own->string)) {
+        vz_call_fail(call, 400, "status_exception",
+                     "The task type [%.*s] does not match the task type [%.*s] of the inference "
+                     "endpoint [%.*s]",
+                     VZ_S(task), VZ_S(own->string), VZ_S(id));
+        return;
+    }
+    lay_over(call->arena, kept, body);
+    struct vz_buf text = {0};
+    vz_value_print(kept, &text);
+    if (vz_store_put_blob(call->store, VZ_BLOB_ENDPOINT, id, vz_buf_slice(&text), &err) != VZ_OK)
+        vz_call_fail_error(call, &err, VZ_AT_REQUEST);
+    else
+        vz_json_put_raw(&call->w, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
+/* ---- deleting ---- */
+
+static void print_users(struct vz_buf *users, struct vz_json_writer *w)
+{
+    vz_json_put_raw(w, users->len ? vz_buf_slice(users) : VZ_SLICE("[]"));
+}
+
+/* The indices whose semantic fields name the endpoint, as a JSON list. */
+static size_t find_users(struct vz_call *call, struct vz_slice id, struct vz_buf *users)
+{
+    struct vz_slice *names;
+    size_t count = vz_store_names(call->store, call->arena, &names), found = 0;
+    struct vz_json_writer w = vz_json_writer_on(users);
+    vz_json_begin_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        struct vz_index *index = vz_store_index(call->store, names[i]);
+        if (!index)
+            continue;
+        struct vz_mapping *mapping = vz_index_mapping(index);
+        bool uses = false;
+        for (size_t f = 0; f < vz_mapping_count(mapping); f++) {
+            const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)f);
+            uses |= field->type == VZ_FIELD_SEMANTIC_TEXT &&
+                    (vz_slice_eq(field->inference_id, id) ||
+                     vz_slice_eq(field->search_inference_id, id));
+        }
+        vz_mapping_release(mapping);
+        vz_index_release(index);
+        if (uses)
+            vz_json_put_string(&w, names[i]);
+        found += uses;
+    }
+    vz_json_end_array(&w);
+    return found;
+}
+
 void vz_rest_inference_delete(struct vz_call *call)
 {
+    struct vz_buf users = {0};
     struct vz_slice task, id;
     struct vz_json root;
     struct vz_error err = {0};
@@ -343,16 +482,24 @@ void vz_rest_inference_delete(struct vz_call *call)
         endpoint_missing(call, id);
         return;
     }
-    bool dry = vz_call_bool(call, "dry_run", false);
-    if (!dry && vz_store_delete_blob(call->store, VZ_BLOB_ENDPOINT, id, &err) != VZ_OK) {
+    bool dry = vz_call_bool(call, "dry_run", false), force = vz_call_bool(call, "force", false);
+    size_t count = find_users(call, id, &users);
+    if (count && !dry && !force)
+        vz_call_fail(call, 409, "status_exception",
+                     " Inference endpoint %.*s is being used in the mapping for indexes: %.*s. "
+                     "Ensure that no index mappings are using this inference endpoint, or use "
+                     "force to ignore this warning and delete the inference endpoint.",
+                     VZ_S(id), (int)users.len, users.data);
+    else if (!dry && vz_store_delete_blob(call->store, VZ_BLOB_ENDPOINT, id, &err) != VZ_OK)
         vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-        return;
+    if (!call->problem.status) {
+        vz_json_begin_object(&call->w);
+        vz_json_field_bool(&call->w, "acknowledged", !dry);
+        vz_json_key(&call->w, "pipelines");
+        vz_json_put_raw(&call->w, VZ_SLICE("[]"));
+        vz_json_key(&call->w, "indexes");
+        print_users(&users, &call->w);
+        vz_json_end_object(&call->w);
     }
-    vz_json_begin_object(&call->w);
-    vz_json_field_bool(&call->w, "acknowledged", !dry);
-    vz_json_key(&call->w, "pipelines");
-    vz_json_put_raw(&call->w, VZ_SLICE("[]"));
-    vz_json_key(&call->w, "indexes");
-    vz_json_put_raw(&call->w, VZ_SLICE("[]"));
-    vz_json_end_object(&call->w);
+    vz_buf_deinit(&users);
 }

@@ -460,6 +460,7 @@ VZ_HANDLER(ml_update);
 VZ_HANDLER(ml_clear_cache);
 VZ_HANDLER(ml_infer);
 VZ_HANDLER(inference_put);
+VZ_HANDLER(inference_update);
 VZ_HANDLER(inference_get);
 VZ_HANDLER(inference_delete);
 VZ_HANDLER(inference_run);
