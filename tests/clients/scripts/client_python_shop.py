@@ -189,6 +189,41 @@ both_ways = collections.Counter(by_words(WORDS, kept))
 both_ways.update(near_by)
 same("words and meaning together", found["hits"]["hits"], both_ways, 20)
 
+def ranks(scored, count):
+    """Ids by score, those that came first before the others of the same score."""
+    return [i for i, _ in sorted(scored.items(), key=lambda e: (-f32(e[1]), place[e[0]]))[:count]]
+
+
+def fused(lists, constant):
+    scores = collections.Counter()
+    for ids in lists:
+        for rank, i in enumerate(ids, 1):
+            scores[i] += 1 / (constant + rank)
+    return scores
+
+
+WINDOW, CONSTANT = 30, 60
+knn = {**meaning, "k": WINDOW}
+found = es.search(index=INDEX, size=20, source=False, retriever={"rrf": {
+    "retrievers": [{"standard": {"query": words}}, {"knn": knn}],
+    "rank_window_size": WINDOW, "rank_constant": CONSTANT}})
+fusion = fused([ranks(by_words(WORDS, kept), WINDOW), ranks(by_meaning(vector, kept, WINDOW), WINDOW)], CONSTANT)
+same("rrf of words and meaning, the same filters on both", found["hits"]["hits"], fusion, 20)
+words_only = {"multi_match": {"query": WORDS, "fields": ["name^2", "description", "brand"]}}
+found = es.search(index=INDEX, size=20, source=False, retriever={"rrf": {
+    "retrievers": [{"standard": {"query": words_only}}, {"knn": {k: v for k, v in knn.items() if k != "filter"}}],
+    "rank_window_size": WINDOW, "rank_constant": CONSTANT, "filter": filters}}, aggs=facets)
+same("or once for all", found["hits"]["hits"], fusion, 20)
+
+promoted = [kept[-1]["id"], kept[3]["id"]]
+found = es.search(index=INDEX, size=10, source=False, query={"pinned": {"ids": promoted, "organic": words}}, aggs=facets)
+hits = found["hits"]["hits"]
+check("promoted products come first", [h["_id"] for h in hits[:2]] == promoted and all(h["_score"] > 1e37 for h in hits[:2]), hits[:3])
+organic = {i: s for i, s in by_words(WORDS, kept).items() if i not in promoted}
+same("the others as they would", hits[2:], organic, 8)
+counts = collections.Counter(p["brand"] for p in products if p["id"] in organic or p["id"] in promoted)
+check("and all are in the facets", {b["key"]: b["doc_count"] for b in found["aggregations"]["brands"]["buckets"]} == counts, found["aggregations"]["brands"])
+
 # ---- the second shop: the query of the slides ------------------------------------------------
 
 TEXT = "long lasting waterproof colour"
