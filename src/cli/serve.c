@@ -101,6 +101,14 @@ static void block_signals(sigset_t *set)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static const char *memory_text(size_t bytes, char out[32])
+{
+    bool large = bytes >= (size_t)1 << 30;
+    snprintf(out, 32, "%.*f %s", large ? 1 : 0, (double)bytes / (large ? 1 << 30 : 1 << 20),
+             large ? "GiB" : "MiB");
+    return out;
+}
+
 static void announce(const char *url, const char *folder, size_t memory, size_t model_memory,
                      struct vz_store *store)
 {
@@ -108,15 +116,16 @@ static void announce(const char *url, const char *folder, size_t memory, size_t 
     struct vz_slice *names;
     size_t count = vz_store_names(store, &arena, &names);
     struct vz_buf vectors = {0};
+    char most[2][32];
     vz_vector_memory_statement(512, &vectors);
     printf("vizsla %s serves %s\n"
            "  data    %s (%zu %s)\n"
-           "  memory  at most %.1f GiB for indices, %.1f GiB for models; more is refused, not "
+           "  memory  at most %s for indices, %s for models; more is refused, not "
            "swapped\n"
            "  vectors a vector of 512 floats takes bytes of memory: %.*s\n"
            "  try     curl %s\n",
            VZ_VERSION, url, folder, count, count == 1 ? "index" : "indices",
-           (double)memory / (1 << 30), (double)model_memory / (1 << 30), (int)vectors.len,
+           memory_text(memory, most[0]), memory_text(model_memory, most[1]), (int)vectors.len,
            vectors.data, url);
     vz_buf_deinit(&vectors);
     fflush(stdout);

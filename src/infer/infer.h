@@ -61,7 +61,7 @@ enum vz_status vz_infer_base64(const struct vz_infer *infer, struct vz_slice tex
                                struct vz_arena *arena, struct vz_slice *bytes,
                                struct vz_error *err);
 /* A file below image_folder, by its relative name ("dogs/luigi.png"); no "..", no links that lead
- * out. Errors: VZ_UNSUPPORTED (no folder is allowed; the text says how to allow one), VZ_BAD_NAME,
+ * out. Errors: VZ_UNSUPPORTED (no folder is allowed; the text says how to allow one), VZ_BAD_ARGUMENT,
  * VZ_NOT_FOUND, VZ_LIMIT, VZ_IO. */
 enum vz_status vz_infer_file(const struct vz_infer *infer, struct vz_slice name,
                              struct vz_arena *arena, struct vz_slice *bytes, struct vz_error *err);

@@ -89,7 +89,7 @@ static enum vz_status check_name(struct vz_slice name, struct vz_error *err)
             start = i + 1;
         }
     if (bad)
-        return vz_fail(err, VZ_BAD_NAME,
+        return vz_fail(err, VZ_BAD_ARGUMENT,
                        "[%.*s] is no relative file name: no \"..\", no leading slash",
                        (int)VZ_MIN(name.len, (size_t)100), name.ptr ? name.ptr : "");
     return VZ_OK;
@@ -110,7 +110,7 @@ static enum vz_status open_below(const struct vz_infer *infer, struct vz_slice n
                                name.ptr);
     else if (strncmp(real, infer->image_folder, folder_len) != 0 ||
              (folder_len > 1 && real[folder_len] != '/'))
-        status = vz_fail(err, VZ_BAD_NAME, "[%.*s] leads out of the image folder", (int)name.len,
+        status = vz_fail(err, VZ_BAD_ARGUMENT, "[%.*s] leads out of the image folder", (int)name.len,
                          name.ptr);
     else if ((*fd = open(real, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) < 0)
         status = vz_fail_errno(err, errno, "picture [%.*s]", (int)name.len, name.ptr);
@@ -155,7 +155,7 @@ enum vz_status vz_infer_file(const struct vz_infer *infer, struct vz_slice name,
     if (fstat(fd, &info) != 0)
         status = vz_fail_errno(err, errno, "picture [%.*s]", (int)name.len, name.ptr);
     else if (!S_ISREG(info.st_mode))
-        status = vz_fail(err, VZ_BAD_NAME, "[%.*s] is no file", (int)name.len, name.ptr);
+        status = vz_fail(err, VZ_BAD_ARGUMENT, "[%.*s] is no file", (int)name.len, name.ptr);
     else if ((uint64_t)info.st_size > infer->max_image_bytes)
         status = vz_fail(err, VZ_LIMIT, "[%.*s] holds %lld bytes, the limit is %zu", (int)name.len,
                          name.ptr, (long long)info.st_size, infer->max_image_bytes);

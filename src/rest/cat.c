@@ -1,49 +1,25 @@
 /* The _cat tables: columns with names, aliases and alignment; text for people, JSON for programs.
  */
-#include "rest/parts.h"
+#include "rest/cat.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-struct column {
-    const char *name, *aliases, *description; /* aliases: comma-separated, or "" */
-    bool hidden;                              /* shown only when asked for */
-    bool right;
-};
-
-enum cell_kind { CELL_TEXT, CELL_NUMBER, CELL_BYTES, CELL_NULL };
-struct cell {
-    enum cell_kind kind;
-    struct vz_slice text;
-    double number;
-};
-
-#define MAX_COLUMNS 48
-
-struct table {
-    struct vz_call *call;
-    const struct column *columns;
-    size_t column_count;
-    struct cell *cells; /* rows of column_count, in the arena */
-    size_t row_count, capacity;
-    size_t filled; /* of the row being added */
-};
-
 /* ---- rows ---------------------------------------------------------------------------------- */
 
-static struct cell *add_cell(struct table *t)
+static struct vz_cat_cell *add_cell(struct vz_cat_table *t)
 {
     if (t->filled == 0 && t->row_count == t->capacity) {
         size_t capacity = t->capacity ? t->capacity * 2 : 16;
-        struct cell *cells =
+        struct vz_cat_cell *cells =
             vz_arena_alloc(t->call->arena, capacity * t->column_count * sizeof *cells);
         if (t->row_count)
             memcpy(cells, t->cells, t->row_count * t->column_count * sizeof *cells);
         t->cells = cells;
         t->capacity = capacity;
     }
-    struct cell *cell = &t->cells[t->row_count * t->column_count + t->filled];
+    struct vz_cat_cell *cell = &t->cells[t->row_count * t->column_count + t->filled];
     if (++t->filled == t->column_count) {
         t->filled = 0;
         t->row_count++;
@@ -51,25 +27,25 @@ static struct cell *add_cell(struct table *t)
     return cell;
 }
 
-static void add_text(struct table *t, struct vz_slice text)
+void vz_cat_text(struct vz_cat_table *t, struct vz_slice text)
 {
-    *add_cell(t) = (struct cell){CELL_TEXT, vz_arena_copy(t->call->arena, text), 0};
+    *add_cell(t) = (struct vz_cat_cell){CELL_TEXT, vz_arena_copy(t->call->arena, text), 0};
 }
 
-static void add_str(struct table *t, const char *text)
+void vz_cat_str(struct vz_cat_table *t, const char *text)
 {
-    add_text(t, vz_slice_from(text));
+    vz_cat_text(t, vz_slice_from(text));
 }
 
-static void add_number(struct table *t, uint64_t number)
+void vz_cat_number(struct vz_cat_table *t, uint64_t number)
 {
-    *add_cell(t) = (struct cell){
+    *add_cell(t) = (struct vz_cat_cell){
         CELL_NUMBER, vz_call_format(t->call, "%llu", (unsigned long long)number), (double)number};
 }
 
-static void add_null(struct table *t)
+void vz_cat_null(struct vz_cat_table *t)
 {
-    *add_cell(t) = (struct cell){CELL_NULL, {"", 0}, 0};
+    *add_cell(t) = (struct vz_cat_cell){CELL_NULL, {"", 0}, 0};
 }
 
 /* Elasticsearch prints sizes with one decimal and no trailing ".0": 1.2kb, 3mb. */
@@ -90,7 +66,7 @@ static struct vz_slice human_bytes(struct vz_call *call, uint64_t bytes)
     return vz_call_format(call, "%s%s", digits, units[unit]);
 }
 
-static void add_bytes(struct table *t, uint64_t bytes)
+void vz_cat_bytes(struct vz_cat_table *t, uint64_t bytes)
 {
     static const struct {
         const char *name;
@@ -105,7 +81,7 @@ static void add_bytes(struct table *t, uint64_t bytes)
                     vz_call_format(t->call, "%llu", (unsigned long long)(bytes >> units[i].shift));
     if (!text.len)
         text = human_bytes(t->call, bytes);
-    *add_cell(t) = (struct cell){CELL_BYTES, text, (double)bytes};
+    *add_cell(t) = (struct vz_cat_cell){CELL_BYTES, text, (double)bytes};
 }
 
 /* ---- choosing columns and order ------------------------------------------------------------ */
@@ -115,7 +91,7 @@ struct shown {
     struct vz_slice name; /* as asked for: an alias stays one */
 };
 
-static bool has_alias(const struct column *column, struct vz_slice name, bool pattern)
+static bool has_alias(const struct vz_cat_column *column, struct vz_slice name, bool pattern)
 {
     struct vz_slice rest = vz_slice_from(column->aliases);
     while (rest.len) {
@@ -130,7 +106,7 @@ static bool has_alias(const struct column *column, struct vz_slice name, bool pa
     return false;
 }
 
-static bool find_column(const struct table *t, struct vz_slice name, size_t *found)
+static bool find_column(const struct vz_cat_table *t, struct vz_slice name, size_t *found)
 {
     for (size_t i = 0; i < t->column_count; i++) {
         if (vz_slice_is(name, t->columns[i].name)) {
@@ -147,7 +123,7 @@ static bool find_column(const struct table *t, struct vz_slice name, size_t *fou
     return false;
 }
 
-static size_t choose_columns(struct table *t, struct shown *shown)
+static size_t choose_columns(struct vz_cat_table *t, struct shown *shown)
 {
     struct vz_slice list, *names;
     size_t count = 0, at;
@@ -161,9 +137,9 @@ static size_t choose_columns(struct table *t, struct shown *shown)
         return count;
     }
     size_t name_count = vz_split(t->call->arena, list, &names);
-    for (size_t i = 0; i < name_count && count < MAX_COLUMNS; i++) {
+    for (size_t i = 0; i < name_count && count < VZ_CAT_MAX_COLUMNS; i++) {
         if (memchr(names[i].ptr, '*', names[i].len)) {
-            for (size_t j = 0; j < t->column_count && count < MAX_COLUMNS; j++)
+            for (size_t j = 0; j < t->column_count && count < VZ_CAT_MAX_COLUMNS; j++)
                 if (vz_wildcard_match(names[i], vz_slice_from(t->columns[j].name)) ||
                     has_alias(&t->columns[j], names[i], true))
                     shown[count++] = (struct shown){j, vz_slice_from(t->columns[j].name)};
@@ -175,13 +151,13 @@ static size_t choose_columns(struct table *t, struct shown *shown)
 }
 
 struct order {
-    const struct table *table;
-    size_t columns[MAX_COLUMNS];
-    bool reverse[MAX_COLUMNS];
+    const struct vz_cat_table *table;
+    size_t columns[VZ_CAT_MAX_COLUMNS];
+    bool reverse[VZ_CAT_MAX_COLUMNS];
     size_t count;
 };
 
-static int compare_cells(const struct cell *a, const struct cell *b)
+static int compare_cells(const struct vz_cat_cell *a, const struct vz_cat_cell *b)
 {
     if (a->kind == CELL_NULL || b->kind == CELL_NULL)
         return (a->kind != CELL_NULL) - (b->kind != CELL_NULL);
@@ -193,7 +169,7 @@ static int compare_cells(const struct cell *a, const struct cell *b)
 static int compare_rows(const void *a, const void *b, void *context)
 {
     const struct order *order = context;
-    const struct table *t = order->table;
+    const struct vz_cat_table *t = order->table;
     size_t x = *(const size_t *)a, y = *(const size_t *)b;
     for (size_t i = 0; i < order->count; i++) {
         size_t column = order->columns[i];
@@ -205,7 +181,7 @@ static int compare_rows(const void *a, const void *b, void *context)
     return (x > y) - (x < y);
 }
 
-static size_t *sort_rows(struct table *t)
+static size_t *sort_rows(struct vz_cat_table *t)
 {
     struct vz_slice list, *names;
     size_t *rows = vz_arena_alloc(t->call->arena, (t->row_count + 1) * sizeof *rows);
@@ -215,7 +191,7 @@ static size_t *sort_rows(struct table *t)
         return rows;
     struct order order = {.table = t};
     size_t count = vz_split(t->call->arena, list, &names);
-    for (size_t i = 0; i < count && order.count < MAX_COLUMNS; i++) {
+    for (size_t i = 0; i < count && order.count < VZ_CAT_MAX_COLUMNS; i++) {
         struct vz_slice name = names[i];
         bool reverse = name.len > 5 && memcmp(name.ptr + name.len - 5, ":desc", 5) == 0;
         if (reverse)
@@ -268,11 +244,11 @@ static void pad(struct vz_buf *out, struct vz_slice text, size_t width, bool rig
     vz_buf_append_char(out, last ? '\n' : ' ');
 }
 
-static void print_text(struct table *t, const struct shown *shown, size_t count, const size_t *rows)
+static void print_text(struct vz_cat_table *t, const struct shown *shown, size_t count, const size_t *rows)
 {
     struct vz_buf *out = &t->call->response->body;
     bool verbose = vz_call_bool(t->call, "v", false);
-    size_t widths[MAX_COLUMNS] = {0};
+    size_t widths[VZ_CAT_MAX_COLUMNS] = {0};
     be_text(t->call);
     for (size_t i = 0; i < count; i++) {
         widths[i] = verbose ? shown[i].name.len : 0;
@@ -288,14 +264,14 @@ static void print_text(struct table *t, const struct shown *shown, size_t count,
                 t->columns[shown[i].column].right, i + 1 == count);
 }
 
-static void print_json(struct table *t, const struct shown *shown, size_t count, const size_t *rows)
+static void print_json(struct vz_cat_table *t, const struct shown *shown, size_t count, const size_t *rows)
 {
     struct vz_json_writer *w = &t->call->w;
     vz_json_begin_array(w);
     for (size_t r = 0; r < t->row_count; r++) {
         vz_json_begin_object(w);
         for (size_t i = 0; i < count; i++) {
-            const struct cell *cell = &t->cells[rows[r] * t->column_count + shown[i].column];
+            const struct vz_cat_cell *cell = &t->cells[rows[r] * t->column_count + shown[i].column];
             vz_json_key_slice(w, shown[i].name);
             if (cell->kind == CELL_NULL)
                 vz_json_put_null(w);
@@ -307,7 +283,7 @@ static void print_json(struct table *t, const struct shown *shown, size_t count,
     vz_json_end_array(w);
 }
 
-static void print_help(struct vz_call *call, const struct column *columns, size_t count)
+static void print_help(struct vz_call *call, const struct vz_cat_column *columns, size_t count)
 {
     struct vz_buf *out = &call->response->body;
     size_t names = 0, aliases = 0;
@@ -321,9 +297,9 @@ static void print_help(struct vz_call *call, const struct column *columns, size_
                       columns[i].aliases, columns[i].description);
 }
 
-static void print_table(struct table *t)
+void vz_cat_print(struct vz_cat_table *t)
 {
-    struct shown shown[MAX_COLUMNS];
+    struct shown shown[VZ_CAT_MAX_COLUMNS];
     size_t count = choose_columns(t, shown);
     size_t *rows = sort_rows(t);
     if (t->call->problem.status)
@@ -335,13 +311,13 @@ static void print_table(struct table *t)
 }
 
 /* Answers ?help; else readies the table. */
-static bool begin(struct table *t, struct vz_call *call, const struct column *columns, size_t count)
+bool vz_cat_begin(struct vz_cat_table *t, struct vz_call *call, const struct vz_cat_column *columns, size_t count)
 {
     if (vz_call_bool(call, "help", false)) {
         print_help(call, columns, count);
         return false;
     }
-    *t = (struct table){.call = call, .columns = columns, .column_count = count};
+    *t = (struct vz_cat_table){.call = call, .columns = columns, .column_count = count};
     return true;
 }
 
@@ -359,7 +335,7 @@ void vz_rest_cat(struct vz_call *call)
 
 void vz_rest_cat_indices(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"health", "h", "current health status", false, false},
         {"status", "s", "open/close status", false, false},
         {"index", "i,idx", "index name", false, false},
@@ -380,10 +356,10 @@ void vz_rest_cat_indices(struct vz_call *call)
         {"dense_vector.value_count", "dvc,denseVectorCount", "number of indexed dense vectors",
          true, true},
     };
-    struct table t;
+    struct vz_cat_table t;
     struct vz_resolved found;
     struct vz_slice health;
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
         !vz_resolve(call, call->args[0],
                     VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_EVERY, &found))
         return;
@@ -398,56 +374,56 @@ void vz_rest_cat_indices(struct vz_call *call)
             continue;
         vz_index_stats(index, &stats);
         vz_format_iso_ms(vz_index_created_ms(index), created, sizeof created);
-        add_str(&t, state);
+        vz_cat_str(&t, state);
         bool closed = vz_index_is_closed(index);
-        add_str(&t, closed ? "close" : "open");
-        add_text(&t, vz_index_name(index));
-        add_str(&t, vz_index_uuid(index));
-        add_number(&t, 1);
-        add_number(&t, replicas);
+        vz_cat_str(&t, closed ? "close" : "open");
+        vz_cat_text(&t, vz_index_name(index));
+        vz_cat_str(&t, vz_index_uuid(index));
+        vz_cat_number(&t, 1);
+        vz_cat_number(&t, replicas);
         if (closed) {
-            add_null(&t);
-            add_null(&t);
+            vz_cat_null(&t);
+            vz_cat_null(&t);
         } else {
-            add_number(&t, stats.docs);
-            add_number(&t, stats.deleted);
+            vz_cat_number(&t, stats.docs);
+            vz_cat_number(&t, stats.deleted);
         }
-        add_number(&t, (uint64_t)vz_index_created_ms(index));
-        add_str(&t, created);
-        add_bytes(&t, stats.disk_bytes);
-        add_bytes(&t, stats.disk_bytes);
-        add_bytes(&t, stats.disk_bytes);
-        add_number(&t, stats.index_total);
-        add_number(&t, stats.get_total);
-        add_number(&t, stats.search_total);
-        add_number(&t, stats.refresh_total);
-        add_number(&t, stats.rows);
+        vz_cat_number(&t, (uint64_t)vz_index_created_ms(index));
+        vz_cat_str(&t, created);
+        vz_cat_bytes(&t, stats.disk_bytes);
+        vz_cat_bytes(&t, stats.disk_bytes);
+        vz_cat_bytes(&t, stats.disk_bytes);
+        vz_cat_number(&t, stats.index_total);
+        vz_cat_number(&t, stats.get_total);
+        vz_cat_number(&t, stats.search_total);
+        vz_cat_number(&t, stats.refresh_total);
+        vz_cat_number(&t, stats.rows);
     }
     vz_resolved_release(&found);
-    print_table(&t);
+    vz_cat_print(&t);
 }
 
-static void add_clock(struct table *t)
+static void add_clock(struct vz_cat_table *t)
 {
     int64_t now = vz_wall_ms() / 1000;
     char clock[16];
     snprintf(clock, sizeof clock, "%02d:%02d:%02d", (int)(now / 3600 % 24), (int)(now / 60 % 60),
              (int)(now % 60));
-    add_number(t, (uint64_t)now);
-    add_str(t, clock);
+    vz_cat_number(t, (uint64_t)now);
+    vz_cat_str(t, clock);
 }
 
 void vz_rest_cat_count(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"epoch", "t,time", "seconds since 1970-01-01 00:00:00, that the count was executed", false,
          false},
         {"timestamp", "ts,hms", "time that the count was executed", false, false},
         {"count", "dc,docs.count,docsCount", "the document count", false, false},
     };
-    struct table t;
+    struct vz_cat_table t;
     struct vz_resolved found;
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
         !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &found))
         return;
     uint64_t docs = 0;
@@ -458,13 +434,13 @@ void vz_rest_cat_count(struct vz_call *call)
     }
     vz_resolved_release(&found);
     add_clock(&t);
-    add_number(&t, docs);
-    print_table(&t);
+    vz_cat_number(&t, docs);
+    vz_cat_print(&t);
 }
 
 void vz_rest_cat_health(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"epoch", "t,time", "seconds since 1970-01-01 00:00:00", false, false},
         {"timestamp", "ts,hms,hhmmss", "time in HH:MM:SS", false, false},
         {"cluster", "cl", "cluster name", false, false},
@@ -486,31 +462,31 @@ void vz_rest_cat_health(struct vz_call *call)
         {"active_shards_percent", "asp,activeShardsPercent", "active number of shards in percent",
          false, true},
     };
-    struct table t;
+    struct vz_cat_table t;
     struct vz_health health;
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)))
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)))
         return;
     vz_health_of(call->store, call->arena, &health);
     add_clock(&t);
-    add_str(&t, call->rest->cluster_name);
-    add_str(&t, health.unassigned ? "yellow" : "green");
-    add_number(&t, 1);
-    add_number(&t, 1);
-    add_number(&t, health.indices);
-    add_number(&t, health.indices);
-    add_number(&t, 0);
-    add_number(&t, 0);
-    add_number(&t, health.unassigned);
-    add_number(&t, 0);
-    add_number(&t, 0);
-    add_str(&t, "-");
-    add_text(&t, vz_call_format(call, "%.1f%%", health.active_percent));
-    print_table(&t);
+    vz_cat_str(&t, call->rest->cluster_name);
+    vz_cat_str(&t, health.unassigned ? "yellow" : "green");
+    vz_cat_number(&t, 1);
+    vz_cat_number(&t, 1);
+    vz_cat_number(&t, health.indices);
+    vz_cat_number(&t, health.indices);
+    vz_cat_number(&t, 0);
+    vz_cat_number(&t, 0);
+    vz_cat_number(&t, health.unassigned);
+    vz_cat_number(&t, 0);
+    vz_cat_number(&t, 0);
+    vz_cat_str(&t, "-");
+    vz_cat_text(&t, vz_call_format(call, "%.1f%%", health.active_percent));
+    vz_cat_print(&t);
 }
 
 void vz_rest_cat_aliases(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"alias", "a", "alias name", false, false},
         {"index", "i,idx", "index alias points to", false, false},
         {"filter", "f,fi", "filter", false, false},
@@ -518,10 +494,10 @@ void vz_rest_cat_aliases(struct vz_call *call)
         {"routing.search", "rs,routingSearch", "search routing", false, false},
         {"is_write_index", "w,isWriteIndex", "write index", false, false},
     };
-    struct table t;
+    struct vz_cat_table t;
     struct vz_alias *aliases;
     struct vz_slice *names;
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)))
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)))
         return;
     size_t count = vz_store_aliases(call->store, call->arena, &aliases);
     size_t name_count = vz_split(call->arena, call->args[0], &names);
@@ -532,19 +508,19 @@ void vz_rest_cat_aliases(struct vz_call *call)
             named |= vz_slice_is(names[j], "_all") || vz_wildcard_match(names[j], alias->name);
         if (!named)
             continue;
-        add_text(&t, alias->name);
-        add_text(&t, alias->index);
-        add_str(&t, alias->filter.len ? "*" : "-");
-        add_text(&t, alias->index_routing.len ? alias->index_routing : VZ_SLICE("-"));
-        add_text(&t, alias->search_routing.len ? alias->search_routing : VZ_SLICE("-"));
-        add_str(&t, alias->has_write_index ? (alias->is_write_index ? "true" : "false") : "-");
+        vz_cat_text(&t, alias->name);
+        vz_cat_text(&t, alias->index);
+        vz_cat_str(&t, alias->filter.len ? "*" : "-");
+        vz_cat_text(&t, alias->index_routing.len ? alias->index_routing : VZ_SLICE("-"));
+        vz_cat_text(&t, alias->search_routing.len ? alias->search_routing : VZ_SLICE("-"));
+        vz_cat_str(&t, alias->has_write_index ? (alias->is_write_index ? "true" : "false") : "-");
     }
-    print_table(&t);
+    vz_cat_print(&t);
 }
 
 void vz_rest_cat_nodes(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"id", "id,nodeId", "unique node id", true, false},
         {"ip", "i", "ip address", false, false},
         {"http_address", "http", "bound http address", true, false},
@@ -561,36 +537,36 @@ void vz_rest_cat_nodes(struct vz_call *call)
         {"master", "m", "*:current master", false, false},
         {"name", "n", "node name", false, false},
     };
-    struct table t;
+    struct vz_cat_table t;
     double load[3] = {0};
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)))
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)))
         return;
     if (getloadavg(load, 3) != 3)
         load[0] = load[1] = load[2] = 0;
     const struct vz_memory memory = vz_memory_read();
     char id[5];
     snprintf(id, sizeof id, "%.4s", call->rest->node_id);
-    add_str(&t, vz_slice_is(vz_call_text(call, "full_id"), "true") ? call->rest->node_id : id);
-    add_text(&t, vz_publish_ip(call));
-    add_text(&t, vz_slice_from(vz_publish_address(call->rest)));
-    add_str(&t, VZ_ES_VERSION);
-    add_number(&t, memory.total ? memory.resident * 100 / memory.total : 0);
-    add_number(&t, memory.total ? (memory.total - memory.available) * 100 / memory.total : 0);
-    add_null(&t);
+    vz_cat_str(&t, vz_slice_is(vz_call_text(call, "full_id"), "true") ? call->rest->node_id : id);
+    vz_cat_text(&t, vz_publish_ip(call));
+    vz_cat_text(&t, vz_slice_from(vz_publish_address(call->rest)));
+    vz_cat_str(&t, VZ_ES_VERSION);
+    vz_cat_number(&t, memory.total ? memory.resident * 100 / memory.total : 0);
+    vz_cat_number(&t, memory.total ? (memory.total - memory.available) * 100 / memory.total : 0);
+    vz_cat_null(&t);
     for (size_t i = 0; i < 3; i++)
-        add_text(&t, vz_call_format(call, "%.2f", load[i]));
-    add_text(&t, vz_call_format(
+        vz_cat_text(&t, vz_call_format(call, "%.2f", load[i]));
+    vz_cat_text(&t, vz_call_format(
                      call, "%llus",
                      (unsigned long long)((vz_now_ns() - call->rest->started_ns) / 1000000000u)));
-    add_str(&t, "dim");
-    add_str(&t, "*");
-    add_str(&t, call->rest->node_name);
-    print_table(&t);
+    vz_cat_str(&t, "dim");
+    vz_cat_str(&t, "*");
+    vz_cat_str(&t, call->rest->node_name);
+    vz_cat_print(&t);
 }
 
 void vz_rest_cat_shards(struct vz_call *call)
 {
-    static const struct column columns[] = {
+    static const struct vz_cat_column columns[] = {
         {"index", "i,idx", "index name", false, false},
         {"shard", "s,sh", "shard name", false, false},
         {"prirep", "p,pr,primaryOrReplica", "primary or replica", false, false},
@@ -602,9 +578,9 @@ void vz_rest_cat_shards(struct vz_call *call)
         {"id", "", "unique id of node where it lives", true, false},
         {"node", "n", "name of node where it lives", false, false},
     };
-    struct table t;
+    struct vz_cat_table t;
     struct vz_resolved found;
-    if (!begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
+    if (!vz_cat_begin(&t, call, columns, VZ_COUNT_OF(columns)) ||
         !vz_resolve(call, call->args[0],
                     VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_EVERY, &found))
         return;
@@ -613,23 +589,23 @@ void vz_rest_cat_shards(struct vz_call *call)
         unsigned replicas = vz_index_replicas(found.indices[i]);
         vz_index_stats(found.indices[i], &stats);
         for (unsigned copy = 0; copy <= replicas && copy < 100; copy++) {
-            add_text(&t, vz_index_name(found.indices[i]));
-            add_number(&t, 0);
-            add_str(&t, copy ? "r" : "p");
-            add_str(&t, copy ? "UNASSIGNED" : "STARTED");
+            vz_cat_text(&t, vz_index_name(found.indices[i]));
+            vz_cat_number(&t, 0);
+            vz_cat_str(&t, copy ? "r" : "p");
+            vz_cat_str(&t, copy ? "UNASSIGNED" : "STARTED");
             if (copy) {
                 for (int blank = 0; blank < 6; blank++)
-                    add_null(&t);
+                    vz_cat_null(&t);
                 continue;
             }
-            add_number(&t, stats.docs);
-            add_bytes(&t, stats.disk_bytes);
-            add_bytes(&t, stats.disk_bytes);
-            add_text(&t, vz_publish_ip(call));
-            add_str(&t, call->rest->node_id);
-            add_str(&t, call->rest->node_name);
+            vz_cat_number(&t, stats.docs);
+            vz_cat_bytes(&t, stats.disk_bytes);
+            vz_cat_bytes(&t, stats.disk_bytes);
+            vz_cat_text(&t, vz_publish_ip(call));
+            vz_cat_str(&t, call->rest->node_id);
+            vz_cat_str(&t, call->rest->node_name);
         }
     }
     vz_resolved_release(&found);
-    print_table(&t);
+    vz_cat_print(&t);
 }

@@ -438,23 +438,54 @@ static void put_stats(struct vz_call *call, const struct listed *item,
     vz_json_end_object(w);
 }
 
+/* A deployment's id stands for its model, of which only that deployment is told then. Writes the
+ * models' ids into the path's argument; by_id[k]: the path names deployment k. */
+static void name_models(struct vz_call *call, const struct vz_deployment *deployments, size_t count,
+                        bool *by_id)
+{
+    struct vz_slice *parts;
+    struct vz_buf names = {0};
+    size_t part_count = vz_split(call->arena, call->args[0], &parts);
+    bool any = false;
+    for (size_t i = 0; i < part_count; i++) {
+        struct vz_slice name = parts[i];
+        for (size_t k = 0; k < count; k++) {
+            if (!vz_slice_eq(deployments[k].id, parts[i]) ||
+                vz_slice_eq(deployments[k].model_id, parts[i]))
+                continue;
+            name = deployments[k].model_id;
+            any = by_id[k] = true;
+        }
+        vz_buf_printf(&names, "%s%.*s", i ? "," : "", VZ_S(name));
+    }
+    if (any)
+        call->args[0] = vz_arena_copy(call->arena, vz_buf_slice(&names));
+    vz_buf_deinit(&names);
+}
+
 void vz_rest_ml_stats(struct vz_call *call)
 {
     struct listed *list;
     struct vz_deployment *deployments;
     size_t count, first = 0, end = 0;
-    if (!vz_ml_there(call) || !list_models(call, &list, &count) ||
-        !page_of(call, count, &first, &end))
+    if (!vz_ml_there(call))
         return;
     size_t running = vz_infer_deployments(call->rest->infer, call->arena, &deployments);
+    struct vz_slice asked = call->args[0];
+    bool *by_id = vz_arena_zalloc(call->arena, running + 1);
+    name_models(call, deployments, running, by_id);
+    if (!list_models(call, &list, &count) || !page_of(call, count, &first, &end))
+        return;
     vz_json_begin_object(&call->w);
     vz_json_field_int(&call->w, "count", (int64_t)count);
     vz_json_key(&call->w, "trained_model_stats");
     vz_json_begin_array(&call->w);
     for (size_t i = first; i < end; i++) {
-        bool any = false;
+        bool any = false, only = false, named = means(call, asked, &list[i]);
         for (size_t k = 0; k < running; k++)
-            if (vz_slice_eq(deployments[k].model_id, list[i].id)) {
+            only |= by_id[k] && !named && vz_slice_eq(deployments[k].model_id, list[i].id);
+        for (size_t k = 0; k < running; k++)
+            if (vz_slice_eq(deployments[k].model_id, list[i].id) && (!only || by_id[k])) {
                 put_stats(call, &list[i], &deployments[k]);
                 any = true;
             }

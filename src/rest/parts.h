@@ -282,6 +282,7 @@ struct vz_rest {
     struct vz_store *store;
     struct vz_infer *infer; /* NULL: no models */
     bool has_places;
+    unsigned place_count;
     sem_t places; /* of requests that run, see vz_rest_options.concurrency */
     struct vz_ingest *ingest;       /* pipelines; locks itself */
     pthread_mutex_t templates_mutex; /* one change of templates at a time: they are checked against
@@ -369,6 +370,7 @@ VZ_HANDLER(index_close);
 VZ_HANDLER(index_open);
 VZ_HANDLER(index_block);
 VZ_HANDLER(index_copy);
+VZ_HANDLER(rollover);
 VZ_HANDLER(index_refresh);
 VZ_HANDLER(index_flush);
 VZ_HANDLER(index_forcemerge);
@@ -385,6 +387,14 @@ VZ_HANDLER(alias_get);
 VZ_HANDLER(alias_put);
 VZ_HANDLER(alias_delete);
 VZ_HANDLER(alias_update);
+VZ_HANDLER(synonyms_put);
+VZ_HANDLER(synonyms_get);
+VZ_HANDLER(synonyms_list);
+VZ_HANDLER(synonyms_delete);
+VZ_HANDLER(synonym_rule_get);
+VZ_HANDLER(synonym_rule_put);
+VZ_HANDLER(synonym_rule_delete);
+VZ_HANDLER(reload_analyzers);
 VZ_HANDLER(template_put);
 VZ_HANDLER(template_get);
 VZ_HANDLER(template_delete);
@@ -420,6 +430,24 @@ VZ_HANDLER(cat_health);
 VZ_HANDLER(cat_aliases);
 VZ_HANDLER(cat_nodes);
 VZ_HANDLER(cat_shards);
+VZ_HANDLER(cat_templates);
+VZ_HANDLER(cat_components);
+VZ_HANDLER(cat_master);
+VZ_HANDLER(cat_plugins);
+VZ_HANDLER(cat_pending_tasks);
+VZ_HANDLER(cat_allocation);
+VZ_HANDLER(cat_thread_pool);
+VZ_HANDLER(cat_segments);
+VZ_HANDLER(cat_recovery);
+VZ_HANDLER(segments);
+VZ_HANDLER(recovery);
+VZ_HANDLER(shard_stores);
+VZ_HANDLER(search_shards);
+VZ_HANDLER(disk_usage);
+VZ_HANDLER(cluster_state);
+VZ_HANDLER(pending_tasks);
+VZ_HANDLER(features);
+VZ_HANDLER(health_report);
 VZ_HANDLER(cluster_health);
 VZ_HANDLER(cluster_stats);
 VZ_HANDLER(cluster_settings);

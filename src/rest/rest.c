@@ -45,6 +45,7 @@ struct vz_rest *vz_rest_new(struct vz_store *store, const struct vz_rest_options
     rest->infer = options->infer;
     rest->reindex_remotes = options->reindex_remotes;
     rest->has_places = options->concurrency > 0;
+    rest->place_count = options->concurrency;
     if (rest->has_places)
         sem_init(&rest->places, 0, options->concurrency);
     char host[256] = "vizsla";

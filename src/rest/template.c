@@ -178,7 +178,7 @@ static bool check_composition(struct vz_call *call, struct vz_slice name, struct
     if (status == VZ_OK) {
         hides = vz_json_get(root, "settings", &hidden) &&
                 vz_json_get(hidden, "index.hidden", &hidden);
-        status = vz_store_check_creation(root, NULL, NULL, &err);
+        status = vz_store_check_creation(call->store, root, NULL, NULL, &err);
     }
     vz_json_free(doc);
     vz_buf_deinit(&text);
@@ -345,7 +345,7 @@ static void print_simulated(struct vz_call *call, struct vz_slice name, struct v
         status = vz_json_parse(vz_buf_slice(&text), &doc, &root, &err);
     }
     if (status == VZ_OK)
-        status = vz_store_check_creation(root, &settings, &mappings, &err);
+        status = vz_store_check_creation(call->store, root, &settings, &mappings, &err);
     vz_json_free(doc);
     if (status == VZ_OK) {
         struct vz_json_writer *w = &call->w;

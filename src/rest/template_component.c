@@ -60,7 +60,8 @@ static bool names_component(struct vz_json body, struct vz_slice name)
     return false;
 }
 
-static enum vz_status check_composed(struct vz_composed *composed, struct vz_error *err)
+static enum vz_status check_composed(struct vz_call *call, struct vz_composed *composed,
+                                     struct vz_error *err)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc = NULL;
@@ -69,7 +70,7 @@ static enum vz_status check_composed(struct vz_composed *composed, struct vz_err
                   composed->mappings.data);
     enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, err);
     if (status == VZ_OK)
-        status = vz_store_check_creation(root, NULL, NULL, err);
+        status = vz_store_check_creation(call->store, root, NULL, NULL, err);
     vz_json_free(doc);
     vz_buf_deinit(&text);
     return status;
@@ -91,7 +92,7 @@ static bool check_users(struct vz_call *call, struct vz_slice name, struct vz_js
             enum vz_status status =
                 vz_template_compose(call->store, user.body, &instead, &composed, &err);
             if (status == VZ_OK)
-                status = check_composed(&composed, &err);
+                status = check_composed(call, &composed, &err);
             if (status != VZ_OK) {
                 vz_call_fail(call, 400, "illegal_argument_exception",
                              "updating component template [%.*s] results in invalid composable "
@@ -130,7 +131,7 @@ static bool check_alone(struct vz_call *call, struct vz_json body)
     vz_buf_append_char(&text, '}');
     enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, &err);
     if (status == VZ_OK)
-        status = vz_store_check_creation(root, NULL, NULL, &err);
+        status = vz_store_check_creation(call->store, root, NULL, NULL, &err);
     vz_json_free(doc);
     vz_buf_deinit(&text);
     if (status == VZ_OK || strstr(err.text, "has not been configured in mappings"))

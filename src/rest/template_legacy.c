@@ -90,7 +90,7 @@ static bool check_legacy(struct vz_call *call, struct vz_slice name, struct vz_j
     vz_buf_append_char(&text, '}');
     enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, &err);
     if (status == VZ_OK)
-        status = vz_store_check_creation(root, NULL, NULL, &err);
+        status = vz_store_check_creation(call->store, root, NULL, NULL, &err);
     vz_json_free(doc);
     vz_buf_deinit(&text);
     if (status != VZ_OK) {

@@ -163,7 +163,7 @@ static bool print_settings(struct vz_call *call, struct vz_json value, struct vz
     vz_buf_append_char(&body, '}');
     enum vz_status status = vz_json_parse(vz_buf_slice(&body), &doc, &root, &err);
     if (status == VZ_OK)
-        status = vz_store_check_creation(root, &settings, NULL, &err);
+        status = vz_store_check_creation(call->store, root, &settings, NULL, &err);
     if (status == VZ_OK) {
         vz_json_key(w, "settings");
         vz_json_put_raw(w, vz_buf_slice(&settings));

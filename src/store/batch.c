@@ -32,6 +32,7 @@ enum vz_status vz_generation_begin(struct vz_generation *gen, struct vz_error *e
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++)
         gen->staged_ordinals[i] = atomic_load_explicit(&gen->ordinals[i], memory_order_relaxed);
     gen->staged_death_count = 0;
+    vz_buf_clear(&gen->staged_gone);
     gen->staged_text_count = gen->kept_text_count = 0;
     vz_arena_reset(&gen->arena);
     return VZ_OK;

@@ -47,6 +47,7 @@ struct compaction {
     uint32_t copied, map_capacity;
     uint32_t *deaths; /* taken from the writer's log, not applied yet */
     size_t death_count;
+    struct vz_buf gone; /* ids deleted without a document, taken from the writer's log */
     struct vz_tokens tokens;
 };
 
@@ -132,26 +133,48 @@ static enum vz_status copy_docs(struct compaction *c, uint32_t last, struct vz_e
     return status;
 }
 
-/* One dead document: its copy dies, and if its id is deleted by now, so is the copy's id. */
+/* If an id is deleted by now, so is its copy. */
+static enum vz_status apply_deletion(struct compaction *c, MDB_txn *from, struct vz_slice id,
+                                     struct vz_error *err)
+{
+    struct vz_id_entry now, there;
+    enum vz_status status = vz_generation_get_id(c->old, from, id, &now, err);
+    if (status != VZ_OK || !now.deleted)
+        return status;
+    enum vz_status known = vz_generation_get_id(c->fresh, c->fresh->txn, id, &there, err);
+    if (known != VZ_OK && known != VZ_NOT_FOUND)
+        return known;
+    now.docno = known == VZ_OK ? there.docno : VZ_NO_DOC;
+    return vz_generation_put_id(c->fresh, id, &now, err);
+}
+
+/* One dead document: its copy dies, and its id's deletion is told. */
 static enum vz_status apply_death(struct compaction *c, MDB_txn *from, uint32_t docno,
                                   struct vz_error *err)
 {
     struct vz_record record;
-    struct vz_id_entry now, there;
     enum vz_status status = VZ_OK;
     if (docno < c->copied && c->map[docno] != VZ_NO_DOC)
         status = vz_generation_kill(c->fresh, c->map[docno], err);
     if (status == VZ_OK)
         status = vz_generation_record(c->old, from, docno, &record, err);
+    return status == VZ_OK ? apply_deletion(c, from, record.id, err) : status;
+}
+
+/* Deletions that no document tells of: only the id's entry has their version. */
+static enum vz_status apply_gone(struct compaction *c, MDB_txn *from, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    for (size_t at = 0; status == VZ_OK && at < c->gone.len;) {
+        size_t len;
+        memcpy(&len, c->gone.data + at, sizeof len);
+        struct vz_slice id = {c->gone.data + at + sizeof len, len};
+        status = apply_deletion(c, from, id, err);
+        at += sizeof len + len;
+    }
     if (status == VZ_OK)
-        status = vz_generation_get_id(c->old, from, record.id, &now, err);
-    if (status != VZ_OK || !now.deleted)
-        return status;
-    enum vz_status known = vz_generation_get_id(c->fresh, c->fresh->txn, record.id, &there, err);
-    if (known != VZ_OK && known != VZ_NOT_FOUND)
-        return known;
-    now.docno = known == VZ_OK ? there.docno : VZ_NO_DOC;
-    return vz_generation_put_id(c->fresh, record.id, &now, err);
+        vz_buf_clear(&c->gone);
+    return status;
 }
 
 static enum vz_status apply_deaths(struct compaction *c, struct vz_error *err)
@@ -162,6 +185,8 @@ static enum vz_status apply_deaths(struct compaction *c, struct vz_error *err)
         return status;
     for (size_t i = 0; status == VZ_OK && i < c->death_count; i++)
         status = apply_death(c, from, c->deaths[i], err);
+    if (status == VZ_OK)
+        status = apply_gone(c, from, err);
     vz_reader_end(c->old, from);
     if (status == VZ_OK)
         c->death_count = 0;
@@ -210,7 +235,7 @@ static enum vz_status stage(struct compaction *c, uint32_t last, struct vz_error
     if (status != VZ_OK)
         return status;
     status = copy_docs(c, last, err);
-    if (status == VZ_OK && c->death_count)
+    if (status == VZ_OK && (c->death_count || c->gone.len))
         status = apply_deaths(c, err);
     if (status != VZ_OK)
         vz_generation_abort(c->fresh);
@@ -264,7 +289,7 @@ static enum vz_status check_cancel(const struct compaction *c, struct vz_error *
 static enum vz_status copy_until(struct compaction *c, uint32_t last, struct vz_error *err)
 {
     enum vz_status status = check_cancel(c, err);
-    while (status == VZ_OK && (c->copied < last || c->death_count)) {
+    while (status == VZ_OK && (c->copied < last || c->death_count || c->gone.len)) {
         status = stage(c, VZ_MIN(last, c->copied + BATCH_DOCS), err);
         if (status == VZ_OK)
             status = commit_fresh(c, err);
@@ -280,6 +305,7 @@ static enum vz_status start_log(struct vz_index *index, void *context, struct vz
 {
     index->log_deaths = true;
     index->death_log_count = 0;
+    vz_buf_clear(&index->gone_log);
     return VZ_OK;
 }
 
@@ -289,6 +315,8 @@ static enum vz_status stop_log(struct vz_index *index, void *context, struct vz_
     free(index->death_log);
     index->death_log = NULL;
     index->death_log_count = index->death_log_capacity = 0;
+    vz_buf_deinit(&index->gone_log);
+    index->gone_log = (struct vz_buf){0};
     return VZ_OK;
 }
 
@@ -302,6 +330,8 @@ static enum vz_status take_deaths(struct vz_index *index, void *context, struct 
                index->death_log_count * sizeof *c->deaths);
     c->death_count += index->death_log_count;
     index->death_log_count = 0;
+    vz_buf_append_slice(&c->gone, vz_buf_slice(&index->gone_log));
+    vz_buf_clear(&index->gone_log);
     return VZ_OK;
 }
 
@@ -527,6 +557,7 @@ enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct 
     vz_tokens_deinit(&c.tokens);
     free(c.map);
     free(c.deaths);
+    vz_buf_deinit(&c.gone);
     pthread_mutex_unlock(&index->compact_lock);
     return status;
 }
@@ -558,6 +589,7 @@ enum vz_status vz_index_compact(struct vz_index *index, struct vz_error *err)
     vz_tokens_deinit(&c.tokens);
     free(c.map);
     free(c.deaths);
+    vz_buf_deinit(&c.gone);
     pthread_mutex_unlock(&index->compact_lock);
     if (status == VZ_OK && !clean) {
         vz_index_account(index);

@@ -165,6 +165,7 @@ static void free_generation(struct vz_generation *gen)
     vz_grow_close(&gen->dead);
     vz_arena_deinit(&gen->arena);
     free(gen->staged_deaths);
+    vz_buf_deinit(&gen->staged_gone);
     vz_texts_close(gen);
     atomic_fetch_sub(&generations_open, 1);
     struct vz_error err = {0};

@@ -260,6 +260,9 @@ struct vz_generation {
     uint32_t staged_ordinals[VZ_MAX_FIELDS];
     uint32_t *staged_deaths;
     size_t staged_death_count, staged_death_capacity;
+    /* Ids of this transaction that are remembered as deleted without a document that died: a length
+     * of size_t and the bytes, one behind the other. */
+    struct vz_buf staged_gone;
     struct vz_arena arena; /* until commit or abort */
     bool new_files;        /* a row file was made: sync the folder before commit */
     bool new_derived;

@@ -65,8 +65,8 @@ void vz_settings_print(const struct vz_settings *settings, const struct vz_setti
                        size_t extra_count, struct vz_buf *out);
 
 /* The analyzers of `index.analysis`, compiled. Errors as vz_analysis_new. One reference. */
-enum vz_status vz_settings_analysis(const struct vz_settings *settings, struct vz_analysis **out,
-                                    struct vz_error *err);
+enum vz_status vz_settings_analysis(struct vz_store *store, const struct vz_settings *settings,
+                                    struct vz_analysis **out, struct vz_error *err);
 
 /* ---- a view, which is a snapshot ----------------------------------------------------------- */
 
@@ -150,6 +150,7 @@ struct vz_index {
     bool log_deaths;
     uint32_t *death_log;
     size_t death_log_count, death_log_capacity;
+    struct vz_buf gone_log; /* ids deleted meanwhile that had no document, see staged_gone */
     uint64_t checkpoint_due_ns;
     uint64_t commit_due_ns; /* 0: no transaction is open */
     size_t open_ops;        /* acknowledged operations in the open transaction */
@@ -174,6 +175,8 @@ struct vz_index *vz_index_shell(struct vz_store *store, const struct vz_index_en
  * registry says now. */
 void vz_index_readopt(struct vz_index *index, struct vz_mapping *mapping,
                       const struct vz_settings *settings);
+/* The analyzers of the index compiled anew, with the synonyms of now. */
+enum vz_status vz_index_reload_analysis(struct vz_index *index, struct vz_error *err);
 /* compact.c: a copy of all that is committed in a folder of its own, durable. Writes must be blocked.
  */
 enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct vz_error *err);

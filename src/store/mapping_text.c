@@ -154,6 +154,15 @@ static enum vz_status resolve_text(struct vz_mapping *mapping, struct vz_mapping
     const struct vz_analyzer *search = vz_analysis_analyzer(analysis, VZ_SLICE("default_search"));
     enum vz_status status =
         find(mapping, node, "analyzer", standard, lenient, &field->analyzer, err);
+    struct vz_slice late = field->analyzer ? vz_analyzer_search_only(field->analyzer)
+                                           : (struct vz_slice){NULL, 0};
+    if (status == VZ_OK && late.len && !lenient) {
+        struct vz_slice name = vz_analyzer_name(field->analyzer);
+        return vz_mapping_fault(err,
+                                "analyzer [%.*s] contains filters [%.*s] that are not allowed to "
+                                "run in index time mode.",
+                                (int)name.len, name.ptr, (int)late.len, late.ptr);
+    }
     /* A field's own analyzer is for searches too; without one the index's search default counts. */
     if (given(node, "analyzer").len || !search)
         search = field->analyzer;

@@ -231,13 +231,13 @@ static enum vz_status check_analyzers(const struct vz_mapping *mapping,
 }
 
 /* A mapping whose fields name the analyzers of new settings. */
-static enum vz_status reload_mapping(const struct vz_settings *settings,
+static enum vz_status reload_mapping(struct vz_store *store, const struct vz_settings *settings,
                                      struct vz_mapping **mapping, struct vz_error *err)
 {
     struct vz_analysis *analysis = NULL;
     struct vz_mapping *fresh = NULL;
     struct vz_buf text = {0};
-    enum vz_status status = vz_settings_analysis(settings, &analysis, err);
+    enum vz_status status = vz_settings_analysis(store, settings, &analysis, err);
     if (status != VZ_OK)
         return status;
     vz_mapping_save(*mapping, &text);
@@ -246,7 +246,10 @@ static enum vz_status reload_mapping(const struct vz_settings *settings,
         status = vz_mapping_load_with(vz_buf_slice(&text), analysis, &fresh, err);
     vz_analysis_release(analysis);
     vz_buf_deinit(&text);
+    struct vz_mapping_rules rules;
     if (status == VZ_OK) {
+        if (vz_settings_mapping_rules(settings, false, &rules, NULL) == VZ_OK)
+            vz_mapping_set_rules(fresh, &rules);
         vz_mapping_release(*mapping);
         *mapping = fresh;
     }
@@ -268,7 +271,7 @@ enum vz_status vz_closed_change(struct vz_index *index, struct vz_json settings,
     if (status == VZ_OK && vz_json_type(settings) == VZ_JSON_OBJECT) {
         status = vz_settings_change(&entry.settings, settings, how, err);
         if (status == VZ_OK)
-            status = reload_mapping(&entry.settings, &mapping, err);
+            status = reload_mapping(store, &entry.settings, &mapping, err);
     }
     if (status == VZ_OK && vz_json_type(mappings) == VZ_JSON_OBJECT)
         status = vz_mapping_merge(mapping, mappings, &merged, err);

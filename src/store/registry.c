@@ -175,12 +175,13 @@ static enum vz_status parse_entry(struct vz_slice text, struct vz_index_entry *e
 
 /* With the index's own analyzers. Settings that do not compile (they were checked when they were
  * set) leave the built-in ones: the index opens. */
-static enum vz_status load_mapping(struct vz_slice text, const struct vz_index_entry *entry,
+static enum vz_status load_mapping(struct vz_store *store, struct vz_slice text,
+                                   const struct vz_index_entry *entry,
                                    struct vz_mapping **mapping, struct vz_error *err)
 {
     struct vz_analysis *analysis = NULL;
     struct vz_error why = {0};
-    if (vz_settings_analysis(&entry->settings, &analysis, &why) != VZ_OK)
+    if (vz_settings_analysis(store, &entry->settings, &analysis, &why) != VZ_OK)
         vz_log(VZ_LOG_WARN, "store", "[%.*s]: its analyzers are left out: %s",
                (int)entry->name.len, entry->name.ptr, why.text);
     enum vz_status status = vz_mapping_load_with(text, analysis, mapping, err);
@@ -216,7 +217,7 @@ enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
         code = mdb_get(txn, store->mappings_db, &key, &value);
         status =
             code ? vz_fail(err, VZ_CORRUPT, "index [%.*s] has no mapping", (int)name.len, name.ptr)
-                 : load_mapping(slice_of(&value), entry, mapping, err);
+                 : load_mapping(store, slice_of(&value), entry, mapping, err);
     }
     mdb_txn_abort(txn);
     if (status != VZ_OK)

@@ -6,6 +6,7 @@
  */
 #include "base/text.h"
 #include "store/index.h"
+#include "store/synonyms.h"
 #include "text/analysis.h"
 
 #include <ctype.h>
@@ -447,13 +448,13 @@ enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json b
     return status;
 }
 
-enum vz_status vz_settings_analysis(const struct vz_settings *settings, struct vz_analysis **out,
-                                    struct vz_error *err)
+enum vz_status vz_settings_analysis(struct vz_store *store, const struct vz_settings *settings,
+                                    struct vz_analysis **out, struct vz_error *err)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root, analysis = {0}, value;
-    struct vz_analysis_options options = {0};
+    struct vz_analysis_options options = {.synonyms_set = vz_synonyms_rules, .context = store};
     int64_t number;
     vz_settings_print(settings, NULL, 0, &text);
     enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, err);

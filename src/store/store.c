@@ -250,6 +250,11 @@ void vz_store_close(struct vz_store *store)
            living);
 }
 
+const char *vz_store_path(const struct vz_store *store)
+{
+    return store->path;
+}
+
 const char *vz_store_cluster_uuid(const struct vz_store *store)
 {
     return store->cluster_uuid;
@@ -391,7 +396,8 @@ struct creation {
     struct vz_arena arena;
 };
 
-static enum vz_status read_creation(struct vz_json body, struct creation *creation,
+static enum vz_status read_creation(struct vz_store *store, struct vz_json body,
+                                    struct creation *creation,
                                     struct vz_error *err)
 {
     struct vz_json_iter it = vz_json_iterate(body);
@@ -405,7 +411,7 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
         status = vz_settings_merge(&creation->entry.settings, value, true, "", err);
     struct vz_analysis *analysis = NULL;
     if (status == VZ_OK) {
-        status = vz_settings_analysis(&creation->entry.settings, &analysis, err);
+        status = vz_settings_analysis(store, &creation->entry.settings, &analysis, err);
         if (status == VZ_BAD_MAPPING) { /* of settings: another type of error outside */
             status = VZ_BAD_ARGUMENT;
             if (err)
@@ -443,12 +449,13 @@ static enum vz_status read_creation(struct vz_json body, struct creation *creati
     return status;
 }
 
-enum vz_status vz_store_check_creation(struct vz_json body, struct vz_buf *settings,
-                                       struct vz_buf *mappings, struct vz_error *err)
+enum vz_status vz_store_check_creation(struct vz_store *store, struct vz_json body,
+                                       struct vz_buf *settings, struct vz_buf *mappings,
+                                       struct vz_error *err)
 {
     struct creation creation = {.entry = {.name = VZ_SLICE("validate")}};
     vz_settings_init(&creation.entry.settings);
-    enum vz_status status = read_creation(body, &creation, err);
+    enum vz_status status = read_creation(store, body, &creation, err);
     if (status == VZ_OK && settings)
         vz_settings_print_nested(&creation.entry.settings, settings);
     if (status == VZ_OK && mappings)
@@ -504,7 +511,7 @@ enum vz_status vz_store_create_index(struct vz_store *store, struct vz_slice nam
     memcpy(creation.entry.uuid, uuid, sizeof uuid);
     creation.entry.created_ms = vz_wall_ms();
     vz_settings_init(&creation.entry.settings);
-    status = read_creation(body, &creation, err);
+    status = read_creation(store, body, &creation, err);
     if (status == VZ_OK) {
         pthread_mutex_lock(&store->lock);
         status = create_locked(store, &creation, err);

@@ -49,6 +49,8 @@ void vz_store_close(struct vz_store *store);
 bool vz_store_holder(const char *path, struct vz_buf *url);
 /* A server that learns its port after open. */
 enum vz_status vz_store_set_url(struct vz_store *store, const char *url, struct vz_error *err);
+/* The data folder. */
+const char *vz_store_path(const struct vz_store *store);
 const char *vz_store_cluster_uuid(const struct vz_store *store);
 
 /* `body` is the create-index body: {"settings", "mappings", "aliases"} or a missing value. Errors:
@@ -181,6 +183,17 @@ struct vz_vector_stats {
     bool old_kind;          /* the graph is of the kind before the last change of the mapping */
     const struct vz_field *field; /* the store's own; NULL */
 };
+/* Bytes of files, in blocks of the disk, by what they hold. */
+enum vz_usage_part { VZ_USAGE_DOCUMENTS, VZ_USAGE_TEXTS, VZ_USAGE_DOC_VALUES, VZ_USAGE_VECTORS };
+#define VZ_USAGE_PARTS 4
+struct vz_usage {
+    struct vz_slice path; /* of a field; empty: of all together */
+    uint64_t bytes[VZ_USAGE_PARTS];
+};
+/* Of an open index, in the arena; how many. */
+size_t vz_index_usage(struct vz_index *index, struct vz_arena *arena, struct vz_usage **usage);
+/* Rises by one with each rewrite (vz_index_compact). */
+uint64_t vz_index_generation_number(struct vz_index *index);
 /* Of every vector field with rows, in the arena; how many. */
 size_t vz_index_vector_stats(struct vz_index *index, struct vz_arena *arena,
                              struct vz_vector_stats **stats);

@@ -47,8 +47,9 @@ enum vz_status vz_store_create_templated(struct vz_store *store, struct vz_slice
                                          struct vz_json body, struct vz_error *err);
 /* Checks a create body without making an index; appends its settings (nested, only those given) and
  * its mappings as GET prints them. Either may be NULL. */
-enum vz_status vz_store_check_creation(struct vz_json body, struct vz_buf *settings,
-                                       struct vz_buf *mappings, struct vz_error *err);
+enum vz_status vz_store_check_creation(struct vz_store *store, struct vz_json body,
+                                       struct vz_buf *settings, struct vz_buf *mappings,
+                                       struct vz_error *err);
 /* The setting `key` ("index.default_pipeline") that an index of that name would be born with,
  * appended without quotes. False: none. */
 bool vz_templates_setting(struct vz_store *store, struct vz_slice index, const char *key,

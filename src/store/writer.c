@@ -133,6 +133,10 @@ static enum vz_status delete_doc(struct batch *batch, struct vz_write *op,
         status = vz_generation_put_id(gen, op->id, &entry, err);
     if (status != VZ_OK)
         return status;
+    if (!exists && batch->index->log_deaths && (known || op->has_version)) {
+        vz_buf_append(&gen->staged_gone, &op->id.len, sizeof op->id.len);
+        vz_buf_append_slice(&gen->staged_gone, op->id);
+    }
     gen->staged.next_seq++;
     op->result = exists ? VZ_RESULT_DELETED : VZ_RESULT_NOT_FOUND;
     op->out_version = entry.version;
@@ -229,6 +233,7 @@ static void log_deaths(struct vz_index *index, const struct vz_generation *gen)
         }
         index->death_log[index->death_log_count++] = gen->staged_deaths[i];
     }
+    vz_buf_append_slice(&index->gone_log, vz_buf_slice(&gen->staged_gone));
 }
 
 static void mark_dirty(struct vz_index *index)

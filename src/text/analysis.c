@@ -889,6 +889,14 @@ struct vz_slice vz_analyzer_name(const struct vz_analyzer *analyzer)
     return analyzer->name;
 }
 
+struct vz_slice vz_analyzer_search_only(const struct vz_analyzer *analyzer)
+{
+    for (unsigned i = 0; i < analyzer->filter_count; i++)
+        if (analyzer->filters[i]->search_only)
+            return analyzer->filters[i]->name;
+    return (struct vz_slice){NULL, 0};
+}
+
 uint32_t vz_analyzer_gap(const struct vz_analyzer *analyzer)
 {
     return analyzer->gap;

@@ -126,6 +126,9 @@ enum vz_status vz_analyze_watched(const struct vz_analyzer *analyzer, struct vz_
 /* Custom ones are shown stage by stage, others as a whole. */
 bool vz_analyzer_is_custom(const struct vz_analyzer *analyzer);
 struct vz_slice vz_analyzer_name(const struct vz_analyzer *analyzer);
+/* The name of a filter that may not run when documents are indexed (updateable synonyms); empty:
+ * none. */
+struct vz_slice vz_analyzer_search_only(const struct vz_analyzer *analyzer);
 /* position_increment_gap of the analyzer's settings, 100. */
 uint32_t vz_analyzer_gap(const struct vz_analyzer *analyzer);
 

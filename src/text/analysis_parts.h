@@ -100,6 +100,7 @@ struct vz_token_filter {
     void *config;
     bool normalizes; /* allowed in normalizers: one character to others, no words */
     bool graphs;
+    bool search_only; /* updateable synonyms: what is indexed could not follow */
     struct vz_token_filter *next;
 };
 

@@ -497,6 +497,9 @@ static enum vz_status make(const struct vz_making *making, struct vz_token_filte
     if (status == VZ_OK)
         status = vz_making_bool(making, "expand", &r.expand, err);
     if (status == VZ_OK)
+        status = vz_making_bool(making, "updateable", &out->search_only, err);
+    r.lenient = out->search_only; /* as the default; a set must not break an index */
+    if (status == VZ_OK)
         status = vz_making_bool(making, "lenient", &r.lenient, err);
     struct vz_slice format = vz_making_text(making, "format", "solr");
     if (status == VZ_OK && !vz_slice_is(format, "solr") && format.len)

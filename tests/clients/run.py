@@ -145,6 +145,15 @@ def elasticdump(cache):
             str(folder / "node_modules/.bin/elasticdump")]
 
 
+def rsyslog(_cache):
+    program = shutil.which("rsyslogd") or shutil.which("rsyslogd", path="/usr/sbin:/sbin")
+    if not program:
+        raise Skip("Debian's rsyslog is not installed")
+    if not list(pathlib.Path("/usr/lib").glob("*/rsyslog/omelasticsearch.so")):
+        raise Skip("Debian's rsyslog-elasticsearch is not installed")
+    return [sys.executable, str(SCRIPTS / "rsyslog.py"), program]
+
+
 CLIENTS = {
     "python-9": python_from_pypi("9.1.1"),
     "python-8": python_from_pypi("8.19.1"),
@@ -177,6 +186,7 @@ CLIENTS = {
     "ruby-debian": ruby,
     "go-8": golang,
     "elasticdump": elasticdump,
+    "rsyslog": rsyslog,
 }
 
 
@@ -243,6 +253,7 @@ def main():
     parser.add_argument("--cache", default=str(HERE.parent.parent / "build/clients"))
     options = parser.parse_args()
     cache = pathlib.Path(options.cache).resolve()
+    os.environ["VIZSLA_BIN"] = str(pathlib.Path(options.bin).resolve())  # for those with a server of their own
     cache.mkdir(parents=True, exist_ok=True)
     total = [0, 0, 0]
     with tempfile.TemporaryDirectory(prefix="vizsla-clients-") as data:

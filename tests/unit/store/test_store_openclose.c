@@ -225,6 +225,61 @@ static void test_copy(void **state)
     vz_index_release(copy);
 }
 
+static atomic_uint deleted_ids;
+
+/* Versions of ids that never had a document, deleted while a compaction runs. */
+static void *delete_unknown(void *index_void)
+{
+    for (unsigned i = 0; !atomic_load(&stop); i++) {
+        char id[32];
+        struct vz_error err = {0};
+        snprintf(id, sizeof id, "unknown-%u", i);
+        struct vz_write op = {.verb = VZ_WRITE_DELETE,
+                              .id = vz_slice_from(id),
+                              .has_version = true,
+                              .version = 1000 + i};
+        if (vz_index_write(index_void, &op, 1, NULL, &err) != VZ_OK || op.status != VZ_OK)
+            fail_msg("%s %s", err.text, op.error.text);
+        atomic_store(&deleted_ids, i + 1);
+    }
+    return NULL;
+}
+
+static void test_unknown_ids_deleted_while_compacting(void **state)
+{
+    struct vz_error err = {0};
+    pthread_t thread;
+    struct vz_index *index = make_index(store, "a", MAPPING);
+    put_vectors(index, 0, 300);
+    put_vectors(index, 0, 100); /* the dead */
+    atomic_store(&stop, false);
+    atomic_store(&deleted_ids, 0);
+    pthread_create(&thread, NULL, delete_unknown, index);
+    while (atomic_load(&deleted_ids) < 20)
+        usleep(1000);
+    OK(vz_index_compact(index, &err));
+    unsigned during = atomic_load(&deleted_ids);
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    assert_true(during > 20);
+    /* A version that comes late is told to be old, for each of them. */
+    for (unsigned i = 0; i < atomic_load(&deleted_ids); i++) {
+        char id[32];
+        snprintf(id, sizeof id, "unknown-%u", i);
+        struct vz_write op = {.verb = VZ_WRITE_INDEX,
+                              .id = vz_slice_from(id),
+                              .source = VZ_SLICE("{}"),
+                              .has_version = true,
+                              .version = 999 + i};
+        OK(vz_index_write(index, &op, 1, NULL, &err));
+        if (op.status != VZ_CONFLICT)
+            fail_msg("the version of %s of %u is lost (%u were deleted by the end of the compaction)",
+                     id, atomic_load(&deleted_ids), during);
+    }
+    OK(vz_index_validate(index, &err));
+    vz_index_release(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +287,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_reader_in_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writers_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_unknown_ids_deleted_while_compacting, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("store-openclose", tests, NULL, NULL);
 }
