@@ -48,6 +48,14 @@ Differences worth knowing:
 - `suggest`: `term` (of text fields) and `completion` (prefix, fuzzy, regex, skip_duplicates), also beside
   hits and in `_msearch`. `contexts` and `phrase` are refused. An alias' filter counts for completions. With
   `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
+- `retriever`: standard, knn, rrf (weights, filter, `query` and `fields`), linear (none, minmax, l2_norm),
+  rescorer, pinned and text_similarity_reranker (with models of this program), in any nesting; `rule`,
+  `diversify`, `chunk_rescorer`, `_name` and `explain` of compounds are refused. The older `rank` with
+  `sub_searches` is served. A failed child's reason is the `caused_by` of the error.
+- `rescore` takes queries, not scripts. `collapse` takes keyword and number fields; `inner_hits` of at most
+  10,000 groups are looked up in one request.
+- At most 500 points in time are open; `index_filter` is refused. Slices are cut by document number or by a
+  number field.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.

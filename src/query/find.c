@@ -82,11 +82,10 @@ enum vz_status vz_target_embed(const struct vz_search *search, const struct vz_t
                                struct vz_error *err)
 {
     for (size_t i = 0; i < search->built_count + search->question_count; i++) {
-        struct vz_knn_clause *clause = i < search->built_count
-                                           ? search->built[i]
-                                           : search->questions[i - search->built_count];
-        enum vz_status status = vz_knn_embed(search, vz_index_name(target->index),
-                                             target->eval.mapping, clause, err);
+        struct vz_knn_clause *clause =
+            i < search->built_count ? search->built[i] : search->questions[i - search->built_count];
+        enum vz_status status =
+            vz_knn_embed(search, vz_index_name(target->index), target->eval.mapping, clause, err);
         if (status != VZ_OK)
             return status;
     }
@@ -216,19 +215,27 @@ static void boost_matches(struct matches *matches, float boost)
         matches->nearest[i].score *= boost;
 }
 
-static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matches *matches,
-                                   struct vz_error *err)
+/* A target's part of what knn found. */
+static void take_nearest(const struct vz_run *run, uint32_t t, struct matches *matches)
 {
-    const struct vz_search *search = run->search;
-    struct vz_eval *eval = &run->targets[t].eval;
-    *matches = (struct matches){0};
     size_t first = 0;
+    *matches = (struct matches){0};
+    if (run->nearest_count == 0)
+        return;
     while (first < run->nearest_count && run->nearest[first].target < t)
         first++;
     matches->nearest = run->nearest + first;
     while (first + matches->nearest_count < run->nearest_count &&
            matches->nearest[matches->nearest_count].target == t)
         matches->nearest_count++;
+}
+
+static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matches *matches,
+                                   struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    take_nearest(run, t, matches);
     if (search->query) {
         enum vz_status status =
             vz_node_eval(eval, search->query, run->need_scores, &matches->set, err);
@@ -367,8 +374,82 @@ static enum vz_status bind_target(struct vz_run *run, uint32_t t, struct vz_erro
     return VZ_OK;
 }
 
-/* A query of texts and filters, nothing that looks at every match: the best hits alone are looked
- * for. *done: they were. */
+/* What knn found, and whether the texts' query finds it, too: those few are asked about by
+ * themselves. Adds the texts' scores; *both is how many. */
+static enum vz_status meet_nearest(struct vz_eval *eval, const struct vz_text_query *query,
+                                   const struct vz_bitset *may, struct vz_scored *nearest,
+                                   size_t count, size_t *both, struct vz_error *err)
+{
+    struct vz_bitset wanted = {0};
+    struct vz_text_result found = {0};
+    size_t kept = 0;
+    vz_bitset_init(&wanted, eval->limit);
+    for (size_t i = 0; i < count; i++)
+        if (!may || vz_bitset_has(may, nearest[i].docno)) {
+            vz_bitset_set(&wanted, nearest[i].docno);
+            kept++;
+        }
+    struct vz_text_search how = {.filter = &wanted,
+                                 .k = kept,
+                                 .excluded = eval->limit - kept,
+                                 .cancelled = vz_text_late,
+                                 .context = eval};
+    struct vz_text_hit *hits = vz_arena_alloc(eval->arena, (kept + 1) * sizeof *hits);
+    enum vz_status status = VZ_OK;
+    if (kept)
+        status = vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
+    for (size_t i = 0; status == VZ_OK && i < found.count; i++) {
+        struct vz_scored place = {.target = nearest[0].target, .docno = hits[i].docno};
+        struct vz_scored *doc =
+            bsearch(&place, nearest, count, sizeof *nearest, vz_scored_compare_place);
+        doc->score += hits[i].score;
+    }
+    *both = found.count;
+    vz_bitset_deinit(&wanted);
+    return status;
+}
+
+/* The best of the texts, and of the texts and what knn found together: whoever is not among the
+ * texts' first `limit` and as many as knn found is not among the first of both, unless knn found
+ * it. */
+static enum vz_status best_texts(struct vz_run *run, uint32_t t, struct vz_text_query *query,
+                                 const struct vz_bitset *may, const struct matches *near,
+                                 struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
+    struct vz_eval *eval = &run->targets[t].eval;
+    struct vz_text_search how = {.filter = may,
+                                 .k = run->collector.limit + near->nearest_count,
+                                 .cancelled = vz_text_late,
+                                 .context = eval};
+    struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
+    struct vz_text_result found = {0};
+    size_t both = 0;
+    if (may)
+        how.excluded = eval->limit - vz_bitset_count(may);
+    if (search->track_total)
+        how.total_limit = search->track_limit;
+    enum vz_status status =
+        vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
+    if (status == VZ_OK && near->nearest_count)
+        status = meet_nearest(eval, query, may, near->nearest, near->nearest_count, &both, err);
+    for (size_t i = 0; status == VZ_OK && i < found.count; i++) {
+        struct vz_scored place = {.target = t, .docno = hits[i].docno};
+        if (!near->nearest_count || !bsearch(&place, near->nearest, near->nearest_count,
+                                             sizeof place, vz_scored_compare_place))
+            vz_collector_offer(&run->collector, NULL, t, hits[i].docno, hits[i].score);
+    }
+    for (size_t i = 0; status == VZ_OK && i < near->nearest_count; i++)
+        vz_collector_offer(&run->collector, NULL, t, near->nearest[i].docno,
+                           near->nearest[i].score);
+    if (!found.total_exact && search->track_total && found.count)
+        found.total = VZ_MAX(found.total, search->track_limit + 1);
+    run->total += found.total + near->nearest_count - both;
+    return status;
+}
+
+/* A query of texts and filters, with knn or without, nothing that looks at every match: the best
+ * hits alone are looked for. *done: they were. */
 static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
                                     struct vz_error *err)
 {
@@ -376,13 +457,13 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
     struct vz_eval *eval = &run->targets[t].eval;
     struct vz_docset filter = {0};
     struct vz_text_query *query = NULL;
+    struct matches near = {0};
     *done = false;
-    if (!search->query || run->nearest_count || search->knn_count || search->sort_count ||
-        search->aggs || search->collapse || search->has_min_score || search->post_filter ||
-        search->terminate_after)
+    if (!search->query || search->sort_count || search->aggs || search->collapse ||
+        search->has_min_score || search->post_filter || search->terminate_after)
         return VZ_OK;
     enum vz_status status = vz_text_plan(eval, search->query, &query, &filter, err);
-    if (status != VZ_OK || !query) {
+    if (status != VZ_OK || !query || filter.kind == VZ_SET_NONE) {
         vz_docset_deinit(&filter);
         return status;
     }
@@ -391,22 +472,10 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
                                   : eval->alias              ? eval->alias
                                   : dead                     ? vz_eval_live(eval)
                                                              : NULL;
-    struct vz_text_search how = {
-        .filter = may, .k = run->collector.limit, .cancelled = vz_text_late, .context = eval};
-    if (may)
-        how.excluded = eval->limit - vz_bitset_count(may);
-    if (search->track_total)
-        how.total_limit = search->track_limit;
+    take_nearest(run, t, &near);
     query->boost *= run->targets[t].boost;
-    struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
-    struct vz_text_result found = {0};
-    if (filter.kind != VZ_SET_NONE)
-        status = vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
-    for (size_t i = 0; status == VZ_OK && i < found.count; i++)
-        vz_collector_offer(&run->collector, NULL, t, hits[i].docno, hits[i].score);
-    if (!found.total_exact && search->track_total && found.count)
-        found.total = VZ_MAX(found.total, search->track_limit + 1);
-    run->total += found.total;
+    boost_matches(&near, run->targets[t].boost);
+    status = best_texts(run, t, query, may, &near, err);
     *done = status == VZ_OK;
     vz_docset_deinit(&filter);
     return status;

@@ -163,8 +163,7 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
     {VZ_GET, "/{index}/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
     {GET_POST, "/_field_caps", vz_rest_field_caps, FIELD_CAPS, "What can be done with which fields"},
-    {GET_POST, "/{index}/_field_caps", vz_rest_field_caps, FIELD_CAPS,
-     "What can be done with which fields"},
+    {GET_POST, "/{index}/_field_caps", vz_rest_field_caps, FIELD_CAPS, "What can be done with which fields"},
     {POST_PUT, "/{index}/_mapping", vz_rest_mapping_put, PUT_MAPPING, "Add fields"},
     {VZ_GET, "/_settings", vz_rest_settings_get, GET_SETTINGS, "Settings of all indices"},
     {VZ_GET, "/_settings/{name}", vz_rest_settings_get, GET_SETTINGS, "Single settings of all indices"},
@@ -244,7 +243,7 @@ const struct vz_route vz_routes[] = {
 
     /* Search */
     {GET_POST, "/_search", vz_rest_search, SEARCH, "Search all indices: query, knn, sort, _source, fields"},
-    {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, sort, _source, fields"},
+    {GET_POST, "/{index}/_search", vz_rest_search, SEARCH, "Search: query, knn, retriever, sort, _source, fields"},
     {VZ_POST, "/{index}/_pit", vz_rest_pit_open, PIT, "Open a point in time: searches name it in `pit` and see these indices as they are now"},
     {VZ_POST, "/_pit", vz_rest_pit_open, PIT, "Open a point in time, refused without an index"},
     {VZ_DELETE, "/_pit", vz_rest_pit_close, "", "Close a point in time"},

@@ -169,6 +169,8 @@ CLIENTS = {
     "python-8-aggs": python_from_pypi("8.19.1", "client_python_aggs.py"),
     "python-9-scoring": python_from_pypi("9.1.1", "client_python_scoring.py"),
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
+    "python-9-fusion": python_from_pypi("9.1.1", "client_python_fusion.py"),
+    "python-8-fusion": python_from_pypi("8.19.1", "client_python_fusion.py"),
     "python-9-words": python_from_pypi("9.1.1", "client_python_words.py"),
     "python-8-words": python_from_pypi("8.19.1", "client_python_words.py"),
     "python-9-page": python_from_pypi("9.1.1", "client_python_page.py"),
