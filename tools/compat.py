@@ -56,6 +56,13 @@ Differences worth knowing:
   10,000 groups are looked up in one request.
 - At most 500 points in time are open; `index_filter` is refused. Slices are cut by document number or by a
   number field.
+- `semantic_text` (and `semantic`, the same under another name) is made by models installed here; a field
+  without `inference_id` takes the largest installed model for texts at its first document and keeps it.
+  Values are texts, and pictures where the model sees (`data:image/...;base64,...`, `{"image": "<base64>"}`,
+  `{"type": "image", "value": ...}`). `semantic`, `match` and `knn` ask it, with texts or pictures; chunks
+  are shown by `fields: ["_inference_fields"]`. Refused aloud: sparse models and `sparse_vector`,
+  `inner_hits` of its chunks, the `semantic` highlighter, `_inference_fields` in documents, `multi_match`,
+  scripts in `_update` (as in Elasticsearch). An update of one of several source fields must name all.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.

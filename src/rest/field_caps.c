@@ -196,7 +196,8 @@ static void add_index(struct caps_run *run, struct vz_index *index)
     for (size_t i = 0; !run->only_metadata && i < vz_mapping_count(mapping); i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i), *target = field;
         if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED ||
-            field->type == VZ_FIELD_FLATTENED_KEYED || !wants(run, field->path))
+            field->type == VZ_FIELD_FLATTENED_KEYED || vz_field_is_hidden(field) ||
+            !wants(run, field->path))
             continue;
         if (field->type == VZ_FIELD_ALIAS)
             target = vz_mapping_field(mapping, field->alias_of);

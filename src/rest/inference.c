@@ -1,7 +1,7 @@
 /* `_inference` endpoints: a name for a model and a task. Every installed model has one without
  * being put, under its id and its other names; those that are put are kept in the store. */
-#include "json/value.h"
 #include "rest/ml.h"
+#include "json/value.h"
 
 #include <stdlib.h>
 
@@ -82,8 +82,8 @@ static bool check_chunking(struct vz_call *call, struct vz_json body)
 {
     struct vz_json value;
     struct vz_error err = {0};
-    if (!vz_json_get(body, "chunking_settings", &value) ||
-        vz_json_type(value) == VZ_JSON_NULL || vz_chunking_check(value, &err) == VZ_OK)
+    if (!vz_json_get(body, "chunking_settings", &value) || vz_json_type(value) == VZ_JSON_NULL ||
+        vz_chunking_check(value, &err) == VZ_OK)
         return true;
     return vz_call_fail(call, 400, "validation_exception", "%s",
                         err.cause[0] ? err.cause : err.text);
@@ -181,8 +181,8 @@ static void print_endpoint(struct vz_json_writer *w, struct vz_slice id, struct 
         vz_json_put_raw(w, vz_slice_is(task, "rerank") ? VZ_SLICE("{\"return_documents\":true}")
                                                        : VZ_SLICE("{}"));
     bool embeds = vz_slice_is(task, "text_embedding") || vz_slice_is(task, "embedding");
-    bool chunks = vz_json_get(body, "chunking_settings", &value) &&
-                  vz_json_type(value) == VZ_JSON_OBJECT;
+    bool chunks =
+        vz_json_get(body, "chunking_settings", &value) && vz_json_type(value) == VZ_JSON_OBJECT;
     if (chunks || embeds)
         vz_json_key(w, "chunking_settings");
     if (chunks)
@@ -344,8 +344,8 @@ void vz_rest_inference_get(struct vz_call *call)
 
 static bool check_update(struct vz_call *call, struct vz_json body)
 {
-    static const char *const members[] = {"service",       "service_settings", "task_settings",
-                                          "task_type",     "chunking_settings", NULL};
+    static const char *const members[] = {"service",   "service_settings",  "task_settings",
+                                          "task_type", "chunking_settings", NULL};
     static const char *const settings[] = {"num_allocations", "num_threads", "adaptive_allocations",
                                            NULL};
     struct vz_json value;
@@ -369,8 +369,8 @@ static void lay_over(struct vz_arena *arena, struct vz_value *to, struct vz_json
     struct vz_json value, member;
     while (vz_json_next(&it, &key, &value)) {
         struct vz_value *old = vz_value_get(to, key);
-        bool both = old && old->type == VZ_VALUE_OBJECT &&
-                    vz_json_type(value) == VZ_JSON_OBJECT && !vz_slice_is(key, "chunking_settings");
+        bool both = old && old->type == VZ_VALUE_OBJECT && vz_json_type(value) == VZ_JSON_OBJECT &&
+                    !vz_slice_is(key, "chunking_settings");
         inner = vz_json_iterate(value);
         while (both && vz_json_next(&inner, &name, &member))
             vz_value_put(old, name, vz_value_from(arena, member));

@@ -95,6 +95,22 @@ void vz_semantic_plan_deinit(struct vz_ingest_semantic *fields, size_t count)
     }
 }
 
+bool vz_semantic_may_script(struct vz_index *index, struct vz_problem *problem)
+{
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    bool has = false;
+    for (size_t i = 0; i < vz_mapping_count(mapping); i++)
+        has |= vz_mapping_field(mapping, (uint16_t)i)->type == VZ_FIELD_SEMANTIC_TEXT;
+    vz_mapping_release(mapping);
+    if (has)
+        *problem = (struct vz_problem){
+            .status = 400,
+            .type = "status_exception",
+            .reason = VZ_SLICE("Cannot apply update with a script on indices that contain "
+                               "[semantic_text] field(s)")};
+    return !has;
+}
+
 /* ---- remembering ----------------------------------------------------------------------------- */
 
 static bool refuse(struct vz_call *call, struct vz_ingest_item *item,

@@ -11,6 +11,10 @@ enum vz_status vz_semantic_plan(struct vz_rest *rest, const struct vz_mapping *m
                                 size_t *count, struct vz_error *err);
 void vz_semantic_plan_deinit(struct vz_ingest_semantic *fields, size_t count);
 
+/* Whether a script may update documents of the index: not where chunks would have to be made of what
+ * it leaves, which Elasticsearch refuses too. */
+bool vz_semantic_may_script(struct vz_index *index, struct vz_problem *problem);
+
 /* Holds the model that made a document's chunks against the one the field remembers; makes the
  * field remember it when it does not. False with item->problem. */
 bool vz_semantic_remember(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item,

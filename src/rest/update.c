@@ -2,6 +2,7 @@
  * if the document is still what it was. The store merges partial documents by itself; scripts are
  * run here, because the store knows none. */
 #include "rest/by_query.h"
+#include "rest/semantic.h"
 
 #include <stdlib.h>
 
@@ -198,6 +199,8 @@ bool vz_update_prepare(struct vz_call *call, struct vz_index *index, struct vz_s
     struct vz_json body, returns;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     *noop = false;
+    if (!vz_semantic_may_script(index, problem))
+        return false;
     if (vz_json_parse(op->source, &doc, &body, &err) != VZ_OK) {
         vz_problem_from(arena, &err, VZ_AT_BODY, op->source, index_name, NULL, problem);
         return false;
