@@ -45,7 +45,8 @@ Differences worth knowing:
   fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,
   `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is
   refused.
-- `suggest`: `term` (of text fields) and `completion` (prefix, fuzzy, regex, skip_duplicates), also beside
+- `suggest`: `term` (of text fields, also by the URL) and `completion` (prefix, fuzzy, regex,
+  skip_duplicates), beside
   hits and in `_msearch`. `contexts` and `phrase` are refused. An alias' filter counts for completions. With
   `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
 - `retriever`: standard, knn, rrf (weights, filter, `query` and `fields`), linear (none, minmax, l2_norm),

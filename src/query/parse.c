@@ -815,6 +815,14 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
     if (params->uri.q.ptr &&
         vz_query_string_of(&body->parser, &params->uri, &search->query, err) != VZ_OK)
         return err->status;
+    if (params->suggest_field.len) {
+        struct vz_suggest *suggest;
+        enum vz_status status =
+            vz_suggest_parse_params(params, body->parser.arena, &suggest, err);
+        if (status != VZ_OK)
+            return status;
+        search->suggest = suggest;
+    }
     search->with_explain |= params->explain;
     if (params->has_track_total_hits) {
         struct vz_slice text = params->track_total_hits;

@@ -70,6 +70,9 @@ struct vz_search_params {
     struct vz_slice source;           /* ?_source=true|false|a,b */
     struct vz_slice source_includes, source_excludes;
     struct vz_uri_query uri; /* instead of the body's query */
+    /* ?suggest_field=... : a term suggestion of that name, its text that of ?q when none is given */
+    struct vz_slice suggest_field, suggest_text, suggest_mode;
+    int64_t suggest_size; /* 0: 5 */
     bool version, seq_no_primary_term, explain;
     bool typed_keys; /* "sterms#brands" instead of "brands" */
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */

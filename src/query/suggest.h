@@ -52,6 +52,10 @@ struct vz_suggest {
 };
 enum vz_status vz_suggest_parse(struct vz_parser *parser, struct vz_json value,
                                 struct vz_suggest **out, struct vz_error *err);
+/* The same of URL parameters: one term suggestion. */
+enum vz_status vz_suggest_parse_params(const struct vz_search_params *params,
+                                       struct vz_arena *arena, struct vz_suggest **out,
+                                       struct vz_error *err);
 /* The answer's "suggest" object, in the run's arena. Errors: VZ_BAD_ARGUMENT (no such field, not a
  * completion field, no text), VZ_LIMIT, VZ_CANCELLED. */
 enum vz_status vz_suggest_run(struct vz_run *run, struct vz_slice *out, struct vz_error *err);

@@ -68,19 +68,28 @@ static bool find_name(struct vz_slice text, const char *const *names, size_t cou
     return false;
 }
 
-static const char *upper(struct vz_parser *parser, struct vz_slice text)
+static const char *upper(struct vz_arena *arena, struct vz_slice text)
 {
-    char *copy = vz_arena_strdup(parser->arena, text);
+    char *copy = vz_arena_strdup(arena, text);
     for (char *c = copy; *c; c++)
         *c = (char)toupper((unsigned char)*c);
     return copy;
+}
+
+static const char *const modes[] = {"missing", "popular", "always"};
+
+static enum vz_status bad_mode(struct vz_arena *arena, struct vz_slice text, struct vz_error *err)
+{
+    return vz_fail(err, VZ_BAD_QUERY,
+                   "No enum constant org.elasticsearch.search.suggest.term.TermSuggestionBuilder."
+                   "SuggestMode.%s",
+                   upper(arena, text));
 }
 
 /* Options of a speller; VZ_NOT_FOUND: not one of them. */
 static enum vz_status read_speller(const struct reading *r, struct vz_slice key,
                                    struct vz_json value, struct vz_speller *speller)
 {
-    static const char *const modes[] = {"missing", "popular", "always"};
     static const char *const sorts[] = {"score", "frequency"};
     static const char *const distances[] = {"internal", "damerau_levenshtein", "levenshtein",
                                             "jaro_winkler", "ngram"};
@@ -89,10 +98,7 @@ static enum vz_status read_speller(const struct reading *r, struct vz_slice key,
     double number;
     if (vz_slice_is(key, "suggest_mode")) {
         if (!find_name(text, modes, 3, &at))
-            return vz_fail(r->err, VZ_BAD_QUERY,
-                           "No enum constant org.elasticsearch.search.suggest.term."
-                           "TermSuggestionBuilder.SuggestMode.%s",
-                           upper(r->parser, text));
+            return bad_mode(r->parser->arena, text, r->err);
         speller->mode = (enum vz_suggest_mode)at;
         return VZ_OK;
     }
@@ -100,7 +106,7 @@ static enum vz_status read_speller(const struct reading *r, struct vz_slice key,
         if (!find_name(text, sorts, 2, &at))
             return vz_fail(r->err, VZ_BAD_QUERY,
                            "No enum constant org.elasticsearch.search.suggest.SortBy.%s",
-                           upper(r->parser, text));
+                           upper(r->parser->arena, text));
         speller->by_frequency = at == 1;
         return VZ_OK;
     }
@@ -278,6 +284,31 @@ static void settle(struct vz_suggestion *s, struct vz_slice text)
         s->text = s->prefix.ptr ? s->prefix : s->regex;
     if (s->shard_size == 0)
         s->shard_size = VZ_MAX(s->size, 5u);
+}
+
+enum vz_status vz_suggest_parse_params(const struct vz_search_params *params,
+                                       struct vz_arena *arena, struct vz_suggest **out,
+                                       struct vz_error *err)
+{
+    struct vz_suggest *suggest = vz_arena_zalloc(arena, sizeof *suggest);
+    struct vz_suggestion *s = vz_arena_zalloc(arena, sizeof *s);
+    size_t mode = VZ_SUGGEST_MISSING;
+    *out = suggest;
+    if (params->suggest_mode.len && !find_name(params->suggest_mode, modes, 3, &mode))
+        return bad_mode(arena, params->suggest_mode, err);
+    if (params->suggest_size < 0 || params->suggest_size > VZ_MAX_SUGGEST_SIZE)
+        return vz_fail(err, VZ_BAD_QUERY, "size must be positive and at most [%d]",
+                       VZ_MAX_SUGGEST_SIZE);
+    *s = (struct vz_suggestion){.name = params->suggest_field,
+                                .field = params->suggest_field,
+                                .size = params->suggest_size ? (uint32_t)params->suggest_size : 5,
+                                .speller = speller_defaults};
+    s->speller.mode = (enum vz_suggest_mode)mode;
+    struct vz_slice text = params->suggest_text.ptr ? params->suggest_text : params->uri.q;
+    settle(s, text);
+    suggest->items = s;
+    suggest->count = 1;
+    return VZ_OK;
 }
 
 enum vz_status vz_suggest_parse(struct vz_parser *parser, struct vz_json value,

@@ -25,8 +25,8 @@
         "ccs_minimize_roundtrips:bool !docvalue_fields explain:bool from:int size:int sort "       \
         "max_concurrent_shard_requests:int pre_filter_shard_size:int preference "                  \
         "request_cache:bool rest_total_hits_as_int:bool routing scroll:time search_type "          \
-        "seq_no_primary_term:bool !stats !stored_fields !suggest_field !suggest_mode "             \
-        "!suggest_size !suggest_text !terminate_after:int timeout:time !track_scores:bool "        \
+        "seq_no_primary_term:bool !stats !stored_fields suggest_field suggest_mode "               \
+        "suggest_size:int suggest_text !terminate_after:int timeout:time !track_scores:bool "        \
         "track_total_hits typed_keys:bool version:bool include_named_queries_score:bool "          \
         "!force_synthetic_source:bool !_source_exclude_vectors:bool"
 #define EXPLAIN                                                                                    \

@@ -72,6 +72,11 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->explain = vz_call_bool(call, "explain", false);
     params->allows_partial = vz_call_bool(call, "allow_partial_search_results", false);
     params->typed_keys = vz_call_bool(call, "typed_keys", false);
+    params->suggest_field = vz_call_text(call, "suggest_field");
+    if (!vz_call_param(call, "suggest_text", &params->suggest_text))
+        params->suggest_text = (struct vz_slice){NULL, 0};
+    params->suggest_mode = vz_call_text(call, "suggest_mode");
+    params->suggest_size = vz_call_int(call, "suggest_size", 5);
     params->max_bytes = call->rest->max_answer_bytes;
 }
 
