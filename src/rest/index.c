@@ -61,6 +61,9 @@ void vz_rest_index_create(struct vz_call *call)
     struct vz_error err = {0};
     if (!vz_call_body(call, VZ_AT_MAP_BODY, false, &body) || !check_create_body(call, body))
         return;
+    struct vz_json mappings;
+    if (vz_json_get(body, "mappings", &mappings) && !vz_mapping_models_fit(call, mappings))
+        return;
     if (is_alias(call, name)) {
         vz_call_fail(call, 400, "invalid_index_name_exception",
                      "Invalid index name [%.*s], already exists as alias", VZ_S(name));

@@ -1,4 +1,5 @@
 /* Mappings: whole, by field, and adding fields. */
+#include "infer/infer.h"
 #include "rest/parts.h"
 
 void vz_rest_mapping_get(struct vz_call *call)
@@ -115,11 +116,62 @@ void vz_rest_mapping_get_field(struct vz_call *call)
     vz_resolved_release(&found);
 }
 
+/* ---- models of vectors --------------------------------------------------------------------- */
+
+/* Vectors of a model that is installed have its length; a mapping that says otherwise could never
+ * take one. A model that is not here may come later, so nothing is said of it. */
+static bool model_fits(struct vz_call *call, struct vz_slice name, struct vz_json definition)
+{
+    struct vz_json type, dims, model;
+    struct vz_infer_about about;
+    int64_t count;
+    if (!call->rest->infer || !vz_json_get(definition, "type", &type) ||
+        !vz_slice_is(vz_json_string(type), "dense_vector") ||
+        !vz_json_get(definition, "dims", &dims) || !vz_json_as_int(dims, &count) ||
+        !vz_json_get_path(definition, "meta.model", &model) ||
+        vz_json_type(model) != VZ_JSON_STRING)
+        return true;
+    if (vz_infer_about(call->rest->infer, vz_json_string(model), call->arena, &about, NULL) !=
+            VZ_OK ||
+        about.dims == 0 || about.dims == count)
+        return true;
+    return vz_call_fail(call, 400, "mapper_parsing_exception",
+                        "Failed to parse mapping: the field [%.*s] has [%lld] dimensions, but "
+                        "vectors of its model [%.*s] have [%u]",
+                        VZ_S(name), (long long)count, VZ_S(about.name), about.dims);
+}
+
+static bool models_fit_below(struct vz_call *call, struct vz_json properties, unsigned depth)
+{
+    struct vz_json_iter it = vz_json_iterate(properties);
+    struct vz_slice key;
+    struct vz_json definition, inner;
+    if (vz_json_type(properties) != VZ_JSON_OBJECT || depth > 20)
+        return true;
+    while (vz_json_next(&it, &key, &definition)) {
+        if (vz_json_type(definition) != VZ_JSON_OBJECT)
+            continue;
+        if (!model_fits(call, key, definition))
+            return false;
+        if (vz_json_get(definition, "properties", &inner) &&
+            !models_fit_below(call, inner, depth + 1))
+            return false;
+    }
+    return true;
+}
+
+bool vz_mapping_models_fit(struct vz_call *call, struct vz_json mappings)
+{
+    struct vz_json properties;
+    return !vz_json_get(mappings, "properties", &properties) ||
+           models_fit_below(call, properties, 0);
+}
+
 void vz_rest_mapping_put(struct vz_call *call)
 {
     struct vz_json body;
     struct vz_resolved found;
-    if (!vz_call_body(call, VZ_AT_MAP_BODY, true, &body) ||
+    if (!vz_call_body(call, VZ_AT_MAP_BODY, true, &body) || !vz_mapping_models_fit(call, body) ||
         !vz_resolve(call, call->args[0],
                     VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME | VZ_RESOLVE_CLOSED |
                         VZ_RESOLVE_AND_CLOSED | VZ_RESOLVE_METADATA_WRITE,

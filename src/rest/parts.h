@@ -239,6 +239,10 @@ struct vz_index *vz_resolve_write(struct vz_store *store, struct vz_arena *arena
  * problem then. */
 bool vz_name_refused(struct vz_arena *arena, struct vz_slice name, struct vz_problem *problem);
 
+/* Whether each dense_vector of a mappings body that names an installed model (meta.model) has its
+ * dimensions. False with a problem. */
+bool vz_mapping_models_fit(struct vz_call *call, struct vz_json mappings);
+
 /* number_of_replicas of an index, as its settings say. */
 unsigned vz_index_replicas(struct vz_index *index);
 

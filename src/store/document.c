@@ -326,7 +326,14 @@ static enum vz_status copy_value(struct vz_doc_reader *reader, const struct vz_m
         uint64_t id;
         if (vz_strmap_get(&reader->mapping->by_path, from->copy_to[i], &id)) {
             const struct vz_field *to = &reader->mapping->nodes[id].field;
-            if (!vz_field_is_object(to) && to->type != VZ_FIELD_DENSE_VECTOR)
+            if (to->type == VZ_FIELD_ALIAS)
+                status = vz_doc_fault(reader, place, "Cannot copy to a field alias [%.*s].",
+                                      (int)to->path.len, to->path.ptr);
+            else if (to->type == VZ_FIELD_FLATTENED)
+                status = field_fault(reader, to, place, scalar->text,
+                                     "Failed to parse object: expecting token of type "
+                                     "[START_OBJECT] but found another");
+            else if (!vz_field_is_object(to) && to->type != VZ_FIELD_DENSE_VECTOR)
                 status = read_multi_fields(reader, to, scalar, place);
         } else if (reader->mapping->dynamic == VZ_DYNAMIC_STRICT) {
             status = vz_doc_fault(reader, place,

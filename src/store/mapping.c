@@ -806,7 +806,7 @@ static enum vz_status check_source(struct vz_mapping *mapping, struct vz_json va
     vz_json_print(value, &text);
     bool same = before.len == text.len && memcmp(before.ptr, text.data, text.len) == 0;
     vz_buf_deinit(&text);
-    if (mapping->is_update && any && !same)
+    if (mapping->base_count && any && !same)
         return vz_fail(err, VZ_BAD_MAPPING,
                        "Mapper for [_source] conflicts with existing mapper:\n\tCannot update "
                        "parameter [includes] or [excludes] of it");
@@ -893,6 +893,38 @@ enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice 
                                  "Root mapping definition has unsupported parameters:  ", err);
 }
 
+/* Where a value may be copied from and to, of fields that are mapped. */
+static enum vz_status check_copies(const struct vz_mapping *mapping, struct vz_error *err)
+{
+    for (size_t i = 0; i < mapping->count; i++) {
+        const struct vz_mapping_node *node = &mapping->nodes[i];
+        struct vz_slice from = node->field.path;
+        if (node->copy_to_count && node->field.is_multi_field && i >= mapping->base_count)
+            return vz_fail(err, VZ_BAD_MAPPING,
+                           "[copy_to] may not be used to copy from a multi-field: [%.*s]",
+                           (int)from.len, from.ptr);
+        for (size_t j = 0; j < node->copy_to_count; j++) {
+            uint64_t id;
+            struct vz_slice to = node->copy_to[j];
+            if (!vz_strmap_get(&mapping->by_path, to, &id))
+                continue;
+            const struct vz_field *target = &mapping->nodes[id].field;
+            /* What an older version took is left alone. */
+            if (i < mapping->base_count && id < mapping->base_count)
+                continue;
+            if (vz_field_is_object(target))
+                return vz_fail(err, VZ_BAD_MAPPING,
+                               "Cannot copy to field [%.*s] since it is mapped as an object",
+                               (int)to.len, to.ptr);
+            if (target->is_multi_field)
+                return vz_fail(err, VZ_BAD_MAPPING,
+                               "[copy_to] may not be used to copy to a multi-field: [%.*s]",
+                               (int)to.len, to.ptr);
+        }
+    }
+    return VZ_OK;
+}
+
 /* Objects that say nothing follow the one they are in. */
 static void inherit_dynamic(struct vz_mapping *mapping)
 {
@@ -930,6 +962,8 @@ static enum vz_status merge_root(struct vz_mapping *mapping, struct vz_json body
     enum vz_status status = vz_mapping_resolve_semantic(mapping, true, err);
     inherit_dynamic(mapping);
     if (status == VZ_OK)
+        status = check_copies(mapping, err);
+    if (status == VZ_OK)
         status = vz_mapping_resolve_analyzers(mapping, false, err);
     return status == VZ_OK ? vz_mapping_resolve_aliases(mapping, err) : status;
 }
@@ -948,7 +982,7 @@ enum vz_status vz_mapping_merge(const struct vz_mapping *base, struct vz_json bo
                                 struct vz_mapping **out, struct vz_error *err)
 {
     struct vz_mapping *mapping = copy_mapping(base);
-    mapping->is_update = base && base->count > 0;
+    mapping->base_count = base ? base->count : 0;
     enum vz_status status = merge_root(mapping, body, err);
     if (status == VZ_OK)
         status = vz_mapping_check_limits(mapping, base ? base->count : 0, err);

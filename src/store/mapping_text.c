@@ -48,6 +48,21 @@ static enum vz_status check_index_options(const struct vz_field *field, struct v
                             (int)text.len, text.ptr, is_text ? ", positions, offsets" : "");
 }
 
+static bool is_term_vector(struct vz_slice text)
+{
+    static const char *const known[] = {"no",
+                                        "yes",
+                                        "with_positions",
+                                        "with_offsets",
+                                        "with_positions_offsets",
+                                        "with_positions_payloads",
+                                        "with_positions_offsets_payloads"};
+    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
+        if (vz_slice_is(text, known[i]))
+            return true;
+    return false;
+}
+
 enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mapping_node *node,
                                     struct vz_slice name, struct vz_json value,
                                     struct vz_error *err)
@@ -69,6 +84,13 @@ enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mappin
                                       "not supported yet by vizsla",
                                       (int)field->path.len, field->path.ptr,
                                       vz_field_type_name(field->type));
+    if (vz_slice_is(name, "term_vector") && !is_term_vector(text))
+        return vz_mapping_fault(
+            err,
+            "Unknown value [%.*s] for field [term_vector] - accepted values are [no, yes, "
+            "with_positions, with_offsets, with_positions_offsets, with_positions_payloads, "
+            "with_positions_offsets_payloads]",
+            (int)text.len, text.ptr);
     if (vz_slice_is(name, "position_increment_gap") &&
         (!vz_json_as_int(value, &number) || number < 0 || number > INT32_MAX / 2))
         return vz_mapping_fault(err, "[positions_increment_gap] must be positive, got [%lld]",
