@@ -873,9 +873,11 @@ static void add_constants(struct vz_doc_reader *reader)
     for (size_t i = 0; mapping->has_constants && i < mapping->count; i++) {
         const struct vz_field *field = &mapping->nodes[i].field;
         struct vz_typed_value value = {.field = field->id, .kind = field->column};
-        value.term = field->value;
-        if (field->type == VZ_FIELD_CONSTANT_KEYWORD && field->has_value && !field->under_nested)
-            vz_doc_add_value(reader, &value);
+        if (field->type != VZ_FIELD_CONSTANT_KEYWORD || !field->has_value || field->under_nested)
+            continue;
+        /* The mapping may be gone before the writer comes to it. */
+        value.term = vz_arena_copy(reader->arena, field->value);
+        vz_doc_add_value(reader, &value);
     }
 }
 

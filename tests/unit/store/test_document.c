@@ -1051,9 +1051,32 @@ static void random_documents_keep_their_bytes(void **state)
     vz_mapping_release(m);
 }
 
+/* A write waits for its turn longer than the mapping it was read with may live: nothing of the
+ * document lies in the mapping. */
+static void values_outlive_the_mapping(void **state)
+{
+    (void)state;
+    static const char source[] = "{\"ip\":\"::1\",\"n\":null,\"f\":{\"a\":null}}";
+    struct vz_mapping *m = mapping_of(
+        "{'properties':{'c':{'type':'constant_keyword','value':'fixed'},'ip':{'type':'ip'},"
+        "'n':{'type':'keyword','null_value':'none'},'f':{'type':'flattened','null_value':'no'}}}");
+    struct vz_arena arena = {0};
+    struct vz_document doc;
+    struct vz_error err = {0};
+    assert_int_equal(vz_document_parse(m, VZ_SLICE("1"), vz_slice_from(source), &arena, &doc, &err),
+                     VZ_OK);
+    vz_mapping_release(m);
+    assert_int_equal(doc.value_count, 5);
+    static const char *const terms[] = {"fixed", "::1", "none", "no"};
+    for (size_t i = 0; i < VZ_COUNT_OF(terms); i++)
+        assert_true(vz_slice_is(doc.values[i].term, terms[i]));
+    vz_arena_deinit(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_outlive_the_mapping),
         cmocka_unit_test(coercions),
         cmocka_unit_test(geo_points),
         cmocka_unit_test(value_errors),
