@@ -471,6 +471,7 @@ VZ_HANDLER(search_template);
 VZ_HANDLER(msearch_template);
 VZ_HANDLER(render_template);
 VZ_HANDLER(rank_eval);
+VZ_HANDLER(data_streams);
 VZ_HANDLER(metrics);
 VZ_HANDLER(ingest_put);
 VZ_HANDLER(ingest_get);

@@ -33,8 +33,8 @@
     QUERY_STRING "preference routing !stored_fields !_source !_source_includes "                   \
                  "!_source_excludes"
 #define COUNT                                                                                      \
-    INDICES QUERY_STRING "ignore_throttled:bool !min_score preference routing "                    \
-                         "!terminate_after:int"
+    INDICES QUERY_STRING "ignore_throttled:bool min_score preference routing "                     \
+                         "terminate_after:int"
 #define MSEARCH                                                                                    \
     INDICES "ccs_minimize_roundtrips:bool ignore_throttled:bool max_concurrent_searches:int "      \
             "max_concurrent_shard_requests:int pre_filter_shard_size:int "                         \
@@ -219,6 +219,10 @@ const struct vz_route vz_routes[] = {
     {VZ_POST, "/_delete_by_query/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
     {VZ_POST, "/_update_by_query/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
     {VZ_POST, "/_reindex/{task_id}/_rethrottle", vz_rest_rethrottle, RETHROTTLE, "Another speed for one that runs"},
+
+    /* Data streams */
+    {VZ_GET, "/_data_stream", vz_rest_data_streams, "expand_wildcards include_defaults:bool master_timeout:time verbose:bool", "There are none"},
+    {VZ_GET, "/_data_stream/{name}", vz_rest_data_streams, "expand_wildcards include_defaults:bool master_timeout:time verbose:bool", "There are none; 404 for a name"},
 
     /* Scripts and templates */
     {POST_PUT, "/_scripts/{id}", vz_rest_script_put, MASTER "context", "Store a script or a template"},

@@ -1,4 +1,5 @@
 /* Searching: _search, _count, _msearch. */
+#include "rest/count.h"
 #include "rest/inner.h"
 #include "rest/ml.h"
 #include "rest/scripts.h"
@@ -25,6 +26,8 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
         vz_json_field_string(w, "pit_id", options->pit_id);
     vz_json_field_int(w, "took", options->took_ms);
     vz_json_field_bool(w, "timed_out", result->timed_out);
+    if (result->has_terminated_early)
+        vz_json_field_bool(w, "terminated_early", result->terminated_early);
     vz_call_shards(w, options->shards, options->shards, true);
     vz_json_key(w, "hits");
     vz_search_hits_print(w, result, options->total_as_int);
@@ -244,6 +247,10 @@ void vz_rest_count(struct vz_call *call)
     vz_ml_embedder(call, &params);
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
         return;
+    if (vz_count_needs_search(call)) {
+        vz_count_by_search(call, body);
+        return;
+    }
     if (vz_search_parse(body, &params, call->arena, &search, &err) != VZ_OK) {
         vz_call_fail_error(call, &err, VZ_AT_SEARCH);
         return;

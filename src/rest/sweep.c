@@ -665,12 +665,14 @@ static void begin(struct vz_sweep *sweep, struct vz_sweep_run *run)
     run->last_failure = &run->failures;
     run->parts = vz_arena_zalloc(call->arena, (sweep->resolved.count + 1) * sizeof *run->parts);
     run->progress = vz_arena_zalloc(call->arena, sweep->slices * sizeof *run->progress);
+    sweep->run = run;
+    vz_tasks_lock(call->rest->tasks);
+    if (call->task->is_rethrottled)
+        sweep->per_second = call->task->rethrottled;
     for (unsigned i = 0; i < sweep->slices; i++) {
         run->progress[i].slice = sweep->is_sliced ? (int)i : -1;
         run->progress[i].per_second = sweep->per_second / sweep->slices;
     }
-    sweep->run = run;
-    vz_tasks_lock(call->rest->tasks);
     call->task->progress = run->progress;
     call->task->progress_count = sweep->slices;
     call->task->is_sliced = sweep->is_sliced;

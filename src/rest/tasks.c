@@ -264,6 +264,8 @@ unsigned vz_task_rethrottle_locked(struct vz_tasks *tasks, struct vz_running *ta
     for (size_t i = 0; i < task->progress_count; i++)
         if (!task->progress[i].done)
             task->progress[i].per_second = per_second / running;
+    task->is_rethrottled = task->progress_count == 0;
+    task->rethrottled = per_second;
     pthread_cond_broadcast(&tasks->nudged);
     return running;
 }

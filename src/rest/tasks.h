@@ -46,6 +46,8 @@ struct vz_running {
     struct vz_progress *progress; /* progress_count of them; NULL: no status */
     size_t progress_count;
     bool is_sliced;
+    bool is_rethrottled; /* before it had a progress: to what */
+    double rethrottled;
 };
 
 struct vz_tasks *vz_tasks_new(struct vz_rest *rest);

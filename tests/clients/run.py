@@ -169,6 +169,8 @@ CLIENTS = {
     "python-8-tutorial": python_from_pypi("8.19.1", "client_python_tutorial.py"),
     "python-9-aggs": python_from_pypi("9.1.1", "client_python_aggs.py"),
     "python-8-aggs": python_from_pypi("8.19.1", "client_python_aggs.py"),
+    "python-9-longwork": python_from_pypi("9.1.1", "client_python_longwork.py"),
+    "python-8-longwork": python_from_pypi("8.19.1", "client_python_longwork.py"),
     "python-9-scoring": python_from_pypi("9.1.1", "client_python_scoring.py"),
     "python-8-scoring": python_from_pypi("8.19.1", "client_python_scoring.py"),
     "python-9-fusion": python_from_pypi("9.1.1", "client_python_fusion.py"),
@@ -210,7 +212,8 @@ def start_server(binary, data):
     for model in sorted((HERE.parent / "golden/tiny").iterdir()):
         subprocess.run([binary, "models", "import", str(model), "--data", data],
                        stdout=subprocess.DEVNULL, check=True)
-    server = subprocess.Popen([binary, "serve", "--data", data, "--port", "0", "--log-level", "warn"],
+    server = subprocess.Popen([binary, "serve", "--data", data, "--port", "0", "--log-level", "warn",
+                               "--reindex-remote", "127.0.0.1:*"],
                               stdout=subprocess.PIPE, text=True)
     line = server.stdout.readline()
     match = re.search(r"serves (http\S+)", line)
