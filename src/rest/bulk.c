@@ -141,7 +141,8 @@ static void group_items(struct vz_bulk *b)
     for (size_t i = 0; i < b->count; i++) {
         struct vz_bulk_item *item = &b->items[i];
         item->group = VZ_NO_ITEM;
-        b->has_scripts |= item->verb == VZ_WRITE_UPDATE && vz_update_has_script(item->source);
+        item->scripted = item->verb == VZ_WRITE_UPDATE && vz_update_has_script(item->source);
+        b->has_scripts |= item->scripted;
         if (item->problem || item->dropped)
             continue; /* makes no index */
         item->group = group_for(b, item);
@@ -209,11 +210,6 @@ struct chunk {
 
 #define MAX_CHUNK_BYTES ((size_t)32 << 20)
 
-static bool is_scripted(const struct vz_bulk *b, const struct vz_bulk_item *item)
-{
-    return b->has_scripts && item->verb == VZ_WRITE_UPDATE && vz_update_has_script(item->source);
-}
-
 /* What the script of an update makes of the document as it is now. False when nothing is to be
  * written: the script wants nothing, or the item failed. */
 static bool prepare_script(struct chunk *c, struct vz_bulk_item *item, struct vz_write *op)
@@ -270,7 +266,7 @@ static void write_chunk(struct chunk *c, bool last)
     for (size_t i = 0; i < c->count; i++) {
         if (status != VZ_OK)
             fail_item(b, c->of[i], &err, VZ_AT_REQUEST);
-        else if (is_scripted(b, c->of[i]))
+        else if (c->of[i]->scripted)
             retry_script(c, c->of[i], &c->ops[i]);
         else
             take_written(b, c->of[i], &c->ops[i]);
@@ -302,7 +298,7 @@ static bool ready(struct vz_bulk *b, struct vz_bulk_item *item)
  * first. */
 static void add_to_chunk(struct chunk *c, struct vz_bulk_item *item)
 {
-    bool scripted = is_scripted(c->b, item);
+    bool scripted = item->scripted;
     uint64_t waits;
     size_t used = c->arena.total_bytes;
     if (c->count == c->room ||

@@ -18,6 +18,7 @@ struct vz_bulk_item {
     uint32_t next; /* item of the same index, or VZ_NO_ITEM */
     uint8_t verb, result;
     bool dropped; /* by a pipeline */
+    bool scripted; /* an update by script */
     bool has_id, has_version, is_external, version_gte, has_if_seq_no, require_alias;
 };
 

@@ -531,7 +531,7 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
                     struct vz_http_response *response)
 {
     struct vz_rest *rest = context;
-    struct vz_running task = {.call = NULL};
+    struct vz_running task = {.request = request};
     struct vz_call call = {
         .rest = rest,
         .task = &task,
@@ -543,7 +543,6 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
         .start_ns = vz_now_ns(),
         .is_head = strcmp(request->method, "HEAD") == 0,
     };
-    task.call = &call;
     vz_scrolls_expire(rest->scrolls, call.start_ns);
     vz_pits_expire(rest->pits, call.start_ns);
     if (read_accept(&call) && find_route(&call) && check_content_type(&call)) {
@@ -552,6 +551,8 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
         } else if (vz_params_check(&call)) {
             task.action = rest->route_actions[call.route - vz_routes];
             task.opaque_id = request->opaque_id;
+            task.route = call.route;
+            task.target = call.args[0];
             run(&call);
         }
     }

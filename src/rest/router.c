@@ -385,7 +385,6 @@ const struct vz_route vz_routes[] = {
     {VZ_ANY, "/_query/**", NULL, "", ""},
     {VZ_GET, "/{index}/_field_usage_stats", NULL, "", ""},
     {VZ_PUT, "/_mapping", NULL, "", ""},
-    {VZ_ANY, "/_data_stream", NULL, "", ""},
     {VZ_ANY, "/_data_stream/**", NULL, "", ""},
     {VZ_ANY, "/_ingest/**", NULL, "", ""},
     {VZ_POST, "/_inference/chat_completion/**", NULL, "", ""},

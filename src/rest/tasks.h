@@ -36,7 +36,10 @@ struct vz_running {
     uint64_t number, parent;                /* parent 0: none */
     const char *action;                     /* NULL: not in the list */
     struct vz_slice description, opaque_id; /* borrowed until vz_task_end */
-    const struct vz_call *call;             /* whose request describes it; or NULL */
+    /* What describes it else; borrowed, and not of the call, which changes them on its way. */
+    const struct vz_http_request *request; /* or NULL */
+    const struct vz_route *route;
+    struct vz_slice target; /* the path's first argument */
     int64_t start_ms;
     uint64_t start_ns;
     bool cancellable;

@@ -98,20 +98,20 @@ void vz_task_print_progress(struct vz_tasks *tasks, const struct vz_running *tas
 /* What Elasticsearch says of a search; of other requests, what they are. */
 static void print_description(const struct vz_running *task, struct vz_json_writer *w)
 {
-    const struct vz_call *call = task->call;
-    if (task->description.len || !call) {
+    const struct vz_http_request *request = task->request;
+    if (task->description.len || !request || !task->route) {
         vz_json_field_string(w, "description",
                              task->description.len ? task->description : VZ_SLICE(""));
         return;
     }
     struct vz_buf text = {0};
-    struct vz_slice body = call->request->body;
+    struct vz_slice body = request->body;
     body.len = VZ_MIN(body.len, DESCRIBED_BODY);
-    if (call->route->handle == vz_rest_search)
+    if (task->route->handle == vz_rest_search)
         vz_buf_printf(&text, "indices[%.*s], search_type[QUERY_THEN_FETCH], source[%.*s]",
-                      VZ_S(call->args[0]), VZ_S(body));
+                      VZ_S(task->target), VZ_S(body));
     else
-        vz_buf_printf(&text, "%s %.*s", call->request->method, VZ_S(call->request->path));
+        vz_buf_printf(&text, "%s %.*s", request->method, VZ_S(request->path));
     vz_json_field_string(w, "description", vz_buf_slice(&text));
     vz_buf_deinit(&text);
 }

@@ -6,9 +6,17 @@
 
 #include <stdlib.h>
 
+/* A document may have a field of that name: what has the word is parsed. */
 bool vz_update_has_script(struct vz_slice body)
 {
-    return body.len && memmem(body.ptr, body.len, "\"script", 7);
+    struct vz_json_doc *doc;
+    struct vz_json root, script;
+    if (!body.len || !memmem(body.ptr, body.len, "script\"", 7) ||
+        vz_json_parse(body, &doc, &root, NULL) != VZ_OK)
+        return false;
+    bool has = vz_json_get(root, "script", &script);
+    vz_json_free(doc);
+    return has;
 }
 
 static bool fails(struct vz_call *call, const char *text)
