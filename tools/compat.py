@@ -36,10 +36,12 @@ Differences worth knowing:
   with the vectors themselves. Without `num_candidates` a search is as wide as recall@10 of 0.95 takes
   on 100,000 vectors, not 1.5 k. What `knn` has beside: [vectors.md](vectors.md).
 - Full text is scored as Lucene's BM25 over one segment, to six digits. Served: `match`, `match_phrase`,
-  `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (not `cross_fields`), and `term`, `terms`,
-  `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`, `exists` on text fields. Refused aloud for now:
-  `query_string`, `simple_query_string`, `combined_fields`, `intervals`, spans. `explain` is
-  served for queries of texts and filters.
+  `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (all types), `combined_fields`,
+  `query_string`, `simple_query_string`, `?q=`, `more_like_this` (of texts, documents in the request and
+  documents of the index searched), and `term`, `terms`, `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`,
+  `exists` on text fields. Refused aloud for now: `intervals`, spans, the complement `~` in regular
+  expressions, `fuzzy_rewrite`. Query strings may nest 64 parentheses and be 1 MiB long. Every query is
+  explained, named (`_name`) and validated; the children of `nested` in an explanation are told as a whole.
   Text below a `nested` object is kept and not searched.
 - `highlight`: `unified` (also for what matched in `inner_hits`), `plain` and `fvh`, of text and keyword
   fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,

@@ -68,10 +68,12 @@ enum vz_status vz_dsl_common(const char *query, struct vz_slice key, struct vz_j
                            query);
         return VZ_OK;
     }
-    if (vz_slice_is(key, "_name"))
-        return vz_fail(
-            err, VZ_UNSUPPORTED,
-            "[%s] named queries ([_name], matched_queries) are not supported yet by vizsla", query);
+    if (vz_slice_is(key, "_name")) { /* read_name takes it */
+        if (vz_json_type(value) != VZ_JSON_STRING)
+            return vz_fail(err, VZ_BAD_QUERY, "[%s] [_name] must be a string but got %s", query,
+                           vz_query_token(value));
+        return VZ_OK;
+    }
     *handled = false;
     return VZ_OK;
 }
@@ -205,6 +207,20 @@ static enum vz_status parse_named(struct vz_parser *parser, struct vz_slice name
     return refuse(name, err);
 }
 
+/* `_name` stands beside the options: those of a query over one field are a level down. */
+static struct vz_slice read_name(struct vz_json inner, enum vz_node_kind kind)
+{
+    struct vz_json name, field;
+    struct vz_json_iter it = vz_json_iterate(inner);
+    if (vz_json_get(inner, "_name", &name) && vz_json_type(name) == VZ_JSON_STRING)
+        return vz_json_string(name);
+    bool leaf = kind == VZ_NODE_TERM || kind == VZ_NODE_RANGE || kind == VZ_NODE_PREFIX ||
+                kind == VZ_NODE_WILDCARD || kind == VZ_NODE_REGEXP || kind == VZ_NODE_FUZZY;
+    if (leaf && vz_json_next(&it, NULL, &field) && vz_json_get(field, "_name", &name))
+        return vz_json_string(name);
+    return (struct vz_slice){0};
+}
+
 enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, struct vz_node **out,
                               struct vz_error *err)
 {
@@ -226,6 +242,8 @@ enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, st
     struct vz_node *node = vz_arena_zalloc(parser->arena, sizeof(*node));
     node->boost = 1;
     enum vz_status status = parse_named(parser, name, inner, node, err);
+    if (status == VZ_OK)
+        node->name = read_name(inner, node->kind);
     if (status == VZ_OK && vz_json_next(&it, &second, &ignored))
         status = vz_fail(err, VZ_BAD_QUERY,
                          "[%.*s] malformed query, expected [END_OBJECT] but found [FIELD_NAME]",

@@ -12,7 +12,7 @@ enum vz_status vz_dsl_float(const char *query, const char *key, struct vz_json v
                             struct vz_error *err);
 enum vz_status vz_dsl_bool(const char *query, const char *key, struct vz_json value, bool *out,
                            struct vz_error *err);
-/* Takes `boost`, refuses `_name`. */
+/* Takes `boost`; `_name` is taken by whoever parses the query. */
 enum vz_status vz_dsl_common(const char *query, struct vz_slice key, struct vz_json value,
                              float *boost, bool *handled, struct vz_error *err);
 /* "[term] query does not support [foo]" */

@@ -43,6 +43,7 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
     put_slice_member(w, "fields", hit->fields);
     put_slice_member(w, "highlight", hit->highlight);
     put_slice_member(w, "sort", hit->sort);
+    put_slice_member(w, "matched_queries", hit->matched_queries);
     put_slice_member(w, "_explanation", hit->explanation);
     put_slice_member(w, "inner_hits", hit->inner_hits);
     vz_json_end_object(w);

@@ -120,6 +120,12 @@ static enum vz_status text_part(struct vz_eval *eval, const struct vz_multi_how 
     return VZ_OK;
 }
 
+/* What no leniency forgives. */
+static bool too_many_clauses(const struct vz_error *err)
+{
+    return err && strncmp(err->text, "Query contains too many", 23) == 0;
+}
+
 static enum vz_status each_field(struct vz_eval *eval, const struct vz_multi_how *how,
                                  const struct vz_field_list *fields, struct vz_json value,
                                  struct vz_node **out, struct vz_node_list *list,
@@ -137,7 +143,7 @@ static enum vz_status each_field(struct vz_eval *eval, const struct vz_multi_how
                                fields->count == 1 && fields->boosts[i] == 1 ? list : NULL, err);
         else
             part = value_node(eval, how, field, value);
-        if (status == VZ_BAD_QUERY && how->lenient)
+        if (status == VZ_BAD_QUERY && how->lenient && !too_many_clauses(err))
             part = vz_made_node(eval, VZ_NODE_NONE);
         else if (status != VZ_OK)
             return status;

@@ -849,6 +849,7 @@ static enum vz_status apply_params(struct body *body, const struct vz_search_par
             return status;
     }
     search->typed_keys = params->typed_keys;
+    search->named_scores = params->named_scores;
     search->with_version |= params->version;
     search->with_seq_no |= params->seq_no_primary_term;
     return apply_source_params(body, params);

@@ -147,6 +147,7 @@ struct vz_knn_clause {
     float oversample; /* rescore_vector; else the field's own */
     bool exact;
     struct vz_inner *inner; /* or NULL */
+    struct vz_node *as_node; /* of a top-level clause with a `_name` */
     float boost;
     struct vz_node_list filters; /* all must match */
     bool has_similarity;
@@ -353,6 +354,7 @@ struct vz_search {
     struct vz_script_request *script_fields;
     size_t script_field_count;
     bool with_version, with_seq_no, with_explain;
+    bool named_scores; /* matched_queries with scores */
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
@@ -476,6 +478,7 @@ enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node
 /* The query inside, or NULL. */
 const struct vz_node *vz_function_score_query(const struct vz_node *node);
 const struct vz_node *vz_script_score_query(const struct vz_node *node);
+struct vz_slice vz_script_score_source(const struct vz_node *node);
 /* "`what` returned an invalid score [-1.0] for doc [7]. Must be a non-negative score!" */
 enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err);
 /* Leaves (filter.c). */
@@ -507,11 +510,6 @@ enum vz_status vz_node_expand(struct vz_eval *eval, const struct vz_node *node,
 enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
                             struct vz_text_query **query, struct vz_docset *filter,
                             struct vz_error *err);
-/* How a document's score came about, as JSON in the arena: of a query that vz_text_plan takes, else
- * VZ_UNSUPPORTED. *matched: whether the query finds it. */
-enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node,
-                                   uint32_t docno, bool *matched, struct vz_slice *out,
-                                   struct vz_error *err);
 /* Whether the eval passed its deadline, for the text room. */
 bool vz_text_late(void *eval);
 

@@ -651,8 +651,8 @@ static enum vz_status parse_words(struct parser *p, struct vz_slice field,
 {
     struct vz_buf text = {0};
     struct vz_slice plain;
-    struct vz_node *node;
-    struct vz_node_list list;
+    struct vz_node *node = NULL;
+    struct vz_node_list list = {0};
     enum vz_occur occur = p->run->clause->every ? VZ_MUST : VZ_SHOULD;
     vz_buf_append_slice(&text, image(p, look(p, 0)));
     p->next++;

@@ -4,6 +4,7 @@
  * Time: a search that runs past `timeout` stops evaluating and answers with what it has.
  */
 #include "query/collapse.h"
+#include "query/explain.h"
 #include "query/highlight.h"
 #include "query/retriever.h"
 #include "query/suggest.h"
@@ -139,16 +140,46 @@ static void print_sort(struct vz_run *run, const struct vz_found *found, struct 
     vz_buf_deinit(&buf);
 }
 
-static enum vz_status explain_hit(struct vz_run *run, struct vz_target *target, uint32_t docno,
-                                  struct vz_search_hit *hit, struct vz_error *err)
+static int by_docno(const void *a, const void *b)
 {
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The hits that a target has among [first, first + count), for whoever asks about them. */
+static void sample_hits(struct vz_run *run, uint32_t target, size_t first, size_t count,
+                        struct vz_sampler *sampler)
+{
+    uint32_t *docnos = vz_arena_alloc(run->arena, (count + 1) * sizeof *docnos);
+    *sampler = (struct vz_sampler){.eval = &run->targets[target].eval, .docnos = docnos};
+    for (size_t i = 0; i < count; i++)
+        if (run->collector.heap[first + i].target == target)
+            docnos[sampler->count++] = run->collector.heap[first + i].docno;
+    qsort(docnos, sampler->count, sizeof *docnos, by_docno);
+}
+
+/* Why a hit is one: its explanation, and the names of the queries that it matches. */
+static enum vz_status tell_why(struct vz_run *run, const struct vz_found *found, size_t first,
+                               size_t count, struct vz_sampler **samplers,
+                               struct vz_search_hit *hit, struct vz_error *err)
+{
+    const struct vz_search *search = run->search;
     bool matched;
-    if (!run->search->query || run->search->knn_count)
-        return vz_fail(
-            err, VZ_UNSUPPORTED,
-            "[explain] of anything but full-text queries is not supported yet by vizsla");
-    return vz_text_explanation(&target->eval, run->search->query, docno, &matched,
-                               &hit->explanation, err);
+    enum vz_status status = VZ_OK;
+    if (!samplers[found->target]) {
+        samplers[found->target] = vz_arena_zalloc(run->arena, sizeof **samplers);
+        sample_hits(run, found->target, first, count, samplers[found->target]);
+    }
+    struct vz_sampler *sampler = samplers[found->target];
+    if (search->with_explain && search->rescore_count)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[explain] with [rescore] is not supported yet by vizsla");
+    if (search->with_explain)
+        status = vz_explain_search(sampler, search, found->docno, &matched, &hit->explanation, err);
+    if (status == VZ_OK)
+        status = vz_matched_queries(sampler, search, search->named_scores, found->docno,
+                                    &hit->matched_queries, err);
+    return status;
 }
 
 static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *result,
@@ -163,6 +194,9 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
     for (size_t i = 0; i < search->sort_count; i++)
         has_score |= search->sort[i].kind == VZ_SORT_SCORE;
     result->hits = vz_arena_zalloc(run->arena, (count + 1) * sizeof(*result->hits));
+    bool why = search->with_explain || vz_search_has_names(search);
+    struct vz_sampler **samplers =
+        vz_arena_zalloc(run->arena, (run->target_count + 1) * sizeof(struct vz_sampler *));
     for (size_t i = 0; i < count; i++) {
         const struct vz_found *found = &collector->heap[first + i];
         struct vz_target *target = &run->targets[found->target];
@@ -175,8 +209,8 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
             vz_fetch_hit(search, &bound->plan, &target->eval, found->docno, hit, err);
         if (status != VZ_OK)
             return status;
-        if (search->with_explain)
-            status = explain_hit(run, target, found->docno, hit, err);
+        if (why)
+            status = tell_why(run, found, first, count, samplers, hit, err);
         if (status != VZ_OK)
             return status;
         bytes += hit->source.len + hit->fields.len + hit->highlight.len;
@@ -419,7 +453,37 @@ enum vz_status vz_search_explain(const struct vz_search_target *target,
     if (status == VZ_OK && !search->query)
         status = vz_fail(err, VZ_BAD_QUERY, "Validation Failed: 1: query is missing;");
     if (status == VZ_OK)
-        status = vz_text_explanation(&opened.eval, search->query, docno, matched, explanation, err);
+        status = vz_target_embed(search, &opened, err);
+    if (status == VZ_OK) {
+        struct vz_sampler *sampler = vz_arena_zalloc(arena, sizeof *sampler);
+        *sampler = (struct vz_sampler){.eval = &opened.eval, .docnos = &docno, .count = 1};
+        status = vz_explain_search(sampler, search, docno, matched, explanation, err);
+        if (opened.eval.alias && !vz_bitset_has(opened.eval.alias, docno))
+            *matched = false;
+    }
+    close_target(&opened);
+    return status;
+}
+
+enum vz_status vz_search_validate(const struct vz_search_target *target,
+                                  const struct vz_search *search, struct vz_arena *arena,
+                                  struct vz_slice *text, struct vz_error *err)
+{
+    struct vz_target opened;
+    struct vz_docset set = {0};
+    enum vz_status status = open_target(&opened, target, arena, vz_wall_ms(), 0, err);
+    *text = VZ_SLICE("*:*");
+    if (status == VZ_OK && search->query)
+        status = vz_target_embed(search, &opened, err);
+    if (status == VZ_OK && search->query)
+        status = vz_node_eval(&opened.eval, search->query, false, &set, err);
+    if (status == VZ_OK && search->query) {
+        struct vz_buf described = {0};
+        vz_node_describe(&opened.eval, search->query, &described);
+        *text = vz_arena_copy(arena, vz_buf_slice(&described));
+        vz_buf_deinit(&described);
+    }
+    vz_docset_deinit(&set);
     close_target(&opened);
     return status;
 }

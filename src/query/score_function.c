@@ -9,10 +9,12 @@
  * walked in order, and a filter's memory is let go when its function is done.
  */
 #include "query/dsl.h"
+#include "query/explain.h"
 #include "query/scripting.h"
 
 #include "base/clock.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -762,4 +764,153 @@ enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node
 const struct vz_node *vz_function_score_query(const struct vz_node *node)
 {
     return node->functions->query;
+}
+
+/* ---- explaining ------------------------------------------------------------------------------ */
+
+static struct vz_explanation *describe_function(struct vz_arena *arena, const struct function *f,
+                                                double value)
+{
+    char factor[32], missing[48] = "", number[32];
+    static const char *const shapes[] = {"linear", "exp", "gauss"};
+    switch (f->kind) {
+    case WEIGHT:
+        break;
+    case RANDOM:
+        return vz_explained(arena, true, (float)value, 0, "random score function (seed: %llu%s%.*s)",
+                            (unsigned long long)f->seed, f->field.len ? ", field: " : "",
+                            VZ_ARG(f->field));
+    case FIELD_VALUE:
+        if (f->has_missing)
+            snprintf(missing, sizeof missing, "?:%s", vz_query_number(f->missing, number));
+        return vz_explained(arena, true, (float)value, 0,
+                            "field value function: %s(doc['%.*s'].value%s * factor=%s)",
+                            modifiers[f->modifier], VZ_ARG(f->field), missing,
+                            vz_query_number(f->factor, factor));
+    case SCRIPT:
+        return vz_explained(arena, true, (float)value, 0,
+                            "script score function, computed with script:\"Script{type=inline, "
+                            "lang='painless', idOrCode='%.*s', options={}, params={}}\"",
+                            VZ_ARG(f->script.source));
+    case DECAY:
+        return vz_explained(arena, true, (float)value, 0, "Function for field %.*s: %s decay",
+                            VZ_ARG(f->field),
+                            (unsigned)f->shape < VZ_COUNT_OF(shapes) ? shapes[f->shape] : "");
+    }
+    return vz_explained(arena, true, (float)value, 0, "constant score 1.0 - no function provided");
+}
+
+static enum vz_status explain_function(struct vz_sampler *sampler, const struct function *f,
+                                       uint32_t docno, float score, double *value, bool *applies,
+                                       struct vz_explanation **out, struct vz_error *err)
+{
+    struct vz_eval *eval = sampler->eval;
+    struct vz_arena *arena = eval->arena;
+    struct bound b;
+    float ignored;
+    *applies = true;
+    if (f->filter) {
+        enum vz_status status = vz_sample_node(sampler, f->filter, docno, applies, &ignored, err);
+        if (status != VZ_OK || !*applies)
+            return status;
+    }
+    enum vz_status status = bind(eval, f, &b, err);
+    if (status == VZ_OK)
+        status = value_of(&b, docno, score, value, err);
+    vz_doc_script_close(b.script);
+    if (status != VZ_OK)
+        return status;
+    double plain = f->weight != 0 ? *value / (double)f->weight : 0;
+    struct vz_explanation *one = describe_function(arena, f, plain);
+    if (f->has_weight) {
+        struct vz_explanation *product =
+            vz_explained(arena, true, (float)*value, 2, "product of:");
+        product->details[product->detail_count++] = one;
+        product->details[product->detail_count++] =
+            vz_explained(arena, true, f->weight, 0, "weight");
+        one = product;
+    }
+    if (f->filter) {
+        struct vz_buf text = {0};
+        struct vz_explanation *product =
+            vz_explained(arena, true, (float)*value, 2, "function score, product of:");
+        vz_node_describe(eval, f->filter, &text);
+        product->details[product->detail_count++] = vz_explained(
+            arena, true, 1, 0, "match filter: %.*s", (int)text.len, text.data ? text.data : "");
+        product->details[product->detail_count++] = one;
+        vz_buf_deinit(&text);
+        one = product;
+    }
+    *out = one;
+    return VZ_OK;
+}
+
+enum vz_status vz_function_score_explain(struct vz_sampler *sampler, const struct vz_node *node,
+                                         uint32_t docno, struct vz_explanation *query,
+                                         struct vz_explanation **out, struct vz_error *err)
+{
+    static const char *const together[] = {"function score, product of:", "min of:", "sum of:",
+                                           "avg of:", "max of:", "min of:"};
+    const struct vz_function_clause *clause = node->functions;
+    struct vz_arena *arena = sampler->eval->arena;
+    bool match, applies;
+    float score;
+    double factor = 1, weights = 0;
+    size_t count = 0;
+    *out = query;
+    enum vz_status status = vz_sample_node(sampler, node, docno, &match, &score, err);
+    if (status != VZ_OK || clause->count == 0)
+        return status;
+    struct vz_explanation *functions =
+        vz_explained(arena, true, 1, clause->count + 1, "function score, score mode [%s]",
+                     score_modes[clause->score_mode]);
+    for (size_t i = 0; i < clause->count; i++) {
+        struct vz_explanation *one;
+        double value;
+        status = explain_function(sampler, &clause->functions[i], docno, query->value, &value,
+                                  &applies, &one, err);
+        if (status != VZ_OK)
+            return status;
+        if (!applies || (clause->score_mode == MODE_FIRST && count))
+            continue;
+        functions->details[functions->detail_count++] = one;
+        weights += (double)clause->functions[i].weight;
+        switch (clause->score_mode) {
+        case MODE_SUM:
+        case MODE_AVG:
+            factor = count ? factor + value : value;
+            break;
+        case MODE_MAX:
+            factor = count ? VZ_MAX(factor, value) : value;
+            break;
+        case MODE_MIN:
+            factor = count ? VZ_MIN(factor, value) : value;
+            break;
+        default:
+            factor = count ? factor * value : value;
+        }
+        count++;
+    }
+    if (count && clause->score_mode == MODE_AVG && weights > 0)
+        factor /= weights;
+    functions->value = (float)factor;
+    if (count == 0)
+        functions = vz_explained(arena, true, 1, 0, "No function matched");
+    else if (clause->count == 1 && !clause->functions[0].filter)
+        functions = functions->details[0];
+    struct vz_explanation *limited =
+        vz_explained(arena, true, VZ_MIN(functions->value, clause->max_boost), 2, "min of:");
+    limited->details[limited->detail_count++] = functions;
+    limited->details[limited->detail_count++] =
+        vz_explained(arena, true, VZ_MIN(clause->max_boost, FLT_MAX), 0, "maxBoost");
+    *out = limited;
+    if (clause->boost_mode != BOOST_REPLACE) {
+        *out = vz_explained(arena, match, score, 2, "%s", together[clause->boost_mode]);
+        (*out)->details[(*out)->detail_count++] = query;
+        (*out)->details[(*out)->detail_count++] = limited;
+    }
+    if (!match)
+        *out = vz_explained(arena, false, 0, 0, "Score value is too low, expected at least %g",
+                            (double)clause->min_score);
+    return VZ_OK;
 }

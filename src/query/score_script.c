@@ -133,3 +133,8 @@ const struct vz_node *vz_script_score_query(const struct vz_node *node)
 {
     return node->script->query;
 }
+
+struct vz_slice vz_script_score_source(const struct vz_node *node)
+{
+    return node->script->script.source;
+}

@@ -74,6 +74,7 @@ struct vz_search_params {
     struct vz_slice suggest_field, suggest_text, suggest_mode;
     int64_t suggest_size; /* 0: 5 */
     bool version, seq_no_primary_term, explain;
+    bool named_scores; /* include_named_queries_score */
     bool typed_keys; /* "sterms#brands" instead of "brands" */
     size_t max_bytes; /* of the hits' documents together, else VZ_BUDGET; 0: 512 MiB */
     /* NULL: a query_vector_builder is refused. Must live as long as the parsed search. */
@@ -119,6 +120,7 @@ struct vz_search_hit {
     struct vz_slice sort;     /* JSON array of sort values, or empty */
     struct vz_slice highlight;  /* JSON object of fragments by field, or empty */
     struct vz_slice inner_hits; /* JSON object by name, or empty */
+    struct vz_slice matched_queries; /* JSON array of names, or object of scores; or empty */
     struct vz_slice explanation; /* JSON object of how the score came about, or empty */
     uint64_t version, seq_no; /* printed only when asked, see result */
 };
@@ -157,9 +159,14 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
                                const struct vz_search *search, uint64_t *count,
                                struct vz_error *err);
 
+/* Whether the search's query can be asked of the target, and how Lucene would print it. Errors: those
+ * of running it. */
+enum vz_status vz_search_validate(const struct vz_search_target *target,
+                                  const struct vz_search *search, struct vz_arena *arena,
+                                  struct vz_slice *text, struct vz_error *err);
+
 /* How the document of an id scores by the search's query: *explanation is JSON in the arena.
- * Errors: VZ_NOT_FOUND when there is no such document, VZ_UNSUPPORTED for queries that are not full
- * text. */
+ * Errors: VZ_NOT_FOUND when there is no such document. */
 enum vz_status vz_search_explain(const struct vz_search_target *target,
                                  const struct vz_search *search, struct vz_slice id,
                                  struct vz_arena *arena, bool *matched,

@@ -67,7 +67,7 @@ static struct vz_text_query *of_parts(const struct build *b, enum vz_text_kind k
         return parts[0];
     struct vz_text_query *query = new_query(b, count ? kind : VZ_TEXT_NONE);
     if (count == 0)
-        query->source = VZ_SLICE("no terms"); /* something was asked for, nothing is there */
+        query->source = VZ_SLICE(""); /* something was asked for, nothing is there */
     struct vz_text_query **copy =
         vz_arena_alloc(b->eval->arena, (count + 1) * sizeof(struct vz_text_query *));
     if (count)
@@ -538,7 +538,7 @@ static enum vz_status build_phrase(const struct build *b, const struct vz_tokens
             return status;
         if (count == last) { /* no term begins so */
             *out = new_query(b, VZ_TEXT_NONE);
-            (*out)->source = VZ_SLICE("no terms"); /* something was asked for */
+            (*out)->source = VZ_SLICE(""); /* something was asked for */
             return VZ_OK;
         }
     }
@@ -902,48 +902,5 @@ enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
     vz_docset_settle(filter, eval);
     if (eval->alias && filter->kind == VZ_SET_BITS)
         vz_bitset_and(&filter->bits, eval->alias);
-    return VZ_OK;
-}
-
-/* ---- explain --------------------------------------------------------------------------------- */
-
-static void print_explanation(const struct vz_explanation *explanation, struct vz_json_writer *w)
-{
-    vz_json_begin_object(w);
-    vz_json_key(w, "value");
-    vz_json_put_float(w, explanation->value);
-    vz_json_field_string(w, "description", explanation->description);
-    vz_json_key(w, "details");
-    vz_json_begin_array(w);
-    for (size_t i = 0; i < explanation->detail_count; i++)
-        print_explanation(explanation->details[i], w);
-    vz_json_end_array(w);
-    vz_json_end_object(w);
-}
-
-enum vz_status vz_text_explanation(struct vz_eval *eval, const struct vz_node *node, uint32_t docno,
-                                   bool *matched, struct vz_slice *out, struct vz_error *err)
-{
-    struct vz_text_query *query;
-    struct vz_docset filter;
-    struct vz_explanation *explanation;
-    enum vz_status status = vz_text_plan(eval, node, &query, &filter, err);
-    bool passes = filter.kind == VZ_SET_ALL || vz_docset_has(&filter, docno);
-    vz_docset_deinit(&filter);
-    if (status == VZ_OK && !query)
-        return vz_fail(
-            err, VZ_UNSUPPORTED,
-            "[explain] of anything but full-text queries is not supported yet by vizsla");
-    if (status == VZ_OK)
-        status = vz_text_explain(vz_snapshot_texts(eval->snap), query, 1, docno, eval->arena,
-                                 &explanation, err);
-    if (status != VZ_OK)
-        return status;
-    struct vz_buf text = {0};
-    struct vz_json_writer w = vz_json_writer_on(&text);
-    *matched = explanation->match && passes;
-    print_explanation(explanation, &w);
-    *out = vz_arena_copy(eval->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
     return VZ_OK;
 }

@@ -333,6 +333,7 @@ struct vz_search_answer_options {
 void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
                      const struct vz_search_answer_options *options);
 /* URL parameters of a search into the query room's struct. */
+void vz_rest_validate(struct vz_call *call);
 void vz_uri_query_of(struct vz_call *call, struct vz_uri_query *uri);
 void vz_search_params_of(struct vz_call *call, struct vz_search_params *params);
 /* The resolved indices as targets, in the call's arena. */

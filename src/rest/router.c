@@ -32,6 +32,7 @@
 #define EXPLAIN                                                                                    \
     QUERY_STRING "preference routing !stored_fields !_source !_source_includes "                   \
                  "!_source_excludes"
+#define VALIDATE INDICES QUERY_STRING "explain:bool rewrite:bool all_shards:bool"
 #define COUNT                                                                                      \
     INDICES QUERY_STRING "ignore_throttled:bool min_score preference routing "                     \
                          "terminate_after:int"
@@ -253,6 +254,8 @@ const struct vz_route vz_routes[] = {
     {VZ_DELETE, "/_pit", vz_rest_pit_close, "", "Close a point in time"},
     {GET_POST, "/_count", vz_rest_count, COUNT, "Count matches in all indices"},
     {GET_POST, "/{index}/_count", vz_rest_count, COUNT, "Count matches"},
+    {GET_POST, "/_validate/query", vz_rest_validate, VALIDATE, "Whether a query can be asked of all indices"},
+    {GET_POST, "/{index}/_validate/query", vz_rest_validate, VALIDATE, "Whether a query can be asked, and as what"},
     {GET_POST, "/{index}/_explain/{id}", vz_rest_explain, EXPLAIN, "How a document scores by a query"},
     {GET_POST, "/_search_shards", vz_rest_search_shards, INDICES LOCAL "preference routing", "The shards that a search would ask"},
     {GET_POST, "/{index}/_search_shards", vz_rest_search_shards, INDICES LOCAL "preference routing", "The shards that a search would ask"},
@@ -364,8 +367,6 @@ const struct vz_route vz_routes[] = {
     {VZ_DELETE, "/_inference/{task_type}/{inference_id}", vz_rest_inference_delete, "dry_run:bool force:bool", "Delete an endpoint that was put"},
 
     /* Known, not served yet */
-    {VZ_ANY, "/_validate/query", NULL, "", ""},
-    {VZ_ANY, "/{index}/_validate/query", NULL, "", ""},
     {GET_POST, "/{index}/_termvectors", NULL, "", ""},
     {GET_POST, "/{index}/_termvectors/{id}", NULL, "", ""},
     {GET_POST, "/_mtermvectors", NULL, "", ""},

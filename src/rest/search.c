@@ -74,6 +74,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     params->seq_no_primary_term = vz_call_bool(call, "seq_no_primary_term", false);
     params->explain = vz_call_bool(call, "explain", false);
     params->allows_partial = vz_call_bool(call, "allow_partial_search_results", false);
+    params->named_scores = vz_call_bool(call, "include_named_queries_score", false);
     params->typed_keys = vz_call_bool(call, "typed_keys", false);
     params->suggest_field = vz_call_text(call, "suggest_field");
     if (!vz_call_param(call, "suggest_text", &params->suggest_text))
@@ -310,6 +311,80 @@ void vz_rest_explain(struct vz_call *call)
             put_slice_member(&call->w, "explanation", explanation);
         vz_json_end_object(&call->w);
     }
+    vz_resolved_release(&resolved);
+}
+
+/* ---- validate ------------------------------------------------------------------------------ */
+
+/* "[dogs/uuid] QueryShardException[...]" */
+static void put_invalid(struct vz_call *call, struct vz_index *index, const struct vz_error *err)
+{
+    vz_json_field_string(&call->w, "error",
+                         vz_call_format(call, "[%.*s/%s] QueryShardException[%s]%s%s",
+                                        VZ_S(vz_index_name(index)), vz_index_uuid(index),
+                                        err->text, err->cause[0] ? "; nested: " : "",
+                                        err->cause));
+}
+
+void vz_rest_validate(struct vz_call *call)
+{
+    struct vz_json body;
+    struct vz_resolved resolved;
+    struct vz_search *search;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    struct vz_search_params params = {0};
+    struct vz_json_writer *w = &call->w;
+    vz_uri_query_of(call, &params.uri);
+    vz_ml_embedder(call, &params);
+    bool explain = vz_call_bool(call, "explain", false), rewrite = vz_call_bool(call, "rewrite", false);
+    bool shards = vz_call_bool(call, "all_shards", false), valid = true;
+    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
+        return;
+    bool readable = vz_search_parse(body, &params, call->arena, &search, &err) == VZ_OK;
+    if (!readable && err.status == VZ_UNSUPPORTED) {
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
+        return;
+    }
+    if (!readable) {
+        vz_json_begin_object(w);
+        vz_json_field_bool(w, "valid", false);
+        if (explain)
+            vz_json_field_str(w, "error", err.text);
+        vz_json_end_object(w);
+        return;
+    }
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
+    struct vz_error *errors = vz_arena_zalloc(call->arena, (resolved.count + 1) * sizeof *errors);
+    struct vz_slice *texts = vz_arena_zalloc(call->arena, (resolved.count + 1) * sizeof *texts);
+    for (size_t i = 0; i < resolved.count; i++) {
+        enum vz_status status =
+            vz_search_validate(&targets[i], search, call->arena, &texts[i], &errors[i]);
+        errors[i].status = status;
+        valid = valid && status == VZ_OK;
+    }
+    vz_json_begin_object(w);
+    vz_call_shards(w, (unsigned)resolved.count, (unsigned)resolved.count, false);
+    vz_json_field_bool(w, "valid", valid);
+    if (explain || rewrite) {
+        vz_json_key(w, "explanations");
+        vz_json_begin_array(w);
+        for (size_t i = 0; i < resolved.count; i++) {
+            vz_json_begin_object(w);
+            vz_json_field_string(w, "index", vz_index_name(resolved.indices[i]));
+            if (shards)
+                vz_json_field_int(w, "shard", 0);
+            vz_json_field_bool(w, "valid", errors[i].status == VZ_OK);
+            if (errors[i].status == VZ_OK)
+                vz_json_field_string(w, "explanation", texts[i]);
+            else
+                put_invalid(call, resolved.indices[i], &errors[i]);
+            vz_json_end_object(w);
+        }
+        vz_json_end_array(w);
+    }
+    vz_json_end_object(w);
     vz_resolved_release(&resolved);
 }
 

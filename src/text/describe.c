@@ -88,7 +88,9 @@ static void describe_parts(const struct vz_text_query *query, struct vz_buf *out
 
 void vz_text_describe_plain(const struct vz_text_query *query, struct vz_buf *out)
 {
-    if (query->kind == VZ_TEXT_NONE)
+    if (query->kind == VZ_TEXT_NONE && query->source.len)
+        vz_buf_append_slice(out, query->source);
+    else if (query->kind == VZ_TEXT_NONE)
         vz_buf_append_str(out, "MatchNoDocsQuery(\"\")");
     else if (query->kind == VZ_TEXT_COMBINED)
         describe_combined(query, out);

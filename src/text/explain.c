@@ -34,6 +34,7 @@ static struct vz_explanation *explain_idf(const struct vz_weight *weight, uint64
     add(idf, new_node(arena, (float)doc_freq, 0, "n, number of documents containing term"));
     add(idf, new_node(arena, (float)weight->field.doc_count, 0,
                       "N, total number of documents with field"));
+    idf->details[0]->whole = idf->details[1]->whole = true;
     return idf;
 }
 

@@ -89,6 +89,7 @@ enum vz_status vz_text_collect(const struct vz_text_view *view, const struct vz_
 
 struct vz_explanation {
     bool match;
+    bool whole; /* value counts something: shown without a fraction */
     float value;
     struct vz_slice description;
     struct vz_explanation **details;

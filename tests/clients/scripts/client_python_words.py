@@ -237,6 +237,43 @@ agrees("more_like_this with boost_terms", {"more_like_this": {
 found = es.search(index=INDEX, size=200, query={"more_like_this": {"fields": ["body"], "like": {"_id": "3"}}})["hits"]["hits"]
 check("more_like_this leaves the document out", "3" not in [h["_id"] for h in found] and found)
 
+# ---- why -------------------------------------------------------------------------------------------
+
+for name, query in {
+    "bool": {"bool": {"must": [{"match": {"body": "cedar delta"}}], "should": [{"term": {"tags": {"value": "amber", "boost": 2}}}, {"match_phrase": {"body": "amber amber"}}],
+                      "filter": [{"exists": {"field": "title"}}], "must_not": [{"term": {"tags": "birch"}}], "boost": 1.5}},
+    "dis_max": {"dis_max": {"queries": [{"match": {"title": "delta"}}, {"match": {"body": {"query": "delta", "boost": 3}}}], "tie_breaker": 0.4}},
+    "boosting": {"boosting": {"positive": {"match": {"body": "ember"}}, "negative": {"term": {"tags": "cedar"}}, "negative_boost": 0.3, "boost": 2}},
+    "function_score": {"function_score": {"query": {"match": {"body": "ember grove"}}, "functions": [{"filter": {"term": {"tags": "amber"}}, "weight": 3}, {"weight": 2}], "score_mode": "avg", "boost_mode": "sum"}},
+    "script_score": {"script_score": {"query": {"match": {"body": "ember"}}, "script": {"source": "_score * 2 + 1"}}},
+    "query_string": {"query_string": {"query": "cedar^2 AND (ember OR del*) NOT tags:heath", "fields": ["title^2", "body"], "tie_breaker": 0.2}},
+    "cross_fields": {"multi_match": {"query": "cedar ember", "fields": ["title", "body"], "type": "cross_fields"}},
+    "combined_fields": {"combined_fields": {"query": "cedar ember", "fields": ["title^2", "body"]}},
+    "more_like_this": {"more_like_this": {"fields": ["body", "tags"], "like": {"_id": "5"}, "min_term_freq": 1, "boost_terms": 1}},
+    "fuzzy": {"fuzzy": {"body": {"value": "cedra", "boost": 2}}},
+}.items():
+    hits = es.search(index=INDEX, query=query, size=120, explain=True, source=False)["hits"]["hits"]
+
+    def adds_up(e):
+        parts = [d["value"] for d in e["details"]]
+        whole = {"sum of:": sum, "max of:": max, "product of:": math.prod, "function score, product of:": math.prod,
+                 "min of:": min}.get(e["description"])
+        ok = not whole or near(whole(parts), e["value"])
+        return ok and all(map(adds_up, e["details"]))
+
+    wrong = [(h["_id"], h["_score"], h["_explanation"]["value"]) for h in hits
+             if not near(h["_score"], h["_explanation"]["value"]) or not adds_up(h["_explanation"])]
+    check(f"explained: {name}", hits and not wrong, wrong[:3])
+    one = es.explain(index=INDEX, id=hits[0]["_id"], query=query)
+    check(f"_explain: {name}", one["matched"] and near(one["explanation"]["value"], hits[0]["_score"]), one)
+
+hits = es.search(index=INDEX, size=120, source=False, query={"bool": {"should": [
+    {"match": {"body": {"query": "cedar", "_name": "c"}}}, {"term": {"tags": {"value": "amber", "_name": "a"}}}], "_name": "any"}})["hits"]["hits"]
+check("named queries", all(h["matched_queries"] == ["any"] + ["c"] * ("cedar" in docs[int(h["_id"])]["body"]) + ["a"] * ("amber" in docs[int(h["_id"])]["tags"]) for h in hits))
+valid = es.indices.validate_query(index=INDEX, query={"match": {"body": {"query": "cedar ember", "operator": "and"}}}, explain=True)
+check("_validate/query", valid["valid"] and valid["explanations"][0]["explanation"] == "+body:cedar +body:ember", valid)
+check("_validate/query finds fault", not es.indices.validate_query(index=INDEX, q="body:(cedar")["valid"])
+
 try:
     es.search(index=INDEX, query={"query_string": {"query": "title:(amber"}})
     check("a broken query string", False)
