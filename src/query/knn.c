@@ -227,7 +227,11 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum
                        "cannot provide both [query_vector_builder] and [query_vector]");
     if (clause->builder_kind.len)
         note_built(parser, clause);
-    if (top && vz_json_get(value, "_name", &member)) {
+    bool named = vz_json_get(value, "_name", &member);
+    if (named && place == VZ_KNN_RETRIEVER)
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[knn] [_name] of a retriever is not supported yet by vizsla");
+    if (named && place == VZ_KNN_TOP) {
         clause->as_node = vz_arena_zalloc(parser->arena, sizeof *clause->as_node);
         *clause->as_node = (struct vz_node){.kind = VZ_NODE_KNN, .boost = 1, .knn = clause};
         clause->as_node->name = vz_json_string(member);
