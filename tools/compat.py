@@ -69,6 +69,13 @@ Differences worth knowing:
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
   deleted documents.
+- A closed index takes no memory; what still reads it, a scroll say, goes on. `_clone`, `_shrink` and `_split`
+  write the documents, versions and sequence numbers into files of their own; `number_of_shards` is what the
+  settings say and one shard whatever it is.
+- Templates make no data streams. Cluster settings about where shards go are kept without effect; those that
+  would change answers and are not obeyed are refused, unknown ones too.
+- A segment of `_segments` is an index's generation. `_disk_usage` measures files: postings of all text fields
+  are in the sums and below `_texts`, documents and dictionaries below `_source`.
 - A bulk request whose last action lacks its document is refused as a whole; Elasticsearch drops that
   action silently.
 - A scroll keeps any number of matches in the order of documents (`sort: ["_doc"]`, or no sort and

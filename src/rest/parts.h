@@ -439,6 +439,7 @@ VZ_HANDLER(cat_templates);
 VZ_HANDLER(cat_components);
 VZ_HANDLER(cat_master);
 VZ_HANDLER(cat_plugins);
+VZ_HANDLER(cat_tasks);
 VZ_HANDLER(cat_pending_tasks);
 VZ_HANDLER(cat_allocation);
 VZ_HANDLER(cat_thread_pool);

@@ -292,6 +292,7 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/_cat/allocation/{node}", vz_rest_cat_allocation, CAT, "Disk space of the one node"},
     {VZ_GET, "/_cat/thread_pool", vz_rest_cat_thread_pool, CAT, "The one pool that requests run in"},
     {VZ_GET, "/_cat/thread_pool/{pools}", vz_rest_cat_thread_pool, CAT, "The one pool that requests run in"},
+    {VZ_GET, "/_cat/tasks", vz_rest_cat_tasks, CAT "detailed:bool", "Requests that run"},
     {VZ_GET, "/_cat/master", vz_rest_cat_master, CAT, "The one node"},
     {VZ_GET, "/_cat/plugins", vz_rest_cat_plugins, CAT "include_bootstrap:bool", "None"},
     {VZ_GET, "/_cat/pending_tasks", vz_rest_cat_pending_tasks, CAT, "None"},

@@ -55,6 +55,7 @@ static const struct {
     {vz_rest_cluster_health, "cluster:monitor/health"},
     {vz_rest_nodes_stats, "cluster:monitor/nodes/stats"},
     {vz_rest_tasks, "cluster:monitor/tasks/lists"},
+    {vz_rest_cat_tasks, "cluster:monitor/tasks/lists"},
     {vz_rest_task_get, "cluster:monitor/task/get"},
     {vz_rest_tasks_cancel, "cluster:admin/tasks/cancel"},
     {vz_rest_rethrottle, "cluster:admin/reindex/rethrottle"},
