@@ -12,12 +12,15 @@
  */
 #include "query/collapse.h"
 #include "query/fusion.h"
-#include "query/run.h"
+#include "query/retriever.h"
 
 #include "base/clock.h"
 #include "text/score.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+#define SPARSE 16 /* a filter passes fewer than one of so many: each is asked alone */
 
 /* ---- knn ------------------------------------------------------------------------------------- */
 
@@ -380,32 +383,53 @@ static enum vz_status meet_nearest(struct vz_eval *eval, const struct vz_text_qu
                                    const struct vz_bitset *may, struct vz_scored *nearest,
                                    size_t count, size_t *both, struct vz_error *err)
 {
-    struct vz_bitset wanted = {0};
-    struct vz_text_result found = {0};
-    size_t kept = 0;
-    vz_bitset_init(&wanted, eval->limit);
+    uint32_t *docs = vz_arena_alloc(eval->arena, (count + 1) * sizeof *docs);
+    float *scores = vz_arena_alloc(eval->arena, (count + 1) * sizeof *scores);
     for (size_t i = 0; i < count; i++)
-        if (!may || vz_bitset_has(may, nearest[i].docno)) {
-            vz_bitset_set(&wanted, nearest[i].docno);
-            kept++;
+        docs[i] = nearest[i].docno;
+    enum vz_status status = vz_text_pick(vz_snapshot_texts(eval->snap), query, docs, count, scores,
+                                         vz_text_late, eval, err);
+    *both = 0;
+    for (size_t i = 0; i < count && status == VZ_OK; i++)
+        if (!isnan(scores[i]) && (!may || vz_bitset_has(may, docs[i]))) {
+            nearest[i].score += scores[i];
+            (*both)++;
         }
-    struct vz_text_search how = {.filter = &wanted,
-                                 .k = kept,
-                                 .excluded = eval->limit - kept,
-                                 .cancelled = vz_text_late,
-                                 .context = eval};
-    struct vz_text_hit *hits = vz_arena_alloc(eval->arena, (kept + 1) * sizeof *hits);
-    enum vz_status status = VZ_OK;
-    if (kept)
-        status = vz_text_top(vz_snapshot_texts(eval->snap), query, &how, hits, &found, err);
-    for (size_t i = 0; status == VZ_OK && i < found.count; i++) {
-        struct vz_scored place = {.target = nearest[0].target, .docno = hits[i].docno};
-        struct vz_scored *doc =
-            bsearch(&place, nearest, count, sizeof *nearest, vz_scored_compare_place);
-        doc->score += hits[i].score;
+    return status;
+}
+
+/* A filter that lets few through: they are asked one by one, and counted with that. */
+static enum vz_status few_texts(struct vz_run *run, uint32_t t, const struct vz_text_query *query,
+                                const struct vz_bitset *may, size_t few, const struct matches *near,
+                                struct vz_error *err)
+{
+    struct vz_eval *eval = &run->targets[t].eval;
+    uint32_t *docs = vz_alloc((few + 1) * sizeof *docs);
+    float *scores = vz_alloc((few + 1) * sizeof *scores);
+    size_t count = 0, at = 0;
+    for (size_t d = vz_bitset_next(may, 0); d < may->bits; d = vz_bitset_next(may, d + 1))
+        docs[count++] = (uint32_t)d;
+    enum vz_status status = vz_text_pick(vz_snapshot_texts(eval->snap), query, docs, count, scores,
+                                         vz_text_late, eval, err);
+    run->total += status == VZ_OK ? near->nearest_count : 0;
+    for (size_t i = 0; i < count && status == VZ_OK; i++) {
+        while (at < near->nearest_count && near->nearest[at].docno < docs[i])
+            at++;
+        bool is_near = at < near->nearest_count && near->nearest[at].docno == docs[i];
+        if (isnan(scores[i]))
+            continue;
+        if (is_near) {
+            near->nearest[at].score += scores[i];
+            continue;
+        }
+        run->total++;
+        vz_collector_offer(&run->collector, NULL, t, docs[i], scores[i]);
     }
-    *both = found.count;
-    vz_bitset_deinit(&wanted);
+    for (size_t i = 0; i < near->nearest_count && status == VZ_OK; i++)
+        vz_collector_offer(&run->collector, NULL, t, near->nearest[i].docno,
+                           near->nearest[i].score);
+    free(docs);
+    free(scores);
     return status;
 }
 
@@ -425,8 +449,10 @@ static enum vz_status best_texts(struct vz_run *run, uint32_t t, struct vz_text_
     struct vz_text_hit *hits = vz_arena_alloc(run->arena, (how.k + 1) * sizeof *hits);
     struct vz_text_result found = {0};
     size_t both = 0;
-    if (may)
-        how.excluded = eval->limit - vz_bitset_count(may);
+    size_t pass = may ? vz_bitset_count(may) : eval->limit;
+    if (may && pass < eval->limit / SPARSE)
+        return few_texts(run, t, query, may, pass, near, err);
+    how.excluded = may ? eval->limit - pass : 0;
     if (search->track_total)
         how.total_limit = search->track_limit;
     enum vz_status status =
@@ -479,6 +505,25 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
     *done = status == VZ_OK;
     vz_docset_deinit(&filter);
     return status;
+}
+
+bool vz_texts_matching(struct vz_eval *eval, const struct vz_node *query,
+                       const struct vz_scored *docs, size_t count, uint64_t *matching)
+{
+    struct vz_docset filter = {0};
+    struct vz_text_query *plan = NULL;
+    uint32_t *docnos = vz_arena_alloc(eval->arena, (count + 1) * sizeof *docnos);
+    float *scores = vz_arena_alloc(eval->arena, (count + 1) * sizeof *scores);
+    bool done = vz_text_plan(eval, query, &plan, &filter, NULL) == VZ_OK && plan;
+    for (size_t i = 0; i < count; i++)
+        docnos[i] = docs[i].docno;
+    done = done && vz_text_pick(vz_snapshot_texts(eval->snap), plan, docnos, count, scores,
+                                vz_text_late, eval, NULL) == VZ_OK;
+    *matching = 0;
+    for (size_t i = 0; i < count && done; i++)
+        *matching += !isnan(scores[i]) && vz_docset_has(&filter, docnos[i]);
+    vz_docset_deinit(&filter);
+    return done;
 }
 
 static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_error *err)

@@ -167,6 +167,13 @@ static float combine(enum vz_rescore_mode mode, float first, float second)
     }
 }
 
+static int by_docno(const void *a, const void *b)
+{
+    const struct vz_found *x = *(const struct vz_found *const *)a;
+    const struct vz_found *y = *(const struct vz_found *const *)b;
+    return x->docno < y->docno ? -1 : x->docno > y->docno;
+}
+
 /* Texts are asked about these documents alone. *done: they were. scores[i] is NAN where found[i]
  * does not match. */
 static enum vz_status score_texts(struct vz_eval *eval, const struct vz_node *query,
@@ -175,35 +182,28 @@ static enum vz_status score_texts(struct vz_eval *eval, const struct vz_node *qu
 {
     struct vz_text_query *plan = NULL;
     struct vz_docset filter = {0};
-    struct vz_bitset wanted = {0};
-    struct vz_text_result result = {0};
     enum vz_status status = vz_text_plan(eval, query, &plan, &filter, err);
     *done = status == VZ_OK && plan;
     if (!*done) {
         vz_docset_deinit(&filter);
         return status;
     }
-    vz_bitset_init(&wanted, eval->limit);
-    size_t kept = 0;
+    const struct vz_found **order = vz_alloc((count + 1) * sizeof *order);
+    uint32_t *docs = vz_alloc((count + 1) * sizeof *docs);
+    float *picked = vz_alloc((count + 1) * sizeof *picked);
     for (size_t i = 0; i < count; i++)
-        if (vz_docset_has(&filter, found[i].docno)) {
-            vz_bitset_set(&wanted, found[i].docno);
-            kept++;
-        }
-    struct vz_text_hit *hits = vz_alloc((count + 1) * sizeof *hits);
-    struct vz_text_search how = {.filter = &wanted,
-                                 .k = count,
-                                 .excluded = eval->limit - kept,
-                                 .cancelled = vz_text_late,
-                                 .context = eval};
-    if (kept)
-        status = vz_text_top(vz_snapshot_texts(eval->snap), plan, &how, hits, &result, err);
-    for (size_t h = 0; status == VZ_OK && h < result.count; h++)
-        for (size_t i = 0; i < count; i++)
-            if (found[i].docno == hits[h].docno)
-                scores[i] = hits[h].score;
-    free(hits);
-    vz_bitset_deinit(&wanted);
+        order[i] = &found[i];
+    qsort(order, count, sizeof *order, by_docno);
+    for (size_t i = 0; i < count; i++)
+        docs[i] = order[i]->docno;
+    status = vz_text_pick(vz_snapshot_texts(eval->snap), plan, docs, count, picked, vz_text_late,
+                          eval, err);
+    for (size_t i = 0; i < count && status == VZ_OK; i++)
+        if (vz_docset_has(&filter, docs[i]))
+            scores[order[i] - found] = picked[i];
+    free(order);
+    free(docs);
+    free(picked);
     vz_docset_deinit(&filter);
     return status;
 }

@@ -417,6 +417,47 @@ static void add_knn(const struct vz_retriever *tree, struct vz_run *run)
         add_knn(tree->children[c], run);
 }
 
+/* One leaf of texts, counted to the end, beside knn: the total is its count and what knn found that
+ * it did not. False when it has to be found out by looking at all. */
+static bool count_beside(struct vz_run *run, const struct vz_retriever *tree, uint64_t *total)
+{
+    const struct vz_search *search = run->search;
+    const struct vz_retriever *leaf = NULL;
+    struct vz_run seen = {.nearest = NULL};
+    bool plain = (tree->kind == VZ_RETRIEVER_RRF || tree->kind == VZ_RETRIEVER_LINEAR) &&
+                 !search->aggs && !search->post_filter && !search->collapse &&
+                 search->track_limit != UINT64_MAX;
+    for (size_t c = 0; c < tree->child_count && plain; c++) {
+        const struct vz_retriever *child = tree->children[c];
+        plain = !vz_retriever_is_compound(child) &&
+                (child->kind == VZ_RETRIEVER_KNN || (!leaf && child->query && !child->collapse));
+        if (child->kind == VZ_RETRIEVER_STANDARD)
+            leaf = child;
+    }
+    if (!plain || !leaf)
+        return false;
+    seen.nearest = vz_arena_alloc(run->arena, (knn_count(tree) + 1) * sizeof *seen.nearest);
+    add_knn(tree, &seen);
+    if (seen.nearest_count)
+        qsort(seen.nearest, seen.nearest_count, sizeof *seen.nearest, vz_scored_compare_place);
+    *total = leaf->total;
+    for (size_t from = 0, to; from < seen.nearest_count; from = to) {
+        struct vz_eval *eval = &run->targets[seen.nearest[from].target].eval;
+        size_t count = 0;
+        to = from;
+        while (to < seen.nearest_count && seen.nearest[to].target == seen.nearest[from].target) {
+            if (to == from || seen.nearest[to].docno != seen.nearest[from + count - 1].docno)
+                seen.nearest[from + count++] = seen.nearest[to];
+            to++;
+        }
+        uint64_t matching;
+        if (!vz_texts_matching(eval, leaf->query, seen.nearest + from, count, &matching))
+            return false;
+        *total += count - matching;
+    }
+    return true;
+}
+
 static struct vz_node *new_node(struct vz_arena *arena, enum vz_node_kind kind)
 {
     struct vz_node *node = vz_arena_zalloc(arena, sizeof *node);
@@ -443,6 +484,11 @@ enum vz_status vz_retriever_run(struct vz_run *run, struct vz_search *last, stru
         last->min_score = FLT_TRUE_MIN;
     }
     bool at_limit = wants_all && !search->aggs && !last->has_min_score && counted_out(search, tree);
+    uint64_t total = 0;
+    if (wants_all && !at_limit && !last->has_min_score && count_beside(run, tree, &total)) {
+        run->total = total - VZ_MIN(total, (uint64_t)tree->doc_count); /* those are counted again */
+        wants_all = false;
+    }
     last->query = new_node(run->arena, VZ_NODE_NONE);
     if (wants_all && !at_limit && (search->query || any_matches_all(tree))) {
         last->query = new_node(run->arena, VZ_NODE_CONSTANT); /* boost 0 */

@@ -14,6 +14,10 @@ enum vz_status vz_retriever_run(struct vz_run *run, struct vz_search *last, stru
  * none. In the eval's arena. */
 enum vz_status vz_field_text(struct vz_eval *eval, uint32_t docno, struct vz_slice field,
                              struct vz_slice *out, struct vz_error *err);
+/* find.c: how many of some documents (distinct, ascending, of one target) a query of texts and
+ * filters matches; false for other queries. */
+bool vz_texts_matching(struct vz_eval *eval, const struct vz_node *query,
+                       const struct vz_scored *docs, size_t count, uint64_t *matching);
 /* pinned.c: the document of a pin; false when this target does not show it. */
 bool vz_pin_find(struct vz_eval *eval, const struct vz_pin *pin, uint32_t *docno);
 /* The score of pin number `at` of `count`, and what an organic score is at most. */

@@ -80,6 +80,12 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
                            const struct vz_text_search *search, struct vz_text_hit *hits,
                            struct vz_text_result *result, struct vz_error *err);
 
+/* scores[i] of docs[i] (ascending, distinct); NAN where the query does not match. VZ_CANCELLED,
+ * VZ_BAD_QUERY as vz_text_top. */
+enum vz_status vz_text_pick(const struct vz_text_view *view, const struct vz_text_query *query,
+                            const uint32_t *docs, size_t count, float *scores,
+                            bool (*cancelled)(void *context), void *context, struct vz_error *err);
+
 /* Sets the bit of every match below bits->bits and, when scores is not NULL, scores[docno] (not
  * touched for others). Dead documents are matched, too. */
 enum vz_status vz_text_collect(const struct vz_text_view *view, const struct vz_text_query *query,
