@@ -267,6 +267,8 @@ enum vz_status vz_knn_embed(const struct vz_search *search, struct vz_slice inde
                                                              : named->inference_id};
     if (named != field)
         of.path = named->path;
+    if (named->search_inference_id.len)
+        of.model_digest = (struct vz_slice){0}; /* that endpoint or none: not the field's model */
     struct vz_slice model = {0}, digest = {0};
     const float *vector = NULL;
     size_t dims = 0;
