@@ -562,6 +562,8 @@ uint32_t vz_agg_bucket(struct vz_agg_node *node, uint32_t owner, int64_t key);
 /* The same where keys are below `width`: a table leads to them while it stays small. */
 uint32_t vz_agg_small_bucket(struct vz_agg_node *node, uint32_t owner, int64_t key, uint32_t small,
                              size_t width);
+/* Whether the keys of the column are small numbers, and which: from `base`, below `width`. */
+bool vz_agg_small_keys(struct vz_agg_values *values, int64_t *base, size_t *width);
 void vz_agg_count_key(struct vz_agg_node *node, uint32_t docno, uint32_t owner, int64_t key);
 /* agg_histogram.c */
 void vz_agg_take_histogram(struct vz_agg_node *node, const struct vz_agg_block *block);

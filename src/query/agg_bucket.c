@@ -180,8 +180,7 @@ static void take_direct(struct vz_agg_node *node, const struct vz_agg_block *blo
     }
 }
 
-/* Whether the keys of the column are small numbers, and which: from `base`, below `width`. */
-static bool small_keys(struct vz_agg_values *values, int64_t *base, size_t *width)
+bool vz_agg_small_keys(struct vz_agg_values *values, int64_t *base, size_t *width)
 {
     const struct vz_column *column = &values->column;
     *base = 0;
@@ -216,7 +215,7 @@ static bool take_small(struct vz_agg_node *node, const struct vz_agg_block *bloc
     int64_t base;
     size_t width;
     if (!values->dense || (block->count < VZ_AGG_BLOCK / 4 && !values->ranged) ||
-        !small_keys(values, &base, &width))
+        !vz_agg_small_keys(values, &base, &width))
         return false;
     bool ordinals = values->column.kind == VZ_COLUMN_ORDINAL;
     for (size_t i = 0; i < block->count; i++) {
@@ -306,10 +305,31 @@ static void take_ranges(struct vz_agg_node *node, const struct vz_agg_block *blo
     }
 }
 
+/* Documents in a row that a set has: bits of whole words are counted. */
+static uint64_t count_in_row(const struct vz_docset *set, uint32_t first, size_t count)
+{
+    uint64_t found = 0;
+    uint32_t docno = first, end = first + (uint32_t)count;
+    if (set->kind != VZ_SET_BITS)
+        return set->kind == VZ_SET_ALL ? count : 0;
+    for (; docno < end && docno % 64; docno++)
+        found += vz_bitset_has(&set->bits, docno);
+    for (; docno + 64 <= end && docno + 64 <= set->bits.bits; docno += 64)
+        found += (uint64_t)__builtin_popcountll(set->bits.words[docno / 64]);
+    for (; docno < end; docno++)
+        found += vz_bitset_has(&set->bits, docno);
+    return found;
+}
+
 static void take_filters(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     size_t filters = node->agg->filters.count;
     size_t set = filters + (node->agg->kind == VZ_AGG_FILTERS && node->agg->other_key.len > 0);
+    if (block->whole && !block->owners && !node->subs && set == filters) {
+        for (size_t f = 0; f < filters && vz_agg_reserve_set(node, 0, set); f++)
+            node->counts[f] += count_in_row(&node->filters[f], block->docs[0], block->count);
+        return;
+    }
     for (size_t i = 0; i < block->count; i++) {
         uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0;
         bool any = false;

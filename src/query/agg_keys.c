@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define MAX_KEYS 1000000 /* of one document */
+#define MAX_PLACES ((size_t)1 << 20)
 
 struct vz_agg_pair {
     uint32_t before; /* number of the pair before + 1; 0: the first part */
@@ -178,9 +179,88 @@ static void each_key(struct walk *walk, size_t source, uint32_t before, bool tie
     }
 }
 
+/* Sources with one small value in each document: a place among all combinations leads to the
+ * bucket, and the key is put together once for each. */
+struct places {
+    int64_t base[VZ_MAX_AGG_SOURCES];
+    size_t stride[VZ_MAX_AGG_SOURCES];
+    size_t width;
+};
+
+static bool open_places(struct vz_agg_node *node, const struct vz_agg_block *block,
+                        struct places *places)
+{
+    places->width = 1;
+    if (block->count < VZ_AGG_BLOCK / 4 && !node->grid)
+        return false;
+    for (size_t s = 0; s < node->value_count; s++) {
+        struct vz_agg_values *values = &node->values[s];
+        size_t width;
+        if (values->source->kind != VZ_AGG_TERMS || !values->dense ||
+            !vz_agg_small_keys(values, &places->base[s], &width))
+            return false;
+        places->stride[s] = places->width;
+        places->width *= width;
+        if (places->width > MAX_PLACES)
+            return false;
+    }
+    return true;
+}
+
+static int64_t dense_key(const struct vz_agg_values *values, uint32_t docno)
+{
+    return values->column.kind == VZ_COLUMN_ORDINAL ? values->column.ordinals[docno]
+                                                    : values->column.i64[docno];
+}
+
+/* The bucket of a document's key; VZ_AGG_NOTHING before `after`, and past a limit. */
+static uint32_t put_together(struct vz_agg_node *node, uint32_t docno, uint32_t owner, size_t place,
+                             size_t width)
+{
+    bool tied = node->after != NULL;
+    uint32_t pair = 0;
+    for (size_t s = 0; s < node->value_count; s++) {
+        int64_t part = dense_key(&node->values[s], docno);
+        int order = tied ? compare_after(node, s, part) : 1;
+        if (order < 0)
+            return VZ_AGG_NOTHING;
+        tied = tied && order == 0;
+        pair = pair_of(node, pair, part);
+        if (!pair)
+            return VZ_AGG_NOTHING;
+    }
+    if (tied)
+        return VZ_AGG_NOTHING;
+    return vz_agg_small_bucket(node, owner, (int64_t)pair - 1, (uint32_t)place, width);
+}
+
+static bool take_places(struct vz_agg_node *node, const struct vz_agg_block *block)
+{
+    struct places places;
+    if (!open_places(node, block, &places))
+        return false;
+    for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
+        uint32_t docno = block->docs[i], owner = block->owners ? block->owners[i] : 0, bucket;
+        size_t place = 0;
+        for (size_t s = 0; s < node->value_count; s++)
+            place += (size_t)(dense_key(&node->values[s], docno) - places.base[s]) *
+                     places.stride[s];
+        if (node->grid_width == places.width && owner < node->grid_owners &&
+            node->grid[owner * places.width + place])
+            bucket = node->grid[owner * places.width + place] - 1;
+        else
+            bucket = put_together(node, docno, owner, place, places.width);
+        if (bucket != VZ_AGG_NOTHING)
+            vz_agg_count(node, docno, bucket);
+    }
+    return true;
+}
+
 void vz_agg_take_keys(struct vz_agg_node *node, const struct vz_agg_block *block)
 {
     struct walk walk = {.node = node};
+    if (take_places(node, block))
+        return;
     for (size_t i = 0; i < block->count && node->run->status == VZ_OK; i++) {
         bool all = true;
         walk.docno = block->docs[i];
