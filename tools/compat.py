@@ -31,6 +31,14 @@ Differences worth knowing:
 
 - An index is one shard, whatever `number_of_shards` says. Replicas have nowhere to go: an index that
   asks for some is yellow, as on any cluster of one node.
+- Field types refused aloud: `date_nanos`, ranges, `geo_shape`, `join`, `rank_feature`, `token_count`,
+  `version` and other rare ones. So are parameters that are not obeyed (`norms` and `index_options: freqs`
+  of keywords, `fielddata`, `subobjects: false`, `dynamic: runtime`, `_source.enabled: false`,
+  `_routing.required`, similarities other than BM25 and boolean). `_source.includes` and `excludes` leave
+  parts out of what is shown; the whole is kept, and an `_update` merges into the whole. At most 1,000
+  fields, 20 levels. Keys of `flattened` fields below `nested` ones cannot be asked.
+- `_field_caps` with `index_filter` leaves out indices in which no document matches; of metadata fields
+  it names `_id`, `_index` and `_source`.
 - Routing is accepted everywhere and leads to the one shard. `_routing` is not kept.
 - Vectors of every kind are scored exactly: quantized kinds walk or scan codes and score the candidates
   with the vectors themselves. Without `num_candidates` a search is as wide as recall@10 of 0.95 takes
