@@ -65,8 +65,7 @@ static enum vz_status visit_both(struct vz_parser *parser, struct vz_string_clau
         return read_flag(query, "fuzzy_transpositions", value, true, &clause->no_transpositions,
                          err);
     if (vz_slice_is(key, "fuzzy_prefix_length"))
-        return vz_dsl_count(query, "fuzzy_prefix_length", value, &clause->fuzzy_prefix_length,
-                            err);
+        return vz_dsl_count(query, "fuzzy_prefix_length", value, &clause->fuzzy_prefix_length, err);
     if (vz_slice_is(key, "fuzzy_max_expansions"))
         return vz_dsl_count(query, "fuzzy_max_expansions", value, &clause->fuzzy_max_expansions,
                             err);
@@ -185,9 +184,8 @@ static enum vz_status read_flags(struct vz_string_clause *clause, struct vz_json
         const char *bar = memchr(rest.ptr, '|', rest.len);
         struct vz_slice name = {rest.ptr, bar ? (size_t)(bar - rest.ptr) : rest.len};
         size_t i = 0;
-        while (i < VZ_COUNT_OF(names) &&
-               (strlen(names[i].name) != name.len ||
-                strncasecmp(names[i].name, name.ptr, name.len) != 0))
+        while (i < VZ_COUNT_OF(names) && (strlen(names[i].name) != name.len ||
+                                          strncasecmp(names[i].name, name.ptr, name.len) != 0))
             i++;
         if (i == VZ_COUNT_OF(names))
             return vz_fail(err, VZ_BAD_QUERY, "Unknown simple_query_string flag [%.*s]",
@@ -243,8 +241,8 @@ enum vz_status vz_query_string_of(struct vz_parser *parser, const struct vz_uri_
     clause->lenient = uri->lenient;
     clause->every = operator.len == 3 && strncasecmp(operator.ptr, "and", 3) == 0;
     *out = node;
-    if (operator.len && !clause->every &&
-        !(operator.len == 2 && strncasecmp(operator.ptr, "or", 2) == 0))
+    if (operator.len && !clause->every && !(operator.len == 2 &&
+                                            strncasecmp(operator.ptr, "or", 2) == 0))
         return vz_fail(err, VZ_BAD_ARGUMENT,
                        "Unsupported defaultOperator [%.*s], can either be [OR] or [AND]",
                        VZ_ARG(operator));

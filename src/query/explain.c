@@ -147,24 +147,24 @@ static struct vz_explanation *keyword_term(const struct asked *asked, const stru
                                   .doc_count = docs,
                                   .sum_total_freqs = values};
     vz_bm25_init(&bm25, &stats, &doc_freq, 1);
-    struct vz_explanation *outer = vz_explained(arena, true, value, 1,
-                                                "weight(%s in %u) [PerFieldSimilarity], result of:",
-                                                text, asked->docno);
-    struct vz_explanation *score = vz_explained(
-        arena, true, value, 3, "score(freq=1.0), computed as boost * idf * tf from:");
+    struct vz_explanation *outer =
+        vz_explained(arena, true, value, 1,
+                     "weight(%s in %u) [PerFieldSimilarity], result of:", text, asked->docno);
+    struct vz_explanation *score =
+        vz_explained(arena, true, value, 3, "score(freq=1.0), computed as boost * idf * tf from:");
     add(outer, score);
     if (boost * (1 + bm25.k1) != 1)
         add(score, vz_explained(arena, true, boost * (1 + bm25.k1), 0, "boost"));
-    struct vz_explanation *idf =
-        vz_explained(arena, true, bm25.idf, 2,
-                     "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:");
+    struct vz_explanation *idf = vz_explained(
+        arena, true, bm25.idf, 2, "idf, computed as log(1 + (N - n + 0.5) / (n + 0.5)) from:");
     add(score, idf);
-    add(idf, vz_explained(arena, true, (float)doc_freq, 0, "n, number of documents containing term"));
+    add(idf,
+        vz_explained(arena, true, (float)doc_freq, 0, "n, number of documents containing term"));
     add(idf, vz_explained(arena, true, (float)docs, 0, "N, total number of documents with field"));
     idf->details[0]->whole = idf->details[1]->whole = true;
-    struct vz_explanation *tf = vz_explained(
-        arena, true, vz_bm25_tf(&bm25, 1, 1), 5,
-        "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
+    struct vz_explanation *tf =
+        vz_explained(arena, true, vz_bm25_tf(&bm25, 1, 1), 5,
+                     "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
     add(score, tf);
     add(tf, vz_explained(arena, true, 1, 0, "freq, occurrences of term within document"));
     add(tf, vz_explained(arena, true, bm25.k1, 0, "k1, term saturation parameter"));
@@ -204,11 +204,11 @@ static enum vz_status explain_leaf(const struct asked *asked, const struct vz_no
     if (status != VZ_OK)
         return status;
     value *= boost;
-    bool term = field && node->kind == VZ_NODE_TERM && !node->fold_case && field->indexed &&
-                !field->scoring.is_boolean &&
-                (field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN) &&
-                !(node->match && (node->match->fuzziness.len ||
-                                  node->match->type == VZ_MATCH_BOOL_PREFIX));
+    bool term =
+        field && node->kind == VZ_NODE_TERM && !node->fold_case && field->indexed &&
+        !field->scoring.is_boolean &&
+        (field->type == VZ_FIELD_KEYWORD || field->type == VZ_FIELD_BOOLEAN) &&
+        !(node->match && (node->match->fuzziness.len || node->match->type == VZ_MATCH_BOOL_PREFIX));
     if (term && match)
         *out = keyword_term(asked, node, field, boost * node->boost, value);
     else if (term)
@@ -246,8 +246,8 @@ static enum vz_status explain_list(const struct asked *asked, struct vz_node_lis
             add(sum->bad, no);
             sum->failed = true;
         } else if (part->match && role == FILTER) {
-            struct vz_explanation *required = vz_explained(
-                asked->arena, true, 0, 2, "match on required clause, product of:");
+            struct vz_explanation *required =
+                vz_explained(asked->arena, true, 0, 2, "match on required clause, product of:");
             add(required, vz_explained(asked->arena, true, 0, 0, "# clause"));
             add(required, part);
             add(sum->good, required);
@@ -284,7 +284,8 @@ static enum vz_status explain_bool(const struct asked *asked, const struct vz_no
         return VZ_OK;
     }
     if (node->boolean.minimum.len)
-        status = vz_minimum_should_match(node->boolean.minimum, should->count, &minimum, asked->err);
+        status =
+            vz_minimum_should_match(node->boolean.minimum, should->count, &minimum, asked->err);
     if (status != VZ_OK)
         return status;
     bool pure_negative = must->count + filter->count + should->count == 0;
@@ -312,13 +313,12 @@ static enum vz_status explain_bool(const struct asked *asked, const struct vz_no
         (*out)->value = (float)sum.value;
         return VZ_OK;
     }
-    *out = vz_explained(asked->arena, false, 0, 0, "%s%s",
-                        sum.failed ? "Failure to meet condition(s) of required/prohibited clause(s)"
-                        : !sum.any ? "No matching clauses"
-                                   : "Failure to match minimum number of optional clauses: ",
-                        sum.failed || !sum.any
-                            ? ""
-                            : vz_arena_printf(asked->arena, "%zu", minimum));
+    *out =
+        vz_explained(asked->arena, false, 0, 0, "%s%s",
+                     sum.failed ? "Failure to meet condition(s) of required/prohibited clause(s)"
+                     : !sum.any ? "No matching clauses"
+                                : "Failure to match minimum number of optional clauses: ",
+                     sum.failed || !sum.any ? "" : vz_arena_printf(asked->arena, "%zu", minimum));
     (*out)->details = sum.bad->details;
     (*out)->detail_count = sum.bad->detail_count;
     return VZ_OK;
@@ -367,7 +367,8 @@ static enum vz_status explain_boosting(const struct asked *asked, const struct v
         return status;
     struct vz_explanation *product = positive;
     if (negative->match) {
-        product = vz_explained(asked->arena, true, positive->value * node->factor, 2, "product of:");
+        product =
+            vz_explained(asked->arena, true, positive->value * node->factor, 2, "product of:");
         struct vz_explanation *matched =
             vz_explained(asked->arena, true, node->factor, 1, "Matched boosting query %s",
                          described(asked->eval, node->parts.items[1]));
@@ -409,13 +410,14 @@ static enum vz_status explain_sampled(const struct asked *asked, const struct vz
         return status;
     value *= own;
     if (node->kind == VZ_NODE_KNN) {
-        *out = match ? vz_explained(asked->arena, true, value, 0, "within top %u docs", node->knn->k)
-                     : vz_explained(asked->arena, false, 0, 0, "not in top %u docs", node->knn->k);
+        *out = match
+                   ? vz_explained(asked->arena, true, value, 0, "within top %u docs", node->knn->k)
+                   : vz_explained(asked->arena, false, 0, 0, "not in top %u docs", node->knn->k);
         return VZ_OK;
     }
     if (node->kind == VZ_NODE_PINNED) {
-        *out = vz_explained(asked->arena, match, value, 0, match ? "pinned or organic, score of:"
-                                                                 : "neither pinned nor organic");
+        *out = vz_explained(asked->arena, match, value, 0,
+                            match ? "pinned or organic, score of:" : "neither pinned nor organic");
         return VZ_OK;
     }
     if (node->kind == VZ_NODE_NESTED) {
@@ -438,8 +440,7 @@ static enum vz_status explain_sampled(const struct asked *asked, const struct vz
                         "script score function, computed with script:\"Script{type=inline, "
                         "lang='painless', idOrCode='%.*s', options={}, params={}}\"",
                         VZ_ARG(source));
-    struct vz_explanation *score =
-        vz_explained(asked->arena, true, inner->value, 1, "_score: ");
+    struct vz_explanation *score = vz_explained(asked->arena, true, inner->value, 1, "_score: ");
     add(score, inner);
     add(*out, score);
     return VZ_OK;
@@ -527,8 +528,7 @@ static const struct vz_node *all_of(struct vz_eval *eval, const struct vz_search
     struct vz_node_list *should = &all->boolean.should;
     if (!search->knn_count)
         return all;
-    should->items =
-        vz_arena_alloc(eval->arena, (search->knn_count + 2) * sizeof(struct vz_node *));
+    should->items = vz_arena_alloc(eval->arena, (search->knn_count + 2) * sizeof(struct vz_node *));
     if (search->query)
         should->items[should->count++] = search->query;
     for (size_t i = 0; i < search->knn_count; i++) {

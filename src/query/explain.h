@@ -30,8 +30,8 @@ enum vz_status vz_explain_search(struct vz_sampler *sampler, const struct vz_sea
                                  struct vz_error *err);
 struct vz_explanation *vz_explained(struct vz_arena *arena, bool match, float value, size_t details,
                                     const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* score_function.c: the functions of a function_score for one document, given the explanation of its
- * query. */
+/* score_function.c: the functions of a function_score for one document, given the explanation of
+ * its query. */
 enum vz_status vz_function_score_explain(struct vz_sampler *sampler, const struct vz_node *node,
                                          uint32_t docno, struct vz_explanation *query,
                                          struct vz_explanation **out, struct vz_error *err);

@@ -106,9 +106,9 @@ static enum vz_status find_terms(struct vz_eval *eval, const struct vz_match *ma
             continue;
         struct vz_slice term = vz_field_term(eval->snap, field, i, &scratch);
         size_t terms = decode(term, seen, room);
-        unsigned far = terms == room ? MAX_EDITS + 1
-                                     : distance(wanted, length, seen, terms,
-                                                !match->no_transpositions);
+        unsigned far = terms == room
+                           ? MAX_EDITS + 1
+                           : distance(wanted, length, seen, terms, !match->no_transpositions);
         if (far > edits || terms < prefix || memcmp(wanted, seen, prefix * sizeof *wanted) != 0)
             continue;
         if (*count == capacity) {

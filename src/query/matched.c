@@ -74,8 +74,7 @@ static enum vz_status visit(struct names *names, const struct vz_node *node, boo
     return inner ? visit(names, inner, found) : VZ_OK;
 }
 
-static enum vz_status visit_search(struct names *names, const struct vz_search *search,
-                                   bool *found)
+static enum vz_status visit_search(struct names *names, const struct vz_search *search, bool *found)
 {
     enum vz_status status = VZ_OK;
     if (search->query)
@@ -102,8 +101,11 @@ enum vz_status vz_matched_queries(struct vz_sampler *sampler, const struct vz_se
                                   struct vz_error *err)
 {
     struct vz_buf text = {0};
-    struct names names = {.sampler = sampler, .docno = docno, .with_scores = with_scores,
-                          .w = vz_json_writer_on(&text), .err = err};
+    struct names names = {.sampler = sampler,
+                          .docno = docno,
+                          .with_scores = with_scores,
+                          .w = vz_json_writer_on(&text),
+                          .err = err};
     bool found = false;
     if (with_scores)
         vz_json_begin_object(&names.w);

@@ -97,9 +97,9 @@ static enum vz_status read_item(struct vz_parser *parser, struct vz_json value, 
                              "[more_like_this] [%.*s] of an item is not supported yet by vizsla",
                              VZ_ARG(key));
         else
-            status = vz_fail(err, VZ_BAD_QUERY,
-                             "failed to parse More Like This item. unknown field [%.*s]",
-                             VZ_ARG(key));
+            status =
+                vz_fail(err, VZ_BAD_QUERY,
+                        "failed to parse More Like This item. unknown field [%.*s]", VZ_ARG(key));
         if (status != VZ_OK)
             return status;
     }
@@ -150,12 +150,10 @@ static enum vz_status visit(struct vz_parser *parser, struct vz_node *node, stru
     struct {
         const char *key;
         uint32_t *to;
-    } counts[] = {{"max_query_terms", &like->max_query_terms},
-                  {"min_term_freq", &like->min_term_freq},
-                  {"min_doc_freq", &like->min_doc_freq},
-                  {"max_doc_freq", &like->max_doc_freq},
-                  {"min_word_length", &like->min_length},
-                  {"max_word_length", &like->max_length}};
+    } counts[] = {
+        {"max_query_terms", &like->max_query_terms}, {"min_term_freq", &like->min_term_freq},
+        {"min_doc_freq", &like->min_doc_freq},       {"max_doc_freq", &like->max_doc_freq},
+        {"min_word_length", &like->min_length},      {"max_word_length", &like->max_length}};
     for (size_t i = 0; i < VZ_COUNT_OF(counts); i++)
         if (vz_slice_is(key, counts[i].key))
             return vz_dsl_count(query, counts[i].key, value, counts[i].to, err);
@@ -330,8 +328,8 @@ static bool item_has(struct run *run, const struct item *item, const struct vz_f
     return false;
 }
 
-static enum vz_status add_document(struct run *run, const struct item *item,
-                                   struct vz_slice source, struct words *words)
+static enum vz_status add_document(struct run *run, const struct item *item, struct vz_slice source,
+                                   struct words *words)
 {
     struct vz_document doc;
     enum vz_status status =
@@ -410,8 +408,8 @@ static enum vz_status weigh(struct run *run, struct words *words,
         if (i % 256 == 0 && vz_eval_late(run->eval))
             return vz_fail(run->err, VZ_CANCELLED, "the search took too long");
         if (word.freq < like->min_term_freq ||
-            (run->skip.count && bsearch(&word, run->skip.items, run->skip.count, sizeof word,
-                                        by_place)))
+            (run->skip.count &&
+             bsearch(&word, run->skip.items, run->skip.count, sizeof word, by_place)))
             continue;
         uint16_t first = among_count ? among[0]->id : word.field;
         const struct vz_field *own = vz_mapping_field(run->eval->mapping, word.field);
@@ -511,8 +509,7 @@ static enum vz_status text_analyzer(struct run *run, const struct vz_analyzer **
 {
     *out = run->fields[0]->type == VZ_FIELD_TEXT
                ? run->fields[0]->analyzer
-               : vz_analysis_analyzer(vz_mapping_analysis(run->eval->mapping),
-                                      VZ_SLICE("keyword"));
+               : vz_analysis_analyzer(vz_mapping_analysis(run->eval->mapping), VZ_SLICE("keyword"));
     if (run->like->analyzer.len == 0)
         return VZ_OK;
     return vz_text_analyzer(run->eval, "more_like_this", run->like->analyzer, out, run->err);
@@ -548,8 +545,8 @@ static enum vz_status read_unlike(struct run *run)
     if (unlike->text_count)
         status = text_analyzer(run, &analyzer);
     for (size_t i = 0; i < unlike->text_count && status == VZ_OK; i++)
-        status = add_text(run, analyzer, run->fields[0]->id, unlike->texts[i], SIZE_MAX,
-                          &run->skip);
+        status =
+            add_text(run, analyzer, run->fields[0]->id, unlike->texts[i], SIZE_MAX, &run->skip);
     for (size_t i = 0; i < unlike->item_count && status == VZ_OK; i++)
         status = add_item(run, &unlike->items[i], &run->skip);
     count_words(&run->skip);

@@ -110,8 +110,7 @@ static enum vz_status text_part(struct vz_eval *eval, const struct vz_multi_how 
     struct vz_text_built built;
     struct vz_slice text = vz_query_scalar_text(value, eval->arena);
     *out = NULL;
-    enum vz_status status =
-        vz_text_build_match(eval, field, how->match, spread, text, &built, err);
+    enum vz_status status = vz_text_build_match(eval, field, how->match, spread, text, &built, err);
     if (status != VZ_OK || !built.query)
         return status;
     if (list && built.listed)
@@ -207,10 +206,9 @@ static enum vz_status value_group(struct vz_eval *eval, const struct vz_multi_ho
         parts[i]->boost = group->boosts[i];
         if (group->fields[i]->type != VZ_FIELD_KEYWORD || group->count == 1)
             continue;
-        enum vz_status status = vz_keyword_stats(eval, parts[i], group->fields[i],
-                                                 &blends[keywords].doc_freq,
-                                                 &blends[keywords].field_docs,
-                                                 &blends[keywords].field_freqs, err);
+        enum vz_status status =
+            vz_keyword_stats(eval, parts[i], group->fields[i], &blends[keywords].doc_freq,
+                             &blends[keywords].field_docs, &blends[keywords].field_freqs, err);
         if (status != VZ_OK)
             return status;
         keywords++;
@@ -228,13 +226,11 @@ static enum vz_status text_group(struct vz_eval *eval, const struct vz_multi_how
                                  struct vz_node **out, struct vz_node_list *list,
                                  struct vz_error *err)
 {
-    struct vz_spread spread = {.fields = group->fields,
-                               .boosts = group->boosts,
-                               .count = group->count,
-                               .tie = how->tie};
+    struct vz_spread spread = {
+        .fields = group->fields, .boosts = group->boosts, .count = group->count, .tie = how->tie};
     bool alone = group->count == 1;
-    enum vz_status status = text_part(eval, how, group->fields[0], alone ? NULL : &spread, value,
-                                      out, list, err);
+    enum vz_status status =
+        text_part(eval, how, group->fields[0], alone ? NULL : &spread, value, out, list, err);
     if (*out && alone)
         (*out)->boost *= group->boosts[0];
     return status;
@@ -318,8 +314,7 @@ static enum vz_status combined_fields(struct vz_eval *eval, const struct vz_mult
 
 enum vz_status vz_multi_build(struct vz_eval *eval, const struct vz_multi_how *how,
                               const struct vz_field_list *fields, struct vz_json value,
-                              struct vz_node **out, struct vz_node_list *list,
-                              struct vz_error *err)
+                              struct vz_node **out, struct vz_node_list *list, struct vz_error *err)
 {
     *out = NULL;
     if (list)

@@ -15,9 +15,9 @@ void vz_string_run_init(struct vz_string_run *run, struct vz_eval *eval,
 {
     static const struct vz_multi_field all[] = {{.pattern = {"*", 1}, .boost = 1}};
     struct vz_multi_field one = {clause->default_field, 1};
-    const struct vz_multi_field *fields = clause->field_count            ? clause->fields
+    const struct vz_multi_field *fields = clause->field_count         ? clause->fields
                                           : clause->default_field.len ? &one
-                                                                        : all;
+                                                                      : all;
     *run = (struct vz_string_run){.eval = eval, .clause = clause, .err = err};
     vz_multi_fields(eval, fields, clause->field_count ? clause->field_count : 1,
                     (struct vz_slice){0}, &run->fields);
@@ -31,8 +31,8 @@ enum vz_status vz_string_count(struct vz_string_run *run)
     if (++run->clauses <= VZ_MAX_CLAUSES)
         return VZ_OK;
     return vz_fail(run->err, VZ_BAD_QUERY,
-                         "Query contains too many nested clauses; maxClauseCount is set to %d",
-                         VZ_MAX_CLAUSES);
+                   "Query contains too many nested clauses; maxClauseCount is set to %d",
+                   VZ_MAX_CLAUSES);
 }
 
 enum vz_status vz_string_fail(struct vz_string_run *run, const char *format, ...)
@@ -114,17 +114,16 @@ static bool one_sided(struct vz_slice text, struct vz_string_bounds *bounds)
     bool inclusive = text.len > 2 && text.ptr[1] == '=';
     struct vz_slice bound = {text.ptr + 1 + inclusive, text.len - 1 - inclusive};
     if (text.ptr[0] == '>')
-        *bounds = (struct vz_string_bounds){.has_lower = true, .lower = bound,
-                                            .lower_inclusive = inclusive};
+        *bounds = (struct vz_string_bounds){
+            .has_lower = true, .lower = bound, .lower_inclusive = inclusive};
     else
-        *bounds = (struct vz_string_bounds){.has_upper = true, .upper = bound,
-                                            .upper_inclusive = inclusive};
+        *bounds = (struct vz_string_bounds){
+            .has_upper = true, .upper = bound, .upper_inclusive = inclusive};
     return true;
 }
 
 enum vz_status vz_string_term(struct vz_string_run *run, struct vz_slice field,
-                              struct vz_slice text, struct vz_node **out,
-                              struct vz_node_list *list)
+                              struct vz_slice text, struct vz_node **out, struct vz_node_list *list)
 {
     const struct vz_string_clause *clause = run->clause;
     struct vz_slice named = field.ptr ? field : run->default_field;
@@ -307,9 +306,8 @@ static enum vz_status analyzed_prefix(struct vz_string_run *run, const struct vz
         for (size_t t = i; t < end; t++) {
             struct vz_slice word = vz_arena_copy(run->eval->arena, tokens.items[t].text);
             struct vz_node *node =
-                end == tokens.count
-                    ? pattern_node(run, VZ_NODE_PREFIX, field, word)
-                    : vz_text_node(run->eval, vz_text_term(run->eval, field, word));
+                end == tokens.count ? pattern_node(run, VZ_NODE_PREFIX, field, word)
+                                    : vz_text_node(run->eval, vz_text_term(run->eval, field, word));
             vz_clause_add(run->eval, &place, node, VZ_SHOULD);
             status = vz_string_count(run);
             if (status != VZ_OK)
@@ -374,10 +372,8 @@ enum vz_status vz_string_wildcard(struct vz_string_run *run, struct vz_slice fie
                                        : exists_node(run, named);
         return VZ_OK;
     }
-    if (run->clause->no_leading_wildcard && text.len &&
-        (text.ptr[0] == '*' || text.ptr[0] == '?'))
-        return vz_string_fail(run,
-                              "'*' or '?' not allowed as first character in WildcardQuery");
+    if (run->clause->no_leading_wildcard && text.len && (text.ptr[0] == '*' || text.ptr[0] == '?'))
+        return vz_string_fail(run, "'*' or '?' not allowed as first character in WildcardQuery");
     return for_fields(run, field, wildcard_of, &text, out);
 }
 
@@ -513,8 +509,7 @@ struct vz_node *vz_clause_bool(struct vz_eval *eval, const struct vz_clause_list
                                     [VZ_MUST_NOT] = &node->boolean.must_not,
                                     [VZ_FILTER] = &node->boolean.filter};
     for (size_t i = 0; i < VZ_COUNT_OF(lists); i++)
-        lists[i]->items =
-            vz_arena_alloc(eval->arena, (list->count + 1) * sizeof(struct vz_node *));
+        lists[i]->items = vz_arena_alloc(eval->arena, (list->count + 1) * sizeof(struct vz_node *));
     for (size_t i = 0; i < list->count; i++) {
         struct vz_node_list *to = lists[list->items[i].occur];
         to->items[to->count++] = list->items[i].node;

@@ -98,7 +98,7 @@ struct vz_clause_list {
     struct {
         struct vz_node *node;
         enum vz_occur occur;
-    } *items;
+    } * items;
     size_t count, capacity;
 };
 void vz_clause_add(struct vz_eval *eval, struct vz_clause_list *list, struct vz_node *node,

@@ -180,8 +180,8 @@ static struct token default_token(struct vz_slice text, size_t at)
     static const struct {
         char c;
         enum token_kind kind;
-    } single[] = {{'(', T_OPEN},   {')', T_CLOSE},    {':', T_COLON},
-                  {'^', T_CARAT},  {'[', T_RANGE_IN}, {'{', T_RANGE_EX}};
+    } single[] = {{'(', T_OPEN},  {')', T_CLOSE},    {':', T_COLON},
+                  {'^', T_CARAT}, {'[', T_RANGE_IN}, {'{', T_RANGE_EX}};
     size_t end;
     for (size_t i = 0; i < VZ_COUNT_OF(single); i++)
         if (c == single[i].c) {
@@ -190,10 +190,7 @@ static struct token default_token(struct vz_slice text, size_t at)
         }
     if (c == '+' || c == '-' || c == '!') {
         size_t space = at + 1 < text.len ? space_at(text, at + 1) : 0;
-        token.kind = space      ? T_BARE
-                     : c == '+' ? T_PLUS
-                     : c == '-' ? T_MINUS
-                                : T_NOT;
+        token.kind = space ? T_BARE : c == '+' ? T_PLUS : c == '-' ? T_MINUS : T_NOT;
         token.len = (uint32_t)(1 + space);
         return token;
     }
@@ -348,8 +345,7 @@ static enum vz_status unexpected(struct parser *p)
         snprintf(seen, sizeof seen, " %s \"%.*s \"", token_names[token->kind], quoted_len(text),
                  text.ptr);
     return vz_string_fail(p->run, "Cannot parse '%.*s': Encountered \"%s\" at line 1, column %u.",
-                          quoted_len(p->text), p->text.ptr, seen,
-                          characters(p->text, token->at));
+                          quoted_len(p->text), p->text.ptr, seen, characters(p->text, token->at));
 }
 
 static int hex_digit(char c)
@@ -406,8 +402,7 @@ static enum vz_status unescape(struct parser *p, struct vz_slice text, struct vz
                                         quoted_len(p->text), p->text.ptr);
             else if (digit < 0)
                 status = vz_string_fail(
-                    p->run,
-                    "Cannot parse '%.*s': Non-hex character in Unicode escape sequence: %c",
+                    p->run, "Cannot parse '%.*s': Non-hex character in Unicode escape sequence: %c",
                     quoted_len(p->text), p->text.ptr, text.ptr[i + 1]);
             else {
                 code = code * 16 + (uint32_t)digit;
@@ -479,16 +474,14 @@ static enum vz_status check_edits(struct parser *p, struct vz_slice edits)
     memcpy(copy, edits.ptr, VZ_MIN(edits.len, sizeof copy - 1));
     float number = strtof(copy, &end);
     if (*end || end == copy)
-        return vz_query_fail(p->run->err, VZ_BAD_QUERY,
-                             "failed to parse [%.*s] as a \"fuzziness\"", quoted_len(edits),
-                             edits.ptr);
+        return vz_query_fail(p->run->err, VZ_BAD_QUERY, "failed to parse [%.*s] as a \"fuzziness\"",
+                             quoted_len(edits), edits.ptr);
     if (number < 1 && number > 0)
         return VZ_OK;
-    return vz_query_fail(p->run->err, VZ_BAD_QUERY,
-                         "Valid edit distances are [0, 1, 2] but was [%s]",
-                         number == (float)(int)number ? vz_arena_printf(p->run->eval->arena, "%d",
-                                                                        (int)number)
-                                                      : copy);
+    return vz_query_fail(
+        p->run->err, VZ_BAD_QUERY, "Valid edit distances are [0, 1, 2] but was [%s]",
+        number == (float)(int)number ? vz_arena_printf(p->run->eval->arena, "%d", (int)number)
+                                     : copy);
 }
 
 static enum vz_status parse_bare(struct parser *p, struct vz_slice field, struct vz_node **out)
@@ -509,8 +502,8 @@ static enum vz_status parse_bare(struct parser *p, struct vz_slice field, struct
     else if (token.kind == T_PREFIX)
         status = vz_string_prefix(p->run, field, (struct vz_slice){plain.ptr, plain.len - 1}, out);
     else if (token.kind == T_REGEXP)
-        status = vz_string_regexp(p->run, field, (struct vz_slice){text.ptr + 1, text.len - 2},
-                                  out);
+        status =
+            vz_string_regexp(p->run, field, (struct vz_slice){text.ptr + 1, text.len - 2}, out);
     else if (tail.has_tilde) {
         status = check_edits(p, tail.tilde);
         if (status == VZ_OK)

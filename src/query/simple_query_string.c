@@ -5,8 +5,8 @@
  * stands is skipped. A tree grows to the left: an operator other than the one before makes what is
  * there so far the first clause of a new one.
  *
- * The original looks for the end of a group from each opening parenthesis on, which takes the square
- * of the text's length; here all pairs are found in one walk beforehand. */
+ * The original looks for the end of a group from each opening parenthesis on, which takes the
+ * square of the text's length; here all pairs are found in one walk beforehand. */
 #include "query/query_string.h"
 
 #include <stdlib.h>
@@ -71,7 +71,7 @@ static void add_branch(struct simple *s, struct state *state, struct vz_node *br
         struct vz_clause_list not = {0};
         vz_clause_add(eval, &not, branch, VZ_MUST_NOT);
         vz_clause_add(eval, &not, vz_made_node(eval, VZ_NODE_ALL), VZ_SHOULD);
-        branch = vz_clause_bool(eval, &not);
+        branch = vz_clause_bool(eval, &not );
     }
     if (!state->top && !state->is_list) {
         state->top = branch;
@@ -144,8 +144,8 @@ static enum vz_status read_phrase(struct simple *s, struct state *state)
         }
         if (slop)
             edits = read_number(s, state);
-        status = vz_string_phrase(s->run, (struct vz_slice){0}, vz_buf_slice(&text), edits,
-                                  &branch);
+        status =
+            vz_string_phrase(s->run, (struct vz_slice){0}, vz_buf_slice(&text), edits, &branch);
         add_branch(s, state, branch);
         state->at++;
     }

@@ -29,9 +29,9 @@ struct vz_text_built {
 /* A text as match (and its types) asks a text field for it. `spread` NULL: that field alone.
  * Texts go to eval->arena. VZ_BAD_QUERY, VZ_LIMIT. */
 enum vz_status vz_text_build_match(struct vz_eval *eval, const struct vz_field *field,
-                             const struct vz_match *match, const struct vz_spread *spread,
-                             struct vz_slice text, struct vz_text_built *out,
-                             struct vz_error *err);
+                                   const struct vz_match *match, const struct vz_spread *spread,
+                                   struct vz_slice text, struct vz_text_built *out,
+                                   struct vz_error *err);
 /* A TEXT node of a query; takes over its boost. */
 struct vz_node *vz_text_node(struct vz_eval *eval, struct vz_text_query *query);
 /* One term of a text field, as it is. */

@@ -71,8 +71,8 @@ static void describe_parts(const struct vz_text_query *query, struct vz_buf *out
     vz_buf_append_str(out, best ? "(" : "");
     for (size_t i = 0; i < query->part_count; i++) {
         const struct vz_text_query *part = query->parts[i];
-        bool wrap = !best && part->boost == 1 &&
-                    (part->kind == VZ_TEXT_ANY || part->kind == VZ_TEXT_EVERY);
+        bool wrap =
+            !best && part->boost == 1 && (part->kind == VZ_TEXT_ANY || part->kind == VZ_TEXT_EVERY);
         vz_buf_append_str(out, !i ? "" : best ? " | " : " ");
         vz_buf_append_str(out, query->kind == VZ_TEXT_EVERY ? "+" : "");
         vz_buf_append_str(out, wrap ? "(" : "");

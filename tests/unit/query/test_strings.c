@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 
-#define SECONDS(n) ((uint64_t)(n) * 1000000000ull)
+#define SECONDS(n) ((uint64_t)(n)*1000000000ull)
 
 static struct fixture fixture;
 
@@ -47,8 +47,8 @@ static void expect(const char *kind, struct vz_slice text, enum vz_status status
 {
     struct answer answer;
     enum vz_status seen = ask_string(kind, text, &answer);
-    if (seen != status || (words && !strstr(answer.err.text, words) &&
-                           !strstr(answer.err.cause, words)))
+    if (seen != status ||
+        (words && !strstr(answer.err.text, words) && !strstr(answer.err.cause, words)))
         fail_msg("%s %.60s\n  got %s: %s (%s)", kind, text.ptr, vz_status_name(seen),
                  answer.err.text, answer.err.cause);
     answer_deinit(&answer);
@@ -146,8 +146,9 @@ static void test_trees(void **state)
         struct vz_search_params params = {.uri = {.q = vz_slice_from(cases[i].text)}};
         must(vz_search_parse((struct vz_json){0}, &params, &arena, &search, &err), &err);
         enum vz_status status = vz_search_validate(&target, search, &arena, &text, &err);
-        if (cases[i].tree ? status != VZ_OK || !vz_slice_is(text, cases[i].tree)
-                          : status != VZ_BAD_QUERY || strncmp(err.text, "Failed to parse query [", 23))
+        if (cases[i].tree
+                ? status != VZ_OK || !vz_slice_is(text, cases[i].tree)
+                : status != VZ_BAD_QUERY || strncmp(err.text, "Failed to parse query [", 23))
             fail_msg("%s\n  is %.*s\n  (%s: %s)\n  expected %s", cases[i].text, (int)text.len,
                      text.ptr, vz_status_name(status), err.text,
                      cases[i].tree ? cases[i].tree : "Failed to parse query");
@@ -158,12 +159,32 @@ static void test_trees(void **state)
 /* Noise of what means something: an answer or a refusal, never more. */
 static void test_noise(void **state)
 {
-    static const char *const pieces[] = {
-        "t:",  "k:", "n:",  "d:",   "_exists_:", "*:",   "a",    "red", "fox~", "fox~1", "b*",
-        "*c",  "?",  "*",   "(",    ")",         "[",    "]",    "{",   "}",    " TO ",  "1",
-        "\"",  "/",  "\\",  " AND", " OR ",      " NOT", "&&",   "||",  "!",    "+",     "-",
-        "^",   "^2", "~",   "~2",   ":",         " ",    "\t",   "|",   "<",    ">=",    "2024-01-01",
-        "\xC3\xA9", "\xE3\x80\x80", "\\u0041", ".",  "0.5", "_id:1", "#", "@"};
+    static const char *const pieces[] = {"t:",        "k:",
+                                         "n:",        "d:",
+                                         "_exists_:", "*:",
+                                         "a",         "red",
+                                         "fox~",      "fox~1",
+                                         "b*",        "*c",
+                                         "?",         "*",
+                                         "(",         ")",
+                                         "[",         "]",
+                                         "{",         "}",
+                                         " TO ",      "1",
+                                         "\"",        "/",
+                                         "\\",        " AND",
+                                         " OR ",      " NOT",
+                                         "&&",        "||",
+                                         "!",         "+",
+                                         "-",         "^",
+                                         "^2",        "~",
+                                         "~2",        ":",
+                                         " ",         "\t",
+                                         "|",         "<",
+                                         ">=",        "2024-01-01",
+                                         "\xC3\xA9",  "\xE3\x80\x80",
+                                         "\\u0041",   ".",
+                                         "0.5",       "_id:1",
+                                         "#",         "@"};
     unsigned seed = 20260;
     printf("seed %u\n", seed);
     for (int round = 0; round < 6000; round++) {
@@ -171,8 +192,7 @@ static void test_noise(void **state)
         struct answer answer;
         size_t count = (size_t)(rand_r(&seed) % 14);
         for (size_t i = 0; i <= count; i++)
-            vz_buf_append_str(&text,
-                              pieces[(size_t)rand_r(&seed) % VZ_COUNT_OF(pieces)]);
+            vz_buf_append_str(&text, pieces[(size_t)rand_r(&seed) % VZ_COUNT_OF(pieces)]);
         bool simple = round % 3 == 0;
         enum vz_status status = ask_string(simple ? "simple_query_string" : "query_string",
                                            vz_buf_slice(&text), &answer);
