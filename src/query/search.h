@@ -179,4 +179,18 @@ enum vz_status vz_search_each(const struct vz_search_target *target, const struc
                                            uint32_t docno),
                               void *context, struct vz_error *err);
 
+/* _terms_enum: terms of a field in byte order, each once over all targets; alias filters are not
+ * looked at. `complete`: false when time ran out. */
+struct vz_terms_enum {
+    struct vz_slice field, prefix;
+    struct vz_slice after; /* terms behind this one; ptr NULL: all */
+    size_t size;
+    bool ignore_case; /* of ASCII letters */
+    uint64_t timeout_ms;
+};
+enum vz_status vz_terms_enum_run(const struct vz_search_target *targets, size_t target_count,
+                                 const struct vz_terms_enum *how, struct vz_arena *arena,
+                                 struct vz_slice **out, size_t *count, bool *complete,
+                                 struct vz_error *err);
+
 #endif

@@ -1,0 +1,107 @@
+/* _terms_enum: terms of a field that begin with a text. */
+#include "rest/ml.h"
+#include "rest/parts.h"
+
+#include <stdlib.h>
+
+#define MAX_TERMS 10000
+
+static bool bad(struct vz_call *call, struct vz_slice key)
+{
+    return vz_call_fail(call, 400, "x_content_parse_exception",
+                        "[terms_enum_request] failed to parse field [%.*s]", VZ_S(key));
+}
+
+/* "500ms", "1s", "2m" */
+static bool read_timeout(struct vz_slice text, uint64_t *out_ms)
+{
+    char copy[24] = {0}, *end;
+    if (text.len == 0 || text.len >= sizeof copy)
+        return false;
+    memcpy(copy, text.ptr, text.len);
+    double number = strtod(copy, &end);
+    double unit = strcmp(end, "ms") == 0  ? 1
+                  : strcmp(end, "s") == 0 ? 1000
+                  : strcmp(end, "m") == 0 ? 60000
+                                          : 0;
+    if (end == copy || unit == 0 || !(number >= 0) || number * unit > 60000)
+        return false;
+    *out_ms = (uint64_t)(number * unit);
+    return true;
+}
+
+static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_json value,
+                        struct vz_terms_enum *how)
+{
+    int64_t size;
+    bool is_text = vz_json_type(value) == VZ_JSON_STRING;
+    if (vz_slice_is(key, "field") || vz_slice_is(key, "string") ||
+        vz_slice_is(key, "search_after")) {
+        if (!is_text)
+            return bad(call, key);
+        *(vz_slice_is(key, "field")    ? &how->field
+          : vz_slice_is(key, "string") ? &how->prefix
+                                       : &how->after) = vz_json_string(value);
+        return true;
+    }
+    if (vz_slice_is(key, "size")) {
+        if (!vz_json_as_int(value, &size) || size > MAX_TERMS)
+            return bad(call, key);
+        if (size <= 0)
+            return vz_call_fail(call, 400, "action_request_validation_exception",
+                                "Validation Failed: 1: size must be > 0;");
+        how->size = (size_t)size;
+        return true;
+    }
+    if (vz_slice_is(key, "case_insensitive"))
+        return vz_json_as_bool(value, &how->ignore_case) || bad(call, key);
+    if (vz_slice_is(key, "timeout"))
+        return read_timeout(vz_json_string(value), &how->timeout_ms) || bad(call, key);
+    if (vz_slice_is(key, "index_filter")) {
+        vz_call_unsupported(call, "[index_filter] in [_terms_enum] is");
+        return false;
+    }
+    return vz_call_fail(call, 400, "x_content_parse_exception",
+                        "[terms_enum_request] unknown field [%.*s]", VZ_S(key));
+}
+
+void vz_rest_terms_enum(struct vz_call *call)
+{
+    struct vz_terms_enum how = {.size = 10, .timeout_ms = 1000, .prefix = {"", 0}};
+    struct vz_json body, value;
+    struct vz_resolved resolved;
+    struct vz_slice key, *terms;
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    size_t count = 0;
+    bool complete;
+    if (!vz_call_body(call, VZ_AT_SEARCH, false, &body))
+        return;
+    struct vz_json_iter it = vz_json_iterate(body);
+    while (vz_json_next(&it, &key, &value))
+        if (!read_member(call, key, value, &how))
+            return;
+    if (how.field.len == 0) {
+        vz_call_fail(call, 400, "action_request_validation_exception",
+                     "Validation Failed: 1: field cannot be null;");
+        return;
+    }
+    if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
+        return;
+    struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
+    enum vz_status status = vz_terms_enum_run(targets, resolved.count, &how, call->arena, &terms,
+                                              &count, &complete, &err);
+    if (status != VZ_OK) {
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
+    } else {
+        vz_json_begin_object(&call->w);
+        vz_call_shards(&call->w, (unsigned)resolved.count, (unsigned)resolved.count, false);
+        vz_json_key(&call->w, "terms");
+        vz_json_begin_array(&call->w);
+        for (size_t i = 0; i < count; i++)
+            vz_json_put_string(&call->w, terms[i]);
+        vz_json_end_array(&call->w);
+        vz_json_field_bool(&call->w, "complete", complete);
+        vz_json_end_object(&call->w);
+    }
+    vz_resolved_release(&resolved);
+}
