@@ -136,7 +136,7 @@ static enum vz_status terms_i64(struct vz_eval *eval, const struct vz_node *node
     count = join_spans(spans, count);
     vz_docset_begin(out, eval);
     if (count == 1) {
-        vz_scan_i64(column, spans[0].low, spans[0].high, &out->bits);
+        vz_filter_i64(eval, field, column, spans[0].low, spans[0].high, &out->bits);
         return VZ_OK;
     }
     for (size_t i = 0; i < column->count; i++)
@@ -163,7 +163,7 @@ static enum vz_status terms_f64(struct vz_eval *eval, const struct vz_node *node
         return VZ_OK;
     vz_docset_begin(out, eval);
     if (count == 1) {
-        vz_scan_f64(column, wanted[0], wanted[0], &out->bits);
+        vz_filter_f64(eval, field, column, wanted[0], wanted[0], &out->bits);
         return VZ_OK;
     }
     qsort(wanted, count, sizeof(*wanted), compare_doubles);
@@ -245,7 +245,7 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
         return VZ_OK;
     vz_docset_begin(out, eval);
     if (count == 1)
-        vz_scan_ordinal(column, one, &out->bits);
+        vz_filter_ordinal(eval, field, column, one, &out->bits);
     else {
         vz_scan_ordinals(column, &wanted, &out->bits);
         vz_bitset_deinit(&wanted);
@@ -517,14 +517,14 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
         if (status != VZ_OK || span.low > span.high)
             return status;
         vz_docset_begin(out, eval);
-        vz_scan_i64(&column, span.low, span.high, &out->bits);
+        vz_filter_i64(eval, field, &column, span.low, span.high, &out->bits);
         return VZ_OK;
     case VZ_COLUMN_F64:
         status = vz_range_f64(eval, node, field, &span_f64, err);
         if (status != VZ_OK || !(span_f64.low <= span_f64.high))
             return status;
         vz_docset_begin(out, eval);
-        vz_scan_f64(&column, span_f64.low, span_f64.high, &out->bits);
+        vz_filter_f64(eval, field, &column, span_f64.low, span_f64.high, &out->bits);
         return VZ_OK;
     case VZ_COLUMN_ORDINAL:
         if (field->type == VZ_FIELD_IP)

@@ -35,6 +35,16 @@ void vz_scan_ordinals(const struct vz_column *column, const struct vz_bitset *wa
                       struct vz_bitset *bits);
 void vz_scan_i64(const struct vz_column *column, int64_t low, int64_t high, struct vz_bitset *bits);
 void vz_scan_f64(const struct vz_column *column, double low, double high, struct vz_bitset *bits);
+/* The same into bits that are all zero, of the whole column of a snapshot: what was asked before is
+ * remembered, only newer documents are looked at (store/remembered.h). */
+void vz_filter_ordinal(struct vz_eval *eval, const struct vz_field *field,
+                       const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits);
+void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
+                   const struct vz_column *column, int64_t low, int64_t high,
+                   struct vz_bitset *bits);
+void vz_filter_f64(struct vz_eval *eval, const struct vz_field *field,
+                   const struct vz_column *column, double low, double high,
+                   struct vz_bitset *bits);
 void vz_scan_present(const struct vz_column *column, struct vz_bitset *bits);
 /* Documents with any term of the field's dictionary for which `match` is true; *out stays NONE when
  * no term does. */

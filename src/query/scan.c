@@ -1,33 +1,57 @@
 /* Scans of columns: entries that have a value set the bits of their documents. */
 #include "query/filter.h"
+#include "query/masks.h"
 
-/* Entries are first tested a block at a time, which the compiler turns into vector code, and looked
- * at one by one only when something is in the block. */
-#define BLOCK 64
+#include <string.h>
 
-/* Without a branch, for ranges: where half of the documents match, a branch is a coin toss (2.5
- * times slower). A term is rarer, there the branch wins. */
-static void set_if(struct vz_bitset *bits, uint32_t docno, bool on)
+/* Entries are tested 64 at a time (masks.h), so many masks at once. */
+#define WORDS 32
+#define SLICE (WORDS * 64)
+
+/* Whether 64 entries are of 64 documents in a row, as they are where every document has one. */
+static bool in_a_row(const uint32_t *docnos)
 {
-    bits->words[docno >> 6] |= (uint64_t)on << (docno & 63);
+    uint32_t differs = 0;
+    for (uint32_t j = 0; j < 64; j++)
+        differs |= docnos[j] ^ (docnos[0] + j);
+    return differs == 0;
+}
+
+/* Sets the bits of the documents of 64 entries whose bit is set in the mask. */
+static void place(struct vz_bitset *bits, const uint32_t *docnos, uint64_t mask)
+{
+    if (mask == 0)
+        return;
+    if (!in_a_row(docnos)) {
+        for (; mask; mask &= mask - 1)
+            vz_bitset_set(bits, docnos[__builtin_ctzll(mask)]);
+        return;
+    }
+    unsigned shift = docnos[0] & 63;
+    bits->words[docnos[0] >> 6] |= mask << shift;
+    if (shift && mask >> (64 - shift))
+        bits->words[(docnos[0] >> 6) + 1] |= mask >> (64 - shift);
+}
+
+static void place_all(struct vz_bitset *bits, const uint32_t *docnos, const uint64_t *masks,
+                      size_t words)
+{
+    for (size_t w = 0; w < words; w++)
+        place(bits, docnos + w * 64, masks[w]);
 }
 
 void vz_scan_ordinal(const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits)
 {
-    const uint32_t *ordinals = column->ordinals;
+    const struct vz_mask_kernels *kernels = vz_mask_kernels();
+    uint64_t masks[WORDS];
     size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        unsigned hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++)
-            hits += ordinals[j] == ordinal;
-        if (!hits)
-            continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            if (ordinals[j] == ordinal)
-                vz_bitset_set(bits, column->docnos[j]);
+    for (; i + 64 <= column->count; i += SLICE) {
+        size_t words = VZ_MIN((column->count - i) / 64, (size_t)WORDS);
+        kernels->equal_u32(column->ordinals + i, words, ordinal, masks);
+        place_all(bits, column->docnos + i, masks, words);
     }
-    for (; i < column->count; i++)
-        if (ordinals[i] == ordinal)
+    for (i = column->count / 64 * 64; i < column->count; i++)
+        if (column->ordinals[i] == ordinal)
             vz_bitset_set(bits, column->docnos[i]);
 }
 
@@ -41,38 +65,100 @@ void vz_scan_ordinals(const struct vz_column *column, const struct vz_bitset *wa
 
 void vz_scan_i64(const struct vz_column *column, int64_t low, int64_t high, struct vz_bitset *bits)
 {
-    const int64_t *values = column->i64;
+    const struct vz_mask_kernels *kernels = vz_mask_kernels();
+    uint64_t masks[WORDS];
     size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        uint64_t hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++)
-            hits += (values[j] >= low) & (values[j] <= high);
-        if (!hits)
-            continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            set_if(bits, column->docnos[j], (values[j] >= low) & (values[j] <= high));
+    for (; i + 64 <= column->count; i += SLICE) {
+        size_t words = VZ_MIN((column->count - i) / 64, (size_t)WORDS);
+        kernels->range_i64(column->i64 + i, words, low, high, masks);
+        place_all(bits, column->docnos + i, masks, words);
     }
-    for (; i < column->count; i++)
-        if (values[i] >= low && values[i] <= high)
+    for (i = column->count / 64 * 64; i < column->count; i++)
+        if (column->i64[i] >= low && column->i64[i] <= high)
             vz_bitset_set(bits, column->docnos[i]);
 }
 
 void vz_scan_f64(const struct vz_column *column, double low, double high, struct vz_bitset *bits)
 {
-    const double *values = column->f64;
+    const struct vz_mask_kernels *kernels = vz_mask_kernels();
+    uint64_t masks[WORDS];
     size_t i = 0;
-    for (; i + BLOCK <= column->count; i += BLOCK) {
-        uint64_t hits = 0;
-        for (size_t j = i; j < i + BLOCK; j++)
-            hits += (values[j] >= low) & (values[j] <= high);
-        if (!hits)
-            continue;
-        for (size_t j = i; j < i + BLOCK; j++)
-            set_if(bits, column->docnos[j], (values[j] >= low) & (values[j] <= high));
+    for (; i + 64 <= column->count; i += SLICE) {
+        size_t words = VZ_MIN((column->count - i) / 64, (size_t)WORDS);
+        kernels->range_f64(column->f64 + i, words, low, high, masks);
+        place_all(bits, column->docnos + i, masks, words);
     }
-    for (; i < column->count; i++)
-        if (values[i] >= low && values[i] <= high)
+    for (i = column->count / 64 * 64; i < column->count; i++)
+        if (column->f64[i] >= low && column->f64[i] <= high)
             vz_bitset_set(bits, column->docnos[i]);
+}
+
+/* ---- what was matched before --------------------------------------------------------------- */
+
+enum { KEY_ORDINAL = 1, KEY_I64, KEY_F64 };
+/* Fewer entries are scanned faster than a memory of them is kept. */
+#define REMEMBER_FROM 50000
+
+/* The entries of documents that nobody knows about yet; true when the answer is to be kept. */
+static bool recall(struct vz_eval *eval, const struct vz_filter_key *key, struct vz_column *column,
+                   struct vz_bitset *bits)
+{
+    if (column->count < REMEMBER_FROM)
+        return false;
+    uint32_t known = vz_snapshot_recall(eval->snap, key, bits);
+    size_t from = 0, high = column->count;
+    while (known && from < high) { /* the first entry at or behind `known` */
+        size_t middle = from + (high - from) / 2;
+        if (column->docnos[middle] < known)
+            from = middle + 1;
+        else
+            high = middle;
+    }
+    column->count -= from;
+    column->docnos += from;
+    if (column->kind == VZ_COLUMN_ORDINAL)
+        column->ordinals += from;
+    else if (column->kind == VZ_COLUMN_F64)
+        column->f64 += from;
+    else
+        column->i64 += from;
+    return known < eval->limit;
+}
+
+void vz_filter_ordinal(struct vz_eval *eval, const struct vz_field *field,
+                       const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits)
+{
+    struct vz_filter_key key = {.field = field->id, .kind = KEY_ORDINAL, .low = ordinal};
+    struct vz_column rest = *column;
+    bool keep = recall(eval, &key, &rest, bits);
+    vz_scan_ordinal(&rest, ordinal, bits);
+    if (keep)
+        vz_snapshot_remember(eval->snap, &key, bits);
+}
+
+void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
+                   const struct vz_column *column, int64_t low, int64_t high,
+                   struct vz_bitset *bits)
+{
+    struct vz_filter_key key = {.field = field->id, .kind = KEY_I64, .low = low, .high = high};
+    struct vz_column rest = *column;
+    bool keep = recall(eval, &key, &rest, bits);
+    vz_scan_i64(&rest, low, high, bits);
+    if (keep)
+        vz_snapshot_remember(eval->snap, &key, bits);
+}
+
+void vz_filter_f64(struct vz_eval *eval, const struct vz_field *field,
+                   const struct vz_column *column, double low, double high, struct vz_bitset *bits)
+{
+    struct vz_filter_key key = {.field = field->id, .kind = KEY_F64};
+    struct vz_column rest = *column;
+    memcpy(&key.low, &low, sizeof low);
+    memcpy(&key.high, &high, sizeof high);
+    bool keep = recall(eval, &key, &rest, bits);
+    vz_scan_f64(&rest, low, high, bits);
+    if (keep)
+        vz_snapshot_remember(eval->snap, &key, bits);
 }
 
 void vz_scan_present(const struct vz_column *column, struct vz_bitset *bits)

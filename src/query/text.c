@@ -816,19 +816,30 @@ static enum vz_status plan_bool(struct vz_eval *eval, const struct vz_node *node
         minimum = 1;
     if ((should->count && minimum == 0) || minimum > should->count)
         return VZ_OK;
+    /* One clause is itself: wrapped it would hide that it is of terms alone (vz_text_top). */
     if (must->count) {
-        status = plan_list(eval, *must, VZ_TEXT_EVERY, &parts[count], err);
+        status = must->count == 1 ? plan(eval, must->items[0], &parts[count], err)
+                                  : plan_list(eval, *must, VZ_TEXT_EVERY, &parts[count], err);
         if (status != VZ_OK || !parts[count++])
             return status;
     }
-    if (should->count) {
+    if (should->count == 1) {
+        status = plan(eval, should->items[0], &parts[count], err);
+        if (status != VZ_OK || !parts[count++])
+            return status;
+    } else if (should->count) {
         status = plan_list(eval, *should, VZ_TEXT_ANY, &parts[count], err);
         if (status != VZ_OK || !parts[count])
             return status;
         parts[count++]->minimum = minimum;
     }
     *out = count == 1 ? parts[0] : of_parts(&b, VZ_TEXT_EVERY, parts, count);
-    (*out)->boost *= node->boost;
+    if (node->boost != 1) { /* a copy: a clause by itself may be the request's own */
+        struct vz_text_query *copy = new_query(&b, VZ_TEXT_NONE);
+        *copy = **out;
+        copy->boost *= node->boost;
+        *out = copy;
+    }
     return VZ_OK;
 }
 

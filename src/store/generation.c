@@ -144,6 +144,7 @@ static struct vz_generation *new_generation(const char *dir, uint64_t number)
     gen->durable = true;
     gen->dead.fd = -1;
     pthread_mutex_init(&gen->text_work_lock, NULL);
+    vz_remembered_init(&gen->remembered);
     pthread_mutex_init(&gen->text_lock, NULL);
     pthread_mutex_init(&gen->reader_lock, NULL);
     pthread_cond_init(&gen->reader_free, NULL);
@@ -172,6 +173,7 @@ static void free_generation(struct vz_generation *gen)
     if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
         vz_log(VZ_LOG_WARN, "store", "cannot remove %s: %s", gen->dir, err.text);
     pthread_mutex_destroy(&gen->text_work_lock);
+    vz_remembered_deinit(&gen->remembered);
     pthread_mutex_destroy(&gen->text_lock);
     pthread_mutex_destroy(&gen->reader_lock);
     pthread_cond_destroy(&gen->reader_free);

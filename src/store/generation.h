@@ -17,6 +17,7 @@
 #include "base/grow.h"
 #include "base/thread.h"
 #include "store/document.h"
+#include "store/remembered.h"
 #include "store/store.h"
 #include "text/index.h"
 
@@ -277,6 +278,8 @@ struct vz_generation {
      * merges or writes at a time. */
     pthread_mutex_t text_work_lock, text_lock;
     _Atomic(struct vz_text_index *) texts;
+
+    struct vz_remembered remembered; /* has its own lock */
 };
 
 /* Creates GEN (an empty folder) or opens it. `mapping` says what the row files hold. Opening cuts

@@ -268,6 +268,18 @@ enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_
 
 /* ---- columns and terms --------------------------------------------------------------------- */
 
+uint32_t vz_snapshot_recall(const struct vz_snapshot *snap, const struct vz_filter_key *key,
+                            struct vz_bitset *bits)
+{
+    return vz_remembered_get(&snap->gen->remembered, key, bits);
+}
+
+void vz_snapshot_remember(const struct vz_snapshot *snap, const struct vz_filter_key *key,
+                          const struct vz_bitset *bits)
+{
+    vz_remembered_put(&snap->gen->remembered, key, bits);
+}
+
 void vz_snapshot_column(const struct vz_snapshot *snap, uint16_t field, struct vz_column *column)
 {
     *column = (struct vz_column){.kind = VZ_COLUMN_NONE};

@@ -315,6 +315,20 @@ void vz_snapshot_column(const struct vz_snapshot *snap, uint16_t field, struct v
 /* The first entry of `docno` in the column, or column->count. */
 size_t vz_column_find(const struct vz_column *column, uint32_t docno);
 
+/* A condition on a column, for remembering what it matched (store/remembered.h). `kind` is the
+ * caller's, not 0; low and high what makes it different from others of the kind. */
+struct vz_filter_key {
+    uint16_t field, kind;
+    int64_t low, high;
+};
+/* Sets the bits (all zero, as many as the snapshot has documents) of documents that are known to
+ * match, dead ones among them. Documents below the result are answered, the others not. */
+uint32_t vz_snapshot_recall(const struct vz_snapshot *snap, const struct vz_filter_key *key,
+                            struct vz_bitset *bits);
+/* Keeps a whole answer, when the condition is asked a second time. Copies the bits. */
+void vz_snapshot_remember(const struct vz_snapshot *snap, const struct vz_filter_key *key,
+                          const struct vz_bitset *bits);
+
 /* The postings of text fields, of exactly the documents below the limit, dead ones included; NULL
  * when no document has a text. Valid while the snapshot is held. */
 struct vz_text_view;

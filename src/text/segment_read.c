@@ -614,8 +614,13 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
         if (p->docs[p->count - 1] < target)
             return p->doc = VZ_TEXT_END;
     }
-    /* The first of the block at or behind target: halving without branches. */
+    /* The first of the block at or behind target: mostly the next one, where a list is walked. Else
+     * halving without branches. */
     unsigned low = p->at, size = p->count - low;
+    if (size > 1 && p->docs[low] < target && p->docs[low + 1] >= target) {
+        p->at = low + 1;
+        return p->doc = p->docs[low + 1];
+    }
     while (size > 1) {
         unsigned half = size / 2;
         low = p->docs[low + half - 1] < target ? low + half : low;

@@ -96,6 +96,16 @@ static bool passes(const struct top *top, uint32_t docno)
     return !top->search->filter || vz_bitset_has(top->search->filter, docno);
 }
 
+/* The first document at or behind docno that may be found. */
+static uint32_t next_passing(const struct top *top, uint32_t docno)
+{
+    const struct vz_bitset *filter = top->search->filter;
+    if (!filter || docno == VZ_TEXT_END)
+        return docno;
+    size_t next = docno < filter->bits ? vz_bitset_next(filter, docno) : filter->bits;
+    return next < filter->bits ? (uint32_t)next : VZ_TEXT_END;
+}
+
 static bool stop(struct top *top)
 {
     if (top->until_check-- == 0) {
@@ -388,7 +398,11 @@ static void top_every(struct top *top, struct clause *clauses, size_t count)
                 count_more(top, 1);
             offer(top, doc, (float)score);
         }
-        doc = vz_postings_next(&lead->p);
+        if (top->search->filter) {
+            uint32_t target = next_passing(top, doc + 1);
+            doc = target == VZ_TEXT_END ? target : vz_postings_advance(&lead->p, target);
+        } else
+            doc = vz_postings_next(&lead->p);
     }
 }
 
@@ -401,17 +415,22 @@ static void top_generic(struct top *top, const struct vz_weight *weight,
     struct vz_scorer *scorer = vz_scorer_new(weight, segment, arena);
     if (!scorer)
         return;
-    uint32_t doc = vz_scorer_advance(scorer, 0);
+    /* From one that may be found to the next: what lies between is not looked at. */
+    uint32_t doc = vz_scorer_advance(scorer, next_passing(top, 0));
     for (unsigned steps = 0; doc != VZ_TEXT_END; steps++) {
         if (steps % 1024 == 0 && stop(top))
             break;
-        if (passes(top, doc)) {
+        uint32_t target = next_passing(top, doc);
+        if (target == doc) {
             if (top->counting || top->search->total_limit)
                 count_more(top, 1);
             if (top->search->k)
                 offer(top, doc, vz_scorer_score(scorer));
+            target = next_passing(top, doc + 1);
         }
-        doc = vz_scorer_advance(scorer, doc + 1);
+        if (target == VZ_TEXT_END)
+            break;
+        doc = vz_scorer_advance(scorer, target);
     }
     vz_scorer_close(scorer);
 }
@@ -532,12 +551,36 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     return VZ_OK;
 }
 
+/* Who matches, list by list, where that is the union of lists: no documents are met in step. False,
+ * and nothing done, for other queries. */
+static bool collect_union(const struct vz_text_view *view, const struct vz_text_query *query,
+                          struct vz_bitset *bits, bool dry)
+{
+    bool is_union = query->kind == VZ_TEXT_BEST ||
+                    (query->kind == VZ_TEXT_ANY && query->minimum <= 1);
+    if (query->kind == VZ_TEXT_NONE)
+        return true;
+    if (query->kind == VZ_TEXT_TERM) {
+        for (size_t i = 0; i < query->term_count && !dry; i++)
+            vz_text_term_docs(view, query->field, query->terms[i], bits);
+        return true;
+    }
+    for (size_t i = 0; is_union && i < query->part_count; i++)
+        if (!collect_union(view, query->parts[i], bits, dry))
+            return false;
+    return is_union;
+}
+
 enum vz_status vz_text_collect(const struct vz_text_view *view, const struct vz_text_query *query,
                                struct vz_bitset *bits, float *scores,
                                bool (*cancelled)(void *context), void *context,
                                struct vz_error *err)
 {
     struct vz_arena arena = {0};
+    if (!scores && collect_union(view, query, bits, true)) {
+        collect_union(view, query, bits, false);
+        return VZ_OK;
+    }
     struct vz_weight *weight = vz_weigh(view, query, 1, &arena, err);
     enum vz_status status = weight ? VZ_OK : VZ_BAD_QUERY;
     for (size_t i = 0; i < view->count && status == VZ_OK; i++) {

@@ -1,0 +1,173 @@
+/* Values to masks: every level against plain C, odd addresses, ends of ranges, NaN. And what a
+ * filter matched, remembered: growing, seen from older snapshots, pushed out. */
+#include "support.h"
+
+#include "base/text.h"
+#include "query/masks.h"
+
+#include <math.h>
+
+#define WORDS 5
+#define COUNT (WORDS * 64)
+
+static uint64_t rng = 20261120;
+
+static void every_level_gives_the_same(void **state)
+{
+    const struct vz_mask_kernels *list[3];
+    size_t levels = vz_mask_kernels_all(list);
+    uint32_t ordinals[COUNT + 1];
+    int64_t integers[COUNT + 1];
+    double numbers[COUNT + 1];
+    for (int round = 0; round < 50; round++) {
+        for (size_t i = 0; i <= COUNT; i++) {
+            static const double odd[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 5.0, 4.999999};
+            ordinals[i] = (uint32_t)(vz_rng_next(&rng) % 4) * 0x7fffffffu;
+            integers[i] = (int64_t)(vz_rng_next(&rng) % 21) - 10;
+            numbers[i] = vz_rng_next(&rng) % 3 ? (double)integers[i]
+                                               : odd[vz_rng_next(&rng) % VZ_COUNT_OF(odd)];
+        }
+        integers[7] = INT64_MIN;
+        integers[70] = INT64_MAX;
+        uint32_t wanted = ordinals[vz_rng_next(&rng) % COUNT];
+        int64_t low = (int64_t)(vz_rng_next(&rng) % 21) - 10, high = low + round % 7 - 1;
+        if (round % 10 == 0)
+            low = INT64_MIN, high = round % 20 ? INT64_MAX : 0;
+        for (size_t shift = 0; shift < 2; shift++)
+            for (size_t level = 0; level < levels; level++) {
+                uint64_t a[WORDS], b[WORDS], c[WORDS];
+                list[level]->equal_u32(ordinals + shift, WORDS, wanted, a);
+                list[level]->range_i64(integers + shift, WORDS, low, high, b);
+                list[level]->range_f64(numbers + shift, WORDS, (double)low, (double)high, c);
+                for (size_t i = 0; i < COUNT; i++) {
+                    size_t at = i + shift;
+                    bool want[] = {ordinals[at] == wanted,
+                                   integers[at] >= low && integers[at] <= high,
+                                   numbers[at] >= (double)low && numbers[at] <= (double)high};
+                    bool got[] = {a[i / 64] >> i % 64 & 1, b[i / 64] >> i % 64 & 1,
+                                  c[i / 64] >> i % 64 & 1};
+                    for (int k = 0; k < 3; k++)
+                        if (want[k] != got[k])
+                            fail_msg("%s, kernel %d, value %zu of round %d", list[level]->name, k,
+                                     at, round);
+                }
+            }
+    }
+}
+
+/* ---- remembered --------------------------------------------------------------------------------
+ */
+
+#define FIRST 60000
+#define MORE 7001
+
+static void write_numbered(struct vz_index *index, int from, int to)
+{
+    struct vz_write *ops = vz_calloc((size_t)(to - from), sizeof *ops);
+    struct vz_arena arena = {0};
+    struct vz_error err = {0};
+    for (int i = from; i < to; i++) {
+        char text[128];
+        int len = snprintf(text, sizeof text, "{\"colour\":\"c%d\",\"age\":%d,\"price\":%d.5%s}",
+                           i % 5, i % 100, i % 1000, i % 11 ? "" : ",\"tags\":[\"a\",\"b\"]");
+        char *copy = vz_arena_alloc(&arena, (size_t)len + 1), *id = vz_arena_alloc(&arena, 16);
+        memcpy(copy, text, (size_t)len + 1);
+        snprintf(id, 16, "%d", i);
+        ops[i - from] = (struct vz_write){
+            .verb = VZ_WRITE_INDEX, .id = vz_slice_from(id), .source = {copy, (size_t)len}};
+    }
+    must(vz_index_write(index, ops, (size_t)(to - from),
+                        &(struct vz_write_options){.refresh = VZ_REFRESH_TRUE}, &err),
+         &err);
+    vz_arena_deinit(&arena);
+    free(ops);
+}
+
+static uint64_t total_of(struct vz_index *index, struct vz_snapshot *snap, const char *filter)
+{
+    char body[300];
+    struct answer answer = {0};
+    struct vz_search_target target = {.index = index, .snap = snap};
+    snprintf(body, sizeof body,
+             "{\"size\":0,\"track_total_hits\":true,\"query\":{\"bool\":{\"filter\":%s}}}", filter);
+    must(search_targets(&target, 1, body, NULL, &answer), &answer.err);
+    uint64_t total = answer.result.total;
+    answer_deinit(&answer);
+    return total;
+}
+
+static void what_was_matched_stays_right(void **state)
+{
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct vz_index *index = fixture_create(
+        &fixture, "numbered",
+        "{\"mappings\":{\"properties\":{\"colour\":{\"type\":\"keyword\"},\"tags\":{\"type\":"
+        "\"keyword\"},\"age\":{\"type\":\"integer\"},\"price\":{\"type\":\"double\"}}}}");
+    static const struct {
+        const char *filter;
+        int every, from, to; /* matches i when from <= i % every < to */
+    } filters[] = {
+        {"{\"term\":{\"colour\":\"c3\"}}", 5, 3, 4},
+        {"{\"term\":{\"age\":42}}", 100, 42, 43},
+        {"{\"range\":{\"age\":{\"gte\":10,\"lt\":35}}}", 100, 10, 35},
+        {"{\"range\":{\"price\":{\"gt\":100,\"lte\":200.5}}}", 1000, 100, 201},
+        {"{\"term\":{\"price\":7.5}}", 1000, 7, 8},
+        {"{\"term\":{\"tags\":\"b\"}}", 11, 0, 1},
+    };
+    write_numbered(index, 0, FIRST);
+    struct vz_snapshot *before = vz_index_snapshot(index);
+    int docs = FIRST;
+    for (int round = 0; round < 6; round++) {
+        for (size_t f = 0; f < VZ_COUNT_OF(filters); f++) {
+            uint64_t want = 0, early = 0;
+            for (int i = 0; i < docs; i++) {
+                int rest = i % filters[f].every;
+                bool match = rest >= filters[f].from && rest < filters[f].to;
+                want += match;
+                early += match && i < FIRST;
+            }
+            uint64_t got = total_of(index, NULL, filters[f].filter);
+            uint64_t then = total_of(index, before, filters[f].filter);
+            if (got != want || then != early)
+                fail_msg("round %d, %s: %llu of %llu, before %llu of %llu", round,
+                         filters[f].filter, (unsigned long long)got, (unsigned long long)want,
+                         (unsigned long long)then, (unsigned long long)early);
+        }
+        if (round == 2 || round == 4) {
+            write_numbered(index, docs, docs + MORE);
+            docs += MORE;
+        }
+    }
+    /* A death is seen whatever is remembered. */
+    struct vz_write op = {.verb = VZ_WRITE_DELETE, .id = VZ_SLICE("3")};
+    struct vz_error err = {0};
+    uint64_t all = total_of(index, NULL, filters[0].filter);
+    must(
+        vz_index_write(index, &op, 1, &(struct vz_write_options){.refresh = VZ_REFRESH_TRUE}, &err),
+        &err);
+    assert_int_equal(total_of(index, NULL, filters[0].filter), all - 1);
+    assert_int_equal(total_of(index, before, filters[0].filter), FIRST / 5);
+    /* More conditions than are kept. */
+    for (int i = 0; i < 300; i++) {
+        char filter[100];
+        snprintf(filter, sizeof filter, "{\"range\":{\"age\":{\"gte\":%d,\"lte\":%d}}}", i % 100,
+                 i % 100 + i / 100);
+        int width = VZ_MIN(i / 100 + 1, 100 - i % 100);
+        for (int again = 0; again < 2; again++) {
+            uint64_t got = total_of(index, before, filter);
+            assert_int_equal(got, FIRST / 100 * width);
+        }
+    }
+    vz_snapshot_release(before);
+    fixture_close(&fixture);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_level_gives_the_same),
+        cmocka_unit_test(what_was_matched_stays_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
