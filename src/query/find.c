@@ -474,7 +474,25 @@ static enum vz_status best_texts(struct vz_run *run, uint32_t t, struct vz_text_
     return status;
 }
 
-/* A query of texts and filters, with knn or without, nothing that looks at every match: the best
+/* Aggregations want to know who matches and no scores: the lists are gathered as they are. */
+static enum vz_status aggregate_texts(struct vz_run *run, struct vz_eval *eval,
+                                      const struct vz_text_query *query,
+                                      const struct vz_bitset *may, const struct matches *near,
+                                      struct vz_error *err)
+{
+    struct vz_docset all = {0};
+    vz_docset_begin(&all, eval);
+    enum vz_status status = vz_text_collect(vz_snapshot_texts(eval->snap), query, &all.bits, NULL,
+                                            vz_text_late, eval, err);
+    if (status == VZ_OK && may)
+        vz_bitset_and(&all.bits, may);
+    if (status == VZ_OK)
+        status = vz_agg_collect(&run->aggs, eval, &all, near->nearest, near->nearest_count, err);
+    vz_docset_deinit(&all);
+    return status;
+}
+
+/* A query of texts and filters, with knn or without, nothing that looks at every score: the best
  * hits alone are looked for. *done: they were. */
 static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
                                     struct vz_error *err)
@@ -485,8 +503,8 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
     struct vz_text_query *query = NULL;
     struct matches near = {0};
     *done = false;
-    if (!search->query || search->sort_count || search->aggs || search->collapse ||
-        search->has_min_score || search->post_filter || search->terminate_after)
+    if (!search->query || search->sort_count || (search->aggs && search->aggs->need_scores) ||
+        search->collapse || search->has_min_score || search->post_filter || search->terminate_after)
         return VZ_OK;
     enum vz_status status = vz_text_plan(eval, search->query, &query, &filter, err);
     if (status != VZ_OK || !query || filter.kind == VZ_SET_NONE) {
@@ -502,6 +520,8 @@ static enum vz_status collect_texts(struct vz_run *run, uint32_t t, bool *done,
     query->boost *= run->targets[t].boost;
     boost_matches(&near, run->targets[t].boost);
     status = best_texts(run, t, query, may, &near, err);
+    if (status == VZ_OK && search->aggs)
+        status = aggregate_texts(run, eval, query, may, &near, err);
     *done = status == VZ_OK;
     vz_docset_deinit(&filter);
     return status;

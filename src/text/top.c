@@ -551,24 +551,33 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     return VZ_OK;
 }
 
-/* Who matches, list by list, where that is the union of lists: no documents are met in step. False,
- * and nothing done, for other queries. */
-static bool collect_union(const struct vz_text_view *view, const struct vz_text_query *query,
-                          struct vz_bitset *bits, bool dry)
+/* Whether who matches is the union of lists. */
+static bool is_union(const struct vz_text_query *query)
 {
-    bool is_union = query->kind == VZ_TEXT_BEST ||
-                    (query->kind == VZ_TEXT_ANY && query->minimum <= 1);
-    if (query->kind == VZ_TEXT_NONE)
+    if (query->kind == VZ_TEXT_NONE || query->kind == VZ_TEXT_TERM)
         return true;
-    if (query->kind == VZ_TEXT_TERM) {
-        for (size_t i = 0; i < query->term_count && !dry; i++)
-            vz_text_term_docs(view, query->field, query->terms[i], bits);
-        return true;
-    }
-    for (size_t i = 0; is_union && i < query->part_count; i++)
-        if (!collect_union(view, query->parts[i], bits, dry))
+    if (query->kind != VZ_TEXT_BEST && !(query->kind == VZ_TEXT_ANY && query->minimum <= 1))
+        return false;
+    for (size_t i = 0; i < query->part_count; i++)
+        if (!is_union(query->parts[i]))
             return false;
-    return is_union;
+    return true;
+}
+
+/* List by list: no documents are met in step. False when cancelled. */
+static bool collect_union(const struct vz_text_view *view, const struct vz_text_query *query,
+                          struct vz_bitset *bits, bool (*cancelled)(void *context), void *context)
+{
+    if (query->kind == VZ_TEXT_TERM)
+        for (size_t i = 0; i < query->term_count; i++) {
+            if (cancelled && cancelled(context))
+                return false;
+            vz_text_term_docs(view, query->field, query->terms[i], bits);
+        }
+    for (size_t i = 0; i < query->part_count && query->kind != VZ_TEXT_TERM; i++)
+        if (!collect_union(view, query->parts[i], bits, cancelled, context))
+            return false;
+    return true;
 }
 
 enum vz_status vz_text_collect(const struct vz_text_view *view, const struct vz_text_query *query,
@@ -577,10 +586,10 @@ enum vz_status vz_text_collect(const struct vz_text_view *view, const struct vz_
                                struct vz_error *err)
 {
     struct vz_arena arena = {0};
-    if (!scores && collect_union(view, query, bits, true)) {
-        collect_union(view, query, bits, false);
-        return VZ_OK;
-    }
+    if (!scores && is_union(query))
+        return collect_union(view, query, bits, cancelled, context)
+                   ? VZ_OK
+                   : vz_fail(err, VZ_CANCELLED, "the search was stopped");
     struct vz_weight *weight = vz_weigh(view, query, 1, &arena, err);
     enum vz_status status = weight ? VZ_OK : VZ_BAD_QUERY;
     for (size_t i = 0; i < view->count && status == VZ_OK; i++) {
