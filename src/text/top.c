@@ -532,9 +532,13 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
         return VZ_BAD_QUERY;
     }
     if (!plain_parts(weight, &parts, &count, &arena))
-        parts = NULL;
-    uint64_t many = 0;
+        parts = NULL, count = 0;
+    uint64_t many = 0, doc_freq = count == 1 ? parts[0]->doc_freq : 0;
     if (top.counting && surely_many(weight, parts, count, search, &many))
+        top.counting = false;
+    /* One term, every document of it to be found: how many is known. */
+    bool known = top.counting && parts && count == 1 && !search->filter;
+    if (known)
         top.counting = false;
     set_threshold(&top);
     for (size_t i = 0; i < view->count && !top.stopped; i++)
@@ -546,7 +550,10 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     result->count = top.count;
     result->total = VZ_MAX(top.total, many);
     result->total_exact = top.counting;
-    if (!top.counting && search->total_limit)
+    if (known) {
+        result->total = doc_freq;
+        result->total_exact = true;
+    } else if (!top.counting && search->total_limit)
         result->total = search->total_limit + 1;
     return VZ_OK;
 }
