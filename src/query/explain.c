@@ -136,7 +136,7 @@ static struct vz_explanation *keyword_term(const struct asked *asked, const stru
     uint64_t docs, values, doc_freq = node->doc_freq, ignored;
     const char *text = described(asked->eval, node);
     vz_snapshot_column(asked->eval->snap, field->id, &column);
-    vz_field_totals(asked->eval, &column, &docs, &values);
+    vz_field_totals(asked->eval, field, &column, &docs, &values);
     if (!doc_freq && vz_keyword_stats(asked->eval, node, field, &doc_freq, &ignored, &ignored,
                                       asked->err) != VZ_OK)
         doc_freq = 0;

@@ -279,20 +279,36 @@ static uint64_t distinct_values(const struct vz_column *column, size_t from, siz
     return distinct;
 }
 
-/* Live documents with a value, and their distinct values. */
-void vz_field_totals(struct vz_eval *eval, const struct vz_column *column, uint64_t *docs,
-                     uint64_t *values)
+/* Live documents with a value, and their distinct values: counted once, then on from where the last
+ * count ended. A flattened field's key has a column made for it, which nobody remembers. */
+void vz_field_totals(struct vz_eval *eval, const struct vz_field *field,
+                     const struct vz_column *column, uint64_t *docs, uint64_t *values)
 {
-    *docs = *values = 0;
-    for (size_t i = 0, end; i < column->count; i = end) {
+    struct vz_column_totals totals = {0};
+    bool kept = field->key.len == 0;
+    if (kept)
+        vz_snapshot_recall_totals(eval->snap, field->id, &totals);
+    size_t from = 0, high = totals.docno ? column->count : 0;
+    while (from < high) {
+        size_t mid = from + (high - from) / 2;
+        if (column->docnos[mid] < totals.docno)
+            from = mid + 1;
+        else
+            high = mid;
+    }
+    for (size_t i = from, end; i < column->count; i = end) {
         end = i + 1;
         while (end < column->count && column->docnos[end] == column->docnos[i])
             end++;
         if (!vz_snapshot_live(eval->snap, column->docnos[i]))
             continue;
-        ++*docs;
-        *values += distinct_values(column, i, end);
+        totals.docs++;
+        totals.values += distinct_values(column, i, end);
     }
+    if (kept)
+        vz_snapshot_remember_totals(eval->snap, field->id, totals.docs, totals.values);
+    *docs = totals.docs;
+    *values = totals.values;
 }
 
 float vz_keyword_score(const struct vz_field *field, uint64_t docs, uint64_t values,
@@ -319,7 +335,7 @@ static float term_score(struct vz_eval *eval, const struct vz_field *field,
         vz_docset_settle(set, eval);
         doc_freq = vz_docset_count(set, eval);
     }
-    vz_field_totals(eval, column, &docs, &values);
+    vz_field_totals(eval, field, column, &docs, &values);
     return vz_keyword_score(field, docs, values, doc_freq, node->boost);
 }
 
@@ -337,7 +353,7 @@ enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node
     *doc_freq = vz_docset_count(&set, eval);
     vz_docset_deinit(&set);
     vz_snapshot_column(eval->snap, field->id, &column);
-    vz_field_totals(eval, &column, field_docs, field_freqs);
+    vz_field_totals(eval, field, &column, field_docs, field_freqs);
     return VZ_OK;
 }
 

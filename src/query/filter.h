@@ -56,8 +56,8 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
 uint64_t vz_scan_docs(struct vz_eval *eval, const struct vz_column *column);
 
 /* Live documents with a value in the column, and their distinct values. */
-void vz_field_totals(struct vz_eval *eval, const struct vz_column *column, uint64_t *docs,
-                     uint64_t *values);
+void vz_field_totals(struct vz_eval *eval, const struct vz_field *field,
+                     const struct vz_column *column, uint64_t *docs, uint64_t *values);
 /* BM25 of a term in a field that keeps neither freqs nor norms, in Lucene's steps: the freq is 1,
  * the length 1, the average length that of distinct values a document. */
 float vz_keyword_score(const struct vz_field *field, uint64_t docs, uint64_t values,

@@ -151,7 +151,7 @@ static void score_terms(struct vz_eval *eval, const struct vz_field *field,
     }
     for (size_t i = 0; i < count; i++)
         most = VZ_MAX(most, near[i].doc_freq);
-    vz_field_totals(eval, column, &docs, &values);
+    vz_field_totals(eval, field, column, &docs, &values);
     for (size_t i = 0; i < count; i++) {
         near[i].score = vz_keyword_score(field, docs, values, most, boost * near[i].boost);
         near[i].last = 0;

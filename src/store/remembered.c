@@ -103,3 +103,40 @@ void vz_remembered_put(struct vz_remembered *remembered, const struct vz_filter_
     remembered->bytes += bytes_of(bits);
     pthread_mutex_unlock(&remembered->lock);
 }
+
+static struct vz_remembered_totals *find_totals(struct vz_remembered *remembered, uint16_t field)
+{
+    for (unsigned i = 0; i < remembered->totals_count; i++)
+        if (remembered->totals[i].field == field)
+            return &remembered->totals[i];
+    return NULL;
+}
+
+void vz_remembered_totals_get(struct vz_remembered *remembered, uint16_t field, uint32_t watermark,
+                              uint32_t dead, struct vz_column_totals *totals)
+{
+    *totals = (struct vz_column_totals){0};
+    pthread_mutex_lock(&remembered->lock);
+    const struct vz_remembered_totals *known = find_totals(remembered, field);
+    /* The dead of a later snapshot are those of an earlier one and more: as many are the same. */
+    if (known && known->dead == dead && known->totals.docno <= watermark)
+        *totals = known->totals;
+    pthread_mutex_unlock(&remembered->lock);
+}
+
+void vz_remembered_totals_put(struct vz_remembered *remembered, uint16_t field, uint32_t dead,
+                              const struct vz_column_totals *totals)
+{
+    pthread_mutex_lock(&remembered->lock);
+    struct vz_remembered_totals *known = find_totals(remembered, field);
+    bool older = known && (known->totals.docno > totals->docno || known->dead > dead);
+    if (!known) {
+        if (remembered->totals_count < VZ_REMEMBERED_TOTALS)
+            known = &remembered->totals[remembered->totals_count++];
+        else
+            known = &remembered->totals[remembered->totals_next++ % VZ_REMEMBERED_TOTALS];
+    }
+    if (!older)
+        *known = (struct vz_remembered_totals){.field = field, .dead = dead, .totals = *totals};
+    pthread_mutex_unlock(&remembered->lock);
+}

@@ -1,4 +1,5 @@
-/* store/remembered.h - which documents a filter matched, kept with a generation.
+/* store/remembered.h - which documents a filter matched, and how many have a field, kept with a
+ * generation.
  *
  * Why it is simple. A document never changes in place and columns only grow, so what a condition on
  * a column matched among the documents below a docno holds for the life of the generation; later
@@ -7,6 +8,9 @@
  *
  * A condition is kept from its second use on, so that conditions asked once push nothing out; the
  * longest unused goes first. At most VZ_REMEMBERED_BYTES a generation.
+ *
+ * Totals of a column are of live documents, so they hold for a number of dead ones: with no further
+ * death they are counted on from where they end, else anew.
  *
  * Threads: any; one lock, held for a copy (a bit a document).
  */
@@ -20,6 +24,7 @@
 #define VZ_REMEMBERED_BYTES ((size_t)16 << 20)
 #define VZ_REMEMBERED_MOST 128
 #define VZ_REMEMBERED_SEEN 256
+#define VZ_REMEMBERED_TOTALS 64
 
 struct vz_remembered {
     pthread_mutex_t lock;
@@ -32,6 +37,12 @@ struct vz_remembered {
     size_t bytes;
     uint64_t clock;
     struct vz_filter_key seen[VZ_REMEMBERED_SEEN]; /* asked once, a ring */
+    struct vz_remembered_totals {
+        uint16_t field;
+        uint32_t dead; /* documents below totals.docno */
+        struct vz_column_totals totals;
+    } totals[VZ_REMEMBERED_TOTALS];
+    unsigned totals_count, totals_next; /* next: a ring */
 };
 void vz_remembered_init(struct vz_remembered *remembered);
 void vz_remembered_deinit(struct vz_remembered *remembered);
@@ -41,5 +52,10 @@ uint32_t vz_remembered_get(struct vz_remembered *remembered, const struct vz_fil
 /* All documents of bits are answered. */
 void vz_remembered_put(struct vz_remembered *remembered, const struct vz_filter_key *key,
                        const struct vz_bitset *bits);
+/* Totals of a field with `dead` documents below the watermark; zero: not known. */
+void vz_remembered_totals_get(struct vz_remembered *remembered, uint16_t field, uint32_t watermark,
+                              uint32_t dead, struct vz_column_totals *totals);
+void vz_remembered_totals_put(struct vz_remembered *remembered, uint16_t field, uint32_t dead,
+                              const struct vz_column_totals *totals);
 
 #endif

@@ -280,6 +280,20 @@ void vz_snapshot_remember(const struct vz_snapshot *snap, const struct vz_filter
     vz_remembered_put(&snap->gen->remembered, key, bits);
 }
 
+void vz_snapshot_recall_totals(const struct vz_snapshot *snap, uint16_t field,
+                               struct vz_column_totals *totals)
+{
+    vz_remembered_totals_get(&snap->gen->remembered, field, snap->watermark,
+                             snap->watermark - snap->live, totals);
+}
+
+void vz_snapshot_remember_totals(const struct vz_snapshot *snap, uint16_t field, uint64_t docs,
+                                 uint64_t values)
+{
+    struct vz_column_totals totals = {.docno = snap->watermark, .docs = docs, .values = values};
+    vz_remembered_totals_put(&snap->gen->remembered, field, snap->watermark - snap->live, &totals);
+}
+
 void vz_snapshot_column(const struct vz_snapshot *snap, uint16_t field, struct vz_column *column)
 {
     *column = (struct vz_column){.kind = VZ_COLUMN_NONE};

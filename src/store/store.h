@@ -329,6 +329,20 @@ uint32_t vz_snapshot_recall(const struct vz_snapshot *snap, const struct vz_filt
 void vz_snapshot_remember(const struct vz_snapshot *snap, const struct vz_filter_key *key,
                           const struct vz_bitset *bits);
 
+/* Live documents of a column, and the distinct values of each summed up: what BM25 of a keyword asks
+ * for. Documents below `docno` are counted. */
+struct vz_column_totals {
+    uint32_t docno;
+    uint64_t docs, values;
+};
+/* What is known for this snapshot: no document below totals->docno has died since it was counted.
+ * All zero when nothing is. */
+void vz_snapshot_recall_totals(const struct vz_snapshot *snap, uint16_t field,
+                               struct vz_column_totals *totals);
+/* Keeps the totals of the whole column in this snapshot. */
+void vz_snapshot_remember_totals(const struct vz_snapshot *snap, uint16_t field, uint64_t docs,
+                                 uint64_t values);
+
 /* The postings of text fields, of exactly the documents below the limit, dead ones included; NULL
  * when no document has a text. Valid while the snapshot is held. */
 struct vz_text_view;

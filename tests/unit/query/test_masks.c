@@ -163,11 +163,86 @@ static void what_was_matched_stays_right(void **state)
     fixture_close(&fixture);
 }
 
+/* ---- totals ------------------------------------------------------------------------------------ */
+
+static void write_source(struct vz_index *index, enum vz_write_verb verb, const char *id,
+                         const char *source)
+{
+    struct vz_error err = {0};
+    struct vz_write op = {
+        .verb = verb, .id = vz_slice_from(id), .source = {source, strlen(source)}};
+    must(
+        vz_index_write(index, &op, 1, &(struct vz_write_options){.refresh = VZ_REFRESH_TRUE}, &err),
+        &err);
+}
+
+static double best_of(struct vz_index *index, struct vz_snapshot *snap, const char *query)
+{
+    char body[200];
+    struct answer answer = {0};
+    struct vz_search_target target = {.index = index, .snap = snap};
+    snprintf(body, sizeof body, "{\"size\":1,\"query\":%s}", query);
+    must(search_targets(&target, 1, body, NULL, &answer), &answer.err);
+    double score = answer.result.hit_count ? (double)answer.result.hits[0].score : 0;
+    answer_deinit(&answer);
+    return score;
+}
+
+/* BM25 with a freq and a length of 1. */
+static double keyword_score(double docs, double values, double doc_freq)
+{
+    double idf = log(1 + (docs - doc_freq + 0.5) / (doc_freq + 0.5));
+    return 2.2 * idf / (1 + 1.2 * (0.25 + 0.75 / (values / docs)));
+}
+
+static void totals_stay_right(void **state)
+{
+    const char *query = "{\"term\":{\"tags\":\"b\"}}";
+    struct fixture fixture;
+    fixture_open(&fixture);
+    struct vz_index *index = fixture_create(
+        &fixture, "numbered",
+        "{\"mappings\":{\"properties\":{\"tags\":{\"type\":\"keyword\"}}}}");
+    write_numbered(index, 0, 1100);
+    struct vz_snapshot *before = vz_index_snapshot(index);
+    for (int again = 0; again < 3; again++)
+        assert_float_equal(best_of(index, NULL, query), keyword_score(100, 200, 100), 1e-6);
+    /* Counted on: a value said twice counts once. */
+    write_source(index, VZ_WRITE_INDEX, "x", "{\"tags\":[\"b\",\"c\",\"d\",\"b\"]}");
+    for (int again = 0; again < 2; again++)
+        assert_float_equal(best_of(index, NULL, query), keyword_score(101, 203, 101), 1e-6);
+    assert_float_equal(best_of(index, before, query), keyword_score(100, 200, 100), 1e-6);
+    /* A death: 22 had both. */
+    write_source(index, VZ_WRITE_DELETE, "22", "");
+    for (int again = 0; again < 2; again++)
+        assert_float_equal(best_of(index, NULL, query), keyword_score(100, 201, 100), 1e-6);
+    /* One born and one dead in the same view. */
+    write_source(index, VZ_WRITE_INDEX, "x", "{\"tags\":\"c\"}");
+    for (int again = 0; again < 2; again++) {
+        assert_float_equal(best_of(index, NULL, query), keyword_score(100, 199, 99), 1e-6);
+        assert_float_equal(best_of(index, before, query), keyword_score(100, 200, 100), 1e-6);
+    }
+    write_numbered(index, 1100, 2200);
+    assert_float_equal(best_of(index, NULL, query), keyword_score(200, 399, 199), 1e-6);
+    /* More fields than are kept. */
+    for (int i = 0; i < 70; i++) {
+        char source[80], term[80];
+        snprintf(term, sizeof term, "{\"term\":{\"flag%d\":true}}", i);
+        snprintf(source, sizeof source, "{\"flag%d\":true}", i);
+        write_source(index, VZ_WRITE_INDEX, term, source);
+        assert_float_equal(best_of(index, NULL, term), keyword_score(1, 1, 1), 1e-6);
+    }
+    assert_float_equal(best_of(index, NULL, query), keyword_score(200, 399, 199), 1e-6);
+    vz_snapshot_release(before);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_level_gives_the_same),
         cmocka_unit_test(what_was_matched_stays_right),
+        cmocka_unit_test(totals_stay_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
