@@ -963,6 +963,10 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",
                        vz_query_token(value));
+    /* Every parser below may count on a member being there once: lists are made as long as it. */
+    struct vz_slice twice;
+    if (vz_json_find_duplicate(value, &twice))
+        return vz_fail(err, VZ_BAD_JSON, "Duplicate field '%.*s'", VZ_ARG(twice));
     enum vz_status status = read_sizes(&body, value, params, err);
     if (status != VZ_OK)
         return status;

@@ -203,6 +203,11 @@ bool vz_call_body(struct vz_call *call, enum vz_place place, bool required, stru
         return false;
     if (vz_json_parse_padded(text, &call->doc, body, &err) != VZ_OK)
         return vz_call_fail_error(call, &err, place);
+    struct vz_slice twice;
+    if (vz_json_find_duplicate(*body, &twice)) {
+        vz_fail(&err, VZ_BAD_JSON, "Duplicate field '%.*s'", (int)twice.len, twice.ptr);
+        return vz_call_fail_error(call, &err, place);
+    }
     if (vz_json_type(*body) != VZ_JSON_OBJECT) {
         if (place == VZ_AT_SEARCH || place == VZ_AT_BODY)
             return vz_call_fail(
