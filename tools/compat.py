@@ -39,6 +39,8 @@ Differences worth knowing:
   fields, 20 levels. Keys of `flattened` fields below `nested` ones cannot be asked.
 - `_field_caps` with `index_filter` leaves out indices in which no document matches; of metadata fields
   it names `_id`, `_index` and `_source`.
+- Aggregations are counted exactly; which are refused, and what bounds them: [scoring.md](scoring.md). How
+  searches go together, with examples: [search.md](search.md).
 - Routing is accepted everywhere and leads to the one shard. `_routing` is not kept.
 - Vectors of every kind are scored exactly: quantized kinds walk or scan codes and score the candidates
   with the vectors themselves. Without `num_candidates` a search is as wide as recall@10 of 0.95 takes
@@ -56,9 +58,8 @@ Differences worth knowing:
   `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is
   refused.
 - `suggest`: `term` (of text fields, also by the URL) and `completion` (prefix, fuzzy, regex,
-  skip_duplicates), beside
-  hits and in `_msearch`. `contexts` and `phrase` are refused. An alias' filter counts for completions. With
-  `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
+  skip_duplicates), beside hits and in `_msearch`. `contexts` and `phrase` are refused. An alias' filter
+  counts for completions. With `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
 - `retriever`: standard, knn, rrf (weights, filter, `query` and `fields`), linear (none, minmax, l2_norm),
   rescorer, pinned and text_similarity_reranker (with models of this program), in any nesting; `rule`,
   `diversify`, `chunk_rescorer`, `_name` and `explain` of compounds are refused. The older `rank` with
