@@ -358,9 +358,10 @@ static enum vz_status parse_hits(struct vz_parser *parser, struct vz_agg *agg,
                        VZ_ARG(agg->name), MAX_INNER_WINDOW,
                        (unsigned long long)search->from + search->size);
     for (size_t i = 0; i < search->sort_count; i++)
-        if (search->sort[i].kind == VZ_SORT_SCRIPT)
+        if (search->sort[i].kind == VZ_SORT_SCRIPT || search->sort[i].nested)
             return vz_fail(err, VZ_UNSUPPORTED,
-                           "[top_hits] sort by [_script] is not supported yet by vizsla");
+                           "[top_hits] sort by [%s] is not supported yet by vizsla",
+                           search->sort[i].nested ? "nested" : "_script");
     agg->hits = search;
     return VZ_OK;
 }

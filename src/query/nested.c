@@ -29,17 +29,25 @@ static struct vz_slice below(const struct vz_field *scope, struct vz_slice path)
 
 typedef bool value_visit(void *context, struct vz_json value);
 
-/* Each value at a dotted path, arrays taken apart, through keys with dots; false stops. */
-static bool each_value(struct vz_json value, struct vz_slice path, value_visit *visit,
-                       void *context)
+static bool starts_with_number(struct vz_json array)
+{
+    struct vz_json_iter it = vz_json_iterate(array);
+    struct vz_json first;
+    return vz_json_next(&it, NULL, &first) && vz_json_is_number(first);
+}
+
+/* Each value at a dotted path, arrays taken apart, through keys with dots; false stops. With
+ * `places`, [lon, lat] is one value. */
+static bool walk_values(struct vz_json value, struct vz_slice path, bool places,
+                        value_visit *visit, void *context)
 {
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_slice key;
     struct vz_json member;
     enum vz_json_type type = vz_json_type(value);
-    if (type == VZ_JSON_ARRAY) {
+    if (type == VZ_JSON_ARRAY && !(places && path.len == 0 && starts_with_number(value))) {
         while (vz_json_next(&it, NULL, &member))
-            if (!each_value(member, path, visit, context))
+            if (!walk_values(member, path, places, visit, context))
                 return false;
         return true;
     }
@@ -55,10 +63,16 @@ static bool each_value(struct vz_json value, struct vz_slice path, value_visit *
             continue;
         if (rest.len)
             rest = (struct vz_slice){rest.ptr + 1, rest.len - 1};
-        if (!each_value(member, rest, visit, context))
+        if (!walk_values(member, rest, places, visit, context))
             return false;
     }
     return true;
+}
+
+static bool each_value(struct vz_json value, struct vz_slice path, value_visit *visit,
+                       void *context)
+{
+    return walk_values(value, path, false, visit, context);
 }
 
 struct nest_walk {
@@ -115,7 +129,7 @@ void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
     struct vz_slice path = field->path;
     if (field->is_multi_field)
         path.len -= field->name.len + 1;
-    each_value(object, below(scope, path), visit, context);
+    walk_values(object, below(scope, path), field->type == VZ_FIELD_GEO_POINT, visit, context);
 }
 
 /* ---- whether one matches --------------------------------------------------------------------- */
@@ -255,7 +269,7 @@ static enum vz_status match_leaf(struct match *match)
                        "this query on the field [%.*s] of type [%s] below a [nested] object is not "
                        "supported yet by vizsla",
                        VZ_ARG(field->path), vz_filter_type_name(field->type));
-    each_value(match->object, path, value_matches, match);
+    walk_values(match->object, path, is_place, value_matches, match);
     return match->status;
 }
 

@@ -301,7 +301,11 @@ struct vz_sort_key {
     bool ignore_unmapped;
     const struct vz_script_text *script; /* SCRIPT */
     bool is_text;
+    const struct vz_sort_nested *nested; /* sort_nested.c; NULL: a field of whole documents */
 };
+/* The object of "nested", `depth` of them deep (the outermost 1). */
+enum vz_status vz_sort_nested_parse(struct vz_parser *parser, struct vz_json value, unsigned depth,
+                                    const struct vz_sort_nested **out, struct vz_error *err);
 
 /* Reads a `sort` of a body. An only key of `_score` descending gives no keys, as it is what comes
  * anyway. */
@@ -580,7 +584,16 @@ struct vz_sort_reader {
     bool is_min;
     struct vz_doc_script *script; /* SCRIPT */
     struct vz_error *failure;     /* of its runs: the first one, see vz_sort_failed */
+    struct vz_sort_nested_reader *nested;  /* owned */
+    const struct vz_slice *nested_terms;   /* of the document read last */
 };
+/* sort_nested.c: the part of fields below nested objects in what is declared here. A read gives the
+ * count of values, which are then in reader->column, texts in reader->nested_terms, until the next
+ * read. */
+enum vz_status vz_sort_nested_bind(struct vz_sort_reader *reader, const struct vz_field *field,
+                                   struct vz_eval *eval, struct vz_error *err);
+void vz_sort_nested_unbind(struct vz_sort_nested_reader *nested);
+size_t vz_sort_nested_read(struct vz_sort_reader *reader, uint32_t docno);
 enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
                             struct vz_sort_reader *reader, struct vz_error *err);
 void vz_sort_unbind(struct vz_sort_reader *reader);

@@ -49,8 +49,16 @@ static enum vz_status parse_mode(struct vz_json value, enum vz_sort_mode *mode,
     return vz_fail(err, VZ_BAD_QUERY, "Unknown SortMode [%.*s]", VZ_ARG(text));
 }
 
-static enum vz_status parse_option(struct vz_sort_key *key, struct vz_slice name,
-                                   struct vz_json value, struct vz_error *err)
+/* A filter in it is counted by itself: what it may have of clauses is what a query may. */
+static enum vz_status parse_nested(struct vz_arena *arena, struct vz_json value,
+                                   struct vz_sort_key *key, struct vz_error *err)
+{
+    struct vz_parser parser = {.arena = arena};
+    return vz_sort_nested_parse(&parser, value, 1, &key->nested, err);
+}
+
+static enum vz_status parse_option(struct vz_arena *arena, struct vz_sort_key *key,
+                                   struct vz_slice name, struct vz_json value, struct vz_error *err)
 {
     if (vz_slice_is(name, "order"))
         return parse_order(value, &key->descending, err);
@@ -74,14 +82,19 @@ static enum vz_status parse_option(struct vz_sort_key *key, struct vz_slice name
         key->format = vz_json_string(value);
         return VZ_OK;
     }
-    if (vz_slice_is(name, "numeric_type") || vz_slice_is(name, "nested") ||
-        vz_slice_is(name, "nested_path") || vz_slice_is(name, "nested_filter"))
+    if (vz_slice_is(name, "nested"))
+        return parse_nested(arena, value, key, err);
+    if (vz_slice_is(name, "nested_path") || vz_slice_is(name, "nested_filter"))
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[%.*s] has been removed in favour of the [nested] parameter", VZ_ARG(name));
+    if (vz_slice_is(name, "numeric_type"))
         return vz_fail(err, VZ_UNSUPPORTED, "[sort] option [%.*s] is not supported yet by vizsla",
                        VZ_ARG(name));
     return vz_fail(err, VZ_BAD_QUERY, "[field_sort] unknown field [%.*s]", VZ_ARG(name));
 }
 
-static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, struct vz_error *err)
+static enum vz_status parse_geo(struct vz_arena *arena, struct vz_json value,
+                                struct vz_sort_key *key, struct vz_error *err)
 {
     struct vz_json_iter it = vz_json_iterate(value);
     struct vz_slice name;
@@ -102,8 +115,9 @@ static enum vz_status parse_geo(struct vz_json value, struct vz_sort_key *key, s
             key->ignore_unmapped = vz_json_bool(member);
         else if (vz_slice_is(name, "distance_type") && vz_slice_is(vz_json_string(member), "arc"))
             continue;
-        else if (vz_slice_is(name, "distance_type") || vz_slice_is(name, "nested") ||
-                 vz_slice_is(name, "validation_method"))
+        else if (vz_slice_is(name, "nested"))
+            status = parse_nested(arena, member, key, err);
+        else if (vz_slice_is(name, "distance_type") || vz_slice_is(name, "validation_method"))
             status = vz_fail(err, VZ_UNSUPPORTED,
                              "[_geo_distance] option [%.*s] is not supported "
                              "yet by vizsla",
@@ -159,7 +173,7 @@ static enum vz_status parse_member(struct key_list *list, struct vz_slice name,
 {
     struct vz_sort_key *key = add_key(list);
     if (vz_slice_is(name, "_geo_distance") || vz_slice_is(name, "_geoDistance"))
-        return parse_geo(value, key, err);
+        return parse_geo(list->arena, value, key, err);
     if (vz_slice_is(name, "_script"))
         return vz_script_sort_parse(value, list->arena, key, err);
     enum vz_status status = check_name(name, err);
@@ -177,7 +191,7 @@ static enum vz_status parse_member(struct key_list *list, struct vz_slice name,
     struct vz_slice option;
     struct vz_json member;
     while (status == VZ_OK && vz_json_next(&it, &option, &member))
-        status = parse_option(key, option, member, err);
+        status = parse_option(list->arena, key, option, member, err);
     return status;
 }
 

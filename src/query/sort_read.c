@@ -152,7 +152,6 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
         reader->type = VZ_SORTED_F64;
         reader->absent = (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = INFINITY};
     }
-    /* Below a nested object values belong to no document of their own: all absent. */
     const struct vz_field *field = vz_eval_field(eval, key->field);
     if (!field || field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_NESTED)
         return bind_unmapped(reader, eval, err);
@@ -160,12 +159,19 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
     if (status != VZ_OK)
         return status;
     reader->field = field;
-    if (!field->under_nested)
+    if (key->nested)
+        status = vz_sort_nested_bind(reader, field, eval, err);
+    else if (field->under_nested)
+        status = vz_fail(err, VZ_BAD_QUERY,
+                         "it is mandatory to set the [nested] context on the nested sort field: "
+                         "[%.*s].",
+                         VZ_ARG(key->field));
+    else
         vz_field_column(eval, field, &reader->column);
-    if (key->kind == VZ_SORT_GEO)
-        return VZ_OK;
+    if (key->kind == VZ_SORT_GEO || status != VZ_OK)
+        return status;
     reader->type = sorted_as(field->type);
-    if (reader->type == VZ_SORTED_TEXT) {
+    if (reader->type == VZ_SORTED_TEXT && !key->nested) {
         size_t ordinals = vz_snapshot_ordinal_count(eval->snap, field->id);
         reader->terms = vz_calloc(ordinals + 1, sizeof(*reader->terms));
     }
@@ -179,6 +185,8 @@ void vz_sort_unbind(struct vz_sort_reader *reader)
     if (reader->script)
         vz_doc_script_close(reader->script);
     reader->script = NULL;
+    vz_sort_nested_unbind(reader->nested);
+    reader->nested = NULL;
 }
 
 /* Moves the cursor to the first entry at or after docno: a few steps, then doubling ones. */
@@ -288,6 +296,25 @@ static struct vz_sort_value read_column(struct vz_sort_reader *reader, size_t fr
     return best;
 }
 
+/* The first or last of a document's texts, which live until the next read: the one kept is copied.
+ */
+static struct vz_sort_value read_nested(struct vz_sort_reader *reader, uint32_t docno)
+{
+    size_t count = vz_sort_nested_read(reader, docno);
+    if (count == 0)
+        return reader->absent;
+    if (reader->type != VZ_SORTED_TEXT)
+        return read_column(reader, 0, count);
+    struct vz_sort_value best = {.type = VZ_SORTED_TEXT};
+    for (size_t i = 0; i < count; i++) {
+        struct vz_slice term = sort_text(reader->field, reader->nested_terms[i], reader->arena);
+        if (i == 0 || (vz_slice_cmp(term, best.text) < 0) == reader->is_min)
+            best.text = term;
+    }
+    best.text = vz_arena_copy(reader->arena, best.text);
+    return best;
+}
+
 struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno, float score)
 {
     if (reader->key->kind == VZ_SORT_SCORE)
@@ -296,6 +323,8 @@ struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno,
         return (struct vz_sort_value){.type = VZ_SORTED_I64, .i64 = reader->base + docno};
     if (reader->key->kind == VZ_SORT_SCRIPT)
         return vz_script_sort_read(reader, docno, score);
+    if (reader->nested)
+        return read_nested(reader, docno);
     size_t from = advance(reader, docno), to = from;
     while (to < reader->column.count && reader->column.docnos[to] == docno)
         to++;

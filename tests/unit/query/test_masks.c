@@ -163,7 +163,8 @@ static void what_was_matched_stays_right(void **state)
     fixture_close(&fixture);
 }
 
-/* ---- totals ------------------------------------------------------------------------------------ */
+/* ---- totals ------------------------------------------------------------------------------------
+ */
 
 static void write_source(struct vz_index *index, enum vz_write_verb verb, const char *id,
                          const char *source)
@@ -201,8 +202,7 @@ static void totals_stay_right(void **state)
     struct fixture fixture;
     fixture_open(&fixture);
     struct vz_index *index = fixture_create(
-        &fixture, "numbered",
-        "{\"mappings\":{\"properties\":{\"tags\":{\"type\":\"keyword\"}}}}");
+        &fixture, "numbered", "{\"mappings\":{\"properties\":{\"tags\":{\"type\":\"keyword\"}}}}");
     write_numbered(index, 0, 1100);
     struct vz_snapshot *before = vz_index_snapshot(index);
     for (int again = 0; again < 3; again++)
