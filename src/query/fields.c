@@ -316,9 +316,7 @@ static enum vz_status write_leaf(struct field_run *run, uint16_t scope,
     enum vz_status status = check_format(field, request, err);
     if (status != VZ_OK)
         return status;
-    struct vz_slice path = field->path;
-    if (field->is_multi_field)
-        path.len -= field->name.len + 1;
+    struct vz_slice path = vz_field_source_path(field);
     struct vz_slice key = below(mapping, scope, named->path);
     struct path_walk walk = {.each = put_value,
                              .field = field,

@@ -247,10 +247,7 @@ static void read_values(struct values *values, struct vz_json value, struct vz_s
 
 static struct vz_slice source_path(const struct vz_field *field)
 {
-    struct vz_slice path = field->path;
-    if (field->is_multi_field)
-        path.len -= field->name.len + 1;
-    return path;
+    return vz_field_source_path(field);
 }
 
 static void values_of(struct vz_highlighter *h, const struct vz_field *field, struct vz_json source,

@@ -126,9 +126,7 @@ void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
                     struct vz_json object, bool (*visit)(void *context, struct vz_json value),
                     void *context)
 {
-    struct vz_slice path = field->path;
-    if (field->is_multi_field)
-        path.len -= field->name.len + 1;
+    struct vz_slice path = vz_field_source_path(field);
     walk_values(object, below(scope, path), field->type == VZ_FIELD_GEO_POINT, visit, context);
 }
 
@@ -252,9 +250,7 @@ static enum vz_status match_leaf(struct match *match)
                        VZ_ARG(node->field));
     if (!field || vz_nest_scope(match->eval->mapping, field) != match->scope)
         return VZ_OK;
-    struct vz_slice path = field->path;
-    if (field->is_multi_field)
-        path.len -= field->name.len + 1;
+    struct vz_slice path = vz_field_source_path(field);
     path = below(match->scope, path);
     match->field = field;
     if (node->kind == VZ_NODE_EXISTS) {

@@ -303,6 +303,87 @@ static enum vz_status build_constant(const struct build *b, const struct vz_walk
     return VZ_OK;
 }
 
+/* One term, whatever the case of its letters. */
+static enum vz_status build_folded(const struct build *b, struct vz_slice term,
+                                   struct vz_text_query **out)
+{
+    struct vz_buf pattern = {0};
+    for (size_t i = 0; i < term.len; i++) {
+        if (strchr("*?\\", term.ptr[i]))
+            vz_buf_append_char(&pattern, '\\');
+        vz_buf_append_char(&pattern, term.ptr[i]);
+    }
+    struct vz_walk how = {.kind = VZ_WALK_WILDCARD,
+                          .text = vz_arena_copy(b->eval->arena, vz_buf_slice(&pattern)),
+                          .ignore_case = true};
+    vz_buf_deinit(&pattern);
+    return build_constant(b, &how, out);
+}
+
+/* ---- search_as_you_type ---------------------------------------------------------------------- */
+
+#define LONGEST_BEGINNING 20 /* UTF-16 units */
+
+static size_t utf16_length(struct vz_slice text)
+{
+    size_t units = code_points(text);
+    for (size_t i = 0; i < text.len; i++)
+        units += ((unsigned char)text.ptr[i] & 0xF8) == 0xF0;
+    return units;
+}
+
+/* The field of beginnings that answers a prefix query of this text; NULL: the terms do. */
+static const struct vz_field *beginnings_of(const struct build *b, struct vz_slice text)
+{
+    const struct vz_field *field = b->field;
+    if (field->is_prefix)
+        return text.len ? field : NULL;
+    if (!(field->as_you_type || field->shingles) || text.len == 0 ||
+        utf16_length(text) > LONGEST_BEGINNING)
+        return NULL;
+    return vz_mapping_field(b->eval->mapping, field->prefix_field);
+}
+
+/* *out stays NULL where the field has no index of beginnings for it. */
+static enum vz_status build_beginning(const struct build *b, struct vz_slice text, bool fold_case,
+                                      struct vz_text_query **out)
+{
+    struct build one = *b;
+    *out = NULL;
+    one.field = beginnings_of(b, text);
+    if (!one.field)
+        return VZ_OK;
+    if (fold_case)
+        return build_folded(&one, text, out);
+    *out = of_terms(&one, &text, 1);
+    (*out)->constant |= !b->field->is_prefix;
+    return VZ_OK;
+}
+
+/* A phrase of a search_as_you_type is one of its longest shingles that have no more words. */
+static enum vz_status shingle_phrase(const struct build *b, struct vz_tokens *tokens,
+                                     struct build *out)
+{
+    const struct vz_field *field = b->field;
+    uint32_t places = 0;
+    bool gaps = false;
+    *out = *b;
+    for (size_t i = 0; i < tokens->count; i++) {
+        const struct vz_token *token = &tokens->items[i];
+        gaps = gaps || token->increment > 1 || token->position_length > 1;
+        places += token->increment;
+    }
+    if (!field->as_you_type || b->spread || b->match->slop || gaps || places < 2)
+        return VZ_OK;
+    uint8_t size = (uint8_t)VZ_MIN(places, (uint32_t)field->as_you_type);
+    for (uint16_t id = field->id + 1; id < vz_mapping_count(b->eval->mapping); id++) {
+        const struct vz_field *below = vz_mapping_field(b->eval->mapping, id);
+        if (below->parent == field->id && below->shingles == size && !below->is_prefix)
+            out->field = below;
+    }
+    return vz_tokens_shingle(tokens, size, b->err);
+}
+
 /* ---- match ----------------------------------------------------------------------------------- */
 
 static enum vz_status analyzer_for(const struct build *b, const struct vz_analyzer **out)
@@ -329,7 +410,8 @@ static enum vz_status build_place(const struct build *b, const struct vz_slice *
 {
     if (last && b->match->type == VZ_MATCH_BOOL_PREFIX && count == 1) {
         struct vz_walk how = {.kind = VZ_WALK_PREFIX, .text = terms[0]};
-        return build_constant(b, &how, out);
+        enum vz_status status = build_beginning(b, terms[0], false, out);
+        return status != VZ_OK || *out ? status : build_constant(b, &how, out);
     }
     if (b->match->fuzziness.len && count == 1 && !b->spread)
         return build_fuzzy(b, terms[0], out);
@@ -532,6 +614,17 @@ static enum vz_status build_phrase(const struct build *b, const struct vz_tokens
             return build_fork(b, tokens, tokens->items[0].position, tokens->end_position, true,
                               out);
     }
+    if (prefix && last == 0 && b->field->shingles && !b->spread) {
+        bool all = true;
+        for (size_t i = 0; i < count; i++)
+            all = all && utf16_length(terms[i]) <= LONGEST_BEGINNING;
+        struct build one = *b;
+        one.field = vz_mapping_field(b->eval->mapping, b->field->prefix_field);
+        if (all) {
+            *out = of_terms(&one, terms, count);
+            return VZ_OK;
+        }
+    }
     if (prefix) {
         enum vz_status status = expand_last(b, &terms, &positions, &count, last);
         if (status != VZ_OK)
@@ -580,11 +673,16 @@ static enum vz_status build_match(const struct build *b, struct vz_slice text, b
                          VZ_MAX_CLAUSES);
     if (status == VZ_OK) {
         bool phrase = b->match->type == VZ_MATCH_PHRASE || b->match->type == VZ_MATCH_PHRASE_PREFIX;
+        struct build shingled = *b;
+        if (phrase && tokens.count)
+            status = shingle_phrase(b, &tokens, &shingled);
+        if (shingled.field != b->field)
+            b = &shingled; /* lives as long as this block uses it */
         keep_tokens(&tokens, b->eval->arena);
         *everything = tokens.count == 0 && b->match->zero_terms_all;
         if (tokens.count == 0)
             *out = new_query(b, VZ_TEXT_NONE);
-        else
+        else if (status == VZ_OK)
             status = phrase ? build_phrase(b, &tokens, out) : build_boolean(b, &tokens, out);
     }
     vz_tokens_deinit(&tokens);
@@ -640,19 +738,8 @@ static enum vz_status build_terms(const struct build *b, const struct vz_node *n
     struct vz_slice *terms = vz_arena_alloc(b->eval->arena, (count + 1) * sizeof *terms);
     for (size_t i = 0; i < count; i++)
         terms[i] = vz_query_scalar_text(node->values[i], b->eval->arena);
-    if (node->fold_case) {
-        struct vz_buf pattern = {0};
-        for (size_t i = 0; i < terms[0].len; i++) {
-            if (strchr("*?\\", terms[0].ptr[i]))
-                vz_buf_append_char(&pattern, '\\');
-            vz_buf_append_char(&pattern, terms[0].ptr[i]);
-        }
-        struct vz_walk how = {.kind = VZ_WALK_WILDCARD,
-                              .text = vz_arena_copy(b->eval->arena, vz_buf_slice(&pattern)),
-                              .ignore_case = true};
-        vz_buf_deinit(&pattern);
-        return build_constant(b, &how, out);
-    }
+    if (node->fold_case)
+        return build_folded(b, terms[0], out);
     *out = of_terms(b, terms, count);
     (*out)->constant |= node->kind == VZ_NODE_TERMS;
     return VZ_OK;
@@ -694,7 +781,10 @@ static enum vz_status build_leaf(struct vz_eval *eval, const struct vz_node *nod
         break;
     default:
         status = pattern_of(node, &how, err);
-        if (status == VZ_OK)
+        *out = NULL;
+        if (status == VZ_OK && node->kind == VZ_NODE_PREFIX)
+            status = build_beginning(&b, node->text, node->fold_case, out);
+        if (status == VZ_OK && !*out)
             status = build_constant(&b, &how, out);
     }
     if (status != VZ_OK)

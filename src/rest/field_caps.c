@@ -129,7 +129,7 @@ static const char *family_name(const struct vz_field *field)
 {
     if (field->type == VZ_FIELD_CONSTANT_KEYWORD || field->type == VZ_FIELD_WILDCARD)
         return "keyword";
-    return vz_field_type_name(field->type);
+    return field->is_prefix ? "prefix" : vz_field_type_name(vz_field_declared(field));
 }
 
 static bool is_empty(const struct vz_snapshot *snap, const struct vz_field *field)

@@ -313,7 +313,7 @@ static enum vz_status read_multi_fields(struct vz_doc_reader *reader, const stru
     const struct vz_mapping_node *nodes = reader->mapping->nodes;
     uint16_t id = vz_mapping_node_of(field)->first_child;
     for (; status == VZ_OK && id != VZ_NO_FIELD; id = nodes[id].next_sibling)
-        status = read_one(reader, &nodes[id].field, scalar, place);
+        status = read_multi_fields(reader, &nodes[id].field, scalar, place);
     return status;
 }
 

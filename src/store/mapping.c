@@ -217,12 +217,16 @@ enum vz_status vz_mapping_add(struct vz_mapping *mapping, uint16_t parent, struc
     field->vectors = VZ_NO_FIELD;
     field->path = child_path(&mapping->arena, mapping, parent, name);
     field->name = (struct vz_slice){field->path.ptr + field->path.len - name.len, name.len};
+    field->source_len = (uint32_t)field->path.len;
+    field->prefix_field = VZ_NO_FIELD;
     uint16_t *first = &mapping->first_child, *last = &mapping->last_child;
     if (parent != VZ_NO_FIELD) {
         const struct vz_field *above = &mapping->nodes[parent].field;
         field->under_nested =
             above->type == VZ_FIELD_NESTED ? !above->in_root : above->under_nested;
         field->is_multi_field = !vz_field_is_object(above);
+        if (field->is_multi_field)
+            field->source_len = above->source_len;
         first = &mapping->nodes[parent].first_child;
         last = &mapping->nodes[parent].last_child;
     }
@@ -574,6 +578,8 @@ static void take_over(struct vz_mapping_node *to, const struct vz_mapping_node *
     to->field.alias_of = old.field.alias_of;
     to->field.keyed = old.field.keyed;
     to->field.vectors = old.field.vectors;
+    to->field.source_len = old.field.source_len;
+    to->field.prefix_field = old.field.prefix_field;
     to->first_child = old.first_child;
     to->last_child = old.last_child;
     to->next_sibling = old.next_sibling;
@@ -612,11 +618,14 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
         return vz_fail(err, VZ_BAD_MAPPING,
                        "can't merge a non object mapping [%.*s] with an object mapping",
                        (int)node->field.path.len, node->field.path.ptr);
-    if (node && node->field.type != type)
+    if (node && node->field.shingles)
+        return vz_mapping_fault(err, "Field [%.*s] is defined more than once",
+                                (int)node->field.path.len, node->field.path.ptr);
+    if (node && vz_field_declared(&node->field) != type)
         return vz_fail(err, VZ_BAD_MAPPING,
                        "mapper [%.*s] cannot be changed from type [%s] to [%s]",
                        (int)node->field.path.len, node->field.path.ptr,
-                       vz_field_type_name(node->field.type), vz_field_type_name(type));
+                       vz_field_type_name(vz_field_declared(&node->field)), vz_field_type_name(type));
     bool existed = node != NULL;
     if (!existed) {
         status = vz_mapping_add(mapping, parent, name, &node, err);
@@ -637,6 +646,9 @@ static enum vz_status merge_leaf(struct vz_mapping *mapping, uint16_t parent, st
         return status;
     take_over(node, &read);
     vz_mapping_scope_vector(mapping, node);
+    if (type == VZ_FIELD_AS_YOU_TYPE && !existed &&
+        (status = vz_mapping_add_shingles(mapping, node, err)) != VZ_OK)
+        return status;
     if (type == VZ_FIELD_FLATTENED &&
         (status = vz_mapping_add_keyed(mapping, node, existed, err)) != VZ_OK)
         return status;

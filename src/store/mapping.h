@@ -40,7 +40,9 @@ enum vz_field_type {
     VZ_FIELD_FLATTENED,        /* an object as one field: all values of its leaves */
     VZ_FIELD_FLATTENED_KEYED,  /* hidden child of FLATTENED: "key\0value" of its leaves */
     VZ_FIELD_SEMANTIC_TEXT,    /* its vectors are made by a model, in hidden fields */
-    VZ_FIELD_COMPLETION        /* inputs with weights, as terms: text/completion.h */
+    VZ_FIELD_COMPLETION,       /* inputs with weights, as terms: text/completion.h */
+    VZ_FIELD_AS_YOU_TYPE       /* only while a mapping is read: such a field is a TEXT then, see
+                                * as_you_type */
 };
 
 /* How a field's values are kept in its column; see store.h. */
@@ -107,6 +109,13 @@ struct vz_field {
     uint32_t gap;        /* position_increment_gap */
     struct vz_similarity_rule scoring; /* text, keyword: `similarity`, else the index's default */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
+    /* text that is a search_as_you_type: max_shingle_size, 2..4; else 0. Its hidden multi-fields
+     * _2gram .. and _index_prefix have `shingles`: the words of one term; is_prefix: of its
+     * beginnings. */
+    uint8_t as_you_type, shingles;
+    bool is_prefix;
+    uint16_t prefix_field; /* as_you_type and shingles: id of _index_prefix */
+    uint32_t source_len;   /* of `path`: the part that is where the value stands in documents */
     bool no_separators, no_gaps; /* completion: preserve_* is false */
     uint32_t max_input_length;   /* completion, UTF-16 units */
     bool has_offsets;        /* text: index_options or term_vector ask for offsets; highlighting */
@@ -123,6 +132,17 @@ const char *vz_field_type_name(enum vz_field_type type);
 bool vz_field_type_find(struct vz_slice name, enum vz_field_type *type);
 /* The JSON of its parameter "meta", empty without one. Only for fields of a mapping, no copies. */
 struct vz_slice vz_field_meta(const struct vz_field *field);
+/* Where its values stand in documents: of a multi-field the field that it belongs to. */
+static inline struct vz_slice vz_field_source_path(const struct vz_field *field)
+{
+    return (struct vz_slice){field->path.ptr,
+                             field->is_multi_field ? field->source_len : field->path.len};
+}
+/* As a mapping declares it: of a search_as_you_type VZ_FIELD_AS_YOU_TYPE, not what it is kept as. */
+static inline enum vz_field_type vz_field_declared(const struct vz_field *field)
+{
+    return field->as_you_type || field->shingles ? VZ_FIELD_AS_YOU_TYPE : field->type;
+}
 /* Kept in a dictionary of texts, asked as a keyword is. */
 static inline bool vz_field_is_keyword(const struct vz_field *field)
 {

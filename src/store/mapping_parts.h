@@ -128,6 +128,17 @@ enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool len
 enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mapping_node *node,
                                     struct vz_slice name, struct vz_json value,
                                     struct vz_error *err);
+/* mapping_shingles.c: the hidden multi-fields of a search_as_you_type, which follow it. */
+enum vz_status vz_mapping_add_shingles(struct vz_mapping *mapping, struct vz_mapping_node *above,
+                                       struct vz_error *err);
+/* What such a multi-field is by its name; false: `name` is none of `above`. */
+bool vz_mapping_settle_shingles(struct vz_mapping *mapping, struct vz_mapping_node *above,
+                                struct vz_mapping_node *node);
+enum vz_status vz_mapping_resolve_shingles(struct vz_mapping *mapping, struct vz_mapping_node *node,
+                                           struct vz_error *err);
+/* Whether it has children that a client is shown. */
+bool vz_mapping_shows_children(const struct vz_mapping *mapping,
+                               const struct vz_mapping_node *node);
 /* Reads one member of the root ("dynamic", "_meta", ...), not "properties". */
 enum vz_status vz_mapping_read_root(struct vz_mapping *mapping, struct vz_slice key,
                                     struct vz_json value, struct vz_error *err);

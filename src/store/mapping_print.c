@@ -38,7 +38,8 @@ static void print_children(const struct vz_mapping *mapping, uint16_t first,
     count = 0;
     for (uint16_t id = first; id != VZ_NO_FIELD; id = mapping->nodes[id].next_sibling) {
         const struct vz_field *field = &mapping->nodes[id].field;
-        if (field->type != VZ_FIELD_FLATTENED_KEYED && !vz_field_is_hidden(field))
+        if (field->type != VZ_FIELD_FLATTENED_KEYED && !field->shingles &&
+            !vz_field_is_hidden(field))
             sorted[count++] = &mapping->nodes[id];
     }
     qsort(sorted, count, sizeof *sorted, by_name);
@@ -53,7 +54,7 @@ static void print_children(const struct vz_mapping *mapping, uint16_t first,
 
 static const char *type_word(const struct vz_field *field)
 {
-    return field->any_input ? "semantic" : vz_field_type_name(field->type);
+    return field->any_input ? "semantic" : vz_field_type_name(vz_field_declared(field));
 }
 
 static void print_object_params(const struct vz_mapping_node *node, struct vz_json_writer *w)
@@ -68,16 +69,20 @@ static void print_object_params(const struct vz_mapping_node *node, struct vz_js
         vz_json_field_bool(w, "include_in_root", true);
 }
 
-/* What of a completion field was not given: Elasticsearch shows it always. */
-static void print_completion(const struct vz_mapping_node *node, struct vz_json_writer *w)
+/* What of a completion or search_as_you_type was not given: Elasticsearch shows it always. */
+static void print_defaults(const struct vz_mapping_node *node, struct vz_json_writer *w)
 {
-    static const struct {
+    static const struct shown {
         const char *name, *json;
-    } shown[] = {{"analyzer", "\"simple\""},
+    } as_you_type[] = {{"doc_values", "false"}, {"max_shingle_size", "3"}};
+    static const struct shown completion[] = {{"analyzer", "\"simple\""},
                  {"preserve_separators", "true"},
                  {"preserve_position_increments", "true"},
                  {"max_input_length", "50"}};
-    for (size_t i = 0; i < VZ_COUNT_OF(shown); i++) {
+    bool typed = node->field.as_you_type;
+    const struct shown *shown = typed ? as_you_type : completion;
+    size_t count = typed ? VZ_COUNT_OF(as_you_type) : VZ_COUNT_OF(completion);
+    for (size_t i = 0; i < count; i++) {
         bool given = false;
         for (size_t p = 0; p < node->param_count; p++)
             given |= vz_slice_is(node->params[p].name, shown[i].name);
@@ -92,7 +97,7 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
                             uint32_t dims, struct vz_json_writer *w)
 {
     bool is_object = vz_field_is_object(&node->field);
-    bool has_children = node->first_child != VZ_NO_FIELD && node->field.type != VZ_FIELD_FLATTENED;
+    bool has_children = vz_mapping_shows_children(mapping, node);
     vz_json_begin_object(w);
     if (!is_object || node->field.type == VZ_FIELD_NESTED || !has_children)
         vz_json_field_str(w, "type", type_word(&node->field));
@@ -106,8 +111,8 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
         vz_json_key_slice(w, node->params[i].name);
         vz_json_put_raw(w, node->params[i].json);
     }
-    if (node->field.type == VZ_FIELD_COMPLETION)
-        print_completion(node, w);
+    if (node->field.type == VZ_FIELD_COMPLETION || node->field.as_you_type)
+        print_defaults(node, w);
     if (has_children) {
         vz_json_key(w, is_object ? "properties" : "fields");
         print_children(mapping, node->first_child, w);
@@ -239,6 +244,9 @@ static enum vz_status load_field(struct vz_mapping *mapping, struct vz_json entr
         mapping->nodes[parent].field.keyed = node->field.id;
         return vz_mapping_add_keyed(mapping, &mapping->nodes[parent], true, err);
     }
+    if (parent != VZ_NO_FIELD && type == VZ_FIELD_AS_YOU_TYPE &&
+        vz_mapping_settle_shingles(mapping, &mapping->nodes[parent], node))
+        return VZ_OK;
     if (vz_field_is_object(&node->field)) {
         if (node->field.is_multi_field)
             return corrupt(err, at, "an object as a multi-field");

@@ -38,7 +38,7 @@ static enum vz_status read_copy_to(struct vz_mapping *mapping, struct vz_mapping
 static enum vz_status check_index_options(const struct vz_field *field, struct vz_slice text,
                                           struct vz_error *err)
 {
-    bool is_text = field->type == VZ_FIELD_TEXT;
+    bool is_text = field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_AS_YOU_TYPE;
     if (vz_slice_is(text, "docs") || vz_slice_is(text, "freqs") ||
         (is_text && (vz_slice_is(text, "positions") || vz_slice_is(text, "offsets"))))
         return VZ_OK;
@@ -78,7 +78,7 @@ enum vz_status vz_mapping_read_text(struct vz_mapping *mapping, struct vz_mappin
             return status;
     }
     if (vz_slice_is(name, "index_options") && !mapping->loading && field->type != VZ_FIELD_TEXT &&
-        vz_slice_is(text, "freqs"))
+        field->type != VZ_FIELD_AS_YOU_TYPE && vz_slice_is(text, "freqs"))
         return vz_mapping_unsupported(err,
                                       "[index_options: freqs] of the field [%.*s] of type [%s] is "
                                       "not supported yet by vizsla",
@@ -254,7 +254,9 @@ enum vz_status vz_mapping_resolve_analyzers(struct vz_mapping *mapping, bool len
         bool scored = node->field.type == VZ_FIELD_TEXT || vz_field_is_keyword(&node->field);
         if (scored && (status = resolve_scoring(mapping, node, lenient, err)) != VZ_OK)
             return status;
-        if (node->field.type == VZ_FIELD_TEXT)
+        if (node->field.shingles)
+            status = vz_mapping_resolve_shingles(mapping, node, err);
+        else if (node->field.type == VZ_FIELD_TEXT)
             status = resolve_text(mapping, node, lenient, err);
         else if (node->field.type == VZ_FIELD_COMPLETION)
             status = resolve_completion(mapping, node, lenient, err);

@@ -33,6 +33,7 @@ static const char *const type_names[] = {
     [VZ_FIELD_FLATTENED] = "flattened",
     [VZ_FIELD_FLATTENED_KEYED] = "flattened",
     [VZ_FIELD_COMPLETION] = "completion",
+    [VZ_FIELD_AS_YOU_TYPE] = "search_as_you_type",
 };
 
 static const char *const foreign_types[] = {
@@ -57,7 +58,6 @@ static const char *const foreign_types[] = {
     "rank_feature",
     "rank_features",
     "rank_vectors",
-    "search_as_you_type",
     "shape",
     "sparse_vector",
     "token_count",
@@ -139,7 +139,8 @@ enum param_kind {
 #define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
 #define LEAVES                                                                                     \
     (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) |     \
-     T(WILDCARD) | T(FLATTENED) | T(COMPLETION))
+     T(WILDCARD) | T(FLATTENED) | T(COMPLETION) | T(AS_YOU_TYPE))
+#define TEXTS (T(TEXT) | T(AS_YOU_TYPE))
 
 struct param_rule {
     const char *name;
@@ -150,13 +151,13 @@ struct param_rule {
 };
 
 static const struct param_rule rules[] = {
-    {"index", VALUES | T(TEXT) | T(FLATTENED), PARAM_BOOL, false, "true"},
+    {"index", VALUES | TEXTS | T(FLATTENED), PARAM_BOOL, false, "true"},
     {"index", T(DENSE_VECTOR), PARAM_VECTOR, false, "true"},
     {"doc_values", VALUES | T(FLATTENED), PARAM_BOOL, false, "true"},
     {"doc_values", T(BINARY), PARAM_BOOL, false, "false"},
-    {"store", VALUES | T(TEXT) | T(BINARY), PARAM_BOOL, false, "false"},
+    {"store", VALUES | TEXTS | T(BINARY), PARAM_BOOL, false, "false"},
     {"meta", LEAVES, PARAM_STRING_MAP, true, "{}"},
-    {"copy_to", VALUES | T(TEXT) | T(WILDCARD), PARAM_ANY, true, "null"},
+    {"copy_to", VALUES | TEXTS | T(WILDCARD), PARAM_ANY, true, "null"},
     {"synthetic_source_keep", LEAVES, PARAM_STRING, true, "null"},
     {"ignore_malformed", NUMBERS | T(DATE) | T(GEO_POINT) | T(BOOLEAN) | T(IP), PARAM_BOOL, true,
      "false"},
@@ -166,27 +167,29 @@ static const struct param_rule rules[] = {
     {"normalizer", T(KEYWORD), PARAM_STRING, false, "null"},
     {"eager_global_ordinals", T(KEYWORD) | T(TEXT) | T(FLATTENED), PARAM_BOOL, true, "false"},
     {"norms", T(KEYWORD), PARAM_REFUSED_TRUE, true, "false"},
-    {"norms", T(TEXT), PARAM_BOOL, true, "true"},
+    {"norms", TEXTS, PARAM_BOOL, true, "true"},
     {"split_queries_on_whitespace", T(KEYWORD) | T(FLATTENED), PARAM_REFUSED_TRUE, true, "false"},
-    {"similarity", T(KEYWORD) | T(TEXT) | T(FLATTENED), PARAM_STRING, false, "BM25"},
+    {"similarity", T(KEYWORD) | TEXTS | T(FLATTENED), PARAM_STRING, false, "BM25"},
     {"index_options", T(KEYWORD) | T(FLATTENED), PARAM_STRING, false, "docs"},
-    {"index_options", T(TEXT), PARAM_STRING, false, "positions"},
+    {"index_options", TEXTS, PARAM_STRING, false, "positions"},
     {"time_series_dimension", VALUES, PARAM_REFUSED_TRUE, false, "false"},
     {"time_series_dimensions", T(FLATTENED), PARAM_REFUSED, false, "null"},
     {"time_series_metric", NUMBERS | T(GEO_POINT), PARAM_REFUSED, false, "null"},
     {"script", VALUES, PARAM_REFUSED, false, "null"},
     {"on_script_error", VALUES, PARAM_REFUSED, true, "fail"},
-    {"analyzer", T(TEXT), PARAM_STRING, false, "default"},
+    {"analyzer", TEXTS, PARAM_STRING, false, "default"},
     {"analyzer", T(COMPLETION), PARAM_STRING, false, "simple"},
-    {"search_analyzer", T(TEXT), PARAM_STRING, true, "default"},
+    {"search_analyzer", TEXTS, PARAM_STRING, true, "default"},
     {"search_analyzer", T(COMPLETION), PARAM_STRING, true, "simple"},
     {"preserve_separators", T(COMPLETION), PARAM_BOOL, false, "true"},
     {"preserve_position_increments", T(COMPLETION), PARAM_BOOL, false, "true"},
     {"max_input_length", T(COMPLETION), PARAM_INT, true, "50"},
+    {"max_shingle_size", T(AS_YOU_TYPE), PARAM_INT, false, "3"},
+    {"doc_values", T(AS_YOU_TYPE), PARAM_BOOL, false, "false"},
     {"contexts", T(COMPLETION), PARAM_REFUSED, false, "null"},
-    {"search_quote_analyzer", T(TEXT), PARAM_STRING, true, "default"},
+    {"search_quote_analyzer", TEXTS, PARAM_STRING, true, "default"},
     {"position_increment_gap", T(TEXT), PARAM_INT, false, "100"},
-    {"term_vector", T(TEXT), PARAM_STRING, false, "no"},
+    {"term_vector", TEXTS, PARAM_STRING, false, "no"},
     {"index_phrases", T(TEXT), PARAM_BOOL, false, "false"},
     {"index_prefixes", T(TEXT), PARAM_OBJECT, false, "null"},
     {"fielddata", T(TEXT), PARAM_REFUSED_TRUE, true, "false"},
@@ -355,8 +358,18 @@ static enum vz_status apply(struct vz_mapping *mapping, struct vz_mapping_node *
         if (number <= 0 || number > INT32_MAX)
             return vz_mapping_fault(err, "[max_input_length] must be > 0 but was [%lld]",
                                     (long long)number);
+    } else if (vz_slice_is(name, "max_shingle_size")) {
+        if (number < 2 || number > 4)
+            return vz_mapping_fault(
+                err, "[max_shingle_size] must be at least [2] and at most [4], got [%lld]",
+                (long long)number);
+        field->as_you_type = (uint8_t)number;
+    } else if (vz_slice_is(name, "doc_values") && field->type == VZ_FIELD_AS_YOU_TYPE) {
+        if (on)
+            return vz_mapping_fault(
+                err, "Cannot set [doc_values] on field of type [search_as_you_type]");
     } else if (vz_slice_is(name, "copy_to") ||
-               ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_KEYWORD ||
+               ((field->type == VZ_FIELD_TEXT || field->type == VZ_FIELD_AS_YOU_TYPE || field->type == VZ_FIELD_KEYWORD ||
                  field->type == VZ_FIELD_FLATTENED) &&
                 !vz_slice_is(name, "meta"))) {
         return vz_mapping_read_text(mapping, node, name, value, err);
@@ -534,6 +547,10 @@ static enum vz_column_kind value_column(enum vz_field_type type)
 void vz_mapping_settle_field(struct vz_mapping_node *node)
 {
     struct vz_field *field = &node->field;
+    if (field->type == VZ_FIELD_AS_YOU_TYPE) {
+        field->type = VZ_FIELD_TEXT;
+        field->as_you_type = field->as_you_type ? field->as_you_type : 3;
+    }
     field->column = value_column(field->type);
     if (vz_field_is_object(field))
         return;
@@ -568,7 +585,7 @@ static struct vz_slice bare(struct vz_slice json)
 enum vz_status vz_mapping_check_update(const struct vz_mapping_node *from,
                                        const struct vz_mapping_node *to, struct vz_error *err)
 {
-    enum vz_field_type type = from->field.type;
+    enum vz_field_type type = vz_field_declared(&from->field);
     if (type == VZ_FIELD_DENSE_VECTOR)
         return vz_mapping_check_vector_update(from, to, err);
     struct vz_slice path = from->field.path;

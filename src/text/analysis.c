@@ -833,6 +833,59 @@ const struct vz_analyzer *vz_analysis_analyzer(struct vz_analysis *analysis, str
     return found;
 }
 
+/* Holds the lock. */
+static const struct vz_analyzer *make_shingled(struct vz_analysis *analysis,
+                                               const struct vz_analyzer *analyzer,
+                                               struct vz_slice name, unsigned size, bool beginnings)
+{
+    if (analyzer->filter_count + 2 > VZ_MAX_FILTERS)
+        return NULL;
+    struct vz_components *components = &analysis->components;
+    struct vz_making making = {.analysis = analysis,
+                               .components = components,
+                               .name = VZ_SLICE("shingle"),
+                               .options = &analysis->options};
+    struct vz_analyzer *made = analyzer_new(components, name);
+    struct vz_slice own_name = made->name;
+    *made = *analyzer;
+    made->name = own_name;
+    made->fast = false;
+    struct vz_token_filter *filter = vz_making_zalloc(&making, sizeof *filter);
+    vz_shingles_make(&making, size, beginnings, filter);
+    filter->name = making.name;
+    filter->next = components->filters;
+    components->filters = filter;
+    made->filters[made->filter_count++] = filter;
+    if (beginnings) {
+        const struct vz_token_filter *grams = vz_builtin_filter(
+            analysis, components, "edge_ngram",
+            "{\"min_gram\": 1, \"max_gram\": 20, \"preserve_original\": true}", NULL);
+        if (!grams)
+            return NULL;
+        made->filters[made->filter_count++] = grams;
+    }
+    made->next = analysis->builtins;
+    analysis->builtins = made;
+    return made;
+}
+
+const struct vz_analyzer *vz_analysis_shingled(struct vz_analysis *analysis,
+                                               const struct vz_analyzer *analyzer, unsigned size,
+                                               bool beginnings)
+{
+    struct vz_buf name = {0};
+    vz_buf_append_char(&name, 0); /* no client's analyzer has such a name */
+    vz_buf_printf(&name, "%u%d", size, beginnings);
+    vz_buf_append_slice(&name, analyzer->name);
+    pthread_mutex_lock(&analysis->lock);
+    const struct vz_analyzer *found = by_name(analysis->builtins, vz_buf_slice(&name));
+    if (!found)
+        found = make_shingled(analysis, analyzer, vz_buf_slice(&name), size, beginnings);
+    pthread_mutex_unlock(&analysis->lock);
+    vz_buf_deinit(&name);
+    return found;
+}
+
 const struct vz_analyzer *vz_analysis_normalizer(struct vz_analysis *analysis, struct vz_slice name)
 {
     struct vz_analyzer *found = by_name(analysis->normalizers, name);

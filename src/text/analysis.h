@@ -95,6 +95,15 @@ void vz_analysis_release(struct vz_analysis *analysis);
  * there is none. "default" is the index's own of that name, or standard. Valid while `analysis`
  * is. Locks for a moment the first time a built-in one is asked for. */
 const struct vz_analyzer *vz_analysis_analyzer(struct vz_analysis *analysis, struct vz_slice name);
+/* Another one (borrowed from `analysis`) with shingles of `size` words (2..4) behind it; beginnings:
+ * and of those all beginnings of 1..20 characters, of shorter ones at the end of the text, too. What
+ * search_as_you_type fields are made of. Lives as long as `analysis`; made once. NULL when the
+ * analyzer has too many filters. */
+const struct vz_analyzer *vz_analysis_shingled(struct vz_analysis *analysis,
+                                               const struct vz_analyzer *analyzer, unsigned size,
+                                               bool beginnings);
+/* Makes such shingles of analyzed tokens, in place. VZ_LIMIT. */
+enum vz_status vz_tokens_shingle(struct vz_tokens *tokens, unsigned size, struct vz_error *err);
 /* The index's own and "lowercase". */
 const struct vz_analyzer *vz_analysis_normalizer(struct vz_analysis *analysis,
                                                  struct vz_slice name);

@@ -177,6 +177,10 @@ vz_filter_maker vz_make_synonym, vz_make_synonym_graph, vz_make_word_delimiter_g
     vz_make_edge_ngram, vz_make_pattern_replace, vz_make_elision, vz_make_porter_stem,
     vz_make_stemmer_override, vz_make_keyword_marker;
 
+/* text/shingles.c: shingles of one size. trailing: the last words begin some, too. */
+enum vz_status vz_shingles_make(const struct vz_making *making, unsigned size, bool trailing,
+                                struct vz_token_filter *out);
+
 /* The plain lowercase filter; the standard tokenizer's max_token_length, 0 for other tokenizers. */
 bool vz_filter_is_lowercase(const struct vz_token_filter *filter);
 unsigned vz_tokenizer_standard_length(const struct vz_tokenizer *tokenizer);

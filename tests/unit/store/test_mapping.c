@@ -819,9 +819,51 @@ static void index_names(void **state)
     assert_non_null(strstr(err.text, "Invalid alias name [a*], must not contain"));
 }
 
+/* What a search_as_you_type is made of has ids that a file gives back. */
+static void made_fields_are_saved(void **state)
+{
+    (void)state;
+    struct vz_error err = {0};
+    struct vz_json_doc *doc;
+    struct vz_json body;
+    struct vz_mapping *m, *loaded;
+    struct vz_buf saved = {0}, before = {0}, after = {0};
+    assert_int_equal(vz_json_parse(VZ_SLICE("{\"properties\":{\"t\":{\"type\":"
+                                            "\"search_as_you_type\",\"max_shingle_size\":2,"
+                                            "\"index_options\":\"offsets\"}}}"),
+                                   &doc, &body, &err),
+                     VZ_OK);
+    assert_int_equal(vz_mapping_merge(NULL, body, &m, &err), VZ_OK);
+    vz_mapping_save(m, &saved);
+    assert_int_equal(vz_mapping_load(vz_buf_slice(&saved), &loaded, &err), VZ_OK);
+    assert_int_equal(vz_mapping_count(loaded), 3);
+    assert_null(vz_mapping_find(loaded, VZ_SLICE("t._3gram")));
+    for (uint16_t id = 0; id < 3; id++) {
+        const struct vz_field *x = vz_mapping_field(m, id), *y = vz_mapping_field(loaded, id);
+        assert_true(vz_slice_eq(x->path, y->path));
+        assert_int_equal(x->shingles, y->shingles);
+        assert_int_equal(x->is_prefix, y->is_prefix);
+        assert_int_equal(x->prefix_field, y->prefix_field);
+        assert_int_equal(x->text_flags, y->text_flags);
+    }
+    const struct vz_field *prefix = vz_mapping_find(loaded, VZ_SLICE("t._index_prefix"));
+    assert_true(prefix->is_prefix);
+    assert_int_equal(vz_mapping_find(loaded, VZ_SLICE("t._2gram"))->prefix_field, prefix->id);
+    vz_mapping_print(m, &before);
+    vz_mapping_print(loaded, &after);
+    assert_true(vz_slice_eq(vz_buf_slice(&before), vz_buf_slice(&after)));
+    vz_buf_deinit(&before);
+    vz_buf_deinit(&after);
+    vz_buf_deinit(&saved);
+    vz_mapping_release(loaded);
+    vz_mapping_release(m);
+    vz_json_free(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(made_fields_are_saved),
         cmocka_unit_test(the_tutorials_mapping),
         cmocka_unit_test(an_empty_mapping),
         cmocka_unit_test(everything_is_printed_back),
