@@ -1,5 +1,7 @@
-"""A search page with the official Python client: highlighting, corrections of words, completions. What
-must come is worked out here from the documents: marked words, edit distances, prefixes."""
+"""A search page with the official Python client: highlighting, corrections of words, completions,
+search as you type. What must come is worked out here from the documents: marked words, edit distances,
+prefixes, BM25 of shingles."""
+import math
 import os
 import random
 import re
@@ -212,6 +214,68 @@ try:
     check("a text is no completion field", False)
 except BadRequestError as error:
     check("a text is no completion field", "is not a completion suggest field" in str(error.body), error.body)
+
+# ---- search as you type -----------------------------------------------------------------------------
+
+TYPED = INDEX + "-typed"
+es.options(ignore_status=404).indices.delete(index=TYPED)
+es.indices.create(index=TYPED, mappings={"properties": {"t": {"type": "search_as_you_type"}}})
+FEW = VOCABULARY[:25]
+titles = [[rng.choice(FEW) for _ in range(rng.randrange(1, 8))] for _ in range(150)]
+helpers.bulk(es, ({"_index": TYPED, "_id": str(i), "t": " ".join(t)} for i, t in enumerate(titles)), refresh=True)
+
+
+def shingles(words, n):
+    return [" ".join(words[i:i + n]) for i in range(len(words) - n + 1)]
+
+
+def bm25(n, term):
+    fields = [shingles(t, n) for t in titles]
+    having = [f for f in fields if f]
+    df = sum(term in f for f in having)
+    average = sum(map(len, having)) / len(having)
+    idf = math.log(1 + (len(having) - df + 0.5) / (df + 0.5))
+    return [2.2 * idf * f.count(term) / (f.count(term) + 1.2 * (0.25 + 0.75 * len(f) / average)) for f in fields]
+
+
+def typed(words):
+    scores = [0.0] * len(titles)
+    for n in (1, 2, 3):
+        asked = shingles(words, n)
+        for term in asked[:-1]:
+            scores = [a + b for a, b in zip(scores, bm25(n, term))]
+        if asked:
+            scores = [a + any(s.startswith(asked[-1]) for s in shingles(t, n)) for a, t in zip(scores, titles)]
+    return {str(i): s for i, s in enumerate(scores) if s > 0}
+
+
+wrong, found = [], 0
+for _ in range(40):
+    title = rng.choice(titles)
+    at = rng.randrange(len(title))
+    words = title[at:at + rng.randrange(1, 5)]
+    words[-1] = words[-1][:rng.randrange(1, len(words[-1]) + 1)]
+    want = typed(words)
+    answer = es.search(index=TYPED, size=200, source=False, query={"multi_match": {
+        "query": " ".join(words), "type": "bool_prefix", "fields": ["t", "t._2gram", "t._3gram"]}})
+    seen = {h["_id"]: h["_score"] for h in answer["hits"]["hits"]}
+    found += len(seen)
+    if set(seen) != set(want) or any(abs(seen[i] - want[i]) > 1e-5 for i in seen):
+        wrong.append((words, seen, want))
+check("as you type: who is found, with which score", found > 200 and not wrong, wrong[:1])
+
+wrong = []
+for _ in range(40):
+    title = rng.choice([t for t in titles if len(t) > 1])
+    n = rng.randrange(2, min(len(title), 3) + 1)
+    phrase = title[:n]
+    want = {str(i): s for i, s in enumerate(bm25(n, " ".join(phrase))) if s > 0}
+    answer = es.search(index=TYPED, size=200, source=False, query={"match_phrase": {"t": " ".join(phrase)}})
+    seen = {h["_id"]: h["_score"] for h in answer["hits"]["hits"]}
+    if set(seen) != set(want) or any(abs(seen[i] - want[i]) > 1e-5 for i in seen):
+        wrong.append((phrase, seen, want))
+check("phrases are terms of the shingles", not wrong, wrong[:1])
+es.indices.delete(index=TYPED)
 
 es.indices.delete(index=INDEX)
 raise SystemExit(1 if failures else 0)
