@@ -49,6 +49,11 @@ struct vz_like_clause {
     bool include, skip_unsupported;
 };
 
+static int by_text(const void *a, const void *b)
+{
+    return vz_slice_cmp(*(const struct vz_slice *)a, *(const struct vz_slice *)b);
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 static enum vz_status read_names(struct vz_parser *parser, const char *key, struct vz_json value,
@@ -203,6 +208,8 @@ enum vz_status vz_dsl_parse_like(struct vz_parser *parser, struct vz_json value,
     enum vz_status status = vz_dsl_walk(parser, "more_like_this", value, node, visit, err);
     if (status != VZ_OK)
         return status;
+    if (like->stop_count) /* each word of a text is looked up in them */
+        qsort(like->stop_words, like->stop_count, sizeof *like->stop_words, by_text);
     if (like->like.text_count + like->like.item_count == 0)
         return vz_fail(err, VZ_BAD_QUERY, "more_like_this requires 'like' to be specified");
     if (like->has_fields && like->field_count == 0)
@@ -255,10 +262,8 @@ static bool is_noise(const struct vz_like_clause *like, struct vz_slice text)
     if ((like->min_length && length < like->min_length) ||
         (like->max_length && length > like->max_length))
         return true;
-    for (size_t i = 0; i < like->stop_count; i++)
-        if (vz_slice_eq(like->stop_words[i], text))
-            return true;
-    return false;
+    return like->stop_count && bsearch(&text, like->stop_words, like->stop_count,
+                                       sizeof *like->stop_words, by_text);
 }
 
 static void add_word(struct words *words, uint16_t field, struct vz_slice text)
@@ -382,12 +387,15 @@ static enum vz_status doc_freq_of(struct run *run, const struct vz_field *field,
     const struct vz_text_view *view = vz_snapshot_texts(run->eval->snap);
     struct vz_term_stats stats = {0};
     uint64_t docs, freqs;
+    uint32_t ordinal;
     *out = 0;
     if (field->type == VZ_FIELD_TEXT) {
         if (view && vz_text_term_stats(view, field->id, text, &stats))
             *out = stats.doc_freq;
         return VZ_OK;
     }
+    if (!field->normalizer && !vz_field_find_term(run->eval->snap, field, text, &ordinal))
+        return VZ_OK; /* most words of a text are no keyword: nothing is made for them */
     struct vz_node *node = vz_made_node(run->eval, VZ_NODE_TERM);
     node->field = field->path;
     node->values = vz_arena_alloc(run->eval->arena, sizeof *node->values);
@@ -402,11 +410,9 @@ static enum vz_status weigh(struct run *run, struct words *words,
 {
     const struct vz_like_clause *like = run->like;
     uint32_t docs = vz_snapshot_doc_count(run->eval->snap);
-    size_t kept = 0;
+    size_t kept = 0, asked = 0;
     for (size_t i = 0; i < words->count; i++) {
         struct word word = words->items[i];
-        if (i % 256 == 0 && vz_eval_late(run->eval))
-            return vz_fail(run->err, VZ_CANCELLED, "the search took too long");
         if (word.freq < like->min_term_freq ||
             (run->skip.count &&
              bsearch(&word, run->skip.items, run->skip.count, sizeof word, by_place)))
@@ -416,6 +422,8 @@ static enum vz_status weigh(struct run *run, struct words *words,
         for (size_t f = 0; f < VZ_MAX(among_count, (size_t)1); f++) {
             const struct vz_field *field = among_count ? among[f] : own;
             uint64_t doc_freq;
+            if (asked++ % 64 == 0 && vz_eval_late(run->eval))
+                return vz_fail(run->err, VZ_CANCELLED, "the search took too long");
             enum vz_status status = doc_freq_of(run, field, word.text, &doc_freq);
             if (status != VZ_OK)
                 return status;
@@ -485,8 +493,11 @@ static enum vz_status like_items(struct run *run)
     struct words words = {0};
     struct vz_clause_list list = {0};
     enum vz_status status = VZ_OK;
-    for (size_t i = 0; i < run->like->like.item_count && status == VZ_OK; i++)
-        status = add_item(run, &run->like->like.items[i], &words);
+    for (size_t i = 0; i < run->like->like.item_count && status == VZ_OK; i++) {
+        status = vz_eval_late(run->eval)
+                     ? vz_fail(run->err, VZ_CANCELLED, "the search took too long")
+                     : add_item(run, &run->like->like.items[i], &words);
+    }
     count_words(&words);
     for (size_t i = 0, end; i < words.count && status == VZ_OK; i = end) {
         struct words own = {0};
@@ -565,8 +576,9 @@ static enum vz_status choose_fields(struct run *run)
 {
     const struct vz_like_clause *like = run->like;
     size_t mapped = vz_mapping_count(run->eval->mapping);
-    run->fields = vz_arena_alloc(run->eval->arena, (mapped + like->field_count + 1) *
-                                                       sizeof(const struct vz_field *));
+    bool *chosen = vz_arena_zalloc(run->eval->arena, (mapped + 1) * sizeof *chosen);
+    run->fields =
+        vz_arena_alloc(run->eval->arena, (mapped + 1) * sizeof(const struct vz_field *));
     if (!like->has_fields && like->like.text_count + like->unlike.text_count)
         return vz_query_fail(
             run->err, VZ_BAD_QUERY,
@@ -584,8 +596,10 @@ static enum vz_status choose_fields(struct run *run)
             return vz_query_fail(run->err, VZ_BAD_QUERY,
                                  "more_like_this only supports text/keyword fields: [%.*s]",
                                  VZ_ARG(like->fields[i]));
-        if (field && is_supported(field))
+        if (field && is_supported(field) && !chosen[field->id]) {
+            chosen[field->id] = true; /* asked once, however often it is named */
             run->fields[run->field_count++] = field;
+        }
     }
     return VZ_OK;
 }

@@ -565,31 +565,36 @@ static enum vz_status build_boolean(const struct build *b, const struct vz_token
 static enum vz_status expand_last(const struct build *b, struct vz_slice **terms,
                                   uint32_t **positions, size_t *count, size_t last)
 {
-    size_t places = last, room = *count + VZ_MAX(b->match->max_expansions, 1u) + 1;
+    size_t places = last;
     uint32_t position = (*positions)[last];
-    struct vz_slice *more = vz_arena_alloc(b->eval->arena, room * sizeof *more);
-    uint32_t *where = vz_arena_alloc(b->eval->arena, room * sizeof *where);
+    struct vz_arena *arena = b->eval->arena;
+    struct vz_slice *more = vz_arena_alloc(arena, (last + 1) * sizeof *more);
     memcpy(more, *terms, last * sizeof *more);
-    memcpy(where, *positions, last * sizeof *where);
     for (size_t i = last; i < *count && places - last < b->match->max_expansions; i++) {
         struct vz_walk how = {.kind = VZ_WALK_PREFIX,
                               .text = (*terms)[i],
                               .max_terms = b->match->max_expansions - (places - last)};
         struct vz_walk_term *found;
-        size_t found_count;
+        size_t found_count, before = places;
         enum vz_status status = walk(b, &how, &found, &found_count);
         if (status != VZ_OK)
             return status;
+        /* As long as what was found: max_expansions is as large as a client likes. */
+        struct vz_slice *longer = vz_arena_alloc(arena, (places + found_count + 1) * sizeof *more);
+        memcpy(longer, more, places * sizeof *more);
+        more = longer;
         for (size_t f = 0; f < found_count; f++) {
-            bool known = false;
-            for (size_t k = last; k < places && !known; k++)
+            bool known = false; /* by an earlier walk: one finds no term twice */
+            for (size_t k = last; k < before && !known; k++)
                 known = vz_slice_eq(more[k], found[f].term);
-            if (known)
-                continue;
-            more[places] = found[f].term;
-            where[places++] = position;
+            if (!known)
+                more[places++] = found[f].term;
         }
     }
+    uint32_t *where = vz_arena_alloc(arena, (places + 1) * sizeof *where);
+    memcpy(where, *positions, last * sizeof *where);
+    for (size_t k = last; k < places; k++)
+        where[k] = position;
     *terms = more;
     *positions = where;
     *count = places;
