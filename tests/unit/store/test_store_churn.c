@@ -212,7 +212,7 @@ static void test_mostly_dead(void **state)
     struct vz_store *store = open_store(path);
     struct vz_index *index = index_of(store, "hnsw");
     struct vz_index_stats stats;
-    uint32_t *ids = all_ids(), few = DOCS / 4;
+    uint32_t *ids = all_ids(), few = VZ_MAX(DOCS / 4, 500u);
     put(index, ids, few, 0, VZ_REFRESH_TRUE);
     OK(vz_index_settle(index, &err));
     for (uint32_t round = 1; round <= 3; round++) /* three of four rows are dead */
