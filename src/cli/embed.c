@@ -25,7 +25,7 @@ static enum vz_status model_folder(const char *name, const char *data, struct vz
     struct vz_buf data_folder = {0}, store = {0};
     struct vz_model model;
     *folder = NULL;
-    if (!name || strcmp(name, VZ_EYE_ID) == 0)
+    if (!name || strcmp(name, "eye") == 0 || strcmp(name, VZ_EYE_ID) == 0)
         return VZ_OK;
     if (strchr(name, '/') && (name[0] == '/' || name[0] == '.')) {
         *folder = name;

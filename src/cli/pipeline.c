@@ -74,7 +74,7 @@ static void *worker(void *context)
     const struct vz_pipeline *pipeline = work->pipeline;
     float *vector = vz_calloc(pipeline->dims, sizeof *vector);
     size_t ahead = 2 * (size_t)vz_cpu_count();
-    vz_thread_name("vz-look");
+    vz_thread_name("look");
     while (!vz_stop_asked()) {
         struct vz_looked looked = {
             .at = atomic_fetch_add_explicit(&work->next, 1, memory_order_relaxed)};

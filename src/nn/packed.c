@@ -391,7 +391,7 @@ static void *finish(void *arg)
     struct nn_packed *p = arg;
     struct vz_buf folder = {0};
     if (p->finishing)
-        vz_thread_name("vz-packed");
+        vz_thread_name("packed");
     vz_buf_printf(&folder, "%s/" VZ_PACKED_FOLDER, p->folder);
     if (fsync(p->fd) == 0 && rename(p->temp, p->path) == 0)
         vz_sync_dir(folder.data, NULL);

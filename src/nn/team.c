@@ -72,7 +72,7 @@ static struct job *join_locked(void)
 
 static void *help(void *unused)
 {
-    vz_thread_name("vz-nn");
+    vz_thread_name("nn");
     omp_set_num_threads(1); /* what oneDNN does inside a part it does alone */
     for (;;) {
         pthread_mutex_lock(&lock);

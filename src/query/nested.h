@@ -2,7 +2,7 @@
  * which rows of a vector field they hold. Private to the room.
  *
  * Nested values are in no column: a document's source is read and its objects are asked one by one.
- * That costs some microseconds a document (docs/api: nested filters), so whoever can tell by a
+ * That costs some microseconds a document, so whoever can tell by a
  * column first does.
  */
 #ifndef VZ_QUERY_NESTED_H

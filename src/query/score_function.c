@@ -111,6 +111,8 @@ static enum vz_status parse_random(struct vz_json value, struct function *f, str
                                vz_query_token(member));
         } else if (vz_slice_is(key, "field")) {
             f->field = vz_json_string(member);
+            if (vz_slice_is(f->field, "_seq_no")) /* new with every write, as a docno is */
+                f->field = (struct vz_slice){0};
         } else
             return vz_fail(err, VZ_BAD_QUERY, "random_score query does not support [%.*s]",
                            VZ_ARG(key));

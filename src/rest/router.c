@@ -134,8 +134,8 @@ const struct vz_route vz_routes[] = {
     {GET_POST, "/{index}/_flush", vz_rest_index_flush, FLUSH, "Nothing to do: acknowledged means on disk"},
     {VZ_POST, "/_forcemerge", vz_rest_index_forcemerge, FORCEMERGE, "Finish the graphs and rewrite without deleted documents"},
     {VZ_POST, "/{index}/_forcemerge", vz_rest_index_forcemerge, FORCEMERGE, "Finish the graphs and rewrite without deleted documents"},
-    {VZ_POST, "/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: there is no cache"},
-    {VZ_POST, "/{index}/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: there is no cache"},
+    {VZ_POST, "/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: what is remembered of filters is never out of date"},
+    {VZ_POST, "/{index}/_cache/clear", vz_rest_index_clear_cache, INDICES "fielddata:bool fields query:bool request:bool", "Nothing to do: what is remembered of filters is never out of date"},
     {VZ_GET, "/_stats", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
     {VZ_GET, "/_stats/{metric}", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
     {VZ_GET, "/{index}/_stats", vz_rest_index_stats, STATS, "Documents, sizes, counts of operations"},
@@ -229,6 +229,7 @@ const struct vz_route vz_routes[] = {
     /* Scripts and templates */
     {POST_PUT, "/_scripts/{id}", vz_rest_script_put, MASTER "context", "Store a script or a template"},
     {POST_PUT, "/_scripts/{id}/{context}", vz_rest_script_put, MASTER "context", "Store a script or a template"},
+    {GET_POST, "/_scripts/painless/_execute", NULL, "", ""},
     {VZ_GET, "/_scripts/{id}", vz_rest_script_get, "master_timeout:time", "A stored script"},
     {VZ_DELETE, "/_scripts/{id}", vz_rest_script_delete, MASTER, "Delete a stored script"},
     {GET_POST, "/_search/template", vz_rest_search_template, TEMPLATE, "Search all indices by a Mustache template"},

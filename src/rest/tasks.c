@@ -324,7 +324,7 @@ static void *run_behind(void *job_void)
 {
     struct background *job = job_void;
     struct vz_tasks *tasks = job->tasks;
-    vz_thread_name("vz-task");
+    vz_thread_name("task");
     job->work(&job->call);
     if (job->call.doc)
         vz_json_free(job->call.doc);
