@@ -199,6 +199,7 @@ enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
 {
     MDB_txn *txn;
     MDB_val key = val_of(name), value;
+    *entry = (struct vz_index_entry){.name = name}; /* callers deinit it after an error too */
     if (name.len == 0 || name.len > MAX_KEY_BYTES)
         return vz_fail(err, VZ_NO_INDEX, "no such index [%.*s]", (int)name.len, name.ptr);
     enum vz_status status = begin(store, MDB_RDONLY, &txn, err);
@@ -209,7 +210,6 @@ enum vz_status vz_registry_get(struct vz_store *store, struct vz_slice name,
         status = vz_fail(err, VZ_NO_INDEX, "no such index [%.*s]", (int)name.len, name.ptr);
     else if (code)
         status = vz_fail_lmdb(err, code, "reading the registry");
-    *entry = (struct vz_index_entry){.name = name};
     if (status == VZ_OK)
         status = parse_entry(slice_of(&value), entry, err);
     if (status == VZ_OK && mapping) {
@@ -318,6 +318,24 @@ static enum vz_status check_new_name(struct vz_store *store, MDB_txn *txn, struc
     return VZ_OK;
 }
 
+/* An index that was deleted may have a change under way while its name is taken by a new one: only
+ * the uuid tells whose entry it is. */
+static enum vz_status check_same_index(struct vz_store *store, MDB_txn *txn,
+                                       const struct vz_index_entry *entry, struct vz_error *err)
+{
+    MDB_val key = val_of(entry->name), value;
+    struct vz_index_entry there = {0};
+    int code = mdb_get(txn, store->indices_db, &key, &value);
+    if (code && code != MDB_NOTFOUND)
+        return vz_fail_lmdb(err, code, "reading the registry");
+    enum vz_status status = code ? VZ_OK : parse_entry(slice_of(&value), &there, err);
+    if (status == VZ_OK && (code || strcmp(there.uuid, entry->uuid) != 0))
+        status = vz_fail(err, VZ_NO_INDEX, "no such index [%.*s]", (int)entry->name.len,
+                         entry->name.ptr);
+    vz_settings_deinit(&there.settings);
+    return status;
+}
+
 enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_entry *entry,
                                const struct vz_mapping *mapping, const struct vz_alias *aliases,
                                size_t alias_count, bool create, struct vz_error *err)
@@ -327,12 +345,8 @@ enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_ent
     enum vz_status status = begin(store, 0, &txn, err);
     if (status != VZ_OK)
         return status;
-    MDB_val key = val_of(entry->name), value;
-    if (create)
-        status = check_new_name(store, txn, entry->name, err);
-    else if (mdb_get(txn, store->indices_db, &key, &value) != 0)
-        status = vz_fail(err, VZ_NO_INDEX, "no such index [%.*s]", (int)entry->name.len,
-                         entry->name.ptr);
+    status = create ? check_new_name(store, txn, entry->name, err)
+                    : check_same_index(store, txn, entry, err);
     if (status == VZ_OK) {
         print_entry(entry, &text);
         vz_mapping_save(mapping, &fields);

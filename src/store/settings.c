@@ -17,6 +17,7 @@
 #define DEFAULT_ANALYZED_OFFSET 1000000
 #define DEFAULT_SYNC_MS 5000
 #define MIN_SYNC_MS 100
+#define MAX_SETTINGS 10000 /* the list is kept sorted by insertion */
 
 enum kind { STATIC, DYNAMIC, FINAL, REFUSED };
 static const struct known {
@@ -390,6 +391,9 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
     else if (entry->kind == FINAL && !merge->how->creating)
         status = vz_fail(merge->err, VZ_BAD_MAPPING,
                          "final %s setting [%s], not updateable", merge->how->index, full.data);
+    if (status == VZ_OK && merge->settings->count >= MAX_SETTINGS &&
+        !is_set(merge->settings, full.data))
+        status = vz_fail(merge->err, VZ_BAD_MAPPING, "more than [%d] settings", MAX_SETTINGS);
     bool stays = merge->how->preserve && is_set(merge->settings, full.data);
     if (status == VZ_OK && !stays && strcmp(key, "creation_date") != 0 && strcmp(key, "uuid") != 0 &&
         strcmp(key, "provided_name") != 0 && strncmp(key, "version.", 8) != 0) {

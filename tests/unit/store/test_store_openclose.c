@@ -1,6 +1,7 @@
 /* Closing, opening and copying: with readers in the way, over restarts, while others write. */
 #include "store_support.h"
 
+#include "store/index.h"
 #include "store/templates.h"
 
 #include <pthread.h>
@@ -280,6 +281,52 @@ static void test_unknown_ids_deleted_while_compacting(void **state)
     vz_index_release(index);
 }
 
+/* A change that was past its look at `deleted` when its index went: the name is another's by now. */
+static void test_a_late_change_of_a_deleted_index(void **state)
+{
+    struct vz_error err = {0};
+    struct vz_json_doc *doc;
+    struct vz_json body;
+    struct vz_index *old = make_index(store, "a", MAPPING);
+    OK(vz_store_delete_index(store, VZ_SLICE("a"), &err));
+    struct vz_index *index = make_index(store, "a", MAPPING);
+    put_vectors(index, 0, 20);
+    vz_index_release(index);
+    OK(vz_json_parse(VZ_SLICE("{\"properties\":{\"late\":{\"type\":\"keyword\"}}}"), &doc, &body,
+                     &err));
+    atomic_store(&old->deleted, false);
+    assert_int_equal(vz_index_put_mapping(old, body, &err), VZ_NO_INDEX);
+    atomic_store(&old->deleted, true);
+    vz_json_free(doc);
+    vz_index_release(old);
+    vz_store_close(store);
+    store = open_store(folder);
+    index = vz_store_index(store, VZ_SLICE("a"));
+    assert_non_null(index);
+    assert_docs(index, 20);
+    vz_index_release(index);
+}
+
+static void test_too_many_settings(void **state)
+{
+    struct vz_error err = {0};
+    struct vz_json_doc *doc;
+    struct vz_json body;
+    struct vz_buf text = {0};
+    struct vz_index *index = make_index(store, "a", MAPPING);
+    for (unsigned i = 0; i < 10001; i++)
+        vz_buf_printf(&text, "%c\"index.routing.x%u\":1", i ? ',' : '{', i);
+    vz_buf_append_char(&text, '}');
+    OK(vz_json_parse(vz_buf_slice(&text), &doc, &body, &err));
+    assert_int_equal(vz_index_put_settings(index, body, &err), VZ_BAD_MAPPING);
+    vz_json_free(doc);
+    vz_buf_clear(&text);
+    vz_index_print_settings(index, &text);
+    assert_null(strstr(text.data, "x1\""));
+    vz_buf_deinit(&text);
+    vz_index_release(index);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +334,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_reader_in_the_way, setup, teardown),
         cmocka_unit_test_setup_teardown(test_writers_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_copy, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_late_change_of_a_deleted_index, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_too_many_settings, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_ids_deleted_while_compacting, setup,
                                         teardown),
     };
