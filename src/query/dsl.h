@@ -37,7 +37,7 @@ enum vz_status vz_dsl_operator(const char *query, struct vz_json value, bool *ev
                                struct vz_error *err);
 enum vz_status vz_dsl_fuzziness(struct vz_parser *parser, const char *query, struct vz_json value,
                                 struct vz_slice *out, struct vz_error *err);
-enum vz_status vz_dsl_zone(const char *query, struct vz_json value, int64_t *ms,
+enum vz_status vz_dsl_zone(struct vz_json value, int64_t *ms, const struct vz_zone **zone,
                            struct vz_error *err);
 /* "title^3", or a list of such. */
 enum vz_status vz_dsl_fields(struct vz_parser *parser, const char *query, struct vz_json value,

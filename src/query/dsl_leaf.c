@@ -2,6 +2,8 @@
  */
 #include "query/dsl.h"
 
+#include "base/zone.h"
+
 /* ---- match_all, match_none, exists, ids ----------------------------------------------------- */
 
 enum vz_status vz_dsl_parse_all(struct vz_parser *parser, struct vz_json value,
@@ -41,8 +43,8 @@ enum vz_status vz_dsl_parse_exists(struct vz_parser *parser, struct vz_json valu
 }
 
 /* An array (or one scalar) into node->values. */
-enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query,
-                                  struct vz_node *node, struct vz_json value, struct vz_error *err)
+enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query, struct vz_node *node,
+                                  struct vz_json value, struct vz_error *err)
 {
     size_t count = vz_json_type(value) == VZ_JSON_ARRAY ? vz_json_count(value) : 1;
     node->values = vz_arena_alloc(parser->arena, (count + 1) * sizeof(*node->values));
@@ -237,15 +239,21 @@ static bool parse_zone(struct vz_slice text, int64_t *ms)
     return true;
 }
 
-enum vz_status vz_dsl_zone(const char *query, struct vz_json value, int64_t *ms,
+enum vz_status vz_dsl_zone(struct vz_json value, int64_t *ms, const struct vz_zone **zone,
                            struct vz_error *err)
 {
-    if (parse_zone(vz_json_string(value), ms))
+    struct vz_slice text = vz_json_string(value);
+    *zone = NULL;
+    if (parse_zone(text, ms))
         return VZ_OK;
-    return vz_fail(err, VZ_UNSUPPORTED,
-                   "[%s] time zone [%.*s]: only offsets such as [+01:00] and [UTC] are supported "
-                   "yet by vizsla",
-                   query, VZ_ARG(vz_json_string(value)));
+    *zone = text.len ? vz_zone_find(text) : NULL;
+    if (*zone)
+        return VZ_OK;
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   memchr(text.ptr ? text.ptr : "", '/', text.len)
+                       ? "Unknown time-zone ID: %.*s"
+                       : "Invalid ID for ZoneOffset, invalid format: %.*s",
+                   VZ_ARG(text));
 }
 
 static void set_bound(struct vz_bound *bound, struct vz_json value, bool inclusive)
@@ -269,7 +277,7 @@ static enum vz_status visit_range(struct vz_parser *parser, struct vz_node *node
     else if (vz_slice_is(key, "format") && vz_json_type(value) == VZ_JSON_STRING)
         node->range.format = vz_json_string(value);
     else if (vz_slice_is(key, "time_zone")) {
-        if (vz_dsl_zone("range", value, &node->range.zone_ms, err) != VZ_OK)
+        if (vz_dsl_zone(value, &node->range.zone_ms, &node->range.zone, err) != VZ_OK)
             return VZ_UNSUPPORTED;
         node->range.has_zone = true;
     } else if (vz_slice_is(key, "relation"))

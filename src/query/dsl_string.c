@@ -132,7 +132,7 @@ static enum vz_status visit_query_string(struct vz_parser *parser, struct vz_nod
                        "[query_string] option [fuzzy_rewrite] is not supported yet by vizsla");
     if (vz_slice_is(key, "time_zone")) {
         clause->has_zone = true;
-        return vz_dsl_zone("query_string", value, &clause->zone_ms, err);
+        return vz_dsl_zone(value, &clause->zone_ms, &clause->zone, err);
     }
     return VZ_NOT_FOUND;
 }

@@ -180,7 +180,8 @@ struct vz_node {
             struct vz_bound lower, upper;
             struct vz_slice format;
             bool has_zone;
-            int64_t zone_ms; /* east of Greenwich */
+            int64_t zone_ms;             /* east of Greenwich */
+            const struct vz_zone *zone; /* by name; NULL: zone_ms it is */
         } range;
         struct { /* BOOL */
             struct vz_node_list must, filter, should, must_not;

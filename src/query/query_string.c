@@ -464,6 +464,7 @@ static enum vz_status range_of(struct vz_string_run *run, const struct vz_field 
     if (field->type == VZ_FIELD_DATE && run->clause->has_zone) {
         node->range.has_zone = true;
         node->range.zone_ms = run->clause->zone_ms;
+        node->range.zone = run->clause->zone;
     }
     if (status == VZ_OK && run->lenient) { /* a value that cannot be read finds nothing here */
         struct vz_docset set;

@@ -45,6 +45,7 @@ struct vz_string_clause {
     bool analyze_wildcard, no_leading_wildcard, escape;
     bool has_zone;
     int64_t zone_ms;
+    const struct vz_zone *zone; /* by name; NULL: zone_ms it is */
     unsigned flags; /* of the simple one */
 };
 

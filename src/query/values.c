@@ -6,12 +6,13 @@
  */
 #include "query/filter.h"
 
+#include "base/zone.h"
+#include "store/document.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-
-#include "store/document.h"
 
 static const struct vz_span nothing = {1, 0};
 
@@ -133,22 +134,36 @@ static bool has_zone(struct vz_slice text)
     return false;
 }
 
+static int64_t floor_seconds(int64_t ms)
+{
+    return ms / 1000 - (ms % 1000 < 0);
+}
+
 static enum vz_status read_date(struct vz_eval *eval, const struct vz_field *field,
                                 const struct vz_node *range, struct vz_json value, bool round_up,
                                 int64_t *out, struct vz_error *err)
 {
     struct vz_slice text = vz_query_scalar_text(value, eval->arena);
     struct vz_slice format = range && range->range.format.len ? range->range.format : field->format;
-    int64_t zone = range && range->range.has_zone ? range->range.zone_ms : 0;
+    int64_t zone_ms = range && range->range.has_zone ? range->range.zone_ms : 0;
+    const struct vz_zone *zone = range && range->range.has_zone ? range->range.zone : NULL;
     bool epoch = text.len > 4; /* 1700000000000 is a moment in no zone, 2024 is a year */
     for (size_t i = 0; i < text.len && epoch; i++)
         epoch = isdigit((unsigned char)text.ptr[i]) || (i == 0 && text.ptr[i] == '-');
-    if (zone && (epoch || has_zone(text)))
-        zone = 0;
+    if (epoch || has_zone(text) || vz_slice_is(text, "now")) {
+        zone_ms = 0;
+        zone = NULL;
+    }
+    if (zone)
+        zone_ms = vz_zone_offset(zone, floor_seconds(eval->now_ms)) * 1000ll;
     struct vz_error inner = {0};
-    if (vz_date_parse(format, text, true, round_up, eval->now_ms + zone, out, &inner) != VZ_OK)
+    /* Everything is reckoned in local time, as if it were UTC, and moved at the end. */
+    if (vz_date_parse(format, text, true, round_up, eval->now_ms + zone_ms, out, &inner) != VZ_OK)
         return vz_query_fail(err, VZ_BAD_QUERY, "%s", inner.text);
-    *out -= zone;
+    if (zone)
+        zone_ms = vz_zone_offset_local(zone, floor_seconds(*out)) * 1000ll;
+    if (__builtin_sub_overflow(*out, zone_ms, out))
+        *out = zone_ms > 0 ? INT64_MIN : INT64_MAX;
     return VZ_OK;
 }
 
