@@ -414,8 +414,9 @@ static enum vz_status merge_object(struct merge *merge, const char *path, struct
     while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
         struct vz_buf child = {0};
         vz_buf_printf(&child, "%s%s%.*s", path, *path ? "." : "", (int)key.len, key.ptr);
-        status = vz_json_type(value) == VZ_JSON_OBJECT ? merge_object(merge, child.data, value)
-                                                       : merge_leaf(merge, child.data, value);
+        const char *name = child.data ? child.data : ""; /* an empty key leaves no text */
+        status = vz_json_type(value) == VZ_JSON_OBJECT ? merge_object(merge, name, value)
+                                                       : merge_leaf(merge, name, value);
         vz_buf_deinit(&child);
     }
     return status;
