@@ -199,8 +199,9 @@ static enum vz_status change_object(struct change *change, const char *path, str
     while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
         struct vz_buf child = {0};
         vz_buf_printf(&child, "%s%s%.*s", path, *path ? "." : "", (int)key.len, key.ptr);
-        status = vz_json_type(value) == VZ_JSON_OBJECT ? change_object(change, child.data, value)
-                                                       : change_leaf(change, child.data, value);
+        const char *name = child.data ? child.data : ""; /* an empty key leaves no text */
+        status = vz_json_type(value) == VZ_JSON_OBJECT ? change_object(change, name, value)
+                                                       : change_leaf(change, name, value);
         vz_buf_deinit(&child);
     }
     return status;
