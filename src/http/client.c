@@ -92,15 +92,18 @@ static void set_trust(CURL *handle)
     }
 }
 
-struct foreign {
-    const char *user; /* or NULL */
-    unsigned timeout_s;
-};
+/* Not 0 ends the transfer. */
+static int look_up_stop(void *how_void, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct vz_http_foreign *how = how_void;
+    (void)a, (void)b, (void)c, (void)d;
+    return how->stops(how->context);
+}
 
 /* `foreign` NULL: a server of ours. */
 static enum vz_status exchange(const char *url, const char *method, const char *path,
                                struct vz_slice body, const char *content_type,
-                               const struct foreign *foreign, struct vz_http_answer *answer,
+                               const struct vz_http_foreign *foreign, struct vz_http_answer *answer,
                                struct vz_error *err)
 {
     *answer = (struct vz_http_answer){0};
@@ -123,6 +126,11 @@ static enum vz_status exchange(const char *url, const char *method, const char *
     set_trust(handle);
     if (foreign) {
         curl_easy_setopt(handle, CURLOPT_TIMEOUT, (long)foreign->timeout_s);
+        if (foreign->stops) {
+            curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+            curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, look_up_stop);
+            curl_easy_setopt(handle, CURLOPT_XFERINFODATA, foreign);
+        }
         if (foreign->user)
             curl_easy_setopt(handle, CURLOPT_USERPWD, foreign->user);
     }
@@ -164,9 +172,8 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
 }
 
 enum vz_status vz_http_call_foreign(const char *url, const char *method, const char *path,
-                                    struct vz_slice body, const char *user, unsigned timeout_s,
+                                    struct vz_slice body, const struct vz_http_foreign *how,
                                     struct vz_http_answer *answer, struct vz_error *err)
 {
-    const struct foreign foreign = {.user = user, .timeout_s = timeout_s};
-    return exchange(url, method, path, body, NULL, &foreign, answer, err);
+    return exchange(url, method, path, body, NULL, how, answer, err);
 }

@@ -132,9 +132,16 @@ enum vz_status vz_http_call(const char *url, const char *method, const char *pat
                             struct vz_slice body, const char *content_type,
                             struct vz_http_answer *answer, struct vz_error *err);
 /* The same to somebody else's server: within so many seconds altogether, without this process's
- * key, and as `user` ("name:password"; NULL: nobody) if it wants to know. */
+ * key, and as `user` ("name:password"; NULL: nobody) if it wants to know. Asks `stops` (or NULL)
+ * about once a second, in the calling thread, whether to give up: VZ_IO. */
+struct vz_http_foreign {
+    const char *user;
+    unsigned timeout_s;
+    bool (*stops)(const void *context);
+    const void *context;
+};
 enum vz_status vz_http_call_foreign(const char *url, const char *method, const char *path,
-                                    struct vz_slice body, const char *user, unsigned timeout_s,
+                                    struct vz_slice body, const struct vz_http_foreign *how,
                                     struct vz_http_answer *answer, struct vz_error *err);
 
 #endif

@@ -286,6 +286,8 @@ void vz_rest_pit_open(struct vz_call *call)
         !vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES | VZ_RESOLVE_SOME | VZ_RESOLVE_READ, &resolved))
         return;
     struct vz_pit *pit = new_pit(&resolved);
+    char id[sizeof pit->id]; /* a short keep-alive may end it before the answer is written */
+    memcpy(id, pit->id, sizeof id);
     pthread_mutex_lock(&pits->lock);
     bool full = pits->count >= MAX_OPEN;
     if (!full) {
@@ -303,7 +305,7 @@ void vz_rest_pit_open(struct vz_call *call)
                      MAX_OPEN);
     } else {
         vz_json_begin_object(&call->w);
-        vz_json_field_str(&call->w, "id", pit->id);
+        vz_json_field_str(&call->w, "id", id);
         vz_call_shards(&call->w, (unsigned)resolved.count, (unsigned)resolved.count, true);
         vz_json_end_object(&call->w);
     }

@@ -9,6 +9,7 @@
 
 #define KEEP "5m"
 #define MAX_TIMEOUT_S 600
+#define CLOSE_TIMEOUT_S 3
 
 struct vz_remote {
     struct vz_call *call;
@@ -152,7 +153,7 @@ static char *first_path(const struct vz_remote *remote, struct vz_arena *arena)
     vz_buf_append_char(&path, '/');
     for (size_t i = 0; i < remote->indices.len; i++) {
         unsigned char c = (unsigned char)remote->indices.ptr[i];
-        if (isalnum(c) || strchr("-_.,*", c))
+        if (isalnum(c) || (c && strchr("-_.,*", c)))
             vz_buf_append_char(&path, (char)c);
         else
             vz_buf_printf(&path, "%%%02X", c);
@@ -205,10 +206,11 @@ static bool take_page(struct vz_remote *remote, struct vz_arena *arena, struct v
     struct vz_json id, hits, list, total, hit;
     struct vz_slice none = {"", 0};
     if (!vz_json_get(root, "_scroll_id", &id) || !vz_json_get(root, "hits", &hits) ||
-        !vz_json_get(hits, "hits", &list))
+        !vz_json_get(hits, "hits", &list) || !vz_json_string(id).len)
         return fail(arena, problem, "illegal_state_exception",
                     "the remote server answered no page of a scroll", none);
-    remote->scroll_id = vz_arena_copy(remote->call->arena, vz_json_string(id));
+    if (!vz_slice_eq(remote->scroll_id, vz_json_string(id)))
+        remote->scroll_id = vz_arena_copy(remote->call->arena, vz_json_string(id));
     if (vz_json_get(hits, "total", &total)) {
         vz_json_get(total, "value", &total); /* or the number itself, from servers before 7 */
         remote->total = (uint64_t)VZ_MAX(vz_json_int(total), 0);
@@ -223,6 +225,11 @@ static bool take_page(struct vz_remote *remote, struct vz_arena *arena, struct v
     return true;
 }
 
+static bool is_cancelled(const void *task)
+{
+    return vz_task_cancelled(task);
+}
+
 bool vz_remote_next(struct vz_remote *remote, struct vz_arena *arena, struct vz_sweep_doc **docs,
                     size_t *count, uint64_t *total, struct vz_problem *problem)
 {
@@ -234,11 +241,16 @@ bool vz_remote_next(struct vz_remote *remote, struct vz_arena *arena, struct vz_
     *count = 0;
     if (remote->ended)
         return true;
+    const struct vz_http_foreign how = {.user = remote->user,
+                                        .timeout_s = remote->timeout_s,
+                                        .stops = is_cancelled,
+                                        .context = remote->call->task};
     struct vz_slice body = first ? remote->body : scroll_body(remote, arena, false);
     if (vz_http_call_foreign(remote->url, "POST",
-                             first ? first_path(remote, arena) : "/_search/scroll", body,
-                             remote->user, remote->timeout_s, &answer, &err) != VZ_OK)
-        return fail(arena, problem, "i_o_exception", "", vz_slice_from(err.text));
+                             first ? first_path(remote, arena) : "/_search/scroll", body, &how,
+                             &answer, &err) != VZ_OK)
+        return !vz_task_cancelled(remote->call->task) &&
+               fail(arena, problem, "i_o_exception", "", vz_slice_from(err.text));
     if (answer.status != 200)
         fail(arena, problem, "status_exception",
              vz_arena_printf(arena, "the remote server answered %d: ", answer.status),
@@ -260,9 +272,10 @@ void vz_remote_close(struct vz_remote *remote)
     struct vz_http_answer answer = {0};
     if (!remote->scroll_id.len)
         return;
-    /* Its own end comes anyway. */
+    /* Its own end comes anyway: nothing waits long for this. */
+    const struct vz_http_foreign how = {.user = remote->user,
+                                        .timeout_s = VZ_MIN(remote->timeout_s, CLOSE_TIMEOUT_S)};
     vz_http_call_foreign(remote->url, "DELETE", "/_search/scroll",
-                         scroll_body(remote, remote->call->arena, true), remote->user,
-                         remote->timeout_s, &answer, NULL);
+                         scroll_body(remote, remote->call->arena, true), &how, &answer, NULL);
     vz_buf_deinit(&answer.body);
 }

@@ -484,7 +484,13 @@ static bool settle(struct worker *w, const struct vz_bulk *b, uint64_t noops)
     return goes_on;
 }
 
-/* False with a problem, or when the sweep ends. */
+static bool stopped(const struct worker *w)
+{
+    return atomic_load_explicit(&w->sweep->run->stopped, memory_order_relaxed) ||
+           vz_task_cancelled(w->task);
+}
+
+/* False with a problem, or when the sweep ends; a batch of slow scripts is given up unwritten. */
 static bool write_batch(struct worker *w, const struct vz_sweep_doc *docs, size_t count,
                         struct vz_problem *problem)
 {
@@ -496,7 +502,7 @@ static bool write_batch(struct worker *w, const struct vz_sweep_doc *docs, size_
     call.problem = (struct vz_problem){0};
     vz_bulk_init(&b, &call);
     for (size_t i = 0; i < count && ok; i++)
-        ok = add_doc(w, &b, &docs[i], &noops, problem);
+        ok = !stopped(w) && add_doc(w, &b, &docs[i], &noops, problem);
     if (ok) {
         vz_bulk_apply(&b);
         ok = settle(w, &b, noops);
@@ -506,12 +512,6 @@ static bool write_batch(struct worker *w, const struct vz_sweep_doc *docs, size_
 }
 
 /* ---- slices ---------------------------------------------------------------------------------- */
-
-static bool stopped(const struct worker *w)
-{
-    return atomic_load_explicit(&w->sweep->run->stopped, memory_order_relaxed) ||
-           vz_task_cancelled(w->task);
-}
 
 static void stop_with(struct vz_sweep *sweep, const struct vz_problem *problem)
 {

@@ -462,6 +462,7 @@ void vz_task_run(struct vz_call *call, struct vz_slice description,
     pthread_mutex_lock(&tasks->lock);
     tasks->long_requests--;
     call->task->progress = NULL; /* its memory is the work's */
+    call->task->progress_count = 0;
     pthread_mutex_unlock(&tasks->lock);
 }
 

@@ -487,7 +487,8 @@ static void append_joined(struct renderer *r, const struct part *part)
         vz_buf_append_slice(r->out, part->text);
         return;
     }
-    for (size_t i = 0; i < list->array.count; i++) {
+    /* A delimiter may be as long as a template: what is too much is seen here, not behind it. */
+    for (size_t i = 0; i < list->array.count && r->out->len - r->first_byte <= r->max_bytes; i++) {
         if (i)
             vz_buf_append_slice(r->out, part->delimiter);
         vz_value_display(list->array.items[i], r->out);

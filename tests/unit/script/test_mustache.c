@@ -231,6 +231,36 @@ static void bounds(void **state)
     vz_arena_deinit(&arena);
 }
 
+/* A long delimiter between many items is bounded while it is written, not behind it. */
+static void join_is_bounded(void **state)
+{
+    (void)state;
+    struct vz_buf text = {0}, params = {0}, out = {0};
+    struct vz_arena arena = {0};
+    struct vz_mustache *template;
+    struct vz_error err = {0};
+    vz_buf_append_str(&text, "{{#join delimiter='");
+    for (int i = 0; i < 100000; i++)
+        vz_buf_append_char(&text, ';');
+    vz_buf_append_str(&text, "'}}l{{/join delimiter='");
+    for (int i = 0; i < 100000; i++)
+        vz_buf_append_char(&text, ';');
+    vz_buf_append_str(&text, "'}}");
+    vz_buf_append_str(&params, "{\"l\":[0");
+    for (int i = 0; i < 1000; i++)
+        vz_buf_append_str(&params, ",1");
+    vz_buf_append_str(&params, "]}");
+    assert_int_equal(vz_mustache_compile(vz_buf_slice(&text), NULL, &arena, &template, &err),
+                     VZ_OK);
+    const struct vz_mustache_scope scope = {.root = read_json(&arena, params.data)};
+    assert_int_equal(vz_mustache_render(template, &scope, 1000, &out, &err), VZ_LIMIT);
+    assert_true(out.len < 300000);
+    vz_buf_deinit(&out);
+    vz_buf_deinit(&text);
+    vz_buf_deinit(&params);
+    vz_arena_deinit(&arena);
+}
+
 /* Any bytes either compile or do not; what compiles renders or says why not. */
 static void noise(void **state)
 {
@@ -255,9 +285,9 @@ static void noise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(as_specified), cmocka_unit_test(as_elasticsearch),
-        cmocka_unit_test(what_is_none), cmocka_unit_test(bounds),
-        cmocka_unit_test(noise),
+        cmocka_unit_test(as_specified),    cmocka_unit_test(as_elasticsearch),
+        cmocka_unit_test(what_is_none),    cmocka_unit_test(bounds),
+        cmocka_unit_test(join_is_bounded), cmocka_unit_test(noise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
