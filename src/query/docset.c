@@ -1,5 +1,6 @@
 /* Docsets and what a target is searched with: see parts.h. */
 #include "query/texts.h"
+#include "query/objects.h"
 
 #include "base/clock.h"
 
@@ -22,6 +23,7 @@ void vz_eval_deinit(struct vz_eval *eval)
         vz_bitset_deinit(&eval->live);
     eval->has_live = false;
     vz_expanded_free(eval);
+    vz_objects_forget(eval);
 }
 
 const struct vz_bitset *vz_eval_live(struct vz_eval *eval)

@@ -2,10 +2,11 @@
  *
  * For knn, the clause or a nested query of it, each object with a vector is scored by its own
  * similarity (exactly: a hit has few rows), not only the one that the walk found. For any other
- * nested query each object that matches scores 1.
+ * nested query each object that matches has the score that the query gives it.
  */
 #include "query/highlight.h"
 #include "query/nested.h"
+#include "query/objects.h"
 
 #include <stdlib.h>
 
@@ -20,12 +21,27 @@ struct gather {
     const struct vz_inner *inner;
     const struct vz_field *scope, *vector;
     struct vz_node_list filters; /* of the clause, those about the objects */
+    const struct vz_object_answer *answer; /* of the query; NULL: objects are asked one by one */
+    uint32_t docno, first;                 /* of the hit, and its first object there */
     struct object *objects;
     size_t count, capacity;
     uint32_t number;
     enum vz_status status;
     struct vz_error *err;
 };
+
+/* What the index of the objects says of the hit's object of that number. */
+static bool answered(const struct gather *gather, uint32_t number, float *score)
+{
+    const struct vz_docset *set = &gather->answer->set;
+    uint32_t object = gather->first + number;
+    if (object >= gather->answer->objects.limit ||
+        vz_objects_place(&gather->answer->objects, object).docno != gather->docno ||
+        !vz_bitset_has(&set->bits, object))
+        return false;
+    *score = set->scores ? set->scores[object] : set->constant;
+    return true;
+}
 
 static bool gather_object(void *gather_void, const struct vz_nest_place *place,
                           struct vz_json object)
@@ -41,6 +57,8 @@ static bool gather_object(void *gather_void, const struct vz_nest_place *place,
             if (gather->status != VZ_OK)
                 return false;
         }
+    } else if (gather->answer) {
+        match = answered(gather, found.number, &found.score);
     } else {
         gather->status = vz_nest_match(gather->eval, gather->inner->query, gather->scope, object,
                                        &match, gather->err);
@@ -161,27 +179,6 @@ static bool at_path(struct vz_json root, struct vz_slice path, struct vz_json *o
     return true;
 }
 
-/* The object alone in a document of its own, so that patterns of whole paths mean what they say. */
-static struct vz_slice wrap(struct vz_eval *eval, const struct vz_field *scope,
-                            struct vz_json object)
-{
-    struct vz_buf text = {0};
-    struct vz_json_writer w = vz_json_writer_on(&text);
-    struct vz_slice rest = scope->path, part;
-    unsigned depth = 0;
-    while (next_part(&rest, &part)) {
-        vz_json_begin_object(&w);
-        vz_json_key_slice(&w, part);
-        depth++;
-    }
-    vz_json_put_value(&w, object);
-    while (depth--)
-        vz_json_end_object(&w);
-    struct vz_slice copy = vz_arena_copy(eval->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
-    return copy;
-}
-
 static enum vz_status put_source(struct vz_eval *eval, const struct vz_inner *inner,
                                  const struct vz_field *scope, struct vz_json object,
                                  struct vz_json wrapped, struct vz_json_writer *w,
@@ -280,7 +277,7 @@ static enum vz_status put_object(struct gather *gather, const struct object *obj
     if (pick.found) {
         struct vz_json_doc *doc = NULL;
         struct vz_json wrapped = {0};
-        struct vz_slice text = wrap(gather->eval, gather->scope, pick.object);
+        struct vz_slice text = vz_nest_wrap(gather->scope, pick.object, gather->eval->arena);
         status = vz_json_parse(text, &doc, &wrapped, gather->err);
         if (status == VZ_OK)
             status = put_source(gather->eval, gather->inner, gather->scope, pick.object, wrapped, w,
@@ -353,6 +350,24 @@ static bool bind(struct gather *gather)
     return true;
 }
 
+/* Has the objects' index answer the query, once a search. */
+static enum vz_status ask(struct gather *gather, uint32_t docno)
+{
+    bool served = true;
+    gather->docno = docno;
+    if (gather->inner->knn)
+        return VZ_OK;
+    enum vz_status status = vz_objects_serve(gather->eval->mapping, gather->inner->query, &served,
+                                             gather->err);
+    if (status != VZ_OK || !served)
+        return status;
+    status = vz_objects_answer(gather->eval, gather->inner->query, gather->scope, &gather->answer,
+                               gather->err);
+    if (status == VZ_OK)
+        gather->first = vz_objects_first(&gather->answer->objects, docno);
+    return status;
+}
+
 static enum vz_status parse_source(struct vz_eval *eval, uint32_t docno, enum vz_doc_parts parts,
                                    struct vz_arena *arena, struct vz_json_doc **doc,
                                    struct vz_json *source, struct vz_error *err)
@@ -380,6 +395,9 @@ enum vz_status vz_inner_write(const struct vz_search *search, struct vz_eval *ev
         struct gather gather = {.eval = eval, .inner = search->inners[i], .err = err};
         if (!bind(&gather))
             continue;
+        status = ask(&gather, docno);
+        if (status != VZ_OK)
+            break;
         vz_nest_each(eval->mapping, gather.scope, rows, gather_object, &gather);
         status = gather.status;
         if (status == VZ_OK)

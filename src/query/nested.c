@@ -1,5 +1,6 @@
 /* Nested objects: found in a document's source, asked one by one. See nested.h. */
 #include "query/nested.h"
+#include "query/objects.h"
 
 #include "query/filter.h"
 #include "store/document.h"
@@ -128,6 +129,29 @@ void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
 {
     struct vz_slice path = vz_field_source_path(field);
     walk_values(object, below(scope, path), field->type == VZ_FIELD_GEO_POINT, visit, context);
+}
+
+struct vz_slice vz_nest_wrap(const struct vz_field *scope, struct vz_json object,
+                             struct vz_arena *arena)
+{
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    struct vz_slice rest = scope->path;
+    unsigned depth = 0;
+    while (rest.len) {
+        const char *dot = memchr(rest.ptr, '.', rest.len);
+        size_t len = dot ? (size_t)(dot - rest.ptr) : rest.len, skip = dot ? len + 1 : len;
+        vz_json_begin_object(&w);
+        vz_json_key_slice(&w, (struct vz_slice){rest.ptr, len});
+        rest = (struct vz_slice){rest.ptr + skip, rest.len - skip};
+        depth++;
+    }
+    vz_json_put_value(&w, object);
+    while (depth--)
+        vz_json_end_object(&w);
+    struct vz_slice copy = vz_arena_copy(arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return copy;
 }
 
 /* ---- whether one matches --------------------------------------------------------------------- */
@@ -545,6 +569,69 @@ static enum vz_status eval_objects(struct vz_eval *eval, const struct vz_node *n
     return status;
 }
 
+/* One more object of the document that has `count` already. */
+static double join_score(enum vz_nested_mode mode, double sofar, size_t count, double score)
+{
+    switch (mode) {
+    case VZ_NESTED_MAX:
+        return count ? VZ_MAX(sofar, score) : score;
+    case VZ_NESTED_MIN:
+        return count ? VZ_MIN(sofar, score) : score;
+    case VZ_NESTED_NONE:
+        return 0;
+    default:
+        return sofar + score;
+    }
+}
+
+/* The objects that matched, those of a document together: they lie side by side. */
+static void join_objects(struct vz_eval *eval, const struct vz_node *node,
+                         const struct vz_object_answer *answer, bool scores, struct vz_docset *out)
+{
+    const struct vz_docset *set = &answer->set;
+    size_t at = vz_bitset_next(&set->bits, 0);
+    vz_docset_begin(out, eval);
+    if (scores)
+        out->scores = vz_calloc((size_t)eval->limit + 1, sizeof(float));
+    while (at < set->bits.bits) {
+        uint32_t docno = vz_objects_place(&answer->objects, (uint32_t)at).docno;
+        double score = 0;
+        size_t count = 0;
+        if (docno >= eval->limit) /* of a later snapshot, like all after it */
+            break;
+        while (at < set->bits.bits &&
+               vz_objects_place(&answer->objects, (uint32_t)at).docno == docno) {
+            score = join_score(node->nested.mode, score, count++,
+                               set->scores ? set->scores[at] : set->constant);
+            at = vz_bitset_next(&set->bits, at + 1);
+        }
+        if (!vz_snapshot_live(eval->snap, docno))
+            continue;
+        if (node->nested.mode == VZ_NESTED_AVG)
+            score /= (double)count;
+        vz_bitset_set(&out->bits, docno);
+        if (scores)
+            out->scores[docno] = (float)score * node->boost;
+    }
+}
+
+static enum vz_status eval_query(struct vz_eval *eval, const struct vz_node *node,
+                                 const struct vz_field *scope, bool scores, struct vz_docset *out,
+                                 struct vz_error *err)
+{
+    const struct vz_object_answer *answer;
+    bool served = true;
+    enum vz_status status = vz_objects_serve(eval->mapping, node->nested.query, &served, err);
+    if (status != VZ_OK)
+        return status;
+    if (!served)
+        return eval_objects(eval, node, scope, scores, out, err);
+    status = vz_objects_answer(eval, node->nested.query, scope, &answer, err);
+    if (status == VZ_OK)
+        join_objects(eval, node, answer, scores, out);
+    return status;
+}
+
 /* Whether the query is a knn on a field of this object: then its neighbours are the answer. */
 static enum vz_status check_knn(struct vz_eval *eval, const struct vz_node *node,
                                 const struct vz_field *scope, struct vz_error *err)
@@ -572,7 +659,7 @@ enum vz_status vz_nested_eval(struct vz_eval *eval, const struct vz_node *node, 
                              "[nested] nested object under path [%.*s] is not of nested type",
                              VZ_ARG(node->nested.path));
     if (node->nested.query->kind != VZ_NODE_KNN) {
-        enum vz_status status = eval_objects(eval, node, scope, scores, out, err);
+        enum vz_status status = eval_query(eval, node, scope, scores, out, err);
         if (status != VZ_OK)
             vz_docset_deinit(out);
         return status;

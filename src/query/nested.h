@@ -32,6 +32,9 @@ void vz_nest_each(const struct vz_mapping *mapping, const struct vz_field *scope
 void vz_nest_values(const struct vz_field *scope, const struct vz_field *field,
                     struct vz_json object, bool (*visit)(void *context, struct vz_json value),
                     void *context);
+/* The object alone in a document of its own, at its whole path. In the arena. */
+struct vz_slice vz_nest_wrap(const struct vz_field *scope, struct vz_json object,
+                             struct vz_arena *arena);
 /* Does the object, of the nested field `scope`, match? VZ_UNSUPPORTED for queries that can only be
  * answered for whole documents. */
 enum vz_status vz_nest_match(struct vz_eval *eval, const struct vz_node *node,

@@ -418,6 +418,7 @@ struct vz_eval {
     struct vz_arena kept;           /* of what nodes were expanded to */
     struct vz_expanded *expanded;   /* expand.c */
     struct vz_made_text *made;      /* expand.c: JSON strings of such nodes */
+    struct vz_object_answer *objects; /* objects.h */
 };
 
 /* keys.c. A field by its path, aliases resolved; a key within a flattened field is a field, too (in

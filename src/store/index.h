@@ -276,6 +276,11 @@ struct vz_store {
     pthread_mutex_t cluster_lock; /* innermost but for the registry's */
     char *transient_settings;     /* flat JSON or NULL, guarded by it */
 
+    pthread_mutex_t scratch_lock; /* outermost: scratch.c */
+    struct vz_store *scratch;     /* this and the next two guarded by it */
+    struct vz_scratch_owner scratch_owner;
+    void *scratch_owned;
+
     pthread_mutex_t work_lock;
     pthread_cond_t refresh_cond, graph_cond, settled_cond;
     /* guarded by work_lock */
@@ -314,6 +319,9 @@ enum vz_status vz_registry_each(struct vz_store *store,
 enum vz_status vz_registry_read_aliases(struct vz_json body, struct vz_slice index,
                                         struct vz_arena *arena, struct vz_alias **aliases,
                                         size_t *count, struct vz_error *err);
+
+/* scratch.c. Closing: nobody searches any more. */
+void vz_store_drop_scratch(struct vz_store *store);
 
 /* store.c */
 /* store->lock held: waits until nobody is opening an index of that name. True when it had to: the

@@ -230,6 +230,13 @@ enum vz_status vz_snapshot_doc(const struct vz_snapshot *snap, uint32_t docno,
 {
     if (!vz_snapshot_live(snap, docno))
         return vz_fail(err, VZ_NOT_FOUND, "there is no document number [%u]", docno);
+    return vz_snapshot_any_doc(snap, docno, parts, arena, doc, err);
+}
+
+enum vz_status vz_snapshot_any_doc(const struct vz_snapshot *snap, uint32_t docno,
+                                   enum vz_doc_parts parts, struct vz_arena *arena,
+                                   struct vz_stored_doc *doc, struct vz_error *err)
+{
     MDB_txn *txn;
     enum vz_status status = vz_reader_begin(snap->gen, &txn, err);
     if (status != VZ_OK)

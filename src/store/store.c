@@ -170,6 +170,7 @@ static void free_store(struct vz_store *store)
     pthread_mutex_destroy(&store->lock);
     pthread_cond_destroy(&store->idle);
     pthread_mutex_destroy(&store->cluster_lock);
+    pthread_mutex_destroy(&store->scratch_lock);
     free(store->transient_settings);
     pthread_mutex_destroy(&store->work_lock);
     pthread_cond_destroy(&store->refresh_cond);
@@ -195,6 +196,7 @@ enum vz_status vz_store_open(const char *path, const struct vz_store_options *op
     pthread_mutex_init(&store->lock, NULL);
     pthread_cond_init(&store->idle, NULL);
     pthread_mutex_init(&store->cluster_lock, NULL);
+    pthread_mutex_init(&store->scratch_lock, NULL);
     pthread_mutex_init(&store->work_lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -221,6 +223,7 @@ void vz_store_close(struct vz_store *store)
 {
     if (!store)
         return;
+    vz_store_drop_scratch(store);
     vz_background_stop(store);
     pthread_mutex_lock(&store->lock);
     struct vz_index **open = store->open;

@@ -277,6 +277,17 @@ enum vz_status vz_index_get(struct vz_index *index, struct vz_slice id, enum vz_
 
 /* A frozen view. */
 struct vz_snapshot;
+/* A store within the snapshot's, for indices derived from its documents: empty when first asked for,
+ * gone with the store. What `make` makes then is kept beside it and dropped first. VZ_IO ... */
+struct vz_scratch_owner {
+    void *(*make)(void);
+    void (*drop)(void *owned);
+};
+enum vz_status vz_snapshot_scratch(const struct vz_snapshot *snap,
+                                   const struct vz_scratch_owner *owner, struct vz_store **scratch,
+                                   void **owned, struct vz_error *err);
+/* Docnos mean the same in all snapshots of one generation of an index. */
+uint64_t vz_snapshot_generation(const struct vz_snapshot *snap);
 struct vz_snapshot *vz_index_snapshot(struct vz_index *index);
 /* One more reference to the same view. */
 struct vz_snapshot *vz_snapshot_acquire(struct vz_snapshot *snap);
@@ -296,6 +307,10 @@ enum vz_status vz_snapshot_find(const struct vz_snapshot *snap, struct vz_slice 
 enum vz_status vz_snapshot_doc(const struct vz_snapshot *snap, uint32_t docno,
                                enum vz_doc_parts parts, struct vz_arena *arena,
                                struct vz_stored_doc *doc, struct vz_error *err);
+/* The same for a dead one, too: it stays until a compaction. `docno` is below the limit. */
+enum vz_status vz_snapshot_any_doc(const struct vz_snapshot *snap, uint32_t docno,
+                                   enum vz_doc_parts parts, struct vz_arena *arena,
+                                   struct vz_stored_doc *doc, struct vz_error *err);
 
 /* A field's values: entry i belongs to document docnos[i]; ascending by docno, several entries for
  * several values, none for absent ones. Dead documents' entries are still there. Valid while the
