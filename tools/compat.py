@@ -52,7 +52,11 @@ Differences worth knowing:
   `exists` on text fields. Refused aloud for now: `intervals`, spans, the complement `~` in regular
   expressions, `fuzzy_rewrite`. Query strings may nest 64 parentheses and be 1 MiB long. Every query is
   explained, named (`_name`) and validated; the children of `nested` in an explanation are told as a whole.
-  Text below a `nested` object is kept; queries of it are refused.
+- Inside `nested` every query is served that is served outside, but `ids`, `pinned`, `more_like_this` and
+  `knn` beside others, scored over the objects, which count until their document is compacted away. The index
+  of the objects is made by the first such query after a start or a compaction, which takes longer, and the
+  `timeout` holds for it. `nested` in a `sort`, and texts in the filters of nested `knn` clauses and nested
+  aggregations, are refused.
 - `highlight`: `unified` (also for what matched in `inner_hits`), `plain` and `fvh`, of text and keyword
   fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,
   `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is
