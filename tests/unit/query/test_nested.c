@@ -104,11 +104,17 @@ static void test_at_once(void **state)
 {
     struct vz_index *index = open_fixture();
     pthread_t threads[4];
-    for (unsigned i = 0; i < MANY; i++) {
-        char id[16];
-        snprintf(id, sizeof id, "%u", i);
-        put_doc(index, id, "{\"c\":[{\"t\":\"red fox\"},{\"t\":\"red dog\"}]}");
-    }
+    struct vz_error err = {0};
+    struct vz_arena arena = {0};
+    struct vz_write *ops = vz_calloc(MANY, sizeof *ops);
+    for (unsigned i = 0; i < MANY; i++)
+        ops[i] = (struct vz_write){
+            .verb = VZ_WRITE_INDEX,
+            .id = vz_slice_from(vz_arena_printf(&arena, "%u", i)),
+            .source = VZ_SLICE("{\"c\":[{\"t\":\"red fox\"},{\"t\":\"red dog\"}]}")};
+    must(vz_index_write(index, ops, MANY, &(struct vz_write_options){0}, &err), &err);
+    free(ops);
+    vz_arena_deinit(&arena);
     refresh(index);
     /* A deadline that passes while the objects are read: nothing is found, nothing is lost. */
     struct vz_search_target target = {.index = index};
