@@ -36,7 +36,7 @@ Differences worth knowing:
   of keywords, `fielddata`, `subobjects: false`, `dynamic: runtime`, `_source.enabled: false`,
   `_routing.required`, similarities other than BM25 and boolean). `_source.includes` and `excludes` leave
   parts out of what is shown; the whole is kept, and an `_update` merges into the whole. At most 1,000
-  fields, 20 levels. Keys of `flattened` fields below `nested` ones cannot be asked.
+  fields, 20 levels. Keys of `flattened` fields below `nested` ones are asked by nested queries alone.
 - `_field_caps` with `index_filter` leaves out indices in which no document matches; of metadata fields
   it names `_id`, `_index` and `_source`.
 - Aggregations are counted exactly; which are refused, and what bounds them: [scoring.md](scoring.md). How
@@ -55,8 +55,8 @@ Differences worth knowing:
 - Inside `nested` every query is served that is served outside, but `ids`, `pinned`, `more_like_this` and
   `knn` beside others, scored over the objects, which count until their document is compacted away. The index
   of the objects is made by the first such query after a start or a compaction, which takes longer, and the
-  `timeout` holds for it. `nested` in a `sort`, and texts in the filters of nested `knn` clauses and nested
-  aggregations, are refused.
+  `timeout` holds for it. Texts in filters of `nested` sorts, of `knn` on nested vectors and of aggregations
+  below `nested` are refused.
 - `highlight`: `unified` (also for what matched in `inner_hits`), `plain` and `fvh`, of text and keyword
   fields, always by a new analysis of `_source`. Boundaries are ICU's. `fragment_offset`, `options`,
   `force_source`, `highlight_filter` and `phrase_limit` are accepted and change nothing; type `semantic` is

@@ -549,7 +549,7 @@ static enum vz_status eval_objects(struct vz_eval *eval, const struct vz_node *n
             .eval = eval, .node = node->nested.query, .scope = scope, .err = err};
         vz_arena_reset(&scratch);
         eval->arena = &scratch;
-        status = vz_snapshot_doc(eval->snap, docno, VZ_DOC_CUT_SOURCE, &scratch, &doc, err);
+        status = vz_snapshot_doc(eval->snap, docno, VZ_DOC_ROW_SOURCE, &scratch, &doc, err);
         if (status == VZ_OK)
             status = vz_json_parse(doc.source, &parsed, &source, err);
         if (status == VZ_OK) {

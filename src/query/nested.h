@@ -1,9 +1,10 @@
 /* query/nested.h - objects below `nested` fields: where they lie, whether a query matches one, and
  * which rows of a vector field they hold. Private to the room.
  *
- * Nested values are in no column: a document's source is read and its objects are asked one by one.
- * That costs some microseconds a document, so whoever can tell by a
- * column first does.
+ * Nested values are in no column of the documents. A nested query asks an index of the objects
+ * (objects.h); filters of rows and sorts, and a vector's presence, read a document's source and ask
+ * its objects one by one. That costs some microseconds a document, so whoever can tell by a column
+ * first does.
  */
 #ifndef VZ_QUERY_NESTED_H
 #define VZ_QUERY_NESTED_H

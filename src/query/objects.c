@@ -94,10 +94,9 @@ static struct vz_object_index *take_idle(struct vz_object_cache *cache,
     struct vz_object_index **oldest = NULL;
     size_t count = 0;
     for (struct vz_object_index **at = &cache->list; *at; at = &(*at)->next, count++) {
-        bool stale = (*at)->broken ||
-                     (newest && strcmp((*at)->uuid, newest->uuid) == 0 &&
-                      strcmp((*at)->path, newest->path) == 0 &&
-                      (*at)->generation < newest->generation);
+        bool stale = (*at)->broken || (newest && strcmp((*at)->uuid, newest->uuid) == 0 &&
+                                       strcmp((*at)->path, newest->path) == 0 &&
+                                       (*at)->generation < newest->generation);
         if ((*at)->users)
             continue;
         if (!oldest || stale || (*at)->used_ns < (*oldest)->used_ns)
@@ -199,8 +198,9 @@ static bool is_left_out(struct vz_json field, struct vz_slice scope)
             !is_below(vz_json_string(path), scope));
 }
 
-/* A definition as GET _mapping prints it, at `path`, as the objects' index has it: the nested fields
- * down to the scope are plain objects, beside that way lies nothing, vectors stay where they are. */
+/* A definition as GET _mapping prints it, at `path`, as the objects' index has it: the nested
+ * fields down to the scope are plain objects, beside that way lies nothing, vectors stay where they
+ * are. */
 static void put_field(struct vz_json field, struct vz_slice path, struct vz_slice scope,
                       struct vz_arena *arena, struct vz_json_writer *w)
 {
@@ -228,8 +228,8 @@ static void put_field(struct vz_json field, struct vz_slice path, struct vz_slic
         while (vz_json_next(&children, &name, &child)) {
             struct vz_slice whole = name;
             if (path.len)
-                whole = vz_slice_from(
-                    vz_arena_printf(arena, "%.*s.%.*s", VZ_ARG(path), VZ_ARG(name)));
+                whole =
+                    vz_slice_from(vz_arena_printf(arena, "%.*s.%.*s", VZ_ARG(path), VZ_ARG(name)));
             bool leads = vz_slice_eq(whole, scope) || is_below(scope, whole);
             if (is_left_out(child, scope) || !(leads || is_below(whole, scope)))
                 continue;
@@ -241,8 +241,8 @@ static void put_field(struct vz_json field, struct vz_slice path, struct vz_slic
     vz_json_end_object(w);
 }
 
-static enum vz_status print_mapping(struct vz_eval *eval, const struct vz_field *scope,
-                                    char **out, struct vz_error *err)
+static enum vz_status print_mapping(struct vz_eval *eval, const struct vz_field *scope, char **out,
+                                    struct vz_error *err)
 {
     struct vz_buf whole = {0}, text = {0};
     struct vz_json_doc *doc = NULL;
@@ -282,8 +282,8 @@ static enum vz_status print_mapping(struct vz_eval *eval, const struct vz_field 
 /* What of the index's settings says how values are read. */
 static enum vz_status print_settings(struct vz_eval *eval, char **out, struct vz_error *err)
 {
-    static const char *const kept[] = {"analysis", "similarity", "mapping", "max_ngram_diff",
-                                       "max_shingle_diff", "query"};
+    static const char *const kept[] = {"analysis",       "similarity",       "mapping",
+                                       "max_ngram_diff", "max_shingle_diff", "query"};
     struct vz_buf whole = {0}, text = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root, index, value;
@@ -541,8 +541,8 @@ uint32_t vz_objects_first(const struct vz_objects *objects, uint32_t docno)
 }
 
 enum vz_status vz_objects_answer(struct vz_eval *eval, const struct vz_node *query,
-                                 const struct vz_field *scope,
-                                 const struct vz_object_answer **out, struct vz_error *err)
+                                 const struct vz_field *scope, const struct vz_object_answer **out,
+                                 struct vz_error *err)
 {
     struct vz_eval inner;
     for (*out = eval->objects; *out; *out = (*out)->next)

@@ -4,7 +4,8 @@
  * The index is derived: made when a nested query first asks, brought up to the snapshot that asks,
  * forgotten with the process (store/scratch.c). Its documents are the objects, each at its whole
  * path, in the order of their documents; those of dead ones are among them until a
- * compaction, as in the documents' own texts: an older snapshot may see them. So whatever can be asked of documents can be asked of objects, with the statistics of the objects.
+ * compaction, as in the documents' own texts: an older snapshot may see them. So whatever can be
+ * asked of documents can be asked of objects, with the statistics of the objects.
  */
 #ifndef VZ_QUERY_OBJECTS_H
 #define VZ_QUERY_OBJECTS_H
@@ -43,8 +44,8 @@ struct vz_object_answer {
     struct vz_docset set; /* materialized, with scores */
 };
 enum vz_status vz_objects_answer(struct vz_eval *eval, const struct vz_node *query,
-                                 const struct vz_field *scope,
-                                 const struct vz_object_answer **out, struct vz_error *err);
+                                 const struct vz_field *scope, const struct vz_object_answer **out,
+                                 struct vz_error *err);
 /* For vz_eval_deinit. */
 void vz_objects_forget(struct vz_eval *eval);
 

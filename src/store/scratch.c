@@ -1,7 +1,8 @@
 /* store/scratch.c - a store inside a store, for indices that are derived from its documents.
  *
- * It lies in DATA/objects, has no name anybody can ask for, begins empty whenever the store is first
- * asked for it, and goes with the store: nothing in it is truth. Its memory is limited apart. */
+ * It lies in DATA/objects, has no name anybody can ask for, begins empty whenever the store is
+ * first asked for it, and goes with the store: nothing in it is truth. Its memory is limited apart.
+ */
 #include "base/file.h"
 #include "store/index.h"
 

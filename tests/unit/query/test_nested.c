@@ -14,9 +14,10 @@ static const char fox[] = "{\"query\":{\"nested\":{\"path\":\"c\",\"score_mode\"
 static struct vz_index *open_fixture(void)
 {
     fixture_open(&fixture);
-    return fixture_create(&fixture, "nests",
-                          "{\"mappings\":{\"properties\":{\"c\":{\"type\":\"nested\",\"properties\":{"
-                          "\"t\":{\"type\":\"text\"}}}}}}");
+    return fixture_create(
+        &fixture, "nests",
+        "{\"mappings\":{\"properties\":{\"c\":{\"type\":\"nested\",\"properties\":{"
+        "\"t\":{\"type\":\"text\"}}}}}}");
 }
 
 /* Of a term that stands once in an object of `length` words, all objects being as long. */
@@ -69,7 +70,7 @@ static void test_life(void **state)
     expect(index, first, "1,2", bm25(3, 6));
     must(vz_index_compact(index, &err), &err);
     refresh(index);
-    expect(index, NULL, "2,3", bm25(2, 3)); /* 2, 3 and 5 are left */
+    expect(index, NULL, "2,3", bm25(2, 3));  /* 2, 3 and 5 are left */
     expect(index, first, "1,2", bm25(2, 4)); /* as it was */
     vz_snapshot_release(first);
 
