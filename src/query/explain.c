@@ -73,17 +73,15 @@ struct vz_explanation *vz_explained(struct vz_arena *arena, bool match, float va
                                     const char *format, ...)
 {
     struct vz_explanation *node = vz_arena_zalloc(arena, sizeof *node);
-    va_list args, again;
+    struct vz_buf text = {0};
+    va_list args;
     va_start(args, format);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
-    char *copy = vz_arena_alloc(arena, (size_t)len + 1);
-    vsnprintf(copy, (size_t)len + 1, format, again);
-    va_end(again);
+    vz_buf_vprintf(&text, format, args);
     va_end(args);
     node->match = match;
     node->value = match ? value : 0;
-    node->description = vz_slice_from(copy);
+    node->description = vz_arena_copy(arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
     node->details = vz_arena_zalloc(arena, (details + 1) * sizeof *node->details);
     return node;
 }

@@ -153,7 +153,7 @@ void vz_script_problem(struct vz_arena *arena, const char *what, struct vz_slice
 
 bool vz_scripts_may_be_named(struct vz_slice body)
 {
-    return body.len && memmem(body.ptr, body.len, "script\"", 7) &&
+    return body.ptr && memmem(body.ptr, body.len, "script\"", 7) &&
            memmem(body.ptr, body.len, "\"id\"", 4);
 }
 

@@ -144,7 +144,7 @@ static bool only_unblocks(struct vz_json body)
         struct vz_json_iter it = vz_json_iterate(root);
         vz_json_next(&it, &key, &value);
         for (size_t i = 0; i < VZ_COUNT_OF(blocks); i++)
-            only |= vz_slice_is(key, blocks[i]) || vz_slice_is(key, blocks[i] + strlen("index."));
+            only |= vz_slice_is(key, blocks[i]) || vz_slice_is(key, strchr(blocks[i], '.') + 1);
     }
     vz_json_free(doc);
     vz_buf_deinit(&flat);

@@ -101,10 +101,10 @@ static bool side_is_good(struct vz_slice side)
 
 static bool check_rule(struct vz_call *call, struct vz_slice text)
 {
-    const char *arrow = text.len ? memmem(text.ptr, text.len, "=>", 2) : NULL;
+    const char *arrow = text.ptr ? memmem(text.ptr, text.len, "=>", 2) : NULL;
     struct vz_slice left = {text.ptr, arrow ? (size_t)(arrow - text.ptr) : text.len};
     struct vz_slice right = {arrow ? arrow + 2 : NULL, arrow ? text.len - left.len - 2 : 0};
-    if (text.len && (memchr(text.ptr, '\n', text.len) || memchr(text.ptr, '\r', text.len)))
+    if (text.ptr && (memchr(text.ptr, '\n', text.len) || memchr(text.ptr, '\r', text.len)))
         return vz_call_fail(call, 400, "action_request_validation_exception",
                             "Validation Failed: 1: a synonyms rule must be one line;");
     if (arrow && right.len && memmem(right.ptr, right.len, "=>", 2))
