@@ -481,14 +481,15 @@ static void test_inner_hits(void **state)
                  "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
                  "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
                  "\"offset\":0},\"_score\":1.0}]}}}");
+    /* Objects are scored among objects: three of six with a kind are faces, ln(1 + 3.5 / 3.5). */
     expect_inner(
         "{\"query\":{\"nested\":{\"path\":\"p\",\"query\":{\"term\":{\"p.kind\":\"face\"}},"
         "\"inner_hits\":{\"_source\":false}}}}",
         0,
-        "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":1.0,"
+        "{\"p\":{\"hits\":{\"total\":{\"value\":2,\"relation\":\"eq\"},\"max_score\":0.6931471,"
         "\"hits\":[{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":{\"field\":\"p\","
-        "\"offset\":0},\"_score\":1.0},{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":"
-        "{\"field\":\"p\",\"offset\":2},\"_score\":1.0}]}}}");
+        "\"offset\":0},\"_score\":0.6931471},{\"_index\":\"album\",\"_id\":\"a\",\"_nested\":"
+        "{\"field\":\"p\",\"offset\":2},\"_score\":0.6931471}]}}}");
 }
 
 /* Nested queries without vectors: a document matches when one of its objects does, wholly. */
@@ -519,7 +520,7 @@ static void test_nested_query(void **state)
     expect_scores(index,
                   "{\"query\":{\"nested\":{\"path\":\"p\",\"score_mode\":\"sum\",\"query\":"
                   "{\"term\":{\"p.kind\":\"face\"}}}}}",
-                  "a,b", (float[]){2, 1});
+                  "a,b", (float[]){1.3862944f, 0.6931472f});
     assert_ids(index,
                "{\"query\":{\"nested\":{\"path\":\"q\",\"ignore_unmapped\":true,\"query\":"
                "{\"match_all\":{}}}}}",
