@@ -530,9 +530,14 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
         return true;
     }
     if (vz_json_parse_padded(line, &doc, &body, &err) != VZ_OK) {
+        /* What a template gives is one search's own fault, a line that is no JSON the request's. */
+        bool is_template = call->route->handle == vz_rest_msearch_template;
         vz_problem_from(call->arena, &err, VZ_AT_SEARCH, line, (struct vz_slice){NULL, 0}, NULL,
-                        &call->problem);
-        return false;
+                        is_template ? &problem : &call->problem);
+        if (is_template)
+            print_msearch_problem(call, &problem);
+        vz_arena_deinit(&arena);
+        return is_template;
     }
     struct asked_search asked = {
         .arena = &arena, .body = body, .text = line, .params = &params, .resolved = &resolved};

@@ -98,6 +98,13 @@ class Bench:
     def partials(self):
         return sorted(self.store.glob(".pulling/*/**/*.partial"))
 
+    def partial_bytes(self):
+        """Of the first partial file; 0 when there is none, or when it got its name meanwhile."""
+        try:
+            return self.partials()[0].stat().st_size
+        except (IndexError, FileNotFoundError):
+            return 0
+
     def make(self, files, name="source"):
         folder = self.folder / name
         for path, data in files.items():
@@ -340,7 +347,7 @@ def a_killed_process_is_gone_on_with(bench):
     hub.faults["model.safetensors"] = [Slow(2000000)]
     for least in (300000, 900000):
         process = bench.start("pull", "org/name", hub=hub)
-        wait_until("a partial file", lambda: bench.partials() and bench.partials()[0].stat().st_size > least)
+        wait_until("a partial file", lambda: bench.partial_bytes() > least)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         equal(bench.names(), [])
@@ -713,7 +720,7 @@ def a_full_disk_keeps_what_came(bench):
     hub = bench.hub({"org/name": flat_repo(700000)})
     hub.faults["model.safetensors"] = [Slow(2000000)]
     process = bench.start("pull", "org/name", hub=hub)
-    wait_until("a partial file", lambda: bench.partials() and bench.partials()[0].stat().st_size > 500000)
+    wait_until("a partial file", lambda: bench.partial_bytes() > 500000)
     filler = bench.store / ".filler"
     out = os.open(filler, os.O_WRONLY | os.O_CREAT)
     try:
