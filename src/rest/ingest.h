@@ -44,6 +44,11 @@ void vz_ingest_work_run(struct vz_ingest_work *work, struct vz_ingest_item *item
 /* Holds the vectors that models made for `index` against the models its fields remember, and makes
  * those remember that do not. False with item->problem: another model's. */
 bool vz_ingest_remember(struct vz_call *call, struct vz_index *index, struct vz_ingest_item *item);
+/* The tree of a mapping's "properties", in the arena; NULL: it has none. */
+struct vz_value *vz_ingest_properties(const struct vz_mapping *mapping, struct vz_arena *arena);
+/* Adds these properties to an index's mapping. */
+enum vz_status vz_ingest_put_properties(struct vz_index *index, struct vz_arena *arena,
+                                        struct vz_value *properties, struct vz_error *err);
 
 /* In Elasticsearch's words. */
 void vz_ingest_problem(struct vz_arena *arena, const struct vz_error *err, enum vz_ingest_kind kind,

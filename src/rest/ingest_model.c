@@ -100,8 +100,8 @@ static struct vz_value *new_field(struct vz_arena *arena, const struct vz_ingest
     return properties;
 }
 
-static enum vz_status put_properties(struct vz_index *index, struct vz_arena *arena,
-                                     struct vz_value *properties, struct vz_error *err)
+enum vz_status vz_ingest_put_properties(struct vz_index *index, struct vz_arena *arena,
+                                        struct vz_value *properties, struct vz_error *err)
 {
     struct vz_value *body = vz_value_object(arena);
     struct vz_buf text = {0};
@@ -118,7 +118,7 @@ static enum vz_status put_properties(struct vz_index *index, struct vz_arena *ar
     return status;
 }
 
-static struct vz_value *printed_properties(const struct vz_mapping *mapping, struct vz_arena *arena)
+struct vz_value *vz_ingest_properties(const struct vz_mapping *mapping, struct vz_arena *arena)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc;
@@ -146,11 +146,11 @@ static bool remember_locked(struct vz_call *call, struct vz_index *index,
         ok = same_model(call, field, mark) || refuse(call, item, mark, field);
     if (ok && field && !field->model_digest.len)
         properties =
-            with_model(call->arena, printed_properties(mapping, call->arena), mark->path, mark);
+            with_model(call->arena, vz_ingest_properties(mapping, call->arena), mark->path, mark);
     else if (!field)
         properties = new_field(call->arena, mark);
     vz_mapping_release(mapping);
-    if (!properties || put_properties(index, call->arena, properties, &err) == VZ_OK)
+    if (!properties || vz_ingest_put_properties(index, call->arena, properties, &err) == VZ_OK)
         return ok;
     item->problem = vz_arena_zalloc(call->arena, sizeof *item->problem);
     vz_problem_from(call->arena, &err, VZ_AT_PUT_MAPPING, (struct vz_slice){NULL, 0},

@@ -190,35 +190,9 @@ static void complete(struct vz_call *call, struct vz_value *definition,
 static enum vz_status put_root(struct vz_index *index, struct vz_arena *arena, struct vz_slice name,
                                struct vz_value *definition, struct vz_error *err)
 {
-    struct vz_value *body = vz_value_object(arena), *properties = vz_value_object(arena);
-    struct vz_buf text = {0};
-    struct vz_json_doc *doc;
-    struct vz_json root;
+    struct vz_value *properties = vz_value_object(arena);
     vz_value_put(properties, name, definition);
-    vz_value_put(body, VZ_SLICE("properties"), properties);
-    vz_value_print(body, &text);
-    enum vz_status status = vz_json_parse(vz_buf_slice(&text), &doc, &root, err);
-    if (status == VZ_OK) {
-        status = vz_index_put_mapping(index, root, err);
-        vz_json_free(doc);
-    }
-    vz_buf_deinit(&text);
-    return status;
-}
-
-static struct vz_value *printed(const struct vz_mapping *mapping, struct vz_arena *arena)
-{
-    struct vz_buf text = {0};
-    struct vz_json_doc *doc;
-    struct vz_json root;
-    struct vz_value *properties = NULL;
-    vz_mapping_print(mapping, &text);
-    if (vz_json_parse(vz_buf_slice(&text), &doc, &root, NULL) == VZ_OK) {
-        properties = vz_value_get(vz_value_from(arena, root), VZ_SLICE("properties"));
-        vz_json_free(doc);
-    }
-    vz_buf_deinit(&text);
-    return properties;
+    return vz_ingest_put_properties(index, arena, properties, err);
 }
 
 /* *changes: the mapping lacks something. False: the field has another model. */
@@ -245,7 +219,7 @@ bool vz_semantic_remember(struct vz_call *call, struct vz_index *index, struct v
         if (ok)
             ok = agrees(field, mark, &changes) || refuse(call, item, mark, field);
         if (ok && changes && tries) {
-            struct vz_value *properties = printed(mapping, call->arena);
+            struct vz_value *properties = vz_ingest_properties(mapping, call->arena);
             definition = properties ? definition_of(properties, mark->path, &root) : NULL;
             if (definition) {
                 complete(call, definition, mark);
