@@ -179,6 +179,29 @@ enum vz_status vz_search_each(const struct vz_search_target *target, const struc
                                            uint32_t docno),
                               void *context, struct vz_error *err);
 
+/* _termvectors: the terms of one document's fields. Everything is borrowed. */
+struct vz_term_filter {
+    int64_t max_num_terms, min_term_freq, max_term_freq, min_doc_freq, max_doc_freq;
+    int64_t min_word_length, max_word_length; /* UTF-16 units; 0: no limit */
+};
+struct vz_field_analyzer {
+    struct vz_slice field, name;
+};
+struct vz_term_vectors {
+    const struct vz_slice *fields; /* patterns; none: fields that keep vectors by their mapping */
+    size_t field_count;
+    const struct vz_field_analyzer *analyzers; /* instead of the fields' own */
+    size_t analyzer_count;
+    bool positions, offsets, payloads, term_statistics, field_statistics, filtered;
+    struct vz_term_filter filter;
+};
+/* Writes "term_vectors": {...}. artificial: `source` is no document of the index. VZ_BAD_DOCUMENT,
+ * VZ_LIMIT, VZ_BAD_JSON; what was written is of no use then. */
+enum vz_status vz_term_vectors_print(struct vz_index *index, struct vz_slice source,
+                                     bool artificial, const struct vz_term_vectors *how,
+                                     struct vz_arena *arena, struct vz_json_writer *w,
+                                     struct vz_error *err);
+
 /* _terms_enum: terms of a field in byte order, each once over all targets; alias filters are not
  * looked at. `complete`: false when time ran out. */
 struct vz_terms_enum {

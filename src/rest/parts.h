@@ -387,6 +387,8 @@ VZ_HANDLER(mapping_get_field);
 VZ_HANDLER(mapping_put);
 VZ_HANDLER(field_caps);
 VZ_HANDLER(terms_enum);
+VZ_HANDLER(termvectors);
+VZ_HANDLER(mtermvectors);
 VZ_HANDLER(settings_get);
 VZ_HANDLER(settings_put);
 VZ_HANDLER(alias_get);

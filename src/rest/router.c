@@ -44,6 +44,9 @@
 #define BULK                                                                                       \
     WRITE SOURCE "require_alias:bool !require_data_stream:bool pipeline "                         \
                  "!list_executed_pipelines:bool include_source_on_error:bool"
+#define VECTORS                                                                                    \
+    "fields field_statistics:bool offsets:bool payloads:bool positions:bool preference "           \
+    "realtime:bool routing term_statistics:bool version:int version_type"
 #define MGET SOURCE "preference realtime:bool refresh:bool routing !stored_fields"
 #define UPDATE                                                                                     \
     WRITE SOURCE "if_seq_no:int if_primary_term:int retry_on_conflict:int require_alias:bool "     \
@@ -163,6 +166,10 @@ const struct vz_route vz_routes[] = {
     {VZ_GET, "/{index}/_mapping", vz_rest_mapping_get, GET_MAPPING, "Mappings"},
     {VZ_GET, "/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
     {VZ_GET, "/{index}/_mapping/field/{fields}", vz_rest_mapping_get_field, GET_FIELD_MAPPING, "Mappings of single fields"},
+    {GET_POST, "/{index}/_termvectors", vz_rest_termvectors, VECTORS, "Terms of a document that is given"},
+    {GET_POST, "/{index}/_termvectors/{id}", vz_rest_termvectors, VECTORS, "Terms of a document: positions, offsets, statistics; real-time"},
+    {GET_POST, "/_mtermvectors", vz_rest_mtermvectors, "ids " VECTORS, "Terms of several documents"},
+    {GET_POST, "/{index}/_mtermvectors", vz_rest_mtermvectors, "ids " VECTORS, "Terms of several documents"},
     {GET_POST, "/{index}/_terms_enum", vz_rest_terms_enum, INDICES, "Terms that begin with a text"},
     {GET_POST, "/_field_caps", vz_rest_field_caps, FIELD_CAPS, "What can be done with which fields"},
     {GET_POST, "/{index}/_field_caps", vz_rest_field_caps, FIELD_CAPS, "What can be done with which fields"},
@@ -370,10 +377,6 @@ const struct vz_route vz_routes[] = {
     {VZ_DELETE, "/_inference/{task_type}/{inference_id}", vz_rest_inference_delete, "dry_run:bool force:bool", "Delete an endpoint that was put"},
 
     /* Known, not served yet */
-    {GET_POST, "/{index}/_termvectors", NULL, "", ""},
-    {GET_POST, "/{index}/_termvectors/{id}", NULL, "", ""},
-    {GET_POST, "/_mtermvectors", NULL, "", ""},
-    {GET_POST, "/{index}/_mtermvectors", NULL, "", ""},
     {GET_POST, "/{index}/_knn_search", NULL, "", ""},
     {GET_POST, "/{index}/_mvt/**", NULL, "", ""},
     {GET_POST, "/{index}/_graph/explore", NULL, "", ""},

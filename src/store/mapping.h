@@ -64,6 +64,8 @@ struct vz_similarity_rule {
 };
 enum vz_dynamic { VZ_DYNAMIC_TRUE, VZ_DYNAMIC_FALSE, VZ_DYNAMIC_STRICT, VZ_DYNAMIC_RUNTIME };
 
+enum { VZ_VECTOR_TERMS = 1, VZ_VECTOR_POSITIONS = 2, VZ_VECTOR_OFFSETS = 4 };
+
 struct vz_field {
     uint16_t id;
     enum vz_field_type type;
@@ -108,6 +110,7 @@ struct vz_field {
     const struct vz_analyzer *analyzer, *search_analyzer, *search_quote_analyzer, *normalizer;
     uint32_t gap;        /* position_increment_gap */
     struct vz_similarity_rule scoring; /* text, keyword: `similarity`, else the index's default */
+    uint8_t vector_parts; /* text: what term_vector keeps, VZ_VECTOR_...; 0: nothing */
     uint8_t text_flags;  /* enum vz_text_flags: what its postings hold */
     /* text that is a search_as_you_type: max_shingle_size, 2..4; else 0. Its hidden multi-fields
      * _2gram .. and _index_prefix have `shingles`: the words of one term; is_prefix: of its

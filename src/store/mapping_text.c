@@ -200,6 +200,12 @@ static enum vz_status resolve_text(struct vz_mapping *mapping, struct vz_mapping
                                 vz_slice_is(vectors, "with_positions_offsets_payloads");
     field->has_offsets = field->has_vector_offsets || vz_slice_is(vectors, "with_offsets") ||
                          vz_slice_is(given(node, "index_options"), "offsets");
+    bool keeps = vectors.len && !vz_slice_is(vectors, "no");
+    field->vector_parts = keeps ? VZ_VECTOR_TERMS : 0;
+    if (keeps && memmem(vectors.ptr, vectors.len, "positions", 9))
+        field->vector_parts |= VZ_VECTOR_POSITIONS;
+    if (keeps && memmem(vectors.ptr, vectors.len, "offsets", 7))
+        field->vector_parts |= VZ_VECTOR_OFFSETS;
     struct vz_slice gap = given(node, "position_increment_gap");
     field->gap = field->analyzer ? vz_analyzer_gap(field->analyzer) : 100;
     if (gap.len) {

@@ -283,5 +283,23 @@ except BadRequestError as error:
           and cause["caused_by"]["type"] == "parse_exception", cause)
 check("?q=", es.search(index=INDEX, q="title:amber AND body:delta", source=False)["hits"]["total"]["value"] ==
       sum("amber" in d["title"] and "delta" in d["body"] for d in docs))
+
+# ---- term vectors, every number counted here ---------------------------------------------------------
+d = docs[5]
+got = es.termvectors(index=INDEX, id="5", fields=["body"], term_statistics=True)["term_vectors"]["body"]
+check("term vectors", {t: (v["term_freq"], v["doc_freq"], v["ttf"], [p["position"] for p in v["tokens"]]) for t, v in got["terms"].items()} == {
+    w: (d["body"].count(w), sum(w in e["body"] for e in docs), sum(e["body"].count(w) for e in docs),
+        [i for i, x in enumerate(d["body"]) if x == w]) for w in set(d["body"])}, got)
+check("field statistics", got["field_statistics"] == {
+    "sum_doc_freq": sum(len(set(e["body"])) for e in docs), "doc_count": len(docs), "sum_ttf": sum(len(e["body"]) for e in docs)}, got)
+got = es.termvectors(index=INDEX, doc={"body": "cedar karst cedar point"}, filter={"max_num_terms": 2}, positions=False,
+                     offsets=False)["term_vectors"]["body"]["terms"]
+scores = {w: n * (1 + math.log((len(docs) + 1) / (sum(w in e["body"] for e in docs) + 1)))
+          for w, n in {"cedar": 2, "karst": 1, "point": 1}.items() if any(w in e["body"] for e in docs)}
+best = dict(sorted(scores.items(), key=lambda s: -s[1])[:2])
+check("the best terms of a document that is given", set(got) == set(best) and all(near(got[w]["score"], best[w]) for w in best), got)
+got = es.mtermvectors(index=INDEX, ids=["1", "nobody"], fields=["body"])["docs"]
+check("several", [g["found"] for g in got] == [True, False], got)
+
 es.indices.delete(index=INDEX)
 raise SystemExit(1 if failures else 0)
