@@ -347,11 +347,6 @@ static void top_any(struct top *top, struct clause *clauses, size_t count,
 /* ---- all of several terms ---------------------------------------------------------------------
  */
 
-static uint32_t block_end(const struct vz_postings *p)
-{
-    return p->skips ? p->base + p->skips[p->block].last : VZ_TEXT_END - 1;
-}
-
 static void top_every(struct top *top, struct clause *clauses, size_t count)
 {
     struct clause *lead = &clauses[0];
@@ -367,12 +362,13 @@ static void top_every(struct top *top, struct clause *clauses, size_t count)
             for (size_t i = 0; i < count; i++) {
                 struct vz_postings *p = &clauses[i].p;
                 uint32_t block = vz_postings_find_block(p, doc);
-                if (p->skips && block < p->block_count) {
+                if (!p->skips) {
+                    most += clauses[i].list_max;
+                } else if (block < p->block_count) {
                     most += impact_score(clauses[i].weight, p->skips[block].impacts);
                     last = VZ_MIN(last, p->base + p->skips[block].last);
                 } else {
-                    most += clauses[i].list_max;
-                    last = VZ_MIN(last, block_end(p));
+                    return; /* it ends before: so do all */
                 }
             }
             bounded = true;
