@@ -124,6 +124,7 @@ enum vz_status vz_generation_add(struct vz_generation *gen, const struct vz_mapp
     record->fields = prepared->fields;
     record->splice_count = (uint16_t)prepared->doc.vector_count;
     record->compressed = prepared->compressed;
+    record->shared = prepared->shared;
     record->source_len = (uint32_t)prepared->doc.source.len;
     record->splices = prepared->splices;
     record->stored = prepared->stored;
@@ -200,6 +201,13 @@ static enum vz_status put_state(struct vz_generation *gen, const char *name, con
     MDB_val key = {text.len, key_ptr.to}, value = {len, value_ptr.to};
     int code = mdb_put(gen->txn, gen->state_db, &key, &value, 0);
     return code ? vz_fail_lmdb(err, code, "writing the state of an index") : VZ_OK;
+}
+
+enum vz_status vz_generation_put_packer(struct vz_generation *gen, const struct vz_packer *packer,
+                                        struct vz_error *err)
+{
+    struct vz_slice bytes = vz_packer_bytes(packer);
+    return put_state(gen, "packer", bytes.ptr, bytes.len, err);
 }
 
 /* "rows" and "ordinals" change seldom or little; they are written when they did. */

@@ -98,6 +98,7 @@ static enum vz_status copy_doc(struct compaction *c, MDB_txn *from, uint32_t doc
     prepared.splices = record.splices;
     prepared.stored = record.stored;
     prepared.compressed = record.compressed;
+    prepared.shared = record.shared;
     record.prev = VZ_NO_DOC;
     status = vz_generation_add(c->fresh, c->lenient, &prepared, &record, &fresh_docno, err);
     struct vz_id_entry entry = {
@@ -226,6 +227,20 @@ static enum vz_status refresh_mapping(struct compaction *c, struct vz_error *err
     return vz_fail(err, VZ_INTERNAL, "no mapping to read documents with");
 }
 
+/* Sources are copied as they are stored, so what reads them goes with them; at the swap also where
+ * no copy needs it yet: a document that was prepared with it may be waiting. */
+static enum vz_status share_packer(struct compaction *c, struct vz_error *err)
+{
+    const struct vz_packer *packer = vz_generation_packer(c->old);
+    if (!packer || vz_generation_packer(c->fresh))
+        return VZ_OK;
+    enum vz_status status = vz_generation_put_packer(c->fresh, packer, err);
+    if (status == VZ_OK)
+        atomic_store_explicit(&c->fresh->packer, vz_packer_new(vz_packer_bytes(packer)),
+                              memory_order_release);
+    return status;
+}
+
 /* Stages documents up to `last` and the deaths taken so far. */
 static enum vz_status stage(struct compaction *c, uint32_t last, struct vz_error *err)
 {
@@ -237,6 +252,8 @@ static enum vz_status stage(struct compaction *c, uint32_t last, struct vz_error
     status = copy_docs(c, last, err);
     if (status == VZ_OK && (c->death_count || c->gone.len))
         status = apply_deaths(c, err);
+    if (status == VZ_OK)
+        status = share_packer(c, err);
     if (status != VZ_OK)
         vz_generation_abort(c->fresh);
     return status;

@@ -168,6 +168,7 @@ static void free_generation(struct vz_generation *gen)
     free(gen->staged_deaths);
     vz_buf_deinit(&gen->staged_gone);
     vz_texts_close(gen);
+    vz_packer_free(atomic_load(&gen->packer));
     atomic_fetch_sub(&generations_open, 1);
     struct vz_error err = {0};
     if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
@@ -301,6 +302,16 @@ static enum vz_status load_deaths(struct vz_generation *gen, MDB_txn *txn, struc
     return code == MDB_NOTFOUND ? VZ_OK : vz_fail_lmdb(err, code, "reading tombstones");
 }
 
+static enum vz_status load_packer(struct vz_generation *gen, MDB_txn *txn, struct vz_error *err)
+{
+    MDB_val value;
+    enum vz_status status = get_state(gen, txn, "packer", &value, err);
+    if (status == VZ_OK && value.mv_size)
+        atomic_init(&gen->packer,
+                    vz_packer_new((struct vz_slice){value.mv_data, value.mv_size}));
+    return status;
+}
+
 static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *mapping,
                            struct vz_error *err)
 {
@@ -325,6 +336,8 @@ static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *m
         status = load_ordinals(gen, txn, err);
     if (status == VZ_OK)
         status = load_deaths(gen, txn, err);
+    if (status == VZ_OK)
+        status = load_packer(gen, txn, err);
     vz_reader_end(gen, txn);
     return status;
 }
@@ -405,6 +418,7 @@ enum vz_status vz_generation_record(struct vz_generation *gen, MDB_txn *txn, uin
         return vz_fail_lmdb(err, code, "reading a document");
     if (!vz_record_read((struct vz_slice){value.mv_data, value.mv_size}, record))
         return vz_fail(err, VZ_CORRUPT, "document number [%u] is no record", docno);
+    record->packer = vz_generation_packer(gen);
     return VZ_OK;
 }
 

@@ -17,6 +17,7 @@
 #include "base/grow.h"
 #include "base/thread.h"
 #include "store/document.h"
+#include "store/packing.h"
 #include "store/remembered.h"
 #include "store/store.h"
 #include "text/index.h"
@@ -40,6 +41,8 @@ struct vz_record {
     uint16_t fields; /* fields of the mapping it was read with */
     uint16_t splice_count;
     bool compressed;
+    bool shared; /* compressed with what the generation's documents share (packing.h) */
+    struct vz_packer *packer; /* borrowed of the generation; NULL: it has none */
     uint32_t source_len; /* of the cut source, not compressed */
     struct vz_slice id, splices, stored;
 };
@@ -69,8 +72,6 @@ void vz_splice_floats(const struct vz_splice *splice, enum vz_element element, c
 /* Appends what stood in the document. */
 void vz_splice_print(const struct vz_splice *splice, enum vz_element element, const void *row,
                      struct vz_buf *out);
-/* Compresses when it helps; borrows `source` otherwise. */
-struct vz_slice vz_source_pack(struct vz_slice source, struct vz_arena *arena, bool *compressed);
 /* The cut source. VZ_CORRUPT. */
 enum vz_status vz_record_cut_source(const struct vz_record *record, struct vz_arena *arena,
                                     struct vz_slice *out, struct vz_error *err);
@@ -202,9 +203,9 @@ struct vz_staged_tokens {
 
 /* ---- a generation -------------------------------------------------------------------------- */
 
-/* 2: splices may be of other elements than floats, and of strings. What 1 wrote is opened; the next
- * commit makes it 2. */
-#define VZ_STATE_FORMAT 2
+/* 2: splices may be of other elements than floats, and of strings. 3: records may be compressed with
+ * what `state`/"packer" holds. What 1 and 2 wrote is opened; the next commit makes it 3. */
+#define VZ_STATE_FORMAT 3
 struct vz_generation_state { /* `state`/"state" as it lies on disk */
     uint32_t format;
     uint32_t docs;     /* docnos 0 .. docs-1 exist */
@@ -280,6 +281,9 @@ struct vz_generation {
     _Atomic(struct vz_text_index *) texts;
 
     struct vz_remembered remembered; /* has its own lock */
+
+    /* Owned; set once, when `state`/"packer" is durable. Release by the writer, acquire by all. */
+    _Atomic(struct vz_packer *) packer;
 };
 
 /* Creates GEN (an empty folder) or opens it. `mapping` says what the row files hold. Opening cuts
@@ -311,7 +315,7 @@ struct vz_prepared {
     struct vz_slice splices, stored;
     const struct vz_field_tokens *texts;
     size_t text_count;
-    bool compressed;
+    bool compressed, shared;
     uint16_t fields;
 };
 /* Appends a document: record, rows, columns, terms. The floats of prepared->doc must live until
@@ -352,6 +356,13 @@ enum vz_status vz_generation_recover(struct vz_generation *gen, const struct vz_
 enum vz_status vz_generation_column(struct vz_generation *gen, uint16_t field,
                                     enum vz_column_kind kind, struct vz_column_file **out,
                                     struct vz_error *err);
+static inline struct vz_packer *vz_generation_packer(const struct vz_generation *gen)
+{
+    return atomic_load_explicit(&gen->packer, memory_order_acquire);
+}
+/* Puts `state`/"packer" into the open transaction. Writer. */
+enum vz_status vz_generation_put_packer(struct vz_generation *gen, const struct vz_packer *packer,
+                                        struct vz_error *err);
 /* Copies a record's parts into the arena. */
 enum vz_status vz_generation_doc(struct vz_generation *gen, MDB_txn *txn, uint32_t docno,
                                  enum vz_doc_parts parts, struct vz_arena *arena,

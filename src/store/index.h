@@ -157,6 +157,7 @@ struct vz_index {
     /* writer sets, others read: acknowledged operations wait for their commit (async) */
     _Atomic bool uncommitted;
 
+    _Atomic bool packer_tried; /* by a request's thread: one tries, once */
     _Atomic uint64_t last_write_ns;
     _Atomic size_t memory_bytes; /* as last added to the store's sum */
     struct vz_counters counters;
@@ -224,9 +225,14 @@ uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generatio
 bool vz_index_refresh_now(struct vz_index *index);
 
 /* write.c */
-enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
-                          struct vz_arena *arena, struct vz_tokens *scratch,
+/* Reads a document against *mapping, one reference, which a newer one replaces where the document
+ * made fields. Not packed yet. */
+enum vz_status vz_prepare(struct vz_index *index, struct vz_mapping **mapping, struct vz_slice id,
+                          struct vz_slice source, struct vz_arena *arena, struct vz_tokens *scratch,
                           struct vz_prepared *prepared, struct vz_error *err);
+/* Gives prepared->stored. packer: of the index's generation, or NULL. */
+void vz_prepared_pack(struct vz_prepared *prepared, struct vz_packer *packer,
+                      struct vz_arena *arena);
 /* Notes the failure of one operation; returns the status. */
 enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum vz_status status);
 

@@ -15,12 +15,10 @@
 #include "store/generation.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <zstd.h>
 
 #define RECORD_FORMAT 1
 #define FLAG_ZSTD 1
-#define COMPRESS_FROM_BYTES 256
+#define FLAG_SHARED 2
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
@@ -57,7 +55,8 @@ void vz_record_write(const struct vz_record *record, char *out)
 {
     struct record_head head = {
         .format = RECORD_FORMAT,
-        .flags = record->compressed ? FLAG_ZSTD : 0,
+        .flags = (uint8_t)((record->compressed ? FLAG_ZSTD : 0) |
+                           (record->shared ? FLAG_SHARED : 0)),
         .id_len = (uint16_t)record->id.len,
         .prev = record->prev,
         .version = record->version,
@@ -91,6 +90,7 @@ bool vz_record_read(struct vz_slice bytes, struct vz_record *record)
         .fields = head.fields,
         .splice_count = head.splice_count,
         .compressed = head.flags & FLAG_ZSTD,
+        .shared = head.flags & FLAG_SHARED,
         .source_len = head.source_len,
         .id = {at, head.id_len},
         .splices = {at + head.id_len, head.splice_bytes},
@@ -278,56 +278,6 @@ void vz_splice_print(const struct vz_splice *splice, enum vz_element element, co
 
 /* ---- source -------------------------------------------------------------------------------- */
 
-static pthread_key_t zstd_key;
-static pthread_once_t zstd_once = PTHREAD_ONCE_INIT;
-
-struct zstd_pair {
-    ZSTD_CCtx *pack;
-    ZSTD_DCtx *unpack;
-};
-
-static void free_zstd(void *pair_void)
-{
-    struct zstd_pair *pair = pair_void;
-    ZSTD_freeCCtx(pair->pack);
-    ZSTD_freeDCtx(pair->unpack);
-    free(pair);
-}
-
-static void make_zstd_key(void)
-{
-    pthread_key_create(&zstd_key, free_zstd);
-}
-
-/* A context a thread: making one costs more than compressing a document. */
-static struct zstd_pair *zstd_pair(void)
-{
-    pthread_once(&zstd_once, make_zstd_key);
-    struct zstd_pair *pair = pthread_getspecific(zstd_key);
-    if (!pair) {
-        pair = vz_calloc(1, sizeof *pair);
-        pthread_setspecific(zstd_key, pair);
-    }
-    return pair;
-}
-
-struct vz_slice vz_source_pack(struct vz_slice source, struct vz_arena *arena, bool *compressed)
-{
-    *compressed = false;
-    if (source.len < COMPRESS_FROM_BYTES)
-        return source;
-    struct zstd_pair *pair = zstd_pair();
-    if (!pair->pack)
-        pair->pack = ZSTD_createCCtx();
-    size_t bound = source.len - source.len / 8; /* worth it from an eighth on */
-    char *out = vz_arena_alloc(arena, bound);
-    size_t packed = ZSTD_compressCCtx(pair->pack, out, bound, source.ptr, source.len, 1);
-    if (ZSTD_isError(packed))
-        return source;
-    *compressed = true;
-    return (struct vz_slice){out, packed};
-}
-
 enum vz_status vz_record_cut_source(const struct vz_record *record, struct vz_arena *arena,
                                     struct vz_slice *out, struct vz_error *err)
 {
@@ -335,16 +285,10 @@ enum vz_status vz_record_cut_source(const struct vz_record *record, struct vz_ar
         *out = vz_arena_copy(arena, record->stored);
         return VZ_OK;
     }
-    struct zstd_pair *pair = zstd_pair();
-    if (!pair->unpack)
-        pair->unpack = ZSTD_createDCtx();
-    char *text = vz_arena_alloc(arena, (size_t)record->source_len + 1);
-    size_t got = ZSTD_decompressDCtx(pair->unpack, text, record->source_len, record->stored.ptr,
-                                     record->stored.len);
-    if (ZSTD_isError(got) || got != record->source_len)
+    bool known = !record->shared || record->packer;
+    if (!known || !vz_source_unpack(record->shared ? record->packer : NULL, record->stored,
+                                    record->source_len, arena, out))
         return vz_fail(err, VZ_CORRUPT, "the source of document [%.*s] does not decompress",
                        (int)record->id.len, record->id.ptr);
-    text[got] = '\0';
-    *out = (struct vz_slice){text, got};
     return VZ_OK;
 }

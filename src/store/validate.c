@@ -134,6 +134,7 @@ static enum vz_status check_doc(struct check *check, uint32_t docno, struct vz_s
     vz_arena_reset(&check->arena);
     if (!vz_record_read(bytes, &record))
         return WRONG(check, "document [%u] is no record", docno);
+    record.packer = vz_generation_packer(check->gen);
     if (record.prev != VZ_NO_DOC && record.prev >= docno)
         return WRONG(check, "document [%u] replaced the later document [%u]", docno, record.prev);
     if (record.seq_no >= check->gen->state.next_seq)

@@ -1,10 +1,11 @@
 /* store/write.c - a write on the request's thread: parse, check, pack; then hand over and wait.
  *
  * Everything that needs no order among writers happens here, on as many threads as there are
- * requests. A document with fields the mapping lacks makes them first: merged, durable in the
+ * requests. All documents of a request are read against one mapping, the newest when it came. A document with fields the mapping lacks makes them first: merged, durable in the
  * registry, swapped in; then it is parsed again.
  */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "store/index.h"
 
@@ -50,13 +51,12 @@ static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *ma
     if (prepared->doc.source.len > UINT32_MAX / 2)
         return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
     prepared->splices = vz_splices_encode(&prepared->doc, arena);
-    prepared->stored = vz_source_pack(prepared->doc.source, arena, &prepared->compressed);
     return vz_texts_analyze(mapping, &prepared->doc, true, scratch, arena, &prepared->texts,
                             &prepared->text_count, err);
 }
 
-enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_slice source,
-                          struct vz_arena *arena, struct vz_tokens *scratch,
+enum vz_status vz_prepare(struct vz_index *index, struct vz_mapping **mapping, struct vz_slice id,
+                          struct vz_slice source, struct vz_arena *arena, struct vz_tokens *scratch,
                           struct vz_prepared *prepared, struct vz_error *err)
 {
     bool again = true;
@@ -64,11 +64,83 @@ enum vz_status vz_prepare(struct vz_index *index, struct vz_slice id, struct vz_
     for (int tries = 0; again && status == VZ_OK; tries++) {
         if (tries == 100)
             return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
-        struct vz_mapping *mapping = vz_index_mapping(index);
-        status = prepare_once(index, mapping, id, source, arena, scratch, prepared, &again, err);
-        vz_mapping_release(mapping);
+        status = prepare_once(index, *mapping, id, source, arena, scratch, prepared, &again, err);
+        if (again) {
+            vz_mapping_release(*mapping);
+            *mapping = vz_index_mapping(index);
+        }
     }
     return status;
+}
+
+void vz_prepared_pack(struct vz_prepared *prepared, struct vz_packer *packer,
+                      struct vz_arena *arena)
+{
+    prepared->stored = vz_source_pack(packer, prepared->doc.source, arena, &prepared->compressed,
+                                      &prepared->shared);
+}
+
+/* On the writer's thread: durable before any document that needs it, which is committed later. */
+static enum vz_status keep_packer(struct vz_index *index, void *context, struct vz_error *err)
+{
+    struct vz_packer **packer = context;
+    struct vz_generation *gen = index->gen;
+    if (vz_generation_packer(gen))
+        return VZ_OK;
+    enum vz_status status = vz_generation_begin(gen, err);
+    if (status != VZ_OK)
+        return status;
+    status = vz_generation_put_packer(gen, *packer, err);
+    if (status != VZ_OK) {
+        vz_generation_abort(gen);
+        return status;
+    }
+    status = vz_generation_commit(gen, err);
+    if (status == VZ_OK) {
+        atomic_store_explicit(&gen->packer, *packer, memory_order_release);
+        *packer = NULL;
+    }
+    return status;
+}
+
+/* The first request with enough documents makes the packer of them all. */
+static void make_packer(struct vz_index *index, const struct vz_task *task)
+{
+    struct vz_slice *sources = vz_alloc(task->count * sizeof *sources);
+    size_t count = 0;
+    for (size_t i = 0; i < task->count; i++)
+        if (task->prepared[i].doc.source.len >= VZ_PACKED_FROM_BYTES)
+            sources[count++] = task->prepared[i].doc.source;
+    if (count >= VZ_PACKER_SAMPLES && !atomic_exchange(&index->packer_tried, true)) {
+        struct vz_packer *packer = vz_packer_train(sources, count);
+        struct vz_task keep = {.run = keep_packer, .context = &packer};
+        struct vz_error err = {0};
+        if (packer && vz_writer_run(index, &keep, &err) != VZ_OK)
+            vz_log(VZ_LOG_WARN, "store", "[%s]: documents are not packed together: %s",
+                   index->name, err.text);
+        vz_packer_free(packer);
+    }
+    free(sources);
+}
+
+static void pack_ops(struct vz_index *index, struct vz_task *task, struct vz_arena *arena)
+{
+    struct vz_generation *gen = NULL;
+    for (int look = 0; look < 2; look++) {
+        vz_generation_release(gen);
+        pthread_mutex_lock(&index->view_lock);
+        gen = index->gen ? vz_generation_acquire(index->gen) : NULL;
+        pthread_mutex_unlock(&index->view_lock);
+        if (!gen || look || task->count < VZ_PACKER_SAMPLES || vz_generation_packer(gen) ||
+            atomic_load_explicit(&index->packer_tried, memory_order_relaxed))
+            break;
+        make_packer(index, task);
+    }
+    struct vz_packer *packer = gen ? vz_generation_packer(gen) : NULL;
+    for (size_t i = 0; i < task->count; i++)
+        if (task->ops[i].status == VZ_OK && task->prepared[i].doc.source.len)
+            vz_prepared_pack(&task->prepared[i], packer, arena);
+    vz_generation_release(gen);
 }
 
 static enum vz_status check_op(struct vz_write *op, const struct vz_write_options *options)
@@ -96,6 +168,7 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
                         const struct vz_write_options *options, struct vz_arena *arena)
 {
     struct vz_tokens tokens = {0}; /* grows to the longest text and is used again */
+    struct vz_mapping *mapping = vz_index_mapping(index);
     for (size_t i = 0; i < task->count; i++) {
         struct vz_write *op = &task->ops[i];
         op->status = VZ_OK;
@@ -104,12 +177,14 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
         op->out_version = op->out_seq_no = 0;
         enum vz_status status = check_op(op, options);
         if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
-            status = vz_prepare(index, op->id, op->source, arena, &tokens, &task->prepared[i],
-                                &op->error);
+            status = vz_prepare(index, &mapping, op->id, op->source, arena, &tokens,
+                                &task->prepared[i], &op->error);
         if (status != VZ_OK)
             vz_write_failed(index, op, status);
     }
+    vz_mapping_release(mapping);
     vz_tokens_deinit(&tokens);
+    pack_ops(index, task, arena);
 }
 
 enum vz_status vz_index_check_block(struct vz_index *index, enum vz_block_level level,

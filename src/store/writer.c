@@ -178,8 +178,10 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
     status =
         vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop, &op->error);
     if (status == VZ_OK && !noop)
-        status = vz_prepare(batch->index, op->id, source, &gen->arena, &tokens, &prepared,
-                            &op->error);
+        status = vz_prepare(batch->index, &batch->mapping, op->id, source, &gen->arena, &tokens,
+                            &prepared, &op->error);
+    if (status == VZ_OK && !noop)
+        vz_prepared_pack(&prepared, vz_generation_packer(gen), &gen->arena);
     vz_tokens_deinit(&tokens);
     if (status != VZ_OK) {
         if (is_fatal(status) && err)
@@ -192,8 +194,6 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
         op->out_seq_no = current->seq_no;
         return VZ_OK;
     }
-    vz_mapping_release(batch->mapping); /* the merged document may have made fields */
-    batch->mapping = vz_index_mapping(batch->index);
     return write_doc(batch, op, &prepared, current, known, exists, err);
 }
 
