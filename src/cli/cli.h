@@ -21,6 +21,20 @@
 /* The whole program. */
 int vz_cli_main(int argc, char **argv);
 
+/* A command that is a choice of others: `vizsla models pull`. */
+struct vz_verb {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv);
+};
+struct vz_verbs {
+    const char *of;              /* "models"; "" for the program itself */
+    const char *summary;         /* first line of its --help */
+    const struct vz_verb *verbs; /* ended by one without a name */
+    const char *examples;        /* lines, each with its end */
+};
+/* Runs the one that argv[1] names, or prints the help. Returns the exit code. */
+int vz_cli_verbs(const struct vz_verbs *verbs, int argc, char **argv);
+
 /* Subcommands: argv[0] is the subcommand's name. Each returns an exit code. */
 int vz_cli_serve(int argc, char **argv);
 int vz_cli_register(int argc, char **argv);

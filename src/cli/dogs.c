@@ -200,34 +200,19 @@ static int do_remove(int argc, char **argv)
 
 /* ---- the verbs ----------------------------------------------------------------------------- */
 
-static void print_help(FILE *to)
-{
-    fprintf(to, "Lists and removes registered dogs.\n\n"
-                "Usage: vizsla dogs COMMAND [options]\n\nCommands:\n"
-                "  list       list the dogs, or one dog's pictures\n"
-                "  remove     take dogs out of the index\n"
-                "\nOptions:\n  --help     print this\n"
-                "\nExamples:\n"
-                "  vizsla dogs list\n"
-                "  vizsla dogs remove Rex\n"
-                "\n`vizsla dogs COMMAND --help` tells more about each.\n");
-}
-
 int vz_cli_dogs(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_help(stderr);
-        return VZ_EXIT_FAILED;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_help(stdout);
-        return VZ_EXIT_OK;
-    }
-    if (strcmp(argv[1], "list") == 0)
-        return do_list(argc - 1, argv + 1);
-    if (strcmp(argv[1], "remove") == 0)
-        return do_remove(argc - 1, argv + 1);
-    fprintf(stderr, "vizsla: there is no command 'dogs %s'; `vizsla dogs --help` lists them\n",
-            argv[1]);
-    return VZ_EXIT_FAILED;
+    static const struct vz_verb list[] = {
+        {"list", "list the dogs, or one dog's pictures", do_list},
+        {"remove", "take dogs out of the index", do_remove},
+        {0},
+    };
+    static const struct vz_verbs verbs = {
+        .of = "dogs",
+        .summary = "Lists and removes registered dogs.",
+        .verbs = list,
+        .examples = "  vizsla dogs list\n"
+                    "  vizsla dogs remove Rex\n",
+    };
+    return vz_cli_verbs(&verbs, argc, argv);
 }

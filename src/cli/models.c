@@ -528,44 +528,22 @@ static int do_verify(int argc, char **argv)
 
 /* ---- the verbs ----------------------------------------------------------------------------- */
 
-static const struct verb {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
-} verbs[] = {
-    {"pull", "download and install a model", do_pull},
-    {"import", "install a model from a folder", do_import},
-    {"list", "list the installed models", do_list},
-    {"verify", "check a model's files", do_verify},
-    {"rm", "remove models", do_rm},
-};
-
-static void print_help(FILE *to)
-{
-    fprintf(to, "Gets, lists, checks and removes models.\n\n"
-                "Usage: vizsla models COMMAND [options]\n\nCommands:\n");
-    for (size_t i = 0; i < VZ_COUNT_OF(verbs); i++)
-        fprintf(to, "  %-10s %s\n", verbs[i].name, verbs[i].summary);
-    fprintf(to, "\nOptions:\n  %-10s %s\n", "--help", "print this");
-    fprintf(to, "\nExamples:\n"
-                "  vizsla models pull clip-ViT-B-32\n"
-                "  vizsla models list\n"
-                "\n`vizsla models COMMAND --help` tells more about each.\n");
-}
-
 int vz_cli_models(int argc, char **argv)
 {
-    if (argc < 2) {
-        print_help(stderr);
-        return VZ_EXIT_FAILED;
-    }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
-        print_help(stdout);
-        return VZ_EXIT_OK;
-    }
-    for (size_t i = 0; i < VZ_COUNT_OF(verbs); i++)
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            return verbs[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "vizsla: there is no command 'models %s'; `vizsla models --help` lists them\n",
-            argv[1]);
-    return VZ_EXIT_FAILED;
+    static const struct vz_verb list[] = {
+        {"pull", "download and install a model", do_pull},
+        {"import", "install a model from a folder", do_import},
+        {"list", "list the installed models", do_list},
+        {"verify", "check a model's files", do_verify},
+        {"rm", "remove models", do_rm},
+        {0},
+    };
+    static const struct vz_verbs verbs = {
+        .of = "models",
+        .summary = "Gets, lists, checks and removes models.",
+        .verbs = list,
+        .examples = "  vizsla models pull clip-ViT-B-32\n"
+                    "  vizsla models list\n",
+    };
+    return vz_cli_verbs(&verbs, argc, argv);
 }

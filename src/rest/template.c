@@ -176,8 +176,8 @@ static bool check_composition(struct vz_call *call, struct vz_slice name, struct
         status = vz_json_parse(vz_buf_slice(&text), &doc, &root, &err);
     }
     if (status == VZ_OK) {
-        hides = vz_json_get(root, "settings", &hidden) &&
-                vz_json_get(hidden, "index.hidden", &hidden);
+        hides =
+            vz_json_get(root, "settings", &hidden) && vz_json_get(hidden, "index.hidden", &hidden);
         status = vz_store_check_creation(call->store, root, NULL, NULL, &err);
     }
     vz_json_free(doc);
@@ -197,8 +197,8 @@ static bool check_composition(struct vz_call *call, struct vz_slice name, struct
         vz_buf_append_char(&with, ' ');
     }
     vz_call_fail(call, 400, "illegal_argument_exception",
-                 "composable template [%.*s] template after composition %.*sis invalid",
-                 VZ_S(name), VZ_S(vz_buf_slice(&with)));
+                 "composable template [%.*s] template after composition %.*sis invalid", VZ_S(name),
+                 VZ_S(vz_buf_slice(&with)));
     struct vz_problem why;
     err.offset = VZ_NO_OFFSET;
     vz_problem_from(call->arena, &err, VZ_AT_PUT_MAPPING, (struct vz_slice){NULL, 0},
@@ -209,101 +209,44 @@ static bool check_composition(struct vz_call *call, struct vz_slice name, struct
     return false;
 }
 
-static void put_locked(struct vz_call *call, struct vz_slice name, struct vz_slice text)
+static bool check_template(struct vz_call *call, struct vz_slice name, struct vz_json body)
 {
-    struct vz_json_doc *doc = NULL;
-    struct vz_json body;
-    struct vz_error err = {0};
-    if (vz_template_taken(call, VZ_KIND_INDEX_TEMPLATE, "index template", name))
-        return;
-    if (vz_json_parse(text, &doc, &body, &err) != VZ_OK) {
-        vz_call_fail_error(call, &err, VZ_AT_BODY);
-        return;
-    }
-    if (check_components(call, name, body) && check_priority(call, name, body) &&
-        check_composition(call, name, body) &&
-        vz_store_put_blob(call->store, VZ_KIND_INDEX_TEMPLATE, name, text, &err) != VZ_OK)
-        vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-    vz_json_free(doc);
+    return check_components(call, name, body) && check_priority(call, name, body) &&
+           check_composition(call, name, body);
 }
 
 void vz_rest_template_put(struct vz_call *call)
 {
     struct vz_json body;
     struct vz_buf text = {0};
-    struct vz_slice name = call->args[0];
     if (vz_call_body(call, VZ_AT_BODY, true, &body) &&
-        vz_template_check_name(call, name, "index_template") &&
-        read_template(call, body, true, &text)) {
-        pthread_mutex_lock(&call->rest->templates_mutex);
-        put_locked(call, name, vz_buf_slice(&text));
-        pthread_mutex_unlock(&call->rest->templates_mutex);
-    }
-    vz_buf_deinit(&text);
-    vz_call_acknowledge(call);
+        vz_template_check_name(call, call->args[0], "index_template") &&
+        read_template(call, body, true, &text))
+        vz_template_put(call, VZ_KIND_INDEX_TEMPLATE, "index template", check_template, &text);
+    else
+        vz_buf_deinit(&text);
 }
 
 /* ---- looking and deleting ------------------------------------------------------------------ */
 
-static void print_template(struct vz_call *call, const struct vz_template *found)
-{
-    struct vz_json_writer *w = &call->w;
-    struct vz_json_iter it = vz_json_iterate(found->body);
-    struct vz_slice key;
-    struct vz_json value;
-    vz_json_begin_object(w);
-    vz_json_field_string(w, "name", found->name);
-    vz_json_key(w, "index_template");
-    vz_json_begin_object(w);
-    while (vz_json_next(&it, &key, &value)) {
-        vz_json_key_slice(w, key);
-        if (vz_slice_is(key, "template"))
-            vz_template_print_part(call, value);
-        else
-            vz_json_put_value(w, value);
-    }
-    vz_json_end_object(w);
-    vz_json_end_object(w);
-}
-
 void vz_rest_template_get(struct vz_call *call)
 {
-    struct vz_slice *names, missing;
-    size_t count = vz_template_names(call, VZ_KIND_INDEX_TEMPLATE, call->args[0], &names, &missing);
-    if (missing.len) {
-        vz_call_fail(call, 404, "resource_not_found_exception",
-                     "index template matching [%.*s] not found", VZ_S(missing));
-        return;
-    }
-    vz_json_begin_object(&call->w);
-    vz_json_key(&call->w, "index_templates");
-    vz_json_begin_array(&call->w);
-    for (size_t i = 0; i < count; i++) {
-        struct vz_template found;
-        if (vz_template_open(call, VZ_KIND_INDEX_TEMPLATE, names[i], &found))
-            print_template(call, &found);
-        vz_template_close(&found);
-    }
-    vz_json_end_array(&call->w);
-    vz_json_end_object(&call->w);
+    vz_template_list(call, VZ_KIND_INDEX_TEMPLATE, "index template", "index_templates",
+                     "index_template");
+}
+
+static void check_deletion(struct vz_call *call, const struct vz_slice *names, size_t count,
+                           struct vz_slice missing)
+{
+    (void)names, (void)count;
+    if (missing.len)
+        vz_call_fail(call, 404, "index_template_missing_exception", "index_template [%.*s] missing",
+                     VZ_S(missing));
 }
 
 void vz_rest_template_delete(struct vz_call *call)
 {
-    struct vz_slice *names, missing;
-    struct vz_error err = {0};
-    pthread_mutex_lock(&call->rest->templates_mutex);
-    size_t count = vz_template_names(call, VZ_KIND_INDEX_TEMPLATE, call->args[0], &names, &missing);
-    if (!missing.len && !count && !vz_slice_is(call->args[0], "*"))
-        missing = call->args[0];
-    if (missing.len)
-        vz_call_fail(call, 404, "index_template_missing_exception",
-                     "index_template [%.*s] missing", VZ_S(missing));
-    for (size_t i = 0; i < count && !call->problem.status; i++)
-        if (vz_store_delete_blob(call->store, VZ_KIND_INDEX_TEMPLATE, names[i], &err) != VZ_OK)
-            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-    pthread_mutex_unlock(&call->rest->templates_mutex);
-    vz_call_acknowledge(call);
+    vz_template_delete(call, VZ_KIND_INDEX_TEMPLATE, check_deletion);
 }
 
 /* ---- simulating ---------------------------------------------------------------------------- */

@@ -140,81 +140,28 @@ static bool check_alone(struct vz_call *call, struct vz_json body)
     return vz_call_fail_error(call, &err, VZ_AT_MAPPING);
 }
 
-static void put_locked(struct vz_call *call, struct vz_slice name, struct vz_slice text)
+static bool check_component(struct vz_call *call, struct vz_slice name, struct vz_json body)
 {
-    struct vz_json_doc *doc = NULL;
-    struct vz_json body;
-    struct vz_error err = {0};
-    if (vz_template_taken(call, VZ_KIND_COMPONENT_TEMPLATE, "component template", name))
-        return;
-    if (vz_json_parse(text, &doc, &body, &err) != VZ_OK) {
-        vz_call_fail_error(call, &err, VZ_AT_BODY);
-        return;
-    }
-    if (check_alone(call, body) && check_users(call, name, body) &&
-        vz_store_put_blob(call->store, VZ_KIND_COMPONENT_TEMPLATE, name, text, &err) != VZ_OK)
-        vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-    vz_json_free(doc);
+    return check_alone(call, body) && check_users(call, name, body);
 }
 
 void vz_rest_component_put(struct vz_call *call)
 {
     struct vz_json body;
     struct vz_buf text = {0};
-    struct vz_slice name = call->args[0];
     if (vz_call_body(call, VZ_AT_BODY, true, &body) &&
-        vz_template_check_name(call, name, "index_template") &&
-        read_component(call, body, &text)) {
-        pthread_mutex_lock(&call->rest->templates_mutex);
-        put_locked(call, name, vz_buf_slice(&text));
-        pthread_mutex_unlock(&call->rest->templates_mutex);
-    }
-    vz_buf_deinit(&text);
-    vz_call_acknowledge(call);
-}
-
-static void print_component(struct vz_call *call, const struct vz_template *found)
-{
-    struct vz_json_writer *w = &call->w;
-    struct vz_json_iter it = vz_json_iterate(found->body);
-    struct vz_slice key;
-    struct vz_json value;
-    vz_json_begin_object(w);
-    vz_json_field_string(w, "name", found->name);
-    vz_json_key(w, "component_template");
-    vz_json_begin_object(w);
-    while (vz_json_next(&it, &key, &value)) {
-        vz_json_key_slice(w, key);
-        if (vz_slice_is(key, "template"))
-            vz_template_print_part(call, value);
-        else
-            vz_json_put_value(w, value);
-    }
-    vz_json_end_object(w);
-    vz_json_end_object(w);
+        vz_template_check_name(call, call->args[0], "index_template") &&
+        read_component(call, body, &text))
+        vz_template_put(call, VZ_KIND_COMPONENT_TEMPLATE, "component template", check_component,
+                        &text);
+    else
+        vz_buf_deinit(&text);
 }
 
 void vz_rest_component_get(struct vz_call *call)
 {
-    struct vz_slice *names, missing;
-    size_t count =
-        vz_template_names(call, VZ_KIND_COMPONENT_TEMPLATE, call->args[0], &names, &missing);
-    if (missing.len) {
-        vz_call_fail(call, 404, "resource_not_found_exception",
-                     "component template matching [%.*s] not found", VZ_S(missing));
-        return;
-    }
-    vz_json_begin_object(&call->w);
-    vz_json_key(&call->w, "component_templates");
-    vz_json_begin_array(&call->w);
-    for (size_t i = 0; i < count; i++) {
-        struct vz_template found;
-        if (vz_template_open(call, VZ_KIND_COMPONENT_TEMPLATE, names[i], &found))
-            print_component(call, &found);
-        vz_template_close(&found);
-    }
-    vz_json_end_array(&call->w);
-    vz_json_end_object(&call->w);
+    vz_template_list(call, VZ_KIND_COMPONENT_TEMPLATE, "component template", "component_templates",
+                     "component_template");
 }
 
 /* Which index templates are composed of any of these. */
@@ -253,20 +200,14 @@ static bool check_unused(struct vz_call *call, const struct vz_slice *names, siz
     return ok;
 }
 
-void vz_rest_component_delete(struct vz_call *call)
+static void check_deletion(struct vz_call *call, const struct vz_slice *names, size_t count,
+                           struct vz_slice missing)
 {
-    struct vz_slice *names, missing;
-    struct vz_error err = {0};
-    pthread_mutex_lock(&call->rest->templates_mutex);
-    size_t count =
-        vz_template_names(call, VZ_KIND_COMPONENT_TEMPLATE, call->args[0], &names, &missing);
-    if (!missing.len && !count && !vz_slice_is(call->args[0], "*"))
-        missing = call->args[0];
     if (check_unused(call, names, count) && missing.len)
         vz_call_fail(call, 404, "resource_not_found_exception", "%.*s", VZ_S(missing));
-    for (size_t i = 0; i < count && !call->problem.status; i++)
-        if (vz_store_delete_blob(call->store, VZ_KIND_COMPONENT_TEMPLATE, names[i], &err) != VZ_OK)
-            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-    pthread_mutex_unlock(&call->rest->templates_mutex);
-    vz_call_acknowledge(call);
+}
+
+void vz_rest_component_delete(struct vz_call *call)
+{
+    vz_template_delete(call, VZ_KIND_COMPONENT_TEMPLATE, check_deletion);
 }

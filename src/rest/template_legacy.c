@@ -114,25 +114,14 @@ static bool check_legacy(struct vz_call *call, struct vz_slice name, struct vz_j
 
 void vz_rest_legacy_put(struct vz_call *call)
 {
-    struct vz_json body, kept;
-    struct vz_json_doc *doc = NULL;
+    struct vz_json body;
     struct vz_buf text = {0};
-    struct vz_error err = {0};
-    struct vz_slice name = call->args[0];
     if (vz_call_body(call, VZ_AT_MAP_BODY, true, &body) &&
-        vz_template_check_name(call, name, "index_template") && read_legacy(call, body, &text)) {
-        pthread_mutex_lock(&call->rest->templates_mutex);
-        if (!vz_template_taken(call, VZ_KIND_LEGACY_TEMPLATE, "index_template", name) &&
-            vz_json_parse(vz_buf_slice(&text), &doc, &kept, NULL) == VZ_OK &&
-            check_legacy(call, name, kept) &&
-            vz_store_put_blob(call->store, VZ_KIND_LEGACY_TEMPLATE, name, vz_buf_slice(&text),
-                              &err) != VZ_OK)
-            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-        pthread_mutex_unlock(&call->rest->templates_mutex);
-    }
-    vz_json_free(doc);
-    vz_buf_deinit(&text);
-    vz_call_acknowledge(call);
+        vz_template_check_name(call, call->args[0], "index_template") &&
+        read_legacy(call, body, &text))
+        vz_template_put(call, VZ_KIND_LEGACY_TEMPLATE, "index_template", check_legacy, &text);
+    else
+        vz_buf_deinit(&text);
 }
 
 void vz_rest_legacy_get(struct vz_call *call)
@@ -154,19 +143,16 @@ void vz_rest_legacy_get(struct vz_call *call)
         call->response->status = 404;
 }
 
+static void check_deletion(struct vz_call *call, const struct vz_slice *names, size_t count,
+                           struct vz_slice missing)
+{
+    (void)names, (void)count;
+    if (missing.len)
+        vz_call_fail(call, 404, "index_template_missing_exception", "index_template [%.*s] missing",
+                     VZ_S(call->args[0]));
+}
+
 void vz_rest_legacy_delete(struct vz_call *call)
 {
-    struct vz_slice *names, missing;
-    struct vz_error err = {0};
-    pthread_mutex_lock(&call->rest->templates_mutex);
-    size_t count =
-        vz_template_names(call, VZ_KIND_LEGACY_TEMPLATE, call->args[0], &names, &missing);
-    if (missing.len || (!count && !vz_slice_is(call->args[0], "*")))
-        vz_call_fail(call, 404, "index_template_missing_exception",
-                     "index_template [%.*s] missing", VZ_S(call->args[0]));
-    for (size_t i = 0; i < count && !call->problem.status; i++)
-        if (vz_store_delete_blob(call->store, VZ_KIND_LEGACY_TEMPLATE, names[i], &err) != VZ_OK)
-            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
-    pthread_mutex_unlock(&call->rest->templates_mutex);
-    vz_call_acknowledge(call);
+    vz_template_delete(call, VZ_KIND_LEGACY_TEMPLATE, check_deletion);
 }

@@ -1,5 +1,5 @@
 /* What component, composable and legacy templates have in common: reading a body into the form that
- * is kept, finding them by name, and which of them meet. */
+ * is kept, finding them by name, listing, keeping and deleting them, and which of them meet. */
 #include "rest/template.h"
 
 #include <ctype.h>
@@ -191,8 +191,8 @@ bool vz_template_part(struct vz_call *call, const char *label, struct vz_json va
         if (vz_slice_is(key, "lifecycle") || vz_slice_is(key, "data_stream_options"))
             return vz_call_unsupported(call, "[%.*s] of a template is", VZ_S(key));
         if (!known)
-            return vz_call_fail(call, 400, "x_content_parse_exception",
-                                "[%s] unknown field [%.*s]", label, VZ_S(key));
+            return vz_call_fail(call, 400, "x_content_parse_exception", "[%s] unknown field [%.*s]",
+                                label, VZ_S(key));
         if (!null && vz_json_type(member) != VZ_JSON_OBJECT)
             return vz_call_fail(call, 400, "x_content_parse_exception",
                                 "[%s] %.*s doesn't support values of type: %s", label, VZ_S(key),
@@ -233,17 +233,104 @@ void vz_template_print_part(struct vz_call *call, struct vz_json part)
     vz_json_end_object(&call->w);
 }
 
-bool vz_template_taken(struct vz_call *call, struct vz_slice kind, const char *what,
-                       struct vz_slice name)
+/* ---- listing, keeping and deleting --------------------------------------------------------- */
+
+static void print_template(struct vz_call *call, const struct vz_template *found, const char *item)
+{
+    struct vz_json_writer *w = &call->w;
+    struct vz_json_iter it = vz_json_iterate(found->body);
+    struct vz_slice key;
+    struct vz_json value;
+    vz_json_begin_object(w);
+    vz_json_field_string(w, "name", found->name);
+    vz_json_key(w, item);
+    vz_json_begin_object(w);
+    while (vz_json_next(&it, &key, &value)) {
+        vz_json_key_slice(w, key);
+        if (vz_slice_is(key, "template"))
+            vz_template_print_part(call, value);
+        else
+            vz_json_put_value(w, value);
+    }
+    vz_json_end_object(w);
+    vz_json_end_object(w);
+}
+
+void vz_template_list(struct vz_call *call, struct vz_slice kind, const char *what,
+                      const char *list, const char *item)
+{
+    struct vz_slice *names, missing;
+    size_t count = vz_template_names(call, kind, call->args[0], &names, &missing);
+    if (missing.len) {
+        vz_call_fail(call, 404, "resource_not_found_exception", "%s matching [%.*s] not found",
+                     what, VZ_S(missing));
+        return;
+    }
+    vz_json_begin_object(&call->w);
+    vz_json_key(&call->w, list);
+    vz_json_begin_array(&call->w);
+    for (size_t i = 0; i < count; i++) {
+        struct vz_template found;
+        if (vz_template_open(call, kind, names[i], &found))
+            print_template(call, &found, item);
+        vz_template_close(&found);
+    }
+    vz_json_end_array(&call->w);
+    vz_json_end_object(&call->w);
+}
+
+/* A request with `create` of a name that is there already: a problem. */
+static bool is_taken(struct vz_call *call, struct vz_slice kind, const char *what,
+                     struct vz_slice name)
 {
     struct vz_buf text = {0};
-    bool taken = vz_call_bool(call, "create", false) &&
-                 vz_store_get_blob(call->store, kind, name, &text);
+    bool taken =
+        vz_call_bool(call, "create", false) && vz_store_get_blob(call->store, kind, name, &text);
     vz_buf_deinit(&text);
     if (taken)
         vz_call_fail(call, 400, "illegal_argument_exception", "%s [%.*s] already exists", what,
                      VZ_S(name));
     return taken;
+}
+
+void vz_template_put(struct vz_call *call, struct vz_slice kind, const char *what,
+                     bool (*check)(struct vz_call *call, struct vz_slice name, struct vz_json body),
+                     struct vz_buf *text)
+{
+    struct vz_slice name = call->args[0];
+    struct vz_json_doc *doc = NULL;
+    struct vz_json body;
+    struct vz_error err = {0};
+    pthread_mutex_lock(&call->rest->templates_mutex);
+    if (!is_taken(call, kind, what, name)) {
+        if (vz_json_parse(vz_buf_slice(text), &doc, &body, &err) != VZ_OK)
+            vz_call_fail_error(call, &err, VZ_AT_BODY);
+        else if (check(call, name, body) &&
+                 vz_store_put_blob(call->store, kind, name, vz_buf_slice(text), &err) != VZ_OK)
+            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
+    }
+    pthread_mutex_unlock(&call->rest->templates_mutex);
+    vz_json_free(doc);
+    vz_buf_deinit(text);
+    vz_call_acknowledge(call);
+}
+
+void vz_template_delete(struct vz_call *call, struct vz_slice kind,
+                        void (*check)(struct vz_call *call, const struct vz_slice *names,
+                                      size_t count, struct vz_slice missing))
+{
+    struct vz_slice *names, missing;
+    struct vz_error err = {0};
+    pthread_mutex_lock(&call->rest->templates_mutex);
+    size_t count = vz_template_names(call, kind, call->args[0], &names, &missing);
+    if (!missing.len && !count && !vz_slice_is(call->args[0], "*"))
+        missing = call->args[0];
+    check(call, names, count, missing);
+    for (size_t i = 0; i < count && !call->problem.status; i++)
+        if (vz_store_delete_blob(call->store, kind, names[i], &err) != VZ_OK)
+            vz_call_fail_error(call, &err, VZ_AT_REQUEST);
+    pthread_mutex_unlock(&call->rest->templates_mutex);
+    vz_call_acknowledge(call);
 }
 
 /* ---- which meet ---------------------------------------------------------------------------- */

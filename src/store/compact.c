@@ -490,13 +490,13 @@ static enum vz_status catch_up(struct compaction *c, struct vz_error *err)
     return status == VZ_OK ? sync_fresh(c, err) : status;
 }
 
-static enum vz_status compact(struct compaction *c, struct vz_error *err)
+/* Makes the generation `number` in `dir` and fills it with everything that lives; `finish` runs on
+ * the writer's thread, when nearly nothing is left to be taken over. */
+static enum vz_status fill(struct compaction *c, const char *dir, uint64_t number,
+                           enum vz_status (*finish)(struct vz_index *, void *, struct vz_error *),
+                           struct vz_error *err)
 {
-    char *dir = vz_generation_path(c->index, c->old->number + 1);
-    enum vz_status status = vz_remove_all(dir, err); /* left by one that failed */
-    if (status == VZ_OK)
-        status = vz_generation_create(dir, c->old->number + 1, &c->fresh, err);
-    free(dir);
+    enum vz_status status = vz_generation_create(dir, number, &c->fresh, err);
     if (status != VZ_OK)
         return status;
     c->fresh->durable = false;
@@ -512,8 +512,19 @@ static enum vz_status compact(struct compaction *c, struct vz_error *err)
     if (status == VZ_OK)
         status = catch_up(c, err);
     if (status == VZ_OK)
-        status = on_writer(c, swap, err);
+        status = on_writer(c, finish, err);
     on_writer(c, stop_log, NULL);
+    return status;
+}
+
+static enum vz_status compact(struct compaction *c, struct vz_error *err)
+{
+    uint64_t number = c->old->number + 1;
+    char *dir = vz_generation_path(c->index, number);
+    enum vz_status status = vz_remove_all(dir, err); /* left by one that failed */
+    if (status == VZ_OK)
+        status = fill(c, dir, number, swap, err);
+    free(dir);
     return status;
 }
 
@@ -536,35 +547,12 @@ static enum vz_status finish_copy(struct vz_index *index, void *context, struct 
     return code ? vz_fail_lmdb(err, code, "syncing a copy") : status;
 }
 
-static enum vz_status copy_whole(struct compaction *c, const char *dir, struct vz_error *err)
-{
-    enum vz_status status = vz_generation_create(dir, 1, &c->fresh, err);
-    if (status != VZ_OK)
-        return status;
-    c->fresh->durable = false;
-    mdb_env_set_flags(c->fresh->env, MDB_NOSYNC, 1);
-    status = on_writer(c, start_log, err);
-    if (status != VZ_OK)
-        return status;
-    status = keep_deletions(c, err);
-    if (status == VZ_OK)
-        status = copy_until(c, committed_docs(c), err);
-    if (status == VZ_OK)
-        status = build_graphs(c, err);
-    if (status == VZ_OK)
-        status = catch_up(c, err);
-    if (status == VZ_OK)
-        status = on_writer(c, finish_copy, err);
-    on_writer(c, stop_log, NULL);
-    return status;
-}
-
 enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct vz_error *err)
 {
     struct compaction c = {.index = index};
     pthread_mutex_lock(&index->compact_lock);
     c.old = vz_index_generation(index);
-    enum vz_status status = copy_whole(&c, dir, err);
+    enum vz_status status = fill(&c, dir, 1, finish_copy, err);
     if (c.mapping) {
         vz_mapping_release(c.mapping);
         vz_mapping_release(c.lenient);

@@ -68,8 +68,6 @@ static bool matches(struct vz_json patterns, struct vz_slice index, bool hidden)
 
 /* ---- merging mappings ---------------------------------------------------------------------- */
 
-static void merge_all(struct vz_json base, struct vz_json over, struct vz_json_writer *w);
-
 static void merge_mapping(struct vz_json base, struct vz_json over, struct vz_json_writer *w);
 
 static bool is_object_field(struct vz_json field)
@@ -90,7 +88,11 @@ static bool get_slice(struct vz_json object, struct vz_slice key, struct vz_json
     return false;
 }
 
-static void merge_properties(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
+/* Members of either; `both` says what becomes of one that both have. */
+static void merge_objects(struct vz_json base, struct vz_json over,
+                          void (*both)(struct vz_slice key, struct vz_json base,
+                                       struct vz_json over, struct vz_json_writer *w),
+                          struct vz_json_writer *w)
 {
     struct vz_json_iter it = vz_json_iterate(base);
     struct vz_slice key;
@@ -98,12 +100,10 @@ static void merge_properties(struct vz_json base, struct vz_json over, struct vz
     vz_json_begin_object(w);
     while (vz_json_next(&it, &key, &value)) {
         vz_json_key_slice(w, key);
-        if (!get_slice(over, key, &other))
-            vz_json_put_value(w, value);
-        else if (is_object_field(value) && is_object_field(other))
-            merge_mapping(value, other, w);
+        if (get_slice(over, key, &other))
+            both(key, value, other, w);
         else
-            vz_json_put_value(w, other);
+            vz_json_put_value(w, value);
     }
     it = vz_json_iterate(over);
     while (vz_json_next(&it, &key, &value)) {
@@ -113,6 +113,16 @@ static void merge_properties(struct vz_json base, struct vz_json over, struct vz
         vz_json_put_value(w, value);
     }
     vz_json_end_object(w);
+}
+
+static void merge_field(struct vz_slice key, struct vz_json base, struct vz_json over,
+                        struct vz_json_writer *w)
+{
+    (void)key;
+    if (is_object_field(base) && is_object_field(over))
+        merge_mapping(base, over, w);
+    else
+        vz_json_put_value(w, over);
 }
 
 /* The name of an item of dynamic_templates, which is an object of one member. */
@@ -149,66 +159,42 @@ static void merge_dynamic(struct vz_json base, struct vz_json over, struct vz_js
     vz_json_end_array(w);
 }
 
-static void merge_mapping(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
+static bool are(enum vz_json_type type, struct vz_json a, struct vz_json b)
 {
-    struct vz_json_iter it = vz_json_iterate(base);
-    struct vz_slice key;
-    struct vz_json value, other;
-    vz_json_begin_object(w);
-    while (vz_json_next(&it, &key, &value)) {
-        vz_json_key_slice(w, key);
-        if (!get_slice(over, key, &other))
-            vz_json_put_value(w, value);
-        else if (vz_slice_is(key, "properties") && vz_json_type(value) == VZ_JSON_OBJECT &&
-                 vz_json_type(other) == VZ_JSON_OBJECT)
-            merge_properties(value, other, w);
-        else if (vz_slice_is(key, "dynamic_templates") && vz_json_type(value) == VZ_JSON_ARRAY &&
-                 vz_json_type(other) == VZ_JSON_ARRAY)
-            merge_dynamic(value, other, w);
-        else if (vz_slice_is(key, "_meta"))
-            merge_all(value, other, w);
-        else
-            vz_json_put_value(w, other);
-    }
-    it = vz_json_iterate(over);
-    while (vz_json_next(&it, &key, &value)) {
-        if (get_slice(base, key, &other))
-            continue;
-        vz_json_key_slice(w, key);
-        vz_json_put_value(w, value);
-    }
-    vz_json_end_object(w);
+    return vz_json_type(a) == type && vz_json_type(b) == type;
 }
 
 /* Objects all the way down; of anything else the upper one stays. */
+static void merge_member(struct vz_slice key, struct vz_json base, struct vz_json over,
+                         struct vz_json_writer *w)
+{
+    if (vz_slice_is(key, "dynamic_templates") && are(VZ_JSON_ARRAY, base, over))
+        merge_dynamic(base, over, w);
+    else if (are(VZ_JSON_OBJECT, base, over))
+        merge_objects(base, over, merge_member, w);
+    else
+        vz_json_put_value(w, over);
+}
+
 static void merge_all(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
 {
-    if (vz_json_type(base) != VZ_JSON_OBJECT || vz_json_type(over) != VZ_JSON_OBJECT) {
+    merge_objects(base, over, merge_member, w);
+}
+
+static void merge_mapping_member(struct vz_slice key, struct vz_json base, struct vz_json over,
+                                 struct vz_json_writer *w)
+{
+    if (vz_slice_is(key, "properties") && are(VZ_JSON_OBJECT, base, over))
+        merge_objects(base, over, merge_field, w);
+    else if (vz_slice_is(key, "dynamic_templates") || vz_slice_is(key, "_meta"))
+        merge_member(key, base, over, w);
+    else
         vz_json_put_value(w, over);
-        return;
-    }
-    struct vz_json_iter it = vz_json_iterate(base);
-    struct vz_slice key;
-    struct vz_json value, other;
-    vz_json_begin_object(w);
-    while (vz_json_next(&it, &key, &value)) {
-        vz_json_key_slice(w, key);
-        if (!get_slice(over, key, &other))
-            vz_json_put_value(w, value);
-        else if (vz_slice_is(key, "dynamic_templates") && vz_json_type(value) == VZ_JSON_ARRAY &&
-                 vz_json_type(other) == VZ_JSON_ARRAY)
-            merge_dynamic(value, other, w);
-        else
-            merge_all(value, other, w);
-    }
-    it = vz_json_iterate(over);
-    while (vz_json_next(&it, &key, &value)) {
-        if (get_slice(base, key, &other))
-            continue;
-        vz_json_key_slice(w, key);
-        vz_json_put_value(w, value);
-    }
-    vz_json_end_object(w);
+}
+
+static void merge_mapping(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
+{
+    merge_objects(base, over, merge_mapping_member, w);
 }
 
 /* ---- layers -------------------------------------------------------------------------------- */
@@ -241,25 +227,17 @@ static enum vz_status lay_over(struct vz_buf *text, struct vz_json over,
     return VZ_OK;
 }
 
-/* An alias is taken whole from the upper layer. */
-static void merge_members(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
+static void take_upper(struct vz_slice key, struct vz_json base, struct vz_json over,
+                       struct vz_json_writer *w)
 {
-    struct vz_json_iter it = vz_json_iterate(base);
-    struct vz_slice key;
-    struct vz_json value, other;
-    vz_json_begin_object(w);
-    while (vz_json_next(&it, &key, &value)) {
-        vz_json_key_slice(w, key);
-        vz_json_put_value(w, get_slice(over, key, &other) ? other : value);
-    }
-    it = vz_json_iterate(over);
-    while (vz_json_next(&it, &key, &value)) {
-        if (get_slice(base, key, &other))
-            continue;
-        vz_json_key_slice(w, key);
-        vz_json_put_value(w, value);
-    }
-    vz_json_end_object(w);
+    (void)key, (void)base;
+    vz_json_put_value(w, over);
+}
+
+/* An alias is taken whole from the upper layer. */
+static void merge_aliases(struct vz_json base, struct vz_json over, struct vz_json_writer *w)
+{
+    merge_objects(base, over, take_upper, w);
 }
 
 /* Settings, mappings and aliases of one template, or of a create body. */
@@ -273,12 +251,11 @@ static enum vz_status add_layer(struct layers *layers, struct vz_json layer, str
         vz_json_type(part) == VZ_JSON_OBJECT) {
         if (vz_json_count(part) == 1 && vz_json_get(part, "_doc", &inner))
             part = inner;
-        status =
-            lay_over(&layers->mappings, part, layers->legacy ? merge_all : merge_mapping, err);
+        status = lay_over(&layers->mappings, part, layers->legacy ? merge_all : merge_mapping, err);
     }
     if (status == VZ_OK && vz_json_get(layer, "aliases", &part) &&
         vz_json_type(part) == VZ_JSON_OBJECT)
-        status = lay_over(&layers->aliases, part, merge_members, err);
+        status = lay_over(&layers->aliases, part, merge_aliases, err);
     return status;
 }
 
@@ -289,7 +266,7 @@ static enum vz_status add_component(struct vz_store *store, struct layers *layer
     struct vz_json inner, body;
     if (instead && vz_slice_eq(instead->name, name))
         return vz_json_get(instead->body, "template", &inner) ? add_layer(layers, inner, err)
-                                                               : VZ_OK;
+                                                              : VZ_OK;
     struct vz_buf text = {0};
     struct vz_json_doc *doc = NULL;
     enum vz_status status = VZ_OK;
@@ -614,8 +591,8 @@ enum vz_status vz_store_may_create(struct vz_store *store, struct vz_slice name,
     bool decided = false, allowed = true;
     if (vz_template_find(store, &arena, name, false, (struct vz_slice){NULL, 0}, &found, &text) &&
         vz_json_parse(text, &doc, &body, NULL) == VZ_OK) {
-        decided = vz_json_get(body, "allow_auto_create", &allow) &&
-                  vz_json_as_bool(allow, &allowed);
+        decided =
+            vz_json_get(body, "allow_auto_create", &allow) && vz_json_as_bool(allow, &allowed);
         vz_json_free(doc);
     }
     if (decided && !allowed)
