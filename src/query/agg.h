@@ -195,6 +195,7 @@ struct vz_agg {
     size_t range_count;
     double lat, lon, meters; /* meters of the unit */
     bool plane;
+    bool has_digest_method, hdr; /* percentiles */
     /* HISTOGRAM, DATE_HISTOGRAM */
     struct vz_json bounds_min, bounds_max, hard_min, hard_max;
     /* FILTER, FILTERS, ADJACENCY, SIGNIFICANT_TERMS (background) */

@@ -78,6 +78,7 @@ struct side {
     bool given;
     int64_t *keys;
     size_t count;
+    struct vz_matcher *matcher; /* of its text; or NULL */
 };
 
 static bool open_side(struct vz_agg_node *node, const struct vz_agg_terms_filter *filter,
@@ -92,6 +93,12 @@ static bool open_side(struct vz_agg_node *node, const struct vz_agg_terms_filter
                            "include/exclude settings as they can only be applied to string fields. "
                            "Use an array of values for include/exclude clauses",
                            VZ_ARG(node->agg->name));
+    if (filter->text.len) {
+        struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = filter->text};
+        struct vz_error inner = {0};
+        if (vz_matcher_open(&walk, &side->matcher, &inner) != VZ_OK)
+            vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "%s", inner.text);
+    }
     if (vz_json_type(filter->list) != VZ_JSON_MISSING)
         side->count = keys_of_list(node, filter->list, &side->keys);
     return node->run->status == VZ_OK;
@@ -103,12 +110,7 @@ static bool matches(struct vz_agg_node *node, const struct side *side, int64_t k
     if (side->filter->has_partition)
         return in_partition(values, side->filter, key);
     if (side->filter->text.len) {
-        struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = side->filter->text};
-        bool found = false;
-        struct vz_error inner = {0};
-        if (vz_walk_matches(&walk, vz_agg_term(values, key), &found, &inner) != VZ_OK)
-            vz_agg_fail(node->run, VZ_BAD_ARGUMENT, "%s", inner.text);
-        return found;
+        return vz_matcher_matches(side->matcher, vz_agg_term(values, key));
     }
     return side->count && bsearch(&key, side->keys, side->count, sizeof key, by_key);
 }
@@ -124,15 +126,15 @@ static bool is_of_key(const struct vz_agg_values *values, int64_t key)
 size_t vz_agg_keep_terms(struct vz_agg_node *node, uint32_t *buckets, size_t count)
 {
     const struct vz_agg *agg = node->agg;
-    struct side include, exclude;
+    struct side include = {0}, exclude = {0};
     size_t kept = 0;
     bool terms = agg->kind == VZ_AGG_TERMS || agg->kind == VZ_AGG_MULTI_TERMS;
     uint64_t least = !terms ? 0 : agg->has_min_doc_count ? agg->min_doc_count : 1;
     if (count == 0)
         return 0;
-    if (!open_side(node, &agg->include, &include) || !open_side(node, &agg->exclude, &exclude))
-        return 0;
-    for (size_t i = 0; i < count && node->run->status == VZ_OK; i++) {
+    bool open =
+        open_side(node, &agg->include, &include) && open_side(node, &agg->exclude, &exclude);
+    for (size_t i = 0; open && i < count && node->run->status == VZ_OK; i++) {
         int64_t key = vz_agg_key_at(node, buckets[i]);
         uint64_t here = vz_agg_count_of(node, buckets[i]);
         if (here < least || (node->direct && key < 0 && here == 0))
@@ -145,5 +147,7 @@ size_t vz_agg_keep_terms(struct vz_agg_node *node, uint32_t *buckets, size_t cou
             continue;
         buckets[kept++] = buckets[i];
     }
+    vz_matcher_close(include.matcher);
+    vz_matcher_close(exclude.matcher);
     return kept;
 }

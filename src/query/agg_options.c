@@ -264,10 +264,7 @@ static enum vz_status parse_origin(struct vz_agg *agg, struct vz_slice key, stru
                                          VZ_ARG(text));
     }
     if (vz_slice_is(key, "distance_type")) {
-        agg->plane = vz_slice_is(text, "plane");
-        return agg->plane || vz_slice_is(text, "arc")
-                   ? VZ_OK
-                   : vz_fail(err, VZ_BAD_ARGUMENT, "No geo distance for [%.*s]", VZ_ARG(text));
+        return vz_geo_check_distance_type(value, &agg->plane, err);
     }
     return VZ_NOT_FOUND;
 }
@@ -297,6 +294,23 @@ static enum vz_status parse_grid_bounds(struct vz_agg *agg, struct vz_json value
     return status != VZ_OK ? status : vz_agg_bad(agg, VZ_SLICE("bounds"), value, err);
 }
 
+/* How many characters a geohash has whose cell's diagonal is no longer than a distance, in
+ * Elasticsearch's steps (WGS 84); -1: it is none. */
+static int64_t hash_levels(struct vz_slice text, struct vz_error *err)
+{
+    const double equator = 2 * M_PI * 6378137.0, polar = M_PI * 6356752.314245;
+    double meters;
+    if (!vz_query_distance(text, &meters) || !(meters >= 0)) {
+        vz_fail(err, VZ_BAD_ARGUMENT, "For input string: \"%.*s\"", VZ_ARG(text));
+        return -1;
+    }
+    double part = meters > 0 ? ceil(equator / (meters / (1 + polar / equator))) : INFINITY;
+    if (!isfinite(part))
+        return 24;
+    int bits = (int)ceil(log(part) / log(2)), left = bits % 5;
+    return part == 1 ? 1 : 2 * (bits / 5) + (left > 0) + (left > 3);
+}
+
 static enum vz_status grid_option(struct vz_agg *agg, struct vz_slice key, struct vz_json value,
                                   struct vz_error *err)
 {
@@ -305,10 +319,16 @@ static enum vz_status grid_option(struct vz_agg *agg, struct vz_slice key, struc
         return parse_grid_bounds(agg, value, err);
     if (!vz_slice_is(key, "precision"))
         return VZ_NOT_FOUND;
-    if (!vz_json_as_int(value, &number))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[%s] [precision] as a distance is not supported yet by vizsla",
-                       vz_agg_kind_name(agg->kind));
+    if (!vz_json_as_int(value, &number)) {
+        struct vz_slice text = vz_json_string(value);
+        if (agg->kind != VZ_AGG_GEOHASH_GRID || !text.len)
+            return vz_agg_bad(agg, key, value, err);
+        number = hash_levels(text, err);
+        if (number > most)
+            return vz_fail(err, VZ_BAD_ARGUMENT, "precision too high [%.*s]", VZ_ARG(text));
+        if (number < 0)
+            return VZ_BAD_ARGUMENT;
+    }
     if (number < least || number > most)
         return vz_fail(err, VZ_BAD_ARGUMENT,
                        least ? "Invalid geohash aggregation precision of %lld. Must be between 1 "
@@ -382,7 +402,7 @@ static bool is_hint(enum vz_agg_kind kind, struct vz_slice key)
 {
     static const char *const terms[] = {"shard_size",   "shard_min_doc_count", "execution_hint",
                                         "collect_mode", NULL};
-    static const char *const digests[] = {"tdigest", "hdr", "compression", "execution_hint", NULL};
+    static const char *const digests[] = {"compression", "execution_hint", NULL};
     static const char *const counts[] = {"precision_threshold", "execution_hint", "rehash", NULL};
     switch (kind) {
     case VZ_AGG_TERMS:
@@ -619,6 +639,47 @@ static bool has_source(enum vz_agg_kind kind)
            (vz_agg_is_metric(kind) && kind != VZ_AGG_TOP_HITS && kind != VZ_AGG_WEIGHTED_AVG);
 }
 
+/* How Elasticsearch is to come near percentiles, which are exact here: read, checked and, but for the
+ * type's name, without effect. */
+static enum vz_status digest_method(struct vz_agg *agg, struct vz_slice key, struct vz_json value,
+                                    struct vz_error *err)
+{
+    bool hdr = vz_slice_is(key, "hdr");
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice name;
+    struct vz_json member;
+    double number;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_agg_bad(agg, key, value, err);
+    if (agg->has_digest_method)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "Only one percentiles method should be declared.");
+    agg->has_digest_method = true;
+    agg->hdr = hdr;
+    while (vz_json_next(&it, &name, &member)) {
+        bool is_hint = !hdr && vz_slice_is(name, "execution_hint");
+        bool is_count =
+            vz_slice_is(name, hdr ? "number_of_significant_value_digits" : "compression");
+        if (!is_hint && !is_count)
+            return vz_fail(err, VZ_BAD_QUERY, "[%s] unknown field [%.*s]", hdr ? "hdr" : "tdigest",
+                           VZ_ARG(name));
+        if (is_hint && !vz_slice_is(vz_json_string(member), "default") &&
+            !vz_slice_is(vz_json_string(member), "high_accuracy"))
+            return vz_fail(err, VZ_BAD_ARGUMENT,
+                           "Invalid execution_hint [%.*s]. It should be one of [default, "
+                           "high_accuracy]",
+                           VZ_ARG(vz_json_string(member)));
+        if (is_count && !vz_json_as_double(member, &number))
+            return vz_agg_bad(agg, name, member, err);
+        if (is_count && hdr && !(number >= 0 && number <= 5))
+            return vz_fail(err, VZ_BAD_ARGUMENT,
+                           "[numberOfSignificantValueDigits] must be between 0 and 5");
+        if (is_count && !(number >= 0))
+            return vz_fail(err, VZ_BAD_ARGUMENT,
+                           "[compression] must be greater than or equal to 0. Found [%g]", number);
+    }
+    return VZ_OK;
+}
+
 enum vz_status vz_agg_option(struct vz_parser *parser, struct vz_agg *agg, struct vz_slice key,
                              struct vz_json value, struct vz_error *err)
 {
@@ -630,6 +691,9 @@ enum vz_status vz_agg_option(struct vz_parser *parser, struct vz_agg *agg, struc
         agg->kind == VZ_AGG_DATE_HISTOGRAM || agg->kind == VZ_AGG_DATE_RANGE;
     if (is_hint(agg->kind, key))
         return VZ_OK;
+    if ((agg->kind == VZ_AGG_PERCENTILES || agg->kind == VZ_AGG_PERCENTILE_RANKS) &&
+        (vz_slice_is(key, "hdr") || vz_slice_is(key, "tdigest")))
+        return digest_method(agg, key, value, err);
     if (vz_slice_is(key, "time_zone") && !agg->source.interval.dates &&
         agg->kind != VZ_AGG_TERMS)
         return VZ_NOT_FOUND;

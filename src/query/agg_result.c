@@ -185,9 +185,9 @@ static const char *type_of(const struct vz_agg_node *node)
     case VZ_AGG_DIVERSIFIED_SAMPLER:
         return "sampler";
     case VZ_AGG_PERCENTILES:
-        return "tdigest_percentiles";
+        return node->agg->hdr ? "hdr_percentiles" : "tdigest_percentiles";
     case VZ_AGG_PERCENTILE_RANKS:
-        return "tdigest_percentile_ranks";
+        return node->agg->hdr ? "hdr_percentile_ranks" : "tdigest_percentile_ranks";
     default:
         return vz_agg_kind_name(node->agg->kind);
     }

@@ -30,6 +30,9 @@ enum vz_status vz_dsl_take_values(struct vz_parser *parser, const char *query,
                                   struct vz_node *node, struct vz_json value, struct vz_error *err);
 /* `rewrite`: the methods that score as the default does. */
 enum vz_status vz_dsl_check_rewrite(const char *query, struct vz_json value, struct vz_error *err);
+/* The same of fuzzy terms: top_terms_blended_freqs_N, whose N goes to *expansions. */
+enum vz_status vz_dsl_fuzzy_rewrite(const char *query, struct vz_json value, uint32_t *expansions,
+                                    struct vz_error *err);
 /* An integer from zero; "and" or "or"; "AUTO", "AUTO:3,6", 0, 1, 2; an offset from Greenwich. */
 enum vz_status vz_dsl_count(const char *query, const char *key, struct vz_json value,
                             uint32_t *out, struct vz_error *err);
@@ -62,6 +65,9 @@ vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
 vz_dsl_parse vz_dsl_parse_combined, vz_dsl_parse_query_string, vz_dsl_parse_simple_string,
     vz_dsl_parse_like;
 vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score, vz_dsl_parse_pinned;
+/* "STRICT", "COERCE", "IGNORE_MALFORMED" without case; "arc", "plane". */
+enum vz_status vz_geo_parse_validation(struct vz_json value, bool *coerces, struct vz_error *err);
+enum vz_status vz_geo_check_distance_type(struct vz_json value, bool *plane, struct vz_error *err);
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 
 /* The query of a URL's ?q=. */

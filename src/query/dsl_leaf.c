@@ -4,6 +4,8 @@
 
 #include "base/zone.h"
 
+#include <strings.h>
+
 /* ---- match_all, match_none, exists, ids ----------------------------------------------------- */
 
 enum vz_status vz_dsl_parse_all(struct vz_parser *parser, struct vz_json value,
@@ -85,17 +87,6 @@ enum vz_status vz_dsl_parse_ids(struct vz_parser *parser, struct vz_json value,
 }
 
 /* ---- term, terms, prefix, wildcard --------------------------------------------------- */
-
-/* rewrite methods choose scores only among exotic ones; the default is what is done here. */
-enum vz_status vz_dsl_check_rewrite(const char *query, struct vz_json value, struct vz_error *err)
-{
-    struct vz_slice method = vz_json_string(value);
-    if (vz_slice_is(method, "constant_score") || vz_slice_is(method, "constant_score_blended") ||
-        vz_slice_is(method, "constant_score_boolean"))
-        return VZ_OK;
-    return vz_fail(err, VZ_UNSUPPORTED, "[%s] rewrite method [%.*s] is not supported yet by vizsla",
-                   query, VZ_ARG(method));
-}
 
 static enum vz_status visit_term(struct vz_parser *parser, struct vz_node *node,
                                  struct vz_slice key, struct vz_json value, struct vz_error *err)
@@ -256,9 +247,44 @@ enum vz_status vz_dsl_zone(struct vz_json value, int64_t *ms, const struct vz_zo
                    VZ_ARG(text));
 }
 
-static void set_bound(struct vz_bound *bound, struct vz_json value, bool inclusive)
+/* gt, gte, lt, lte; and what these were called before: from, to, include_lower, include_upper. The
+ * later of two that say the same holds. */
+static bool read_bound(struct vz_node *node, struct vz_slice key, struct vz_json value)
 {
-    *bound = (struct vz_bound){vz_json_type(value) != VZ_JSON_NULL, inclusive, value};
+    static const struct {
+        const char *name;
+        bool upper, says_inclusive, inclusive;
+    } names[] = {
+        {"gt", false, true, false}, {"gte", false, true, true}, {"from", false, false, true},
+        {"lt", true, true, false},  {"lte", true, true, true},  {"to", true, false, true},
+    };
+    size_t i = 0;
+    while (i < VZ_COUNT_OF(names) && !vz_slice_is(key, names[i].name))
+        i++;
+    if (i == VZ_COUNT_OF(names))
+        return false;
+    struct vz_bound *bound = names[i].upper ? &node->range.upper : &node->range.lower;
+    bound->set = vz_json_type(value) != VZ_JSON_NULL;
+    bound->value = value;
+    if (names[i].says_inclusive)
+        bound->inclusive = names[i].inclusive;
+    return true;
+}
+
+/* How a document's range lies to the query's: of a field of single values all allowed ones are the
+ * same. */
+static enum vz_status check_relation(struct vz_json value, struct vz_error *err)
+{
+    static const char *const allowed[] = {"intersects", "contains", "within"};
+    struct vz_slice text = vz_json_string(value);
+    for (size_t i = 0; i < VZ_COUNT_OF(allowed); i++)
+        if (text.len == strlen(allowed[i]) && strncasecmp(text.ptr, allowed[i], text.len) == 0)
+            return VZ_OK;
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   text.len == 8 && strncasecmp(text.ptr, "disjoint", 8) == 0
+                       ? "[range] query does not support relation [%.*s]"
+                       : "%.*s is not a valid relation",
+                   VZ_ARG(text));
 }
 
 static enum vz_status visit_range(struct vz_parser *parser, struct vz_node *node,
@@ -266,30 +292,21 @@ static enum vz_status visit_range(struct vz_parser *parser, struct vz_node *node
 {
     if (!vz_dsl_is_scalar(value))
         return vz_fail(err, VZ_BAD_QUERY, "[range] query does not support [%.*s]", VZ_ARG(key));
-    if (vz_slice_is(key, "gt"))
-        set_bound(&node->range.lower, value, false);
-    else if (vz_slice_is(key, "gte"))
-        set_bound(&node->range.lower, value, true);
-    else if (vz_slice_is(key, "lt"))
-        set_bound(&node->range.upper, value, false);
-    else if (vz_slice_is(key, "lte"))
-        set_bound(&node->range.upper, value, true);
-    else if (vz_slice_is(key, "format") && vz_json_type(value) == VZ_JSON_STRING)
+    if (read_bound(node, key, value))
+        return VZ_OK;
+    if (vz_slice_is(key, "include_lower"))
+        return vz_dsl_bool("range", "include_lower", value, &node->range.lower.inclusive, err);
+    if (vz_slice_is(key, "include_upper"))
+        return vz_dsl_bool("range", "include_upper", value, &node->range.upper.inclusive, err);
+    if (vz_slice_is(key, "relation"))
+        return check_relation(value, err);
+    if (vz_slice_is(key, "format") && vz_json_type(value) == VZ_JSON_STRING)
         node->range.format = vz_json_string(value);
     else if (vz_slice_is(key, "time_zone")) {
         if (vz_dsl_zone(value, &node->range.zone_ms, &node->range.zone, err) != VZ_OK)
             return VZ_UNSUPPORTED;
         node->range.has_zone = true;
-    } else if (vz_slice_is(key, "relation"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[range] option [relation] is not supported yet by vizsla");
-    else if (vz_slice_is(key, "from") || vz_slice_is(key, "to") ||
-             vz_slice_is(key, "include_lower") || vz_slice_is(key, "include_upper"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[range] the deprecated option [%.*s] is not supported "
-                       "by vizsla, use [gt], [gte], [lt], [lte]",
-                       VZ_ARG(key));
-    else
+    } else
         return VZ_NOT_FOUND;
     return VZ_OK;
 }
@@ -304,5 +321,6 @@ enum vz_status vz_dsl_parse_range(struct vz_parser *parser, struct vz_json value
         return status;
     if (vz_json_type(inner) != VZ_JSON_OBJECT)
         return vz_dsl_unknown("range", node->field, err);
+    node->range.lower.inclusive = node->range.upper.inclusive = true;
     return vz_dsl_walk(parser, "range", inner, node, visit_range, err);
 }

@@ -128,8 +128,7 @@ static enum vz_status visit_query_string(struct vz_parser *parser, struct vz_nod
     if (vz_slice_is(key, "rewrite"))
         return vz_dsl_check_rewrite("query_string", value, err);
     if (vz_slice_is(key, "fuzzy_rewrite"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[query_string] option [fuzzy_rewrite] is not supported yet by vizsla");
+        return vz_dsl_fuzzy_rewrite("query_string", value, &clause->fuzzy_max_expansions, err);
     if (vz_slice_is(key, "time_zone")) {
         clause->has_zone = true;
         return vz_dsl_zone(value, &clause->zone_ms, &clause->zone, err);

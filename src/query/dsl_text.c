@@ -103,7 +103,9 @@ static enum vz_status read_option(struct vz_parser *parser, struct vz_match *mat
         return vz_fail(err, VZ_BAD_QUERY, "Unsupported zero_terms_query value [%.*s]",
                        VZ_ARG(text));
     }
-    if (vz_slice_is(key, "fuzzy_rewrite") || vz_slice_is(key, "cutoff_frequency"))
+    if (vz_slice_is(key, "fuzzy_rewrite"))
+        return vz_dsl_fuzzy_rewrite(query, value, &match->max_expansions, err);
+    if (vz_slice_is(key, "cutoff_frequency"))
         return vz_fail(err, VZ_UNSUPPORTED, "[%s] option [%.*s] is not supported yet by vizsla",
                        query, VZ_ARG(key));
     return VZ_NOT_FOUND;
@@ -351,7 +353,7 @@ enum vz_status vz_dsl_parse_combined(struct vz_parser *parser, struct vz_json va
     return VZ_OK;
 }
 
-/* ---- fuzzy, regexp -------------------------------------------------------------------------- */
+/* ---- fuzzy ---------------------------------------------------------------------------------- */
 
 enum vz_status vz_dsl_parse_fuzzy(struct vz_parser *parser, struct vz_json value,
                                   struct vz_node *node, struct vz_error *err)
@@ -378,8 +380,7 @@ enum vz_status vz_dsl_parse_fuzzy(struct vz_parser *parser, struct vz_json value
         if (vz_slice_is(key, "value") || vz_slice_is(key, "term"))
             node->text = vz_query_scalar_text(member, parser->arena);
         else if (vz_slice_is(key, "rewrite"))
-            status = vz_fail(err, VZ_UNSUPPORTED,
-                             "[fuzzy] option [rewrite] is not supported yet by vizsla");
+            status = vz_dsl_fuzzy_rewrite("fuzzy", member, &match->max_expansions, err);
         else if (vz_slice_is(key, "fuzziness") || vz_slice_is(key, "prefix_length") ||
                  vz_slice_is(key, "max_expansions") || vz_slice_is(key, "transpositions"))
             status = read_option(parser, match, key, member, err);
@@ -388,43 +389,5 @@ enum vz_status vz_dsl_parse_fuzzy(struct vz_parser *parser, struct vz_json value
     }
     if (status == VZ_OK && !node->text.ptr)
         return vz_fail(err, VZ_BAD_QUERY, "query value cannot be null");
-    return status;
-}
-
-enum vz_status vz_dsl_parse_regexp(struct vz_parser *parser, struct vz_json value,
-                                   struct vz_node *node, struct vz_error *err)
-{
-    struct vz_json inner, member;
-    node->kind = VZ_NODE_REGEXP;
-    enum vz_status status = vz_dsl_one_field("regexp", value, &node->field, &inner, err);
-    if (status != VZ_OK)
-        return status;
-    if (vz_json_type(inner) == VZ_JSON_STRING) {
-        node->text = vz_json_string(inner);
-        return VZ_OK;
-    }
-    struct vz_json_iter it = vz_json_iterate(inner);
-    struct vz_slice key;
-    while (status == VZ_OK && vz_json_next(&it, &key, &member)) {
-        bool handled;
-        status = vz_dsl_common("regexp", key, member, &node->boost, &handled, err);
-        if (status != VZ_OK || handled)
-            continue;
-        if (vz_slice_is(key, "value"))
-            node->text = vz_query_scalar_text(member, parser->arena);
-        else if (vz_slice_is(key, "case_insensitive"))
-            status = vz_dsl_bool("regexp", "case_insensitive", member, &node->fold_case, err);
-        else if (vz_slice_is(key, "rewrite"))
-            status = vz_dsl_check_rewrite("regexp", member, err);
-        else if (vz_slice_is(key, "flags") && vz_slice_is(vz_json_string(member), "ALL"))
-            continue;
-        else if (vz_slice_is(key, "flags") || vz_slice_is(key, "flags_value"))
-            status = vz_fail(err, VZ_UNSUPPORTED,
-                             "[regexp] option [%.*s] is not supported yet by vizsla", VZ_ARG(key));
-        else if (!vz_slice_is(key, "max_determinized_states"))
-            status = vz_dsl_unknown("regexp", key, err);
-    }
-    if (status == VZ_OK && !node->text.ptr)
-        return vz_fail(err, VZ_BAD_QUERY, "value cannot be null");
     return status;
 }

@@ -677,21 +677,13 @@ static const char *pattern_name(const struct vz_node *node)
 }
 
 struct regexp {
-    struct vz_walk walk;
-    enum vz_status status;
-    struct vz_error *err;
+    struct vz_matcher *matcher;
 };
 
 static bool match_regexp(const void *context, struct vz_slice term)
 {
-    union {
-        const void *from;
-        struct regexp *to;
-    } regexp = {.from = context};
-    bool matches = false;
-    if (regexp.to->status == VZ_OK)
-        regexp.to->status = vz_walk_matches(&regexp.to->walk, term, &matches, regexp.to->err);
-    return matches;
+    const struct regexp *regexp = context;
+    return vz_matcher_matches(regexp->matcher, term);
 }
 
 static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *node, bool scores,
@@ -724,13 +716,13 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
     struct vz_node normal = *node;
     vz_snapshot_column(eval->snap, field->id, &column);
     if (node->kind == VZ_NODE_REGEXP) {
-        struct regexp regexp = {{.kind = VZ_WALK_REGEXP, .text = node->text}, VZ_OK, err};
-        bool ignored;
-        regexp.walk.ignore_case = node->fold_case;
-        status = vz_walk_matches(&regexp.walk, VZ_SLICE(""), &ignored, err);
+        struct regexp regexp;
+        struct vz_walk walk = vz_regexp_walk(node);
+        status = vz_matcher_open(&walk, &regexp.matcher, err);
         if (status == VZ_OK)
             vz_scan_dictionary(eval, field, &column, match_regexp, &regexp, out);
-        return status == VZ_OK ? regexp.status : status;
+        vz_matcher_close(regexp.matcher);
+        return status;
     }
     status = keyword_text(eval, field, node->text, &normal.text, err);
     if (status == VZ_OK)

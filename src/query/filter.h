@@ -4,6 +4,7 @@
 #define VZ_QUERY_FILTER_H
 
 #include "query/parts.h"
+#include "text/postings.h"
 
 /* Values from low to high, both included; empty when low > high. */
 struct vz_span {
@@ -96,6 +97,9 @@ enum vz_status vz_constant_eval(struct vz_eval *eval, const struct vz_node *node
 /* An address's text as bytes that sort as addresses do, and back. */
 struct vz_slice vz_ip_sort_key(struct vz_slice text, struct vz_arena *arena);
 void vz_ip_put_sort_key(struct vz_slice key, struct vz_json_writer *writer);
+
+/* dsl_regexp.c: a REGEXP node as a pattern. */
+struct vz_walk vz_regexp_walk(const struct vz_node *node);
 
 /* "keyword", "long" ... */
 const char *vz_filter_type_name(enum vz_field_type type);

@@ -207,7 +207,7 @@ enum vz_status vz_constant_eval(struct vz_eval *eval, const struct vz_node *node
                                 struct vz_error *err)
 {
     bool matches = field->has_value;
-    struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = node->text};
+    struct vz_walk walk;
     enum vz_status status = VZ_OK;
     switch (node->kind) {
     case VZ_NODE_TERM:
@@ -222,7 +222,7 @@ enum vz_status vz_constant_eval(struct vz_eval *eval, const struct vz_node *node
         matches = matches && vz_pattern_matches(node, field->value);
         break;
     case VZ_NODE_REGEXP:
-        walk.ignore_case = node->fold_case;
+        walk = vz_regexp_walk(node);
         status = vz_walk_matches(&walk, field->value, &matches, err);
         matches = matches && field->has_value;
         break;

@@ -579,8 +579,7 @@ static enum vz_status keyword_matches(struct vz_marking *marking, const struct l
         *match = vz_pattern_matches(node, term);
         return VZ_OK;
     case VZ_NODE_REGEXP:
-        walk = (struct vz_walk){
-            .kind = VZ_WALK_REGEXP, .text = node->text, .ignore_case = node->fold_case};
+        walk = vz_regexp_walk(node);
         return vz_walk_matches(&walk, term, match, err);
     default: /* a fuzzy query of a keyword field was refused by the search */
         *match = false;

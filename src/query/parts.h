@@ -174,7 +174,9 @@ struct vz_node {
         struct { /* IDS, TERM (one), TERMS */
             struct vz_json *values;
             size_t value_count;
-            struct vz_slice text; /* PREFIX, WILDCARD */
+            struct vz_slice text; /* PREFIX, WILDCARD, REGEXP, FUZZY */
+            unsigned regexp_off;  /* REGEXP: as in struct vz_walk */
+            uint32_t max_determinized;
         };
         struct {
             struct vz_bound lower, upper;
@@ -208,6 +210,7 @@ struct vz_node {
         struct {
             double lat, lon, meters;         /* GEO_DISTANCE */
             double top, left, bottom, right; /* GEO_BOX */
+            bool coerces;                    /* while it is parsed */
         } geo;
     };
 };
@@ -268,6 +271,8 @@ bool vz_query_distance(struct vz_slice text, double *meters);
 /* Meters for one of a unit ("km", "m", "mi" ...), 0 when there is no such unit. */
 double vz_query_unit_meters(struct vz_slice unit);
 double vz_query_haversine(double lat1, double lon1, double lat2, double lon2);
+/* "plane": as on a flat map of the place halfway. */
+double vz_query_plane(double lat1, double lon1, double lat2, double lon2);
 
 /* ---- a parsed body ------------------------------------------------------------------------- */
 
@@ -299,6 +304,7 @@ struct vz_sort_key {
     struct vz_json missing; /* a value to sort absent ones as; or MISSING */
     struct vz_slice unmapped_type, format;
     double lat, lon, unit; /* GEO: meters of a unit */
+    bool plane;              /* "distance_type" */
     bool ignore_unmapped;
     const struct vz_script_text *script; /* SCRIPT */
     bool is_text;

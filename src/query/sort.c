@@ -3,7 +3,7 @@
  * Forms: "price", {"price": "desc"}, {"price": {"order": "desc", ...}}, "_score", "_doc",
  * {"_geo_distance": {"location": ..., "order": "asc", "unit": "km"}}, one of them or an array.
  */
-#include "query/parts.h"
+#include "query/dsl.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -113,11 +113,14 @@ static enum vz_status parse_geo(struct vz_arena *arena, struct vz_json value,
                                  VZ_ARG(vz_json_string(member)));
         } else if (vz_slice_is(name, "ignore_unmapped"))
             key->ignore_unmapped = vz_json_bool(member);
-        else if (vz_slice_is(name, "distance_type") && vz_slice_is(vz_json_string(member), "arc"))
-            continue;
+        else if (vz_slice_is(name, "distance_type"))
+            status = vz_geo_check_distance_type(member, &key->plane, err);
+        else if (vz_slice_is(name, "validation_method") &&
+                 !vz_slice_is(vz_json_string(member), "COERCE"))
+            status = vz_geo_parse_validation(member, &(bool){false}, err);
         else if (vz_slice_is(name, "nested"))
             status = parse_nested(arena, member, key, err);
-        else if (vz_slice_is(name, "distance_type") || vz_slice_is(name, "validation_method"))
+        else if (vz_slice_is(name, "validation_method"))
             status = vz_fail(err, VZ_UNSUPPORTED,
                              "[_geo_distance] option [%.*s] is not supported "
                              "yet by vizsla",

@@ -228,8 +228,9 @@ static double number_of(const struct vz_sort_reader *reader, size_t entry)
 {
     const struct vz_column *column = &reader->column;
     if (column->kind == VZ_COLUMN_GEO)
-        return vz_query_haversine(reader->key->lat, reader->key->lon, column->geo[entry].lat,
-                                  column->geo[entry].lon) /
+        return (reader->key->plane ? vz_query_plane : vz_query_haversine)(
+                   reader->key->lat, reader->key->lon, column->geo[entry].lat,
+                   column->geo[entry].lon) /
                reader->key->unit;
     return column->kind == VZ_COLUMN_F64 ? column->f64[entry] : (double)column->i64[entry];
 }

@@ -258,7 +258,7 @@ static enum vz_status pattern_of(const struct vz_node *node, struct vz_walk *how
     else if (node->kind == VZ_NODE_WILDCARD)
         how->kind = VZ_WALK_WILDCARD;
     else
-        how->kind = VZ_WALK_REGEXP;
+        *how = vz_regexp_walk(node);
     if (node->kind == VZ_NODE_REGEXP && node->text.len > VZ_MAX_REGEX_BYTES)
         return vz_query_fail(
             err, VZ_BAD_QUERY,

@@ -146,6 +146,13 @@ double vz_query_haversine(double lat1, double lon1, double lat2, double lon2)
     return 2 * EARTH_METERS * asin(sqrt(VZ_MIN(1.0, h)));
 }
 
+double vz_query_plane(double lat1, double lon1, double lat2, double lon2)
+{
+    double rad = M_PI / 180;
+    double x = (lon2 - lon1) * rad * cos((lat1 + lat2) / 2 * rad), y = (lat2 - lat1) * rad;
+    return sqrt(x * x + y * y) * EARTH_METERS;
+}
+
 static bool small_int(struct vz_slice text, long *out)
 {
     char copy[24];

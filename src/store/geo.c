@@ -169,23 +169,25 @@ static enum vz_status from_object(struct vz_json value, double *lat, double *lon
                    "and [coordinates]");
 }
 
-enum vz_status vz_geo_parse(struct vz_json value, double *lat, double *lon, struct vz_error *err)
+enum vz_status vz_geo_parse_any(struct vz_json value, double *lat, double *lon,
+                                struct vz_error *err)
 {
-    enum vz_status status;
     switch (vz_json_type(value)) {
     case VZ_JSON_STRING:
-        status = from_string(vz_json_string(value), lat, lon, err);
-        break;
+        return from_string(vz_json_string(value), lat, lon, err);
     case VZ_JSON_ARRAY:
-        status = from_array(value, lat, lon, err);
-        break;
+        return from_array(value, lat, lon, err);
     case VZ_JSON_OBJECT:
-        status = from_object(value, lat, lon, err);
-        break;
+        return from_object(value, lat, lon, err);
     default:
         return vz_fail(err, VZ_BAD_ARGUMENT, "geo_point expected, got %s",
                        vz_json_type_name(value));
     }
+}
+
+enum vz_status vz_geo_parse(struct vz_json value, double *lat, double *lon, struct vz_error *err)
+{
+    enum vz_status status = vz_geo_parse_any(value, lat, lon, err);
     if (status != VZ_OK)
         return status;
     if (!(*lat >= -90 && *lat <= 90))

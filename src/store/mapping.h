@@ -257,6 +257,9 @@ enum vz_status vz_date_parse(struct vz_slice format, struct vz_slice text, bool 
  * ("2024-05-06T07:08:09.123Z") when it is empty. For another format than the field's, pass that. */
 void vz_date_print(struct vz_slice format, int64_t ms, struct vz_buf *out);
 /* {"lat","lon"}, [lon, lat], "lat,lon", "POINT (lon lat)", GeoJSON point, geohash. */
+/* The same without a look at whether there is such a place on earth. */
+enum vz_status vz_geo_parse_any(struct vz_json value, double *lat, double *lon,
+                                struct vz_error *err);
 enum vz_status vz_geo_parse(struct vz_json value, double *lat, double *lon, struct vz_error *err);
 
 #endif

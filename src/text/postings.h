@@ -151,15 +151,29 @@ enum vz_walk_kind {
     VZ_WALK_RANGE,    /* all from `lower` to `upper` */
     VZ_WALK_PREFIX,   /* `text` */
     VZ_WALK_WILDCARD, /* `text` with * ? and \ before what stands for itself */
-    VZ_WALK_REGEXP,   /* `text` in Lucene's syntax: see vz_regexp in walk.c */
+    VZ_WALK_REGEXP,   /* `text` in Lucene's syntax: see regexp.c */
     VZ_WALK_FUZZY     /* within `distance` edits of `text` */
 };
+/* Operators of regular expressions that a request can turn off: then they stand for themselves. */
+enum vz_regexp_flag {
+    VZ_REGEXP_INTERSECTION = 1, /* & */
+    VZ_REGEXP_COMPLEMENT = 2,   /* ~ */
+    VZ_REGEXP_EMPTY = 4,        /* # */
+    VZ_REGEXP_ANYSTRING = 8,    /* @ */
+    VZ_REGEXP_AUTOMATON = 16,   /* <name>: there are none */
+    VZ_REGEXP_INTERVAL = 32,    /* <n-m> */
+    VZ_REGEXP_FLAGS = 63
+};
+#define VZ_REGEXP_MAX_DETERMINIZED 10000
+
 struct vz_walk {
     enum vz_walk_kind kind;
     struct vz_slice text;
     struct vz_slice lower, upper; /* ptr NULL: open */
     bool lower_inclusive, upper_inclusive;
     bool ignore_case; /* wildcard, regexp: ASCII letters; prefix */
+    unsigned regexp_off; /* enum vz_regexp_flag; 0: all operators are on */
+    uint32_t max_determinized; /* regexp: one more than the limit; 0: the default */
     unsigned distance, prefix_length;
     bool transpositions; /* count as one edit */
     size_t max_terms;    /* stop after so many; 0: VZ_MAX_WALK_TERMS */
@@ -179,6 +193,13 @@ enum vz_status vz_text_walk(const struct vz_text_view *view, uint16_t field,
                             const struct vz_walk *walk, struct vz_arena *arena,
                             struct vz_walk_term **terms, size_t *count, bool *truncated,
                             struct vz_error *err);
+/* A pattern made ready once, for many terms, best in order. `walk` is copied, its texts borrowed. The
+ * errors are those of vz_text_walk; NULL is closed, too. For one thread at a time. */
+struct vz_matcher;
+enum vz_status vz_matcher_open(const struct vz_walk *walk, struct vz_matcher **out,
+                               struct vz_error *err);
+bool vz_matcher_matches(struct vz_matcher *matcher, struct vz_slice term);
+void vz_matcher_close(struct vz_matcher *matcher);
 /* Whether one term would be matched; for highlighting. */
 enum vz_status vz_walk_matches(const struct vz_walk *walk, struct vz_slice term, bool *matches,
                                struct vz_error *err);
