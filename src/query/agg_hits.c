@@ -28,6 +28,14 @@ bool vz_agg_hits_bind(struct vz_agg_node *node, struct vz_eval *eval)
     if (node->nest)
         return vz_agg_fail(node->run, VZ_UNSUPPORTED,
                            "[top_hits] below [nested] is not supported yet by vizsla");
+    uint32_t most = vz_index_max_inner_result_window(vz_snapshot_index(eval->snap));
+    if ((uint64_t)hits->from + hits->size > most)
+        return vz_agg_fail(
+            node->run, VZ_LIMIT,
+            "Top hits result window is too large, the top hits aggregator [%.*s]'s from + size "
+            "must be less than or equal to: [%u] but was [%llu]. This limit can be set by changing "
+            "the [index.max_inner_result_window] index level setting.",
+            VZ_ARG(node->agg->name), most, (unsigned long long)hits->from + hits->size);
     node->readers = vz_calloc(hits->sort_count + 1, sizeof *node->readers);
     for (size_t i = 0; i < hits->sort_count; i++) {
         struct vz_error inner = {0};

@@ -10,7 +10,6 @@
 #define MAX_RANGES 10000
 #define MAX_FILTERS 1024
 #define MAX_MATRIX_FILTERS 100
-#define MAX_INNER_WINDOW 100 /* index.max_inner_result_window */
 
 enum vz_status vz_agg_bad(const struct vz_agg *agg, struct vz_slice key, struct vz_json value,
                           struct vz_error *err)
@@ -369,14 +368,8 @@ static enum vz_status parse_hits(struct vz_parser *parser, struct vz_agg *agg,
     enum vz_status status = vz_search_parse(value, &params, parser->arena, &search, err);
     if (status != VZ_OK)
         return status;
-    if ((uint64_t)search->from + search->size > MAX_INNER_WINDOW)
-        return vz_fail(err, VZ_BAD_ARGUMENT,
-                       "Top hits result window is too large, the top hits aggregator [%.*s]'s from "
-                       "+ size must be less than or equal to: [%d] but was [%llu]. This limit can "
-                       "be set by changing the [index.max_inner_result_window] index level "
-                       "setting.",
-                       VZ_ARG(agg->name), MAX_INNER_WINDOW,
-                       (unsigned long long)search->from + search->size);
+    if (search->size > INT32_MAX - search->from)
+        return vz_fail(err, VZ_BAD_ARGUMENT, "from + size of the top hits aggregator [%.*s] is too large", VZ_ARG(agg->name));
     for (size_t i = 0; i < search->sort_count; i++)
         if (search->sort[i].kind == VZ_SORT_SCRIPT || search->sort[i].nested)
             return vz_fail(err, VZ_UNSUPPORTED,

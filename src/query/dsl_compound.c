@@ -149,6 +149,7 @@ enum vz_status vz_dsl_parse_nested(struct vz_parser *parser, struct vz_json valu
     struct vz_slice key;
     struct vz_json member;
     struct vz_inner *inner = NULL;
+    size_t entered = vz_inner_enter(parser);
     node->kind = VZ_NODE_NESTED;
     while (vz_json_next(&it, &key, &member)) {
         bool handled;
@@ -181,5 +182,5 @@ enum vz_status vz_dsl_parse_nested(struct vz_parser *parser, struct vz_json valu
         if (node->nested.query->kind == VZ_NODE_KNN)
             inner->knn = node->nested.query->knn;
     }
-    return VZ_OK;
+    return vz_inner_leave(parser, entered, inner, err);
 }

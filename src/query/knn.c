@@ -165,9 +165,10 @@ static enum vz_status parse_member(struct vz_parser *parser, struct vz_slice key
         return vz_dsl_bool("knn", "exact", value, &clause->exact, err);
     if (vz_slice_is(key, "inner_hits")) {
         status = vz_inner_parse(parser, value, &clause->inner, err);
-        if (status == VZ_OK)
-            clause->inner->knn = clause;
-        return status;
+        if (status != VZ_OK)
+            return status;
+        clause->inner->knn = clause;
+        return vz_inner_add(parser, clause->inner, err);
     }
     return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%.*s]", VZ_ARG(key));
 }

@@ -619,7 +619,7 @@ static enum vz_status eval_query(struct vz_eval *eval, const struct vz_node *nod
                                  const struct vz_field *scope, bool scores, struct vz_docset *out,
                                  struct vz_error *err)
 {
-    const struct vz_object_answer *answer;
+    struct vz_object_answer *answer;
     bool served = true;
     enum vz_status status = vz_objects_serve(eval->mapping, node->nested.query, &served, err);
     if (status != VZ_OK)

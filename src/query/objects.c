@@ -10,6 +10,7 @@
 #include "query/objects.h"
 
 #include "base/clock.h"
+#include "query/inner.h"
 #include "query/nested.h"
 
 #include <pthread.h>
@@ -540,45 +541,62 @@ uint32_t vz_objects_first(const struct vz_objects *objects, uint32_t docno)
     return low;
 }
 
-enum vz_status vz_objects_answer(struct vz_eval *eval, const struct vz_node *query,
-                                 const struct vz_field *scope, const struct vz_object_answer **out,
-                                 struct vz_error *err)
+static enum vz_status answer(struct vz_eval *eval, const void *key, const struct vz_node *query,
+                             const struct vz_field *scope, struct vz_object_answer **out,
+                             struct vz_error *err)
 {
-    struct vz_eval inner;
     for (*out = eval->objects; *out; *out = (*out)->next)
-        if ((*out)->query == query && (*out)->scope == scope)
+        if ((*out)->key == key && (*out)->scope == scope)
             return VZ_OK;
-    struct vz_object_answer *answer = vz_calloc(1, sizeof *answer);
-    enum vz_status status = vz_objects_open(eval, scope, &answer->objects, err);
+    struct vz_object_answer *made = vz_calloc(1, sizeof *made);
+    enum vz_status status = vz_objects_open(eval, scope, &made->objects, err);
     if (status != VZ_OK) {
-        free(answer);
+        free(made);
         return status;
     }
-    vz_eval_init(&inner, answer->objects.snap, eval->arena, eval->now_ms, eval->deadline_ns);
-    status = vz_node_eval(&inner, query, true, &answer->set, err);
-    if (status == VZ_OK) {
-        vz_docset_materialize(&answer->set, &inner);
-        vz_docset_settle(&answer->set, &inner);
-        answer->query = query;
-        answer->scope = scope;
-        answer->next = eval->objects;
-        *out = eval->objects = answer;
-    } else {
-        vz_objects_close(&answer->objects);
-        free(answer);
+    vz_eval_init(&made->eval, made->objects.snap, eval->arena, eval->now_ms, eval->deadline_ns);
+    if (query)
+        status = vz_node_eval(&made->eval, query, true, &made->set, err);
+    if (status == VZ_OK && query) {
+        vz_docset_materialize(&made->set, &made->eval);
+        vz_docset_settle(&made->set, &made->eval);
     }
-    vz_eval_deinit(&inner);
-    return status;
+    if (status != VZ_OK) {
+        vz_eval_deinit(&made->eval);
+        vz_objects_close(&made->objects);
+        free(made);
+        return status;
+    }
+    made->key = key;
+    made->scope = scope;
+    made->next = eval->objects;
+    *out = eval->objects = made;
+    return VZ_OK;
+}
+
+enum vz_status vz_objects_answer(struct vz_eval *eval, const struct vz_node *query,
+                                 const struct vz_field *scope, struct vz_object_answer **out,
+                                 struct vz_error *err)
+{
+    return answer(eval, query, query, scope, out, err);
+}
+
+enum vz_status vz_objects_hold(struct vz_eval *eval, const void *key, const struct vz_field *scope,
+                               struct vz_object_answer **out, struct vz_error *err)
+{
+    return answer(eval, key, NULL, scope, out, err);
 }
 
 void vz_objects_forget(struct vz_eval *eval)
 {
     while (eval->objects) {
-        struct vz_object_answer *answer = eval->objects;
-        eval->objects = answer->next;
-        vz_docset_deinit(&answer->set);
-        vz_objects_close(&answer->objects);
-        free(answer);
+        struct vz_object_answer *gone = eval->objects;
+        eval->objects = gone->next;
+        vz_inner_view_free(gone->view);
+        vz_docset_deinit(&gone->set);
+        vz_eval_deinit(&gone->eval);
+        vz_objects_close(&gone->objects);
+        free(gone);
     }
 }
 

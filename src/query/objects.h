@@ -35,17 +35,25 @@ struct vz_object_place vz_objects_place(const struct vz_objects *objects, uint32
 /* The first object of the document, or of the one after it that has any; limit: none. */
 uint32_t vz_objects_first(const struct vz_objects *objects, uint32_t docno);
 
+struct vz_inner_view; /* inner.h */
+
 /* What matched one query, kept for the inner_hits of the same search. */
 struct vz_object_answer {
     struct vz_object_answer *next;
-    const struct vz_node *query;
+    const void *key; /* the query, or who holds the objects without one */
     const struct vz_field *scope;
     struct vz_objects objects;
-    struct vz_docset set; /* materialized, with scores */
+    struct vz_eval eval;        /* of the objects */
+    struct vz_docset set;       /* of a query: materialized, with scores */
+    struct vz_inner_view *view; /* how they are shown; NULL: not yet */
 };
+/* *out is the eval's. */
 enum vz_status vz_objects_answer(struct vz_eval *eval, const struct vz_node *query,
-                                 const struct vz_field *scope, const struct vz_object_answer **out,
+                                 const struct vz_field *scope, struct vz_object_answer **out,
                                  struct vz_error *err);
+/* The objects without a query: set is empty. */
+enum vz_status vz_objects_hold(struct vz_eval *eval, const void *key, const struct vz_field *scope,
+                               struct vz_object_answer **out, struct vz_error *err);
 /* For vz_eval_deinit. */
 void vz_objects_forget(struct vz_eval *eval);
 

@@ -411,8 +411,10 @@ static enum vz_status parse_sub_searches(struct body *body, struct vz_json value
 
 static enum vz_status parse_rescore(struct body *body, struct vz_json value, struct vz_error *err)
 {
-    return vz_rescore_parse(&body->parser, value, &body->search->rescores,
-                            &body->search->rescore_count, err);
+    size_t inners = vz_inner_enter(&body->parser);
+    enum vz_status status = vz_rescore_parse(&body->parser, value, &body->search->rescores,
+                                             &body->search->rescore_count, err);
+    return status == VZ_OK ? vz_inner_leave(&body->parser, inners, NULL, err) : status;
 }
 
 static enum vz_status parse_collapse(struct body *body, struct vz_json value, struct vz_error *err)
@@ -534,9 +536,10 @@ struct vz_search_pit vz_search_pit_of(const struct vz_search *search)
 static enum vz_status parse_aggs(struct body *body, struct vz_json value, struct vz_error *err)
 {
     struct vz_aggs *aggs;
+    size_t inners = vz_inner_enter(&body->parser); /* filters have none */
     enum vz_status status = vz_agg_parse(&body->parser, value, &aggs, err);
     body->search->aggs = aggs;
-    return status;
+    return status == VZ_OK ? vz_inner_leave(&body->parser, inners, NULL, err) : status;
 }
 
 static enum vz_status parse_script_fields(struct body *body, struct vz_json value,
@@ -642,19 +645,16 @@ static enum vz_status parse_member(struct body *body, struct vz_slice key, struc
 /* ---- inner_hits ------------------------------------------------------------------------------ */
 
 #define DEFAULT_INNER_SIZE 3
-#define MAX_INNER_RESULT_WINDOW 100 /* index.max_inner_result_window */
 
 /* Objects within a hit, or (`is_group`) other documents of its group. */
 static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inner, bool is_group,
                                          struct vz_slice key, struct vz_json value,
                                          struct vz_error *err)
 {
-    static const char *const same[] = {"_source", "fields", "version",      "seq_no_primary_term",
-                                       "size",    "from",   "track_scores", "highlight"};
-    static const char *const of_groups[] = {"sort",          "collapse",        "explain",
-                                            "script_fields", "docvalue_fields", "stored_fields"};
-    static const char *const missing[] = {"sort",     "explain",         "script_fields",
-                                          "collapse", "docvalue_fields", "stored_fields"};
+    static const char *const same[] = {
+        "_source",      "fields",    "version", "seq_no_primary_term", "size",          "from",
+        "track_scores", "highlight", "sort",    "explain",             "script_fields", "docvalue_fields",
+        "stored_fields"};
     if (vz_slice_is(key, "name")) {
         inner->name = vz_json_string(value);
         return VZ_OK;
@@ -664,16 +664,10 @@ static enum vz_status parse_inner_member(struct body *body, struct vz_inner *inn
     for (size_t i = 0; i < VZ_COUNT_OF(same); i++)
         if (vz_slice_is(key, same[i]))
             return parse_member(body, key, value, err);
-    for (size_t i = 0; i < VZ_COUNT_OF(of_groups); i++)
-        if (is_group && vz_slice_is(key, of_groups[i]))
-            return parse_member(body, key, value, err);
-    for (size_t i = 0; i < VZ_COUNT_OF(missing); i++)
-        if (vz_slice_is(key, missing[i])) {
-            if (asks_for_nothing(value))
-                return VZ_OK;
-            return vz_fail(err, VZ_UNSUPPORTED, "[inner_hits] [%s] is not supported yet by vizsla",
-                           missing[i]);
-        }
+    if (vz_slice_is(key, "collapse") && is_group)
+        return parse_member(body, key, value, err);
+    if (vz_slice_is(key, "collapse"))
+        return vz_fail(err, VZ_UNSUPPORTED, "[inner_hits] [collapse] is not supported yet by vizsla");
     return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] unknown field [%.*s]", VZ_ARG(key));
 }
 
@@ -703,26 +697,6 @@ static void settle_source(struct body *body)
         search->with_source = false; /* as Elasticsearch */
 }
 
-static enum vz_status add_inner(struct vz_parser *parser, struct vz_inner *inner,
-                                struct vz_error *err)
-{
-    for (size_t i = 0; i < parser->inner_count && inner->name.len; i++)
-        if (vz_slice_eq(parser->inners[i]->name, inner->name))
-            return vz_fail(err, VZ_BAD_QUERY,
-                           "[inner_hits] already contains an entry for key [%.*s]",
-                           VZ_ARG(inner->name));
-    if (parser->inner_count == parser->inner_capacity) {
-        parser->inner_capacity = VZ_MAX(parser->inner_capacity * 2, (size_t)4);
-        struct vz_inner **grown =
-            vz_arena_alloc(parser->arena, parser->inner_capacity * sizeof(*grown));
-        if (parser->inner_count)
-            memcpy(grown, parser->inners, parser->inner_count * sizeof(*grown));
-        parser->inners = grown;
-    }
-    parser->inners[parser->inner_count++] = inner;
-    return VZ_OK;
-}
-
 static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value, bool is_group,
                                   struct vz_inner **out, struct vz_error *err)
 {
@@ -739,6 +713,7 @@ static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value
         return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] expected an object but got %s",
                        vz_query_token(value));
     fetch->with_source = true;
+    fetch->arena = parser->arena;
     inner->fetch = fetch;
     while (vz_json_next(&it, &key, &member)) {
         enum vz_status status = parse_inner_member(&body, inner, is_group, key, member, err);
@@ -748,14 +723,9 @@ static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value
     if (body.size < 0 || body.from < 0)
         return vz_fail(err, VZ_BAD_QUERY, "illegal %s value, at least 0 required",
                        body.size < 0 ? "size" : "from");
-    if (body.size > MAX_INNER_RESULT_WINDOW || body.from > MAX_INNER_RESULT_WINDOW - body.size)
-        return vz_fail(
-            err, VZ_BAD_QUERY,
-            "Inner result window is too large, the inner hit definition's [%.*s]'s from "
-            "+ size must be less than or equal to: [%d] but was [%lld]. This limit can "
-            "be set by changing the [index.max_inner_result_window] index level setting.",
-            VZ_ARG(inner->name), MAX_INNER_RESULT_WINDOW,
-            (long long)VZ_MIN(body.size, INT32_MAX) + VZ_MIN(body.from, INT32_MAX));
+    if (body.size > INT32_MAX || body.from > INT32_MAX)
+        return vz_fail(err, VZ_BAD_QUERY, "Numeric value (%lld) out of range of int",
+                       (long long)VZ_MAX(body.size, body.from));
     fetch->size = (uint32_t)body.size;
     fetch->from = (uint32_t)body.from;
     settle_source(&body);
@@ -766,8 +736,7 @@ static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value
 enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
                               struct vz_error *err)
 {
-    enum vz_status status = parse_inner(parser, value, false, out, err);
-    return status == VZ_OK ? add_inner(parser, *out, err) : status;
+    return parse_inner(parser, value, false, out, err);
 }
 
 enum vz_status vz_inner_parse_group(struct vz_parser *parser, struct vz_json value,
@@ -996,6 +965,7 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->question_count = body.parser.question_count;
     search->inners = body.parser.inners;
     search->inner_count = body.parser.inner_count;
+    vz_inner_settle(search);
     status = settle_fusion(&body, err);
     if (status == VZ_OK)
         status = check_together(search, err);

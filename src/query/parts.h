@@ -120,13 +120,16 @@ enum vz_nested_mode {
     VZ_NESTED_NONE
 };
 
-/* An inner_hits: of a nested query (path, query) or of a knn clause, in or out of one. */
+/* An inner_hits: of a nested query (path, query) or of a knn clause, in or out of one. Those of
+ * nested queries within its query are its children: shown in its hits. */
 struct vz_inner {
     struct vz_slice name; /* empty: the nested path */
     struct vz_slice path;
     const struct vz_node *query;
     const struct vz_knn_clause *knn;
-    struct vz_search *fetch; /* size, from, _source, fields, version, seq_no */
+    struct vz_search *fetch; /* size, from, sort, what to show */
+    struct vz_inner **children;
+    size_t child_count;
 };
 
 /* A knn clause, at the top of a body or as a query. The vector is as given, or made by a builder
@@ -226,6 +229,7 @@ struct vz_parser {
     size_t question_count, question_capacity;
     struct vz_inner **inners;
     size_t inner_count, inner_capacity;
+    size_t inner_base; /* from here on: those of the nested query that is being read */
     unsigned retrievers, retriever_depth;
 };
 
@@ -245,8 +249,21 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum
 enum vz_status vz_minimum_should_match(struct vz_slice text, size_t clauses, size_t *out,
                                        struct vz_error *err);
 
-/* An inner_hits object; the caller says whose it is. */
+/* An inner_hits object; the caller says whose it is and adds it to the parser's. */
 enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
+                              struct vz_error *err);
+/* inner_parse.c. VZ_BAD_ARGUMENT when there is one of that name beside it. */
+enum vz_status vz_inner_add(struct vz_parser *parser, struct vz_inner *inner, struct vz_error *err);
+/* What a nested query is read between: those added meanwhile become the inner's, or nobody's when
+ * it is NULL, as in Elasticsearch; the inner itself is added. */
+size_t vz_inner_enter(struct vz_parser *parser);
+enum vz_status vz_inner_leave(struct vz_parser *parser, size_t entered, struct vz_inner *inner,
+                              struct vz_error *err);
+/* What a URL says of all hits goes for the inner ones. */
+void vz_inner_settle(struct vz_search *search);
+/* VZ_LIMIT when one of the inner hits of a search, of any depth, shows more than an index lets. */
+enum vz_status vz_inner_check(const struct vz_search *search,
+                              const struct vz_search_target *targets, size_t count,
                               struct vz_error *err);
 
 /* The same of a collapse, whose hits are whole documents: it may sort and collapse again. */

@@ -110,7 +110,8 @@ static enum vz_status check_windows(const struct vz_search *search,
                                     struct vz_error *err)
 {
     uint64_t window = (uint64_t)search->from + search->size;
-    for (size_t i = 0; i < count; i++) {
+    enum vz_status status = vz_inner_check(search, targets, count, err);
+    for (size_t i = 0; i < count && status == VZ_OK; i++) {
         uint32_t max = vz_index_max_result_window(targets[i].index);
         if (window > max)
             return vz_fail(err, VZ_LIMIT,
@@ -121,7 +122,7 @@ static enum vz_status check_windows(const struct vz_search *search,
                            "[index.max_result_window] index level setting.",
                            max, (unsigned long long)window);
     }
-    return VZ_OK;
+    return status;
 }
 
 /* ---- the answer ------------------------------------------------------------------------------ */

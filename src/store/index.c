@@ -424,6 +424,14 @@ uint32_t vz_index_max_result_window(struct vz_index *index)
     return window;
 }
 
+uint32_t vz_index_max_inner_result_window(struct vz_index *index)
+{
+    pthread_mutex_lock(&index->view_lock);
+    uint32_t window = index->settings.max_inner_result_window;
+    pthread_mutex_unlock(&index->view_lock);
+    return window;
+}
+
 uint32_t vz_index_max_analyzed_offset(struct vz_index *index)
 {
     pthread_mutex_lock(&index->view_lock);

@@ -23,7 +23,7 @@ struct vz_settings {
     size_t count;
     /* read from the list */
     int64_t refresh_interval_ms; /* -1: only when asked */
-    uint32_t max_result_window;
+    uint32_t max_result_window, max_inner_result_window;
     uint32_t max_analyzed_offset; /* of highlighting, UTF-16 units */
     int64_t sync_interval_ms; /* with async: acknowledged is durable at latest after this */
     bool async;

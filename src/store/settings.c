@@ -14,6 +14,7 @@
 
 #define DEFAULT_REFRESH_MS 1000
 #define DEFAULT_WINDOW 10000
+#define DEFAULT_INNER_WINDOW 100
 #define DEFAULT_ANALYZED_OFFSET 1000000
 #define DEFAULT_SYNC_MS 5000
 #define MIN_SYNC_MS 100
@@ -97,6 +98,7 @@ void vz_settings_init(struct vz_settings *settings)
 {
     *settings = (struct vz_settings){.refresh_interval_ms = DEFAULT_REFRESH_MS,
                                      .max_result_window = DEFAULT_WINDOW,
+                                     .max_inner_result_window = DEFAULT_INNER_WINDOW,
                                      .max_analyzed_offset = DEFAULT_ANALYZED_OFFSET,
                                      .sync_interval_ms = DEFAULT_SYNC_MS};
 }
@@ -264,6 +266,10 @@ static enum vz_status read_entry(struct vz_settings *set, const struct vz_settin
         status = read_count(entry->key, text, 1, INT32_MAX, &number, err);
         if (status == VZ_OK)
             set->max_result_window = (uint32_t)number;
+    } else if (strcmp(key, "max_inner_result_window") == 0) {
+        status = read_count(entry->key, text, 1, INT32_MAX, &number, err);
+        if (status == VZ_OK)
+            set->max_inner_result_window = (uint32_t)number;
     } else if (strcmp(key, "highlight.max_analyzed_offset") == 0) {
         status = read_count(entry->key, text, 1, INT32_MAX, &number, err);
         if (status == VZ_OK)
@@ -304,6 +310,7 @@ static enum vz_status read_all(struct vz_settings *set, struct vz_error *err)
 {
     set->refresh_interval_ms = DEFAULT_REFRESH_MS;
     set->max_result_window = DEFAULT_WINDOW;
+    set->max_inner_result_window = DEFAULT_INNER_WINDOW;
     set->max_analyzed_offset = DEFAULT_ANALYZED_OFFSET;
     set->sync_interval_ms = DEFAULT_SYNC_MS;
     set->async = set->block_write = set->block_read_only = set->block_delete = false;

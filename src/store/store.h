@@ -154,6 +154,7 @@ enum vz_block_level { VZ_BLOCK_READ, VZ_BLOCK_WRITE, VZ_BLOCK_METADATA_READ, VZ_
 enum vz_status vz_index_check_block(struct vz_index *index, enum vz_block_level level,
                                     struct vz_error *err);
 uint32_t vz_index_max_result_window(struct vz_index *index);
+uint32_t vz_index_max_inner_result_window(struct vz_index *index); /* of inner_hits, top_hits */
 /* index.highlight.max_analyzed_offset, in UTF-16 units. */
 uint32_t vz_index_max_analyzed_offset(struct vz_index *index);
 

@@ -127,7 +127,7 @@ static const struct refused refusals[] = {
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}},'inner_hits':{'foo':1}}}}",
      VZ_BAD_QUERY, "[inner_hits] unknown field [foo]"},
     {"{'query':{'nested':{'path':'a','query':{'match_all':{}},'inner_hits':{'size':101}}}}",
-     VZ_BAD_QUERY, "Inner result window is too large"},
+     VZ_LIMIT, "Inner result window is too large"},
     {"{'query':{'script_score':{}}}", VZ_BAD_QUERY, "Required [query]"},
     {"{'query':{'term':{'age':'abc'}}}", VZ_BAD_QUERY,
      "failed to create query: For input string: \"abc\""},
