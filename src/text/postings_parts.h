@@ -140,10 +140,10 @@ struct vz_postings {
     /* positions of the current document */
     uint32_t *position_buffer;
     uint32_t position_capacity;
-    unsigned position_at; /* documents of the block before it have position_skip positions */
-    size_t position_skip;
+    bool starts_ready;
     uint32_t docs[VZ_BLOCK] __attribute__((aligned(16)));
     uint32_t freqs[VZ_BLOCK] __attribute__((aligned(16)));
+    uint32_t starts[VZ_BLOCK] __attribute__((aligned(16))); /* freqs added up, with each */
 };
 /* False when the segment does not have the term. */
 bool vz_postings_open(struct vz_postings *postings, const struct vz_segment *segment,

@@ -1,6 +1,7 @@
 /* Reading a segment: opening, the dictionary, one term's postings. Offsets of a file are checked
  * against its size where a list or a block is opened; what is inside is read with an end in sight,
  * so that a damaged file gives wrong answers at worst, never a read outside of it. */
+#include "text/block.h"
 #include "text/postings_parts.h"
 
 #include "base/file.h"
@@ -529,8 +530,7 @@ void vz_postings_load(struct vz_postings *p, uint32_t block)
 {
     p->block = block;
     p->at = 0;
-    p->position_at = 0;
-    p->position_skip = 0;
+    p->starts_ready = false;
     p->count = block + 1 < p->block_count ? VZ_BLOCK : p->doc_freq - block * VZ_BLOCK;
     if (!p->skips) {
         load_tail(p, p->list, p->count, 0);
@@ -614,33 +614,28 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
         if (p->docs[p->count - 1] < target)
             return p->doc = VZ_TEXT_END;
     }
-    /* The first of the block at or behind target: mostly the next one, where a list is walked. Else
-     * halving without branches. */
-    unsigned low = p->at, size = p->count - low;
-    if (size > 1 && p->docs[low] < target && p->docs[low + 1] >= target) {
-        p->at = low + 1;
-        return p->doc = p->docs[low + 1];
-    }
-    while (size > 1) {
-        unsigned half = size / 2;
-        low = p->docs[low + half - 1] < target ? low + half : low;
-        size -= half;
-    }
-    p->at = low;
-    return p->doc = p->docs[low];
+    p->at = vz_block_find(p->docs, p->at, target);
+    return p->doc = p->docs[p->at];
 }
 
 /* ---- positions --------------------------------------------------------------------------------
  */
 
+/* starts[i]: how many positions the block has up to and with document i. Once a block: the next
+ * documents of it are asked, too. */
+static void load_starts(struct vz_postings *p)
+{
+    memcpy(p->starts, p->freqs, sizeof p->starts);
+    vz_prefix_sum(p->starts, 0);
+    p->starts_ready = true;
+}
+
 const uint32_t *vz_postings_positions(struct vz_postings *p)
 {
     uint32_t freq = vz_postings_freq(p);
-    if (p->position_at > p->at)
-        p->position_at = 0, p->position_skip = 0;
-    for (; p->position_at < p->at; p->position_at++)
-        p->position_skip += p->freqs[p->position_at];
-    size_t skip = p->position_skip;
+    if (!p->starts_ready)
+        load_starts(p);
+    size_t skip = p->at ? p->starts[p->at - 1] : 0;
     const unsigned char *at = p->positions;
     if (at && p->skips)
         at += p->skips[p->block].pos_at;
@@ -657,11 +652,14 @@ const uint32_t *vz_postings_positions(struct vz_postings *p)
         p->position_buffer =
             vz_realloc(p->position_buffer, p->position_capacity * sizeof *p->position_buffer);
     }
+    if (!bits || (skip + freq) * bits > left) { /* a damaged file, or every position is 0 */
+        memset(p->position_buffer, 0, freq * sizeof *p->position_buffer);
+        return p->position_buffer;
+    }
     for (uint32_t i = 0; i < freq; i++) {
         size_t bit = (skip + i) * bits;
-        uint64_t word = 0;
-        if (bits && bit + bits <= left) /* eight bytes behind the last list are in the file, too */
-            memcpy(&word, packed + bit / 8, 8);
+        uint64_t word; /* eight bytes behind the last list are in the file, too */
+        memcpy(&word, packed + bit / 8, 8);
         position += (uint32_t)(word >> bit % 8 & mask);
         p->position_buffer[i] = position;
     }

@@ -1,0 +1,76 @@
+/* text/top_parts.h - the parts of the search for the best k; private to the room.
+ *
+ *  top.c         the heap, counting, which way a query goes, and what goes no special way
+ *  top_any.c     any of several terms, or one
+ *  top_every.c   all of several terms
+ *  top_phrase.c  exact phrases of single terms
+ *
+ * Invariant: a document is left out only when an upper bound of its score, made with the same float
+ * operations from a larger freq and a smaller length, is not over the threshold. */
+#ifndef VZ_TEXT_TOP_PARTS_H
+#define VZ_TEXT_TOP_PARTS_H
+
+#include "text/scorer.h"
+
+struct vz_top {
+    const struct vz_text_search *search;
+    struct vz_text_hit *hits; /* a heap, the worst first */
+    size_t count;
+    float threshold; /* a score must be over it; -1 while there is room or counting */
+    float worst;
+    uint64_t total;
+    bool counting; /* still exact */
+    bool stopped;
+    unsigned until_check;
+};
+
+/* Puts a document into the heap when it is over the worst there. Documents come in rising order,
+ * so one that scores as the worst is behind it. */
+void vz_top_offer(struct vz_top *top, uint32_t docno, float score);
+/* Adds matches to the total, and ends counting past its limit. */
+void vz_top_count(struct vz_top *top, uint64_t matches);
+/* The first document at or behind docno that may be found. */
+uint32_t vz_top_next_passing(const struct vz_top *top, uint32_t docno);
+/* Whether the search was cancelled; asks at every 64th call. */
+bool vz_top_stop(struct vz_top *top);
+
+static inline bool vz_top_passes(const struct vz_top *top, uint32_t docno)
+{
+    return !top->search->filter || vz_bitset_has(top->search->filter, docno);
+}
+
+/* ---- one term of a segment --------------------------------------------------------------------
+ */
+
+struct vz_clause {
+    struct vz_postings p;
+    const struct vz_weight *weight;
+    float list_max, window_max;
+    uint32_t bound_block; /* where the last bound was looked up */
+    double before;        /* window_max of this and all lesser ones */
+};
+
+/* The largest score that any posting under the impacts can have. */
+float vz_impact_score(const struct vz_weight *weight, const struct vz_impact *impacts);
+bool vz_clause_open(struct vz_clause *clause, const struct vz_weight *weight,
+                    const struct vz_segment *segment);
+static inline float vz_clause_score(struct vz_clause *clause)
+{
+    if (clause->weight->query->constant)
+        return clause->weight->constant;
+    return vz_bm25_score(&clause->weight->bm25, (float)vz_postings_freq(&clause->p),
+                         vz_postings_norm(&clause->p));
+}
+
+/* ---- the ways ---------------------------------------------------------------------------------
+ */
+
+void vz_top_any(struct vz_top *top, struct vz_clause *clauses, size_t count,
+                const struct vz_segment *segment);
+/* clauses: the rarest first. */
+void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count);
+/* False, and nothing done, when the phrase is none of single terms without slop. */
+bool vz_top_phrase(struct vz_top *top, const struct vz_weight *weight,
+                   const struct vz_segment *segment, struct vz_arena *arena);
+
+#endif
