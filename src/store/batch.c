@@ -300,6 +300,7 @@ void vz_generation_abort(struct vz_generation *gen)
     if (gen->txn)
         mdb_txn_abort(gen->txn);
     gen->txn = NULL;
+    vz_terms_forget(gen); /* ordinals that it gave are given again */
     for (size_t i = 0; i < VZ_MAX_FIELDS; i++) {
         struct vz_rows *rows = atomic_load_explicit(&gen->rows[i], memory_order_relaxed);
         struct vz_column_file *column =

@@ -73,23 +73,31 @@ void vz_column_close(struct vz_column_file *column)
     free(column);
 }
 
+static inline void stage(struct vz_buf *buf, const void *value, size_t bytes)
+{
+    if (buf->capacity - buf->len <= bytes)
+        vz_buf_reserve(buf, VZ_MAX(buf->len, (size_t)1024));
+    memcpy(buf->data + buf->len, value, bytes);
+    buf->len += bytes;
+}
+
 void vz_column_add(struct vz_column_file *column, uint32_t docno,
                    const struct vz_typed_value *value, uint32_t ordinal)
 {
-    vz_buf_append(&column->staged_docnos, &docno, sizeof docno);
+    stage(&column->staged_docnos, &docno, sizeof docno);
     switch (column->kind) {
     case VZ_COLUMN_I64:
-        vz_buf_append(&column->staged_values, &value->i64, 8);
+        stage(&column->staged_values, &value->i64, 8);
         break;
     case VZ_COLUMN_F64:
-        vz_buf_append(&column->staged_values, &value->f64, 8);
+        stage(&column->staged_values, &value->f64, 8);
         break;
     case VZ_COLUMN_ORDINAL:
-        vz_buf_append(&column->staged_values, &ordinal, 4);
+        stage(&column->staged_values, &ordinal, 4);
         break;
     case VZ_COLUMN_GEO:
-        vz_buf_append(&column->staged_values, &value->geo.lat, 8);
-        vz_buf_append(&column->staged_values, &value->geo.lon, 8);
+        stage(&column->staged_values, &value->geo.lat, 8);
+        stage(&column->staged_values, &value->geo.lon, 8);
         break;
     case VZ_COLUMN_NONE:
     case VZ_COLUMN_PRESENCE:

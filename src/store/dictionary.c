@@ -1,4 +1,5 @@
-/* store/dictionary.c - keyword terms and their ordinals, in LMDB both ways.
+/* store/dictionary.c - keyword terms and their ordinals, in LMDB both ways, and the writer's memory
+ * of the short ones it met lately: facets say the same few hundred words again and again.
  *
  * `terms`: key (field, term) -> u32 ordinal. `ordinals`: key (field, ordinal, big-endian) -> term.
  * Ordinals count up from 0 in order of first appearance and are never reused within a generation.
@@ -8,9 +9,21 @@
 #include "base/strmap.h"
 #include "store/generation.h"
 
+#include <stdlib.h>
+
 #define SHORT_MAX 480
 #define LONG_KEPT 448
 #define PROBES_MAX 255
+#define MET_TERMS 4096 /* a power of two */
+#define MET_BYTES 25
+
+struct met_term {
+    uint32_t ordinal;
+    uint16_t field;
+    uint8_t len_and_one; /* 0: nothing */
+    char text[MET_BYTES];
+};
+_Static_assert(sizeof(struct met_term) == 32, "two a cache line");
 
 bool vz_key_is_long(struct vz_slice bytes)
 {
@@ -103,8 +116,30 @@ enum vz_status vz_term_find(struct vz_generation *gen, MDB_txn *txn, uint16_t fi
     return probe_term(gen, txn, field, term, ordinal, &probe, err);
 }
 
-enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_slice term,
-                           uint32_t *ordinal, struct vz_error *err)
+/* Where a term would be remembered; NULL: it is too long. */
+static struct met_term *met_place(struct vz_generation *gen, uint16_t field, struct vz_slice term)
+{
+    if (term.len > MET_BYTES)
+        return NULL;
+    if (!gen->met_terms)
+        gen->met_terms = vz_calloc(MET_TERMS, sizeof *gen->met_terms);
+    return &gen->met_terms[vz_hash(term, field) & (MET_TERMS - 1)];
+}
+
+static bool is_met(const struct met_term *met, uint16_t field, struct vz_slice term)
+{
+    return met && met->len_and_one == term.len + 1 && met->field == field &&
+           (term.len == 0 || memcmp(met->text, term.ptr, term.len) == 0);
+}
+
+void vz_terms_forget(struct vz_generation *gen)
+{
+    free(gen->met_terms);
+    gen->met_terms = NULL;
+}
+
+static enum vz_status add_term(struct vz_generation *gen, uint16_t field, struct vz_slice term,
+                               uint32_t *ordinal, struct vz_error *err)
 {
     unsigned probe;
     enum vz_status status = probe_term(gen, gen->txn, field, term, ordinal, &probe, err);
@@ -128,4 +163,22 @@ enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_
         return vz_fail_lmdb(err, code, "writing the dictionary");
     gen->staged_ordinals[field]++;
     return VZ_OK;
+}
+
+enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_slice term,
+                           uint32_t *ordinal, struct vz_error *err)
+{
+    struct met_term *met = met_place(gen, field, term);
+    if (is_met(met, field, term)) {
+        *ordinal = met->ordinal;
+        return VZ_OK;
+    }
+    enum vz_status status = add_term(gen, field, term, ordinal, err);
+    if (status == VZ_OK && met) {
+        *met = (struct met_term){
+            .ordinal = *ordinal, .field = field, .len_and_one = (uint8_t)(term.len + 1)};
+        if (term.len)
+            memcpy(met->text, term.ptr, term.len);
+    }
+    return status;
 }

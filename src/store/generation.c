@@ -169,6 +169,7 @@ static void free_generation(struct vz_generation *gen)
     vz_buf_deinit(&gen->staged_gone);
     vz_texts_close(gen);
     vz_packer_free(atomic_load(&gen->packer));
+    vz_terms_forget(gen);
     atomic_fetch_sub(&generations_open, 1);
     struct vz_error err = {0};
     if (atomic_load(&gen->condemned) && vz_remove_all(gen->dir, &err) != VZ_OK)
@@ -307,8 +308,7 @@ static enum vz_status load_packer(struct vz_generation *gen, MDB_txn *txn, struc
     MDB_val value;
     enum vz_status status = get_state(gen, txn, "packer", &value, err);
     if (status == VZ_OK && value.mv_size)
-        atomic_init(&gen->packer,
-                    vz_packer_new((struct vz_slice){value.mv_data, value.mv_size}));
+        atomic_init(&gen->packer, vz_packer_new((struct vz_slice){value.mv_data, value.mv_size}));
     return status;
 }
 

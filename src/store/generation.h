@@ -272,6 +272,7 @@ struct vz_generation {
     struct vz_staged_tokens *staged_texts;
     size_t staged_text_count, staged_text_capacity;
     size_t kept_text_count; /* of them, copied into the arena */
+    struct met_term *met_terms; /* dictionary.c: terms met lately and their ordinals */
 
     /* Postings of text fields: derived, made when the first document has a text. text_lock is held
      * while documents are added to them together with publishing `state`, and while they are
@@ -416,6 +417,8 @@ enum vz_status vz_term_find(struct vz_generation *gen, MDB_txn *txn, uint16_t fi
                             struct vz_slice term, uint32_t *ordinal, struct vz_error *err);
 enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_slice term,
                            uint32_t *ordinal, struct vz_error *err);
+/* What vz_term_add remembers: the transaction was given up, or nothing is written for a while. */
+void vz_terms_forget(struct vz_generation *gen);
 enum vz_status vz_term_of(struct vz_generation *gen, MDB_txn *txn, uint16_t field, uint32_t ordinal,
                           struct vz_slice *term, struct vz_error *err);
 /* An LMDB key for bytes of any length: short ones as they are, long ones by prefix and hash, with

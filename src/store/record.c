@@ -55,8 +55,8 @@ void vz_record_write(const struct vz_record *record, char *out)
 {
     struct record_head head = {
         .format = RECORD_FORMAT,
-        .flags = (uint8_t)((record->compressed ? FLAG_ZSTD : 0) |
-                           (record->shared ? FLAG_SHARED : 0)),
+        .flags =
+            (uint8_t)((record->compressed ? FLAG_ZSTD : 0) | (record->shared ? FLAG_SHARED : 0)),
         .id_len = (uint16_t)record->id.len,
         .prev = record->prev,
         .version = record->version,

@@ -1,8 +1,9 @@
 /* store/write.c - a write on the request's thread: parse, check, pack; then hand over and wait.
  *
  * Everything that needs no order among writers happens here, on as many threads as there are
- * requests. All documents of a request are read against one mapping, the newest when it came. A document with fields the mapping lacks makes them first: merged, durable in the
- * registry, swapped in; then it is parsed again.
+ * requests. All documents of a request are read against one mapping, the newest when it came. A
+ * document with fields the mapping lacks makes them first: merged, durable in the registry, swapped
+ * in; then it is parsed again.
  */
 #include "base/clock.h"
 #include "base/log.h"
@@ -116,8 +117,8 @@ static void make_packer(struct vz_index *index, const struct vz_task *task)
         struct vz_task keep = {.run = keep_packer, .context = &packer};
         struct vz_error err = {0};
         if (packer && vz_writer_run(index, &keep, &err) != VZ_OK)
-            vz_log(VZ_LOG_WARN, "store", "[%s]: documents are not packed together: %s",
-                   index->name, err.text);
+            vz_log(VZ_LOG_WARN, "store", "[%s]: documents are not packed together: %s", index->name,
+                   err.text);
         vz_packer_free(packer);
     }
     free(sources);

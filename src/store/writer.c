@@ -34,7 +34,7 @@
 
 #define IDLE_NS (10ull * 1000000000)
 #define CHECKPOINT_NS (2ull * 1000000000)
-#define CHECKPOINT_DOCS 20000
+#define CHECKPOINT_DOCS 100000 /* read again in under a second after a crash */
 #define BATCH_OPS 20000
 
 /* ---- on the writer's thread: one operation ------------------------------------------------- */
@@ -327,6 +327,26 @@ static enum vz_status leave_open(struct vz_index *index, size_t ops, int64_t int
     return VZ_OK;
 }
 
+static void fetch_lines(const void *start, size_t bytes)
+{
+    const char *at = start;
+    for (size_t i = 0; i < bytes && i < 512; i += 64)
+        __builtin_prefetch(at + i);
+}
+
+/* What the next operations hold was written by another core: asked for before it is needed. */
+static void look_ahead(const struct vz_task *task, size_t i)
+{
+    if (i + 2 < task->count)
+        fetch_lines(&task->prepared[i + 2], sizeof *task->prepared);
+    if (i + 1 == task->count)
+        return;
+    const struct vz_prepared *next = &task->prepared[i + 1];
+    fetch_lines(&task->ops[i + 1], 128);
+    fetch_lines(next->doc.values, next->doc.value_count * sizeof *next->doc.values);
+    fetch_lines(next->stored.ptr, next->stored.len);
+}
+
 static enum vz_status write_groups(struct vz_index *index, struct vz_task *first,
                                    const struct vz_task *end, size_t ops, struct vz_error *err)
 {
@@ -339,9 +359,11 @@ static enum vz_status write_groups(struct vz_index *index, struct vz_task *first
     if (!index->commit_due_ns)
         status = vz_generation_begin(batch.gen, err);
     for (struct vz_task *task = first; status == VZ_OK && task != end; task = task->next)
-        for (size_t i = 0; status == VZ_OK && i < task->count; i++)
+        for (size_t i = 0; status == VZ_OK && i < task->count; i++) {
+            look_ahead(task, i);
             if (task->ops[i].status == VZ_OK)
                 status = run_op(&batch, &task->ops[i], &task->prepared[i], err);
+        }
     if (status == VZ_OK && defer)
         status = leave_open(index, ops, interval_ms, err);
     else if (status == VZ_OK)
@@ -462,6 +484,7 @@ static void *writer_main(void *index_void)
             checkpoint(index);
         pthread_mutex_lock(&index->queue_lock);
     }
+    vz_terms_forget(index->gen);
     index->writer_running = false;
     pthread_mutex_unlock(&index->queue_lock);
     return NULL;

@@ -18,24 +18,27 @@
 #define PAGE_BITS 16
 #define PAGE_BYTES ((uint32_t)1 << PAGE_BITS)
 #define NO_SLICE UINT32_MAX
+#define AHEAD 32
 
 struct stream {
     uint32_t first, at, end; /* places in the pages; `end` has room for the next slice's place */
-    uint32_t level;
 };
 
+/* A cache line, and aligned to one. */
 struct term {
-    const char *text; /* in the arena; length before it */
-    uint32_t len;
+    const char *text; /* in the arena */
     uint32_t hash;
-    uint16_t field;
-    uint16_t has_open;
+    uint16_t len, field;
     uint32_t doc_freq;
     uint32_t last_doc, open_freq; /* of the document being added */
     uint32_t last_position;
     struct stream docs;
     struct stream positions;
+    uint8_t docs_level, positions_level; /* of their newest slices */
+    bool has_open;
 };
+_Static_assert(sizeof(struct term) == 64, "a cache line");
+_Static_assert(VZ_MAX_TERM_BYTES <= UINT16_MAX, "term.len");
 
 struct field {
     uint16_t id;
@@ -91,30 +94,31 @@ static uint32_t cut_slice(struct vz_text_builder *b, unsigned bytes)
     return at;
 }
 
-static void stream_put(struct vz_text_builder *b, struct stream *s, unsigned char byte)
+static __attribute__((noinline)) void stream_grow(struct vz_text_builder *b, struct stream *s,
+                                                  uint8_t *level)
 {
-    if (s->at == s->end) {
-        unsigned level =
-            s->first == NO_SLICE ? 0 : VZ_MIN(s->level + 1, VZ_COUNT_OF(slice_bytes) - 1);
-        uint32_t slice = cut_slice(b, slice_bytes[level]);
-        if (s->first == NO_SLICE)
-            s->first = slice;
-        else
-            memcpy(place(b, s->end), &slice, sizeof slice);
-        s->level = level;
-        s->at = slice;
-        s->end = slice + slice_bytes[level] - (uint32_t)sizeof slice;
-    }
-    *place(b, s->at++) = byte;
+    bool empty = s->first == NO_SLICE;
+    unsigned next = empty ? 0 : VZ_MIN(*level + 1u, (unsigned)VZ_COUNT_OF(slice_bytes) - 1);
+    uint32_t slice = cut_slice(b, slice_bytes[next]);
+    if (empty)
+        s->first = slice;
+    else
+        memcpy(place(b, s->end), &slice, sizeof slice);
+    *level = (uint8_t)next;
+    s->at = slice;
+    s->end = slice + slice_bytes[next] - (uint32_t)sizeof slice;
 }
 
-static inline void stream_varint(struct vz_text_builder *b, struct stream *s, uint64_t value)
+static inline void stream_varint(struct vz_text_builder *b, struct stream *s, uint8_t *level,
+                                 uint32_t value)
 {
-    while (value >= 0x80) {
-        stream_put(b, s, (unsigned char)(value | 0x80));
-        value >>= 7;
+    for (;; value >>= 7) {
+        if (s->at == s->end)
+            stream_grow(b, s, level);
+        *place(b, s->at++) = (unsigned char)(value < 0x80 ? value : value | 0x80);
+        if (value < 0x80)
+            return;
     }
-    stream_put(b, s, (unsigned char)value);
 }
 
 struct stream_reader {
@@ -167,9 +171,28 @@ static void grow_slots(struct vz_text_builder *b)
     }
 }
 
-static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz_slice text)
+static void grow_terms(struct vz_text_builder *b)
 {
-    uint32_t hash = (uint32_t)(vz_hash(text, b->seed + field));
+    uint32_t capacity = b->term_capacity ? b->term_capacity * 2 : 1024;
+    struct term *grown = vz_try_alloc_aligned(capacity, sizeof *grown);
+    if (!grown)
+        grown = vz_alloc((size_t)capacity * sizeof *grown);
+    if (b->term_count)
+        memcpy(grown, b->terms, b->term_count * sizeof *grown);
+    free(b->terms);
+    b->terms = grown;
+    b->term_capacity = capacity;
+}
+
+static inline uint32_t hash_of(const struct vz_text_builder *b, uint16_t field,
+                               struct vz_slice text)
+{
+    return (uint32_t)vz_hash(text, b->seed + field);
+}
+
+static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz_slice text,
+                            uint32_t hash)
+{
     if (b->term_count * 4 >= b->slot_count * 3)
         grow_slots(b);
     uint32_t mask = b->slot_count - 1, slot = hash & mask;
@@ -179,14 +202,12 @@ static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz
             memcmp(term->text, text.ptr, text.len) == 0)
             return term;
     }
-    if (b->term_count == b->term_capacity) {
-        b->term_capacity = b->term_capacity ? b->term_capacity * 2 : 1024;
-        b->terms = vz_realloc(b->terms, b->term_capacity * sizeof *b->terms);
-    }
+    if (b->term_count == b->term_capacity)
+        grow_terms(b);
     b->slots[slot] = ++b->term_count;
     struct term *term = &b->terms[b->term_count - 1];
-    const struct stream empty = {NO_SLICE, 0, 0, 0};
-    *term = (struct term){.len = (uint32_t)text.len,
+    const struct stream empty = {NO_SLICE, 0, 0};
+    *term = (struct term){.len = (uint16_t)text.len,
                           .hash = hash,
                           .field = field,
                           .last_doc = b->base,
@@ -197,29 +218,30 @@ static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz
 }
 
 /* Writes the document that the term is open in. */
-static void close_doc(struct vz_text_builder *b, struct term *term, bool freqs)
+static inline void close_doc(struct vz_text_builder *b, struct term *term, bool freqs)
 {
     /* last_doc is the delta's end already; the delta was written when the document came. */
     if (term->has_open && freqs)
-        stream_varint(b, &term->docs, term->open_freq);
-    term->has_open = 0;
+        stream_varint(b, &term->docs, &term->docs_level, term->open_freq);
+    term->has_open = false;
 }
 
-static void add_posting(struct vz_text_builder *b, const struct field *field, struct term *term,
-                        uint32_t docno, uint32_t position)
+static inline void add_posting(struct vz_text_builder *b, const struct field *field,
+                               struct term *term, uint32_t docno, uint32_t position)
 {
     if (!term->has_open || term->last_doc != docno) {
         close_doc(b, term, field->flags & VZ_TEXT_FREQS);
-        stream_varint(b, &term->docs, docno - term->last_doc);
+        stream_varint(b, &term->docs, &term->docs_level, docno - term->last_doc);
         term->last_doc = docno;
         term->last_position = 0;
         term->open_freq = 0;
-        term->has_open = 1;
+        term->has_open = true;
         term->doc_freq++;
     }
     term->open_freq++;
     if (field->flags & VZ_TEXT_POSITIONS) {
-        stream_varint(b, &term->positions, position - term->last_position);
+        stream_varint(b, &term->positions, &term->positions_level,
+                      position - term->last_position);
         term->last_position = position;
     }
 }
@@ -311,6 +333,38 @@ void vz_text_builder_free(struct vz_text_builder *b)
     free(b);
 }
 
+/* Terms lie anywhere in some megabytes: what the next tokens will touch is fetched for all of them
+ * at once, step by step, where one after the other would wait for each. Hints only: what a new term
+ * moves meanwhile is looked up again. */
+static void look_ahead(struct vz_text_builder *b, uint16_t field, const struct vz_token *tokens,
+                       size_t count, uint32_t hashes[AHEAD])
+{
+    const struct term *guesses[AHEAD];
+    if (!b->slot_count)
+        grow_slots(b);
+    uint32_t mask = b->slot_count - 1;
+    for (size_t i = 0; i < count; i++) {
+        hashes[i] = hash_of(b, field, tokens[i].text);
+        __builtin_prefetch(&b->slots[hashes[i] & mask]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        uint32_t term = b->slots[hashes[i] & mask];
+        guesses[i] = term ? &b->terms[term - 1] : NULL;
+        if (term)
+            __builtin_prefetch(guesses[i], 1);
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct term *guess = guesses[i];
+        if (!guess)
+            continue;
+        __builtin_prefetch(guess->text);
+        if (guess->docs.first != NO_SLICE)
+            __builtin_prefetch(place(b, guess->docs.at), 1);
+        if (guess->positions.first != NO_SLICE)
+            __builtin_prefetch(place(b, guess->positions.at), 1);
+    }
+}
+
 void vz_text_builder_add(struct vz_text_builder *b, uint32_t docno, uint16_t id, unsigned flags,
                          const struct vz_tokens *tokens, uint32_t gap)
 {
@@ -320,11 +374,14 @@ void vz_text_builder_add(struct vz_text_builder *b, uint32_t docno, uint16_t id,
     uint32_t before = field->position;
     if (later)
         before += gap;
+    uint32_t hashes[AHEAD];
     for (size_t i = 0; i < tokens->count; i++) {
         const struct vz_token *token = &tokens->items[i];
+        if (i % AHEAD == 0)
+            look_ahead(b, id, token, VZ_MIN(tokens->count - i, (size_t)AHEAD), hashes);
         if (token->text.len > VZ_MAX_TERM_BYTES)
             continue;
-        struct term *term = term_of(b, id, token->text);
+        struct term *term = term_of(b, id, token->text, hashes[i % AHEAD]);
         add_posting(b, field, term, docno, before + 1 + token->position);
         field->length += token->increment > 0 || i == 0;
         field->counted = true;
@@ -339,7 +396,7 @@ void vz_text_builder_add_term(struct vz_text_builder *b, uint32_t docno, uint16_
     if (text.len > VZ_MAX_TERM_BYTES)
         return;
     open_field(b, field, docno);
-    add_posting(b, field, term_of(b, id, text), docno, ++field->position);
+    add_posting(b, field, term_of(b, id, text, hash_of(b, id, text)), docno, ++field->position);
     field->length++;
     field->counted = true;
 }
