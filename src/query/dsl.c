@@ -168,7 +168,7 @@ static const char *const elsewhere[] = {
     "script",
     "percolate",
     "rule",
-    "wrapper",
+    "wrapper", /* but in bodies, where rest/lookups.c opens them */
     "weighted_tokens",
     "span_containing",
     "span_field_masking",

@@ -124,7 +124,11 @@ static enum vz_status visit_terms(struct vz_parser *parser, struct vz_node *node
                                   struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
     if (vz_json_type(value) == VZ_JSON_OBJECT)
-        return vz_fail(err, VZ_UNSUPPORTED, "[terms] lookup is not supported yet by vizsla");
+        return vz_json_get(value, "path", &(struct vz_json){0})
+                   /* Those of bodies are lists by now (rest/lookups.c). */
+                   ? vz_fail(err, VZ_UNSUPPORTED,
+                             "[terms] lookup is not supported yet by vizsla in an alias' filter")
+                   : vz_fail(err, VZ_BAD_ARGUMENT, "Required [path]");
     if (vz_json_type(value) != VZ_JSON_ARRAY)
         return VZ_NOT_FOUND;
     if (node->field.len)

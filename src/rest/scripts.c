@@ -7,6 +7,7 @@
 
 #include "ingest/ingest.h"
 #include "rest/ingest.h"
+#include "rest/lookups.h"
 #include "script/mustache.h"
 #include "script/script.h"
 
@@ -16,6 +17,7 @@
 #define MAX_SCRIPTS 10000
 #define MAX_ID 512
 #define EXCERPT 120
+#define MAX_LOOKUPS 256 /* of documents with terms, a request */
 
 /* ---- looking up ------------------------------------------------------------------------------ */
 
@@ -153,8 +155,9 @@ void vz_script_problem(struct vz_arena *arena, const char *what, struct vz_slice
 
 bool vz_scripts_may_be_named(struct vz_slice body)
 {
-    return body.ptr && memmem(body.ptr, body.len, "script\"", 7) &&
-           memmem(body.ptr, body.len, "\"id\"", 4);
+    return (body.ptr && memmem(body.ptr, body.len, "script\"", 7) &&
+            memmem(body.ptr, body.len, "\"id\"", 4)) ||
+           vz_lookups_may_be_there(body);
 }
 
 static bool is_script_key(struct vz_slice key)
@@ -169,6 +172,7 @@ struct inlining {
     struct vz_arena *arena;
     struct vz_problem *problem;
     bool changed;
+    unsigned lookups, depth;
 };
 
 static bool inline_one(struct inlining *in, struct vz_value *script)
@@ -186,7 +190,29 @@ static bool inline_one(struct inlining *in, struct vz_value *script)
     return true;
 }
 
-/* As deep as the parser lets a body be. */
+static bool look_up(struct inlining *in, struct vz_value *object)
+{
+    bool changed;
+    /* A query in a query in a query ends, as each is shorter than what it was in. */
+    do {
+        changed = false;
+        if (!vz_lookup_wrapper(in->arena, object, &changed, in->problem))
+            return false;
+        in->changed |= changed;
+    } while (changed);
+    struct vz_value *terms = vz_value_get(object, VZ_SLICE("terms"));
+    if (!terms || terms->type != VZ_VALUE_OBJECT)
+        return true;
+    changed = false;
+    if (!vz_lookup_terms(in->rest, in->arena, terms, &changed, in->problem))
+        return false;
+    in->changed |= changed;
+    return !changed || ++in->lookups <= MAX_LOOKUPS ||
+           refuse(in->arena, in->problem, 400, "illegal_argument_exception",
+                  "a request may look up the terms of at most [%d] documents", MAX_LOOKUPS);
+}
+
+/* As deep as the parser lets a body be, and what was unwrapped in it. */
 static bool inline_all(struct inlining *in, struct vz_value *value)
 {
     if (value->type == VZ_VALUE_ARRAY)
@@ -195,14 +221,21 @@ static bool inline_all(struct inlining *in, struct vz_value *value)
                 return false;
     if (value->type != VZ_VALUE_OBJECT)
         return true;
+    if (in->depth >= VZ_JSON_MAX_DEPTH)
+        return true; /* it is refused when it is read */
+    in->depth++;
+    if (!look_up(in, value))
+        return false;
     for (size_t i = 0; i < value->object.count; i++) {
         const struct vz_value_member *member = &value->object.members[i];
         if (is_script_key(member->key) && member->value->type == VZ_VALUE_OBJECT &&
             !inline_one(in, member->value))
             return false;
-        if (!inline_all(in, member->value))
+        if (!vz_slice_is(member->key, "params") && !vz_slice_is(member->key, "meta") &&
+            !inline_all(in, member->value))
             return false;
     }
+    in->depth--;
     return true;
 }
 

@@ -25,9 +25,9 @@ bool vz_script_stored(struct vz_rest *rest, struct vz_slice id, struct vz_arena 
 void vz_script_problem(struct vz_arena *arena, const char *what, struct vz_slice source,
                        enum vz_status status, const struct vz_error *err,
                        struct vz_problem *problem);
-/* Whether a search's body may name stored scripts. Cheap. */
+/* Whether a search's body may name stored scripts, or have what lookups.h is about. Cheap. */
 bool vz_scripts_may_be_named(struct vz_slice body);
-/* Puts stored scripts in the place of their names: parses `text`, and when it names any, *out is
+/* Puts stored scripts in the place of their names, terms in that of lookups: parses `text`, and when it names any, *out is
  * the new text in the arena, with 64 readable bytes behind it. *out is `text` itself otherwise.
  * False with a problem. */
 bool vz_scripts_inline(struct vz_rest *rest, struct vz_arena *arena, struct vz_slice text,
