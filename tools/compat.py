@@ -49,7 +49,8 @@ Differences worth knowing:
   `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (all types), `combined_fields`,
   `query_string`, `simple_query_string`, `?q=`, `more_like_this` (of texts, documents in the request and
   documents of the index searched), and `term`, `terms`, `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`,
-  `exists` on text fields. Refused aloud for now: `intervals`, spans, rewrites
+  `exists` on text fields. Beside them `script`, `terms_set`, `distance_feature` (of dates and places), `wrapper`
+  and `terms` with the values of a document, which an alias' filter has not. Refused aloud for now: `intervals`, spans, rewrites
   that score the terms of a pattern (`scoring_boolean`, `top_terms_N`). `max_determinized_states` bounds what
   `~` and `&` of a regular expression take; nothing else is determinized. Query strings may nest 64 parentheses and be 1 MiB long. Every query is
   explained, named (`_name`) and validated; the children of `nested` in an explanation are told as a whole.

@@ -1,4 +1,5 @@
 /* A query as Lucene's toString() prints it: for _validate/query and explain. */
+#include "query/scripting.h"
 #include "query/explain.h"
 #include "query/filter.h"
 
@@ -323,6 +324,21 @@ void vz_node_describe_plain(struct vz_eval *eval, const struct vz_node *node, st
         vz_buf_append_str(out, "script_score (");
         vz_node_describe(eval, inner, out);
         vz_buf_append_str(out, ")");
+        return;
+    case VZ_NODE_SCRIPT:
+        vz_buf_printf(out, "ScriptQuery(Script{type=inline, lang='painless', idOrCode='%.*s'})",
+                      VZ_ARG(node->filter_script->source));
+        return;
+    case VZ_NODE_TERMS_SET:
+        vz_buf_append_str(out, "CoveringQuery(queries=[");
+        for (size_t i = 0; i < vz_terms_set_terms(node).count; i++) {
+            vz_buf_append_str(out, i ? ", " : "");
+            vz_node_describe(eval, vz_terms_set_terms(node).items[i], out);
+        }
+        vz_buf_append_str(out, "])");
+        return;
+    case VZ_NODE_DISTANCE_FEATURE:
+        vz_buf_printf(out, "DistanceFeatureQuery(field=%.*s)", VZ_ARG(node->field));
         return;
     case VZ_NODE_PINNED:
         vz_buf_append_str(out, "(pinned)");

@@ -146,6 +146,9 @@ static const struct {
     {"script_score", vz_dsl_parse_script_score},
     {"function_score", vz_dsl_parse_function_score},
     {"pinned", vz_dsl_parse_pinned},
+    {"script", vz_dsl_parse_script},
+    {"terms_set", vz_dsl_parse_terms_set},
+    {"distance_feature", vz_dsl_parse_distance_feature},
     {"geo_distance", vz_geo_parse_distance},
     {"geo_bounding_box", vz_geo_parse_box},
 };
@@ -157,15 +160,12 @@ static const char *const elsewhere[] = {
     "has_child",
     "has_parent",
     "parent_id",
-    "terms_set",
     "type",
     "geo_shape",
     "geo_grid",
     "geo_polygon",
     "shape",
-    "distance_feature",
     "rank_feature",
-    "script",
     "percolate",
     "rule",
     "wrapper", /* but in bodies, where rest/lookups.c opens them */
@@ -215,7 +215,8 @@ static struct vz_slice read_name(struct vz_json inner, enum vz_node_kind kind)
     if (vz_json_get(inner, "_name", &name) && vz_json_type(name) == VZ_JSON_STRING)
         return vz_json_string(name);
     bool leaf = kind == VZ_NODE_TERM || kind == VZ_NODE_RANGE || kind == VZ_NODE_PREFIX ||
-                kind == VZ_NODE_WILDCARD || kind == VZ_NODE_REGEXP || kind == VZ_NODE_FUZZY;
+                kind == VZ_NODE_WILDCARD || kind == VZ_NODE_REGEXP ||
+                kind == VZ_NODE_FUZZY || kind == VZ_NODE_TERMS_SET;
     if (leaf && vz_json_next(&it, NULL, &field) && vz_json_get(field, "_name", &name))
         return vz_json_string(name);
     return (struct vz_slice){0};
@@ -241,7 +242,9 @@ enum vz_status vz_query_parse(struct vz_parser *parser, struct vz_json value, st
                        "depth for queries set in [indices.query.bool.max_nested_depth]");
     struct vz_node *node = vz_arena_zalloc(parser->arena, sizeof(*node));
     node->boost = 1;
+    unsigned scripts = parser->scripts;
     enum vz_status status = parse_named(parser, name, inner, node, err);
+    node->runs_script = parser->scripts != scripts;
     if (status == VZ_OK)
         node->name = read_name(inner, node->kind);
     if (status == VZ_OK && vz_json_next(&it, &second, &ignored))

@@ -42,8 +42,17 @@ enum vz_status vz_sample_node(struct vz_sampler *sampler, const struct vz_node *
     while (at && at->node != node)
         at = at->next;
     if (!at) {
-        struct vz_docset set;
+        struct vz_docset set, hits = {0};
+        struct vz_within within = {&hits, sampler->eval->within};
+        if (node->runs_script) { /* it may fail on what is no hit */
+            vz_docset_begin(&hits, sampler->eval);
+            for (size_t i = 0; i < sampler->count; i++)
+                vz_bitset_set(&hits.bits, sampler->docnos[i]);
+            sampler->eval->within = &within;
+        }
         enum vz_status status = vz_node_eval(sampler->eval, node, true, &set, err);
+        sampler->eval->within = within.outer;
+        vz_docset_deinit(&hits);
         if (status != VZ_OK)
             return status;
         vz_docset_settle(&set, sampler->eval);
@@ -191,7 +200,8 @@ static enum vz_status explain_leaf(const struct asked *asked, const struct vz_no
     bool match;
     float value;
     bool zero_terms = node->match && node->match->zero_terms_all;
-    if (field && field->type == VZ_FIELD_TEXT && node->kind != VZ_NODE_EXISTS && !zero_terms) {
+    if (field && field->type == VZ_FIELD_TEXT && node->kind != VZ_NODE_EXISTS &&
+        node->kind < VZ_NODE_SCRIPT && !zero_terms) {
         struct vz_node plain = *node;
         plain.boost = 1;
         enum vz_status status = vz_text_build(asked->eval, &plain, field, &query, asked->err);

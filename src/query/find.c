@@ -258,8 +258,12 @@ static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matche
     if (search->post_filter) {
         struct vz_docset post;
         struct vz_node *filter = search->post_filter;
+        struct vz_within within = {&matches->set, eval->within};
+        if (matches->nearest_count == 0)
+            eval->within = &within;
         enum vz_status status =
             vz_filters_eval(eval, (struct vz_node_list){&filter, 1}, &post, err);
+        eval->within = within.outer;
         if (status != VZ_OK)
             return status;
         vz_docset_and(&matches->set, &post);

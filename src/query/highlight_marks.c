@@ -237,6 +237,8 @@ static enum vz_status gather(struct vz_marking *marking, const struct vz_node *n
         return gather_list(marking, node->parts, guard, implied, err);
     case VZ_NODE_DIS_MAX:
         return gather_list(marking, node->parts, guard, false, err);
+    case VZ_NODE_TERMS_SET:
+        return gather_list(marking, vz_terms_set_terms(node), guard, false, err);
     case VZ_NODE_BOOSTING:
         inner = node->parts.items[0];
         break;

@@ -62,7 +62,10 @@ enum vz_node_kind {
     VZ_NODE_NESTED,
     VZ_NODE_SCRIPT_SCORE,
     VZ_NODE_FUNCTION_SCORE,
-    VZ_NODE_PINNED
+    VZ_NODE_PINNED,
+    VZ_NODE_SCRIPT, /* the `script` query: script_query.c */
+    VZ_NODE_TERMS_SET,
+    VZ_NODE_DISTANCE_FEATURE
 };
 
 struct vz_node_list {
@@ -159,6 +162,9 @@ struct vz_knn_clause {
 
 struct vz_string_clause; /* query_string.h */
 struct vz_like_clause;   /* more_like_this.c */
+struct vz_script_text;   /* scripting.h */
+struct vz_terms_set;
+struct vz_distance_feature;
 struct vz_text_query;    /* text/score.h */
 
 struct vz_node {
@@ -166,6 +172,7 @@ struct vz_node {
     float boost;
     struct vz_slice name; /* _name; empty: none */
     struct vz_slice field;
+    bool runs_script; /* a script query is in it, or it is one: asked last */
     bool is_match;  /* a TERM that came as `match`: other words when refused */
     bool lenient;   /* a value that does not parse matches nothing; GEO: nor does
                      * a field that is not there */
@@ -204,6 +211,9 @@ struct vz_node {
         struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */
         struct vz_function_clause *functions; /* FUNCTION_SCORE: score_function.c */
         struct vz_pinned *pinned;             /* PINNED: pinned.c */
+        struct vz_script_text *filter_script; /* SCRIPT */
+        struct vz_terms_set *terms_set;       /* TERMS_SET: terms_set.c */
+        struct vz_distance_feature *distance; /* DISTANCE_FEATURE: distance_feature.c */
         struct { /* NESTED */
             struct vz_slice path;
             struct vz_node *query;
@@ -231,6 +241,7 @@ struct vz_parser {
     size_t inner_count, inner_capacity;
     size_t inner_base; /* from here on: those of the nested query that is being read */
     unsigned retrievers, retriever_depth;
+    unsigned scripts; /* of script queries */
 };
 
 /* A query object. Fills *out (in the arena). */
@@ -424,6 +435,12 @@ struct vz_knn_profile {
     bool scanned;
 };
 
+/* Documents that the clauses around one let through so far: a script query asks of no others. */
+struct vz_within {
+    const struct vz_docset *set;
+    const struct vz_within *outer;
+};
+
 /* What one target is searched with. */
 struct vz_eval {
     const struct vz_snapshot *snap;
@@ -435,6 +452,7 @@ struct vz_eval {
     uint64_t deadline_ns;  /* 0: none */
     struct vz_bitset live; /* made on first need; bits == limit then */
     bool has_live;
+    const struct vz_within *within; /* NULL: all */
     const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
     bool profiled;
     struct vz_knn_profile *profile; /* the newest first */
@@ -500,6 +518,16 @@ enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters
 /* score_script.c, score_function.c */
 enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                     struct vz_docset *out, struct vz_error *err);
+/* script_query.c, terms_set.c, distance_feature.c */
+enum vz_status vz_script_query_eval(struct vz_eval *eval, const struct vz_node *node,
+                                    struct vz_docset *out, struct vz_error *err);
+enum vz_status vz_terms_set_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                 struct vz_docset *out, struct vz_error *err);
+struct vz_node_list vz_terms_set_terms(const struct vz_node *node);
+enum vz_status vz_distance_feature_eval(struct vz_eval *eval, const struct vz_node *node,
+                                        bool scores, struct vz_docset *out, struct vz_error *err);
+/* Whether the alias shows a document and `within` lets it through. */
+bool vz_eval_wants(const struct vz_eval *eval, uint32_t docno);
 enum vz_status vz_pinned_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                               struct vz_docset *out, struct vz_error *err);
 enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,

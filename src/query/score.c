@@ -50,22 +50,52 @@ static void add_scores(float *scores, const struct vz_bitset *bits, const struct
     }
 }
 
+/* Clauses that run scripts come last and are asked of what the others let through. */
+static void begin_within(struct vz_eval *eval, struct vz_within *within,
+                         const struct vz_docset *set)
+{
+    *within = (struct vz_within){set, eval->within};
+    eval->within = within;
+}
+
+static enum vz_status narrow(struct vz_eval *eval, struct vz_node_list list, bool late, bool negate,
+                             struct vz_docset *out, struct vz_error *err)
+{
+    for (size_t i = 0; i < list.count; i++) {
+        struct vz_docset part;
+        if (list.items[i]->runs_script != late)
+            continue;
+        enum vz_status status = vz_node_eval(eval, list.items[i], false, &part, err);
+        if (status != VZ_OK)
+            return status;
+        if (!negate)
+            vz_docset_and(out, &part);
+        else if (part.kind == VZ_SET_ALL)
+            vz_docset_deinit(out);
+        else if (part.kind == VZ_SET_BITS && out->kind != VZ_SET_NONE) {
+            vz_docset_materialize(out, eval);
+            vz_bitset_and_not(&out->bits, &part.bits);
+        }
+        vz_docset_deinit(&part);
+    }
+    return VZ_OK;
+}
+
 enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters,
                                struct vz_docset *out, struct vz_error *err)
 {
+    struct vz_within within;
     *out = (struct vz_docset){.kind = VZ_SET_ALL};
-    for (size_t i = 0; i < filters.count; i++) {
-        struct vz_docset part;
-        enum vz_status status = vz_node_eval(eval, filters.items[i], false, &part, err);
-        if (status != VZ_OK) {
-            vz_docset_deinit(out);
-            return status;
-        }
-        vz_docset_and(out, &part);
-        vz_docset_deinit(&part);
-    }
-    vz_docset_settle(out, eval);
-    return VZ_OK;
+    enum vz_status status = narrow(eval, filters, false, false, out, err);
+    begin_within(eval, &within, out);
+    if (status == VZ_OK)
+        status = narrow(eval, filters, true, false, out, err);
+    eval->within = within.outer;
+    if (status == VZ_OK)
+        vz_docset_settle(out, eval);
+    else
+        vz_docset_deinit(out);
+    return status;
 }
 
 /* ---- bool ------------------------------------------------------------------------------------ */
@@ -173,11 +203,13 @@ static enum vz_status eval_optional(struct vz_eval *eval, struct vz_node_list sh
 }
 
 /* must: narrows `out`; scores are summed into constant or out->scores. */
-static enum vz_status add_must(struct vz_eval *eval, struct vz_node_list must, bool scores,
-                               struct vz_docset *out, struct vz_error *err)
+static enum vz_status add_must(struct vz_eval *eval, struct vz_node_list must, bool late,
+                               bool scores, struct vz_docset *out, struct vz_error *err)
 {
     for (size_t i = 0; i < must.count; i++) {
         struct vz_docset part;
+        if (must.items[i]->runs_script != late)
+            continue;
         enum vz_status status = vz_node_eval(eval, must.items[i], scores, &part, err);
         if (status != VZ_OK)
             return status;
@@ -189,27 +221,6 @@ static enum vz_status add_must(struct vz_eval *eval, struct vz_node_list must, b
                 add_scores(out->scores, &out->bits, &part);
         } else
             out->constant += part.constant;
-        vz_docset_deinit(&part);
-    }
-    return VZ_OK;
-}
-
-static enum vz_status narrow(struct vz_eval *eval, struct vz_node_list list, bool negate,
-                             struct vz_docset *out, struct vz_error *err)
-{
-    for (size_t i = 0; i < list.count; i++) {
-        struct vz_docset part;
-        enum vz_status status = vz_node_eval(eval, list.items[i], false, &part, err);
-        if (status != VZ_OK)
-            return status;
-        if (!negate)
-            vz_docset_and(out, &part);
-        else if (part.kind == VZ_SET_ALL)
-            vz_docset_deinit(out);
-        else if (part.kind == VZ_SET_BITS && out->kind != VZ_SET_NONE) {
-            vz_docset_materialize(out, eval);
-            vz_bitset_and_not(&out->bits, &part.bits);
-        }
         vz_docset_deinit(&part);
     }
     return VZ_OK;
@@ -247,16 +258,27 @@ static enum vz_status eval_bool(struct vz_eval *eval, const struct vz_node *node
     if (minimum == 0 && should->count && must->count + filter->count == 0)
         minimum = 1;
     struct optional optional = {0};
+    struct vz_within within;
     if (status == VZ_OK)
-        status = add_must(eval, *must, scores, out, err);
+        status = add_must(eval, *must, false, scores, out, err);
     if (status == VZ_OK)
-        status = narrow(eval, *filter, false, out, err);
+        status = narrow(eval, *filter, false, false, out, err);
+    if (node->runs_script)
+        begin_within(eval, &within, out);
+    if (status == VZ_OK && node->runs_script)
+        status = add_must(eval, *must, true, scores, out, err);
+    if (status == VZ_OK && node->runs_script)
+        status = narrow(eval, *filter, true, false, out, err);
     if (status == VZ_OK)
         status = eval_optional(eval, *should, scores, false, minimum, &optional, err);
     if (status == VZ_OK && minimum)
         vz_docset_and(out, &optional.matches);
     if (status == VZ_OK)
-        status = narrow(eval, *not, true, out, err);
+        status = narrow(eval, *not, false, true, out, err);
+    if (status == VZ_OK && node->runs_script)
+        status = narrow(eval, *not, true, true, out, err);
+    if (node->runs_script)
+        eval->within = within.outer;
     if (status == VZ_OK && scores && out->kind != VZ_SET_NONE)
         add_optional(eval, &optional, out);
     optional_deinit(&optional);
@@ -401,6 +423,12 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return vz_script_score_eval(eval, node, scores, out, err);
     case VZ_NODE_FUNCTION_SCORE:
         return vz_function_score_eval(eval, node, scores, out, err);
+    case VZ_NODE_SCRIPT:
+        return vz_script_query_eval(eval, node, out, err);
+    case VZ_NODE_TERMS_SET:
+        return vz_terms_set_eval(eval, node, scores, out, err);
+    case VZ_NODE_DISTANCE_FEATURE:
+        return vz_distance_feature_eval(eval, node, scores, out, err);
     case VZ_NODE_PINNED:
         return vz_pinned_eval(eval, node, scores, out, err);
     case VZ_NODE_NESTED:

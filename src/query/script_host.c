@@ -326,8 +326,14 @@ enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_t
         .function_count = with_score ? vz_score_function_count : 0,
         .context = script,
     };
-    if (vz_json_type(text->params) == VZ_JSON_OBJECT)
-        host.params = vz_value_from(&script->scratch, text->params);
+    bool has_params = vz_json_type(text->params) == VZ_JSON_OBJECT;
+    struct vz_value *params = has_params ? vz_value_from(&script->scratch, text->params)
+                                         : vz_value_object(&script->scratch);
+    if (text->has_num_terms)
+        vz_value_put(params, VZ_SLICE("num_terms"),
+                     vz_value_int(&script->scratch, text->num_terms));
+    if (has_params || text->has_num_terms)
+        host.params = params;
     struct vz_error inner = {0};
     enum vz_status status =
         vz_script_compile(text->source, &host, &script->program, &script->script, &inner);

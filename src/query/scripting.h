@@ -18,6 +18,8 @@
 struct vz_script_text {
     struct vz_slice source;
     struct vz_json params; /* an object or MISSING */
+    bool has_num_terms;    /* terms_set: one more parameter */
+    int64_t num_terms;
 };
 /* A string or {"source", "params", "lang"}. `where` names the part of the body in errors. */
 enum vz_status vz_script_text_parse(const char *where, struct vz_json value,

@@ -987,7 +987,7 @@ enum vz_status vz_text_plan(struct vz_eval *eval, const struct vz_node *node,
 {
     *query = NULL;
     *filter = (struct vz_docset){.kind = VZ_SET_ALL};
-    if (!vz_snapshot_texts(eval->snap))
+    if (!vz_snapshot_texts(eval->snap) || node->runs_script) /* scripts are asked of matches alone */
         return VZ_OK;
     enum vz_status status = vz_node_expand(eval, node, &node, err);
     if (status != VZ_OK)
