@@ -65,4 +65,18 @@ static inline unsigned vz_block_find(const uint32_t *values, unsigned at, uint32
     return at;
 }
 
+/* Which of the documents docs[places[0]], docs[places[1]] ... (rising) are among the rising
+ * others[at .. count): places of both. Ends with the first that is behind the last of them; *used:
+ * how many were looked at. Gives how many were found. `others` has room for VZ_BLOCK. block.c. */
+struct vz_meeting {
+    uint8_t mine[VZ_BLOCK], theirs[VZ_BLOCK];
+};
+unsigned vz_block_meet(const uint32_t *docs, const uint8_t *places, unsigned place_count,
+                       const uint32_t *others, unsigned at, unsigned count, struct vz_meeting *out,
+                       unsigned *used);
+/* The same in plain C, for tests. */
+unsigned vz_block_meet_plain(const uint32_t *docs, const uint8_t *places, unsigned place_count,
+                             const uint32_t *others, unsigned at, unsigned count,
+                             struct vz_meeting *out, unsigned *used);
+
 #endif

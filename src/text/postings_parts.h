@@ -140,7 +140,11 @@ struct vz_postings {
     /* positions of the current document */
     uint32_t *position_buffer;
     uint32_t position_capacity;
-    bool starts_ready;
+    bool starts_ready;           /* and with them: */
+    const unsigned char *packed; /* the block's positions, position_bits each */
+    size_t packed_bits;          /* in the list from there on */
+    unsigned position_bits;
+    bool positions_inside;
     uint32_t docs[VZ_BLOCK] __attribute__((aligned(16)));
     uint32_t freqs[VZ_BLOCK] __attribute__((aligned(16)));
     uint32_t starts[VZ_BLOCK] __attribute__((aligned(16))); /* freqs added up, with each */
@@ -163,6 +167,17 @@ static inline uint32_t vz_postings_freq(struct vz_postings *postings)
 }
 /* The positions of the current document: freq of them, rising. */
 const uint32_t *vz_postings_positions(struct vz_postings *postings);
+/* starts[i]: how many positions the block has up to and with document i. */
+void vz_postings_load_starts(struct vz_postings *postings);
+/* The position of a document of the block that has one; after load_starts, where it found all
+ * positions inside of the list (`positions_inside`). */
+static inline uint32_t vz_postings_position_of(const struct vz_postings *postings, unsigned at)
+{
+    size_t bit = ((size_t)postings->starts[at] - 1) * postings->position_bits;
+    uint64_t word;
+    memcpy(&word, postings->packed + bit / 8, 8);
+    return (uint32_t)(word >> bit % 8 & (((uint64_t)1 << postings->position_bits) - 1));
+}
 unsigned char vz_postings_norm_slow(struct vz_postings *postings, uint32_t doc);
 static inline unsigned char vz_postings_norm(struct vz_postings *postings)
 {

@@ -621,30 +621,52 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
 /* ---- positions --------------------------------------------------------------------------------
  */
 
-/* starts[i]: how many positions the block has up to and with document i. Once a block: the next
- * documents of it are asked, too. */
-static void load_starts(struct vz_postings *p)
+/* Where the block's positions are. */
+static void find_places(struct vz_postings *p)
 {
+    const unsigned char *at = p->positions;
+    if (at && p->skips)
+        at += p->skips[p->block].pos_at;
+    p->position_bits = at && at < p->end ? VZ_MIN(*at & 63, 32) : 0;
+    p->packed = at ? at + 1 : p->end;
+    p->packed_bits = p->packed < p->end ? (size_t)(p->end - p->packed) * 8 : 0;
+}
+
+void vz_postings_load_starts(struct vz_postings *p)
+{
+    uint32_t any = 0; /* below 2^24 no sum of 128 goes round */
+    if (!p->freqs_ready)
+        vz_postings_load_freqs(p);
     memcpy(p->starts, p->freqs, sizeof p->starts);
     vz_prefix_sum(p->starts, 0);
+    find_places(p);
     p->starts_ready = true;
+    for (unsigned i = 0; i < p->count; i++)
+        any |= p->freqs[i];
+    p->positions_inside = any < 1u << 24 && p->packed < p->end &&
+                          (size_t)p->starts[p->count - 1] * p->position_bits <= p->packed_bits;
+}
+
+/* How many positions the block has before the current document. Summed for each who asks: those who
+ * ask for most of a block load all sums at once. */
+static size_t positions_before(const struct vz_postings *p)
+{
+    if (p->starts_ready)
+        return p->at ? p->starts[p->at - 1] : 0;
+    size_t sum = 0;
+    for (unsigned i = 0; i < p->at; i++)
+        sum += p->freqs[i];
+    return sum;
 }
 
 const uint32_t *vz_postings_positions(struct vz_postings *p)
 {
-    uint32_t freq = vz_postings_freq(p);
+    uint32_t freq = vz_postings_freq(p), position = 0;
     if (!p->starts_ready)
-        load_starts(p);
-    size_t skip = p->at ? p->starts[p->at - 1] : 0;
-    const unsigned char *at = p->positions;
-    if (at && p->skips)
-        at += p->skips[p->block].pos_at;
-    unsigned bits = at && at < p->end ? *at & 63 : 0;
-    const unsigned char *packed = at ? at + 1 : p->end;
-    uint64_t mask = bits >= 32 ? UINT32_MAX : (1ull << bits) - 1;
-    size_t left = packed < p->end ? (size_t)(p->end - packed) * 8 : 0;
-    uint32_t position = 0;
-    size_t most = bits ? left / bits : 1u << 20;
+        find_places(p);
+    size_t skip = positions_before(p), bits = p->position_bits;
+    size_t most = bits ? p->packed_bits / bits : 1u << 20;
+    uint64_t mask = ((uint64_t)1 << bits) - 1;
     if (freq > most) /* only a damaged file says so */
         freq = p->freqs[p->at] = most ? (uint32_t)most : 1;
     if (freq > p->position_capacity) {
@@ -652,14 +674,14 @@ const uint32_t *vz_postings_positions(struct vz_postings *p)
         p->position_buffer =
             vz_realloc(p->position_buffer, p->position_capacity * sizeof *p->position_buffer);
     }
-    if (!bits || (skip + freq) * bits > left) { /* a damaged file, or every position is 0 */
+    if (!bits || (skip + freq) * bits > p->packed_bits) { /* all 0, or a damaged file */
         memset(p->position_buffer, 0, freq * sizeof *p->position_buffer);
         return p->position_buffer;
     }
     for (uint32_t i = 0; i < freq; i++) {
         size_t bit = (skip + i) * bits;
         uint64_t word; /* eight bytes behind the last list are in the file, too */
-        memcpy(&word, packed + bit / 8, 8);
+        memcpy(&word, p->packed + bit / 8, 8);
         position += (uint32_t)(word >> bit % 8 & mask);
         p->position_buffer[i] = position;
     }

@@ -21,11 +21,13 @@
 #include <stdlib.h>
 
 #define MOST_TERMS 32 /* they are compared with each other */
+#define FREQS 8
 
 struct part {
     struct vz_postings p;
-    size_t term;    /* of the query, the first of m */
-    uint32_t extra; /* m - 1 */
+    size_t term;     /* of the query, the first of m */
+    uint32_t offset; /* in the phrase, of the first */
+    uint32_t extra;  /* m - 1 */
     float list_max;
     /* The bound of block `bounded`, and the freq that its documents must be over; they held for a
      * threshold that was lower or the same. */
@@ -47,6 +49,10 @@ struct phrase {
     struct spot *spots; /* by offset */
     size_t part_count, spot_count;
     uint32_t next; /* documents before it are known not to be among the best */
+    /* For a freq: the longest that is over the threshold, -1 when none is; good for limits_for. */
+    int limits[FREQS];
+    unsigned limits_known;
+    float limits_for;
 };
 
 /* ---- bounds -----------------------------------------------------------------------------------
@@ -122,83 +128,227 @@ static uint32_t count_matches(struct phrase *phrase)
 /* ---- documents --------------------------------------------------------------------------------
  */
 
-/* Brings the others to the document on which the lead stands. False when one of them does not have
- * it or cannot; `next` tells how far that holds. */
-static bool meet(struct phrase *phrase, uint32_t doc, uint32_t *least_freq)
+/* The freq over which a document of the decoded block must be. */
+static uint32_t least_of(const struct phrase *phrase, const struct part *part)
 {
-    for (size_t i = 1; i < phrase->part_count; i++) {
+    bool bounded = phrase->top->threshold >= 0 && part->p.skips && part->bounded == part->p.block;
+    return bounded ? part->least : part->extra;
+}
+
+/* Decodes the block that has the first document at or behind `doc`. False when there is none, or
+ * none of it can be over the threshold: `next` tells how far that holds. */
+static bool stand(struct phrase *phrase, struct part *part, uint32_t doc)
+{
+    struct vz_postings *p = &part->p;
+    if (p->started && p->docs[p->count - 1] >= doc)
+        return true;
+    uint32_t block = vz_postings_find_block(p, doc);
+    if (block >= p->block_count || (p->started && !p->skips)) {
+        phrase->next = VZ_TEXT_END;
+        return false;
+    }
+    if (p->skips && phrase->top->threshold >= 0 && !is_worth(phrase, part, block)) {
+        phrase->next = p->base + p->skips[block].last + 1;
+        return false;
+    }
+    if (vz_postings_advance(p, doc) != VZ_TEXT_END)
+        return true;
+    phrase->next = VZ_TEXT_END;
+    return false;
+}
+
+/* Brings the third and later ones to the document. False when one of them does not have it or
+ * cannot. */
+static bool meet_rest(struct phrase *phrase, uint32_t doc, uint32_t *least_freq)
+{
+    for (size_t i = 2; i < phrase->part_count; i++) {
         struct part *part = &phrase->parts[i];
-        struct vz_postings *p = &part->p;
-        if (phrase->top->threshold >= 0 && p->skips &&
-            (!p->started || p->docs[p->count - 1] < doc || part->bounded != p->block)) {
-            uint32_t block = vz_postings_find_block(p, doc);
-            if (block < p->block_count && !is_worth(phrase, part, block)) {
-                phrase->next = p->base + p->skips[block].last + 1;
-                return false;
-            }
-        }
-        uint32_t at = vz_postings_advance(p, doc);
+        if (!stand(phrase, part, doc))
+            return false;
+        uint32_t at = vz_postings_advance(&part->p, doc);
         if (at != doc) {
             phrase->next = at;
             return false;
         }
-        uint32_t freq = vz_postings_freq(p);
-        bool bounded = part->bounded == p->block && phrase->top->threshold >= 0;
-        if (freq <= (bounded ? part->least : part->extra))
+        uint32_t freq = vz_postings_freq(&part->p);
+        if (freq <= least_of(phrase, part))
             return false;
         *least_freq = VZ_MIN(*least_freq, freq - part->extra);
     }
     return true;
 }
 
-/* One document that the lead has. */
-static void examine(struct phrase *phrase, uint32_t doc)
+/* A document of the phrase. */
+static void found(struct phrase *phrase, uint32_t doc, uint32_t freq)
 {
-    struct vz_top *top = phrase->top;
-    struct part *lead = &phrase->parts[0];
-    uint32_t least_freq = vz_postings_freq(&lead->p) - lead->extra;
-    unsigned char norm = 0;
-    if (!vz_top_passes(top, doc))
+    struct vz_postings *lead = &phrase->parts[0].p;
+    vz_top_count(phrase->top, 1);
+    if (phrase->top->search->k)
+        vz_top_offer(phrase->top, doc, score_of(phrase, (float)freq, vz_postings_norm(lead)));
+}
+
+/* The longest norm with which a freq is over the threshold: scores fall with the length. */
+static int longest_over(const struct phrase *phrase, uint32_t freq)
+{
+    int low = -1, high = 255;
+    while (low < high) {
+        int middle = low + (high - low + 1) / 2;
+        if (score_of(phrase, (float)freq, (unsigned char)middle) > phrase->top->threshold)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+/* Whether the document on which the lead stands is not over the threshold with that freq. */
+static bool is_too_little(struct phrase *phrase, uint32_t freq)
+{
+    float threshold = phrase->top->threshold;
+    if (threshold < 0)
+        return false;
+    unsigned char norm = vz_postings_norm(&phrase->parts[0].p);
+    if (freq >= FREQS)
+        return score_of(phrase, (float)freq, norm) <= threshold;
+    if (phrase->limits_for != threshold) {
+        phrase->limits_for = threshold;
+        phrase->limits_known = 0;
+    }
+    if (!(phrase->limits_known >> freq & 1)) {
+        phrase->limits_known |= 1u << freq;
+        phrase->limits[freq] = longest_over(phrase, freq);
+    }
+    return norm > phrase->limits[freq];
+}
+
+/* A document that the lead and the second have; both stand on it. `is_sure`: the words of both
+ * stand there once each, and where they must. */
+static void examine(struct phrase *phrase, uint32_t least_freq, bool is_sure)
+{
+    uint32_t doc = phrase->parts[0].p.doc, freq = 1;
+    if (is_too_little(phrase, least_freq))
         return;
-    if (top->threshold >= 0) {
-        norm = vz_postings_norm(&lead->p);
-        if (score_of(phrase, (float)least_freq, norm) <= top->threshold)
+    if (phrase->part_count > 2) {
+        uint32_t before = least_freq;
+        if (!meet_rest(phrase, doc, &least_freq) ||
+            (least_freq < before && is_too_little(phrase, least_freq)))
             return;
     }
-    uint32_t lead_freq = least_freq;
-    if (!meet(phrase, doc, &least_freq))
-        return;
-    if (least_freq < lead_freq && top->threshold >= 0 &&
-        score_of(phrase, (float)least_freq, norm) <= top->threshold)
-        return;
-    uint32_t freq = count_matches(phrase);
-    if (!freq)
-        return;
-    if (top->counting || top->search->total_limit)
-        vz_top_count(top, 1);
-    vz_top_offer(top, doc, score_of(phrase, (float)freq, vz_postings_norm(&lead->p)));
+    if (!is_sure || phrase->part_count > 2)
+        freq = count_matches(phrase);
+    if (freq)
+        found(phrase, doc, freq);
+}
+
+/* Places of the lead's decoded block from `next` on that may be found and can be enough. */
+static unsigned gather(struct phrase *phrase, uint8_t *places)
+{
+    struct part *lead = &phrase->parts[0];
+    struct vz_postings *p = &lead->p;
+    uint64_t masks[2];
+    unsigned count = 0;
+    if (!p->freqs_ready)
+        vz_postings_load_freqs(p);
+    vz_block_over(p->freqs, p->count, least_of(phrase, lead), masks);
+    for (unsigned half = 0; half < 2; half++)
+        for (uint64_t left = masks[half]; left; left &= left - 1) {
+            unsigned at = half * 64 + (unsigned)__builtin_ctzll(left);
+            uint32_t doc = p->docs[at];
+            if (doc < phrase->next || !vz_top_passes(phrase->top, doc))
+                continue;
+            p->doc = doc;
+            places[count] = (uint8_t)at;
+            count += !is_too_little(phrase, p->freqs[at] - lead->extra);
+        }
+    return count;
+}
+
+#define FEW 4 /* their places are summed one by one */
+
+/* Leaves out pairs below the second's least freq, and then those of documents with each word once
+ * that are not as far apart as in the phrase; without branches, which nobody could foresee. Gives
+ * how many are left; sure[i]: both words once and where they must be. */
+static unsigned sift_pairs(struct phrase *phrase, struct vz_meeting *pairs, unsigned count,
+                           uint8_t *sure)
+{
+    struct part *lead = &phrase->parts[0], *second = &phrase->parts[1];
+    struct vz_postings *p = &lead->p, *other = &second->p;
+    uint32_t least = least_of(phrase, second), wanted = second->offset - lead->offset;
+    unsigned left = 0, sifted = 0;
+    if (!other->freqs_ready)
+        vz_postings_load_freqs(other);
+    for (unsigned i = 0; i < count; i++) {
+        pairs->mine[left] = pairs->mine[i];
+        pairs->theirs[left] = pairs->theirs[i];
+        sure[left] = 0;
+        left += other->freqs[pairs->theirs[i]] > least;
+    }
+    if (left < FEW || lead->extra || second->extra || least)
+        return left;
+    if (!p->starts_ready)
+        vz_postings_load_starts(p);
+    if (!other->starts_ready)
+        vz_postings_load_starts(other);
+    if (!p->positions_inside || !other->positions_inside)
+        return left;
+    for (unsigned i = 0; i < left; i++) {
+        unsigned a = pairs->mine[i], b = pairs->theirs[i];
+        bool once = (p->freqs[a] == 1) & (other->freqs[b] == 1);
+        uint32_t apart = vz_postings_position_of(other, b) - vz_postings_position_of(p, a);
+        pairs->mine[sifted] = (uint8_t)a;
+        pairs->theirs[sifted] = (uint8_t)b;
+        sure[sifted] = once;
+        sifted += !once | (apart == wanted);
+    }
+    return sifted;
+}
+
+/* Pairs of the lead's and the second's decoded blocks. */
+static void examine_pairs(struct phrase *phrase, struct vz_meeting *pairs, unsigned count)
+{
+    struct part *lead = &phrase->parts[0], *second = &phrase->parts[1];
+    struct vz_postings *p = &lead->p, *other = &second->p;
+    uint8_t sure[VZ_BLOCK];
+    count = sift_pairs(phrase, pairs, count, sure);
+    for (unsigned i = 0; i < count; i++) {
+        p->at = pairs->mine[i];
+        p->doc = p->docs[p->at];
+        if (p->doc < phrase->next)
+            continue;
+        other->at = pairs->theirs[i];
+        other->doc = p->doc;
+        uint32_t freq = p->freqs[p->at] - lead->extra;
+        examine(phrase, VZ_MIN(freq, other->freqs[other->at] - second->extra), sure[i]);
+    }
 }
 
 /* Documents of the lead's decoded block from `next` on. */
 static void walk_block(struct phrase *phrase)
 {
-    struct part *lead = &phrase->parts[0];
-    struct vz_postings *p = &lead->p;
-    uint64_t masks[2];
-    if (!p->freqs_ready)
-        vz_postings_load_freqs(p);
-    bool bounded = p->skips && lead->bounded == p->block && phrase->top->threshold >= 0;
-    vz_block_over(p->freqs, p->count, bounded ? lead->least : lead->extra, masks);
-    for (unsigned half = 0; half < 2; half++)
-        for (uint64_t left = masks[half]; left; left &= left - 1) {
-            unsigned at = half * 64 + (unsigned)__builtin_ctzll(left);
-            uint32_t doc = p->docs[at];
-            if (doc < phrase->next)
-                continue;
-            p->at = at;
-            p->doc = doc;
-            examine(phrase, doc);
+    struct vz_postings *p = &phrase->parts[0].p;
+    uint8_t places[VZ_BLOCK];
+    struct vz_meeting pairs;
+    unsigned count = gather(phrase, places), used;
+    if (phrase->part_count == 1) {
+        for (unsigned i = 0; i < count; i++) {
+            p->at = places[i];
+            p->doc = p->docs[p->at];
+            examine(phrase, p->freqs[p->at] - phrase->parts[0].extra, false);
         }
+        return;
+    }
+    struct part *second = &phrase->parts[1];
+    for (unsigned at = 0; at < count; at += used) {
+        uint32_t doc = p->docs[places[at]];
+        used = 1;
+        if (doc < phrase->next || !stand(phrase, second, doc))
+            continue;
+        unsigned met = vz_block_meet(p->docs, places + at, count - at, second->p.docs, second->p.at,
+                                     second->p.count, &pairs, &used);
+        used = VZ_MAX(used, 1);
+        if (met)
+            examine_pairs(phrase, &pairs, met);
+    }
 }
 
 static void walk(struct phrase *phrase)
@@ -272,6 +422,7 @@ static bool open_parts(struct phrase *phrase, const struct vz_segment *segment)
             return false;
         phrase->part_count++;
         part->term = i;
+        part->offset = query->positions ? query->positions[i] : (uint32_t)i;
         for (size_t j = i + 1; j < query->term_count; j++)
             part->extra += vz_slice_eq(query->terms[j], query->terms[i]);
         part->bounded = UINT32_MAX;
