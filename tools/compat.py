@@ -68,7 +68,7 @@ Differences worth knowing:
   counts for completions. With `fuzzy` a weight is multiplied by how many bytes agree from the beginning.
 - `retriever`: standard, knn, rrf (weights, filter, `query` and `fields`), linear (none, minmax, l2_norm),
   rescorer, pinned and text_similarity_reranker (with models of this program), in any nesting; `rule`,
-  `diversify`, `chunk_rescorer`, `_name` and `explain` of compounds are refused. The older `rank` with
+  `diversify` and `chunk_rescorer` are refused. All are named and explained. The older `rank` with
   `sub_searches` is served. A failed child's reason is the `caused_by` of the error.
 - `sort` by fields of `nested` objects reads the source of each document it orders. Refused: `numeric_type`, metadata fields
   such as `_id`, `nested` in `_script` sorts and in `top_hits`.

@@ -418,6 +418,7 @@ struct vz_agg_node {
     struct vz_sort_types *sort_types; /* by sort key */
     const struct vz_search *hits;     /* TOP_HITS, with the search's query */
     struct vz_fetch_plan *plans;      /* by target */
+    struct vz_sampler **samplers;     /* by target, for explanations */
     bool *planned;
     size_t plan_count;
 
@@ -431,7 +432,10 @@ struct vz_agg_node {
 struct vz_agg_run {
     struct vz_arena *arena;
     const struct vz_aggs *aggs;
-    struct vz_node *query; /* of the search, for highlights; or NULL */
+    struct vz_node *query; /* of the search, for highlights and explanations; or NULL */
+    struct vz_knn_clause **knn;
+    size_t knn_count;
+    bool named_scores;
     struct vz_agg_node root; /* its children are the nodes of the top */
     bool single;             /* one target only */
     size_t bytes;

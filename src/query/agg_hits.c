@@ -4,6 +4,7 @@
  * the answer is written, from targets that are still open then.
  */
 #include "query/agg.h"
+#include "query/explain.h"
 #include "query/highlight.h"
 
 #include <math.h>
@@ -211,6 +212,11 @@ static struct vz_fetch_plan *plan_of(struct vz_agg_node *node, uint32_t target)
         struct vz_search *hits = vz_arena_alloc(run->arena, sizeof *hits);
         *hits = *node->agg->hits;
         hits->query = run->query;
+        hits->knn = run->knn;
+        hits->knn_count = run->knn_count;
+        hits->named_scores = run->named_scores;
+        node->samplers =
+            vz_arena_zalloc(run->arena, run->target_count * sizeof(struct vz_sampler *));
         node->hits = hits;
         node->plans = vz_calloc(run->target_count, sizeof *node->plans);
         node->planned = vz_arena_zalloc(run->arena, run->target_count);
@@ -220,6 +226,51 @@ static struct vz_fetch_plan *plan_of(struct vz_agg_node *node, uint32_t target)
         vz_fetch_prepare(node->hits, run->evals[target], &node->plans[target]);
     node->planned[target] = true;
     return &node->plans[target];
+}
+
+static int by_docno(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Asks about all hits that a target has in any bucket at once. */
+static struct vz_sampler *sampler_of(struct vz_agg_node *node, uint32_t target)
+{
+    struct vz_agg_run *run = node->run;
+    if (node->samplers[target])
+        return node->samplers[target];
+    size_t most = 1;
+    for (size_t h = 0; h < node->heap_capacity; h++)
+        most += node->heaps[h].count;
+    uint32_t *docnos = vz_arena_alloc(run->arena, most * sizeof *docnos);
+    struct vz_sampler *sampler = vz_arena_zalloc(run->arena, sizeof *sampler);
+    *sampler = (struct vz_sampler){.eval = run->evals[target], .docnos = docnos};
+    for (size_t h = 0; h < node->heap_capacity; h++)
+        for (size_t i = 0; i < node->heaps[h].count; i++)
+            if (node->heaps[h].items[i].target == target)
+                docnos[sampler->count++] = node->heaps[h].items[i].docno;
+    qsort(docnos, sampler->count, sizeof *docnos, by_docno);
+    node->samplers[target] = sampler;
+    return sampler;
+}
+
+static enum vz_status tell_why(struct vz_agg_node *node, const struct hit *hit,
+                               struct vz_search_hit *out, struct vz_error *err)
+{
+    const struct vz_search *hits = node->hits;
+    bool matched;
+    enum vz_status status = VZ_OK;
+    if (!hits->with_explain && !vz_search_has_names(hits))
+        return VZ_OK;
+    struct vz_sampler *sampler = sampler_of(node, hit->target);
+    if (hits->with_explain)
+        status =
+            vz_explain_search(sampler, hits, hit->docno, &matched, &out->explanation, err);
+    if (status == VZ_OK)
+        status = vz_matched_queries(sampler, hits, hits->named_scores, hit->docno,
+                                    &out->matched_queries, err);
+    return status;
 }
 
 static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_score,
@@ -232,7 +283,9 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
     struct vz_search_hit out = {0};
     struct vz_error inner = {0};
     enum vz_status status = vz_fetch_hit(node->hits, plan, eval, hit->docno, &out, &inner);
-    run->hit_bytes += out.source.len + out.fields.len;
+    if (status == VZ_OK)
+        status = tell_why(node, hit, &out, &inner);
+    run->hit_bytes += out.source.len + out.fields.len + out.explanation.len;
     if (status == VZ_OK && run->hit_bytes > VZ_DEFAULT_MAX_BYTES)
         status = vz_fail(&inner, VZ_BUDGET,
                          "[request] Data too large, the documents of [top_hits] are larger than "
@@ -245,6 +298,12 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
         return;
     }
     vz_json_begin_object(w);
+    if (out.explanation.len) {
+        struct vz_slice shard = vz_slice_from(
+            vz_arena_printf(run->arena, "[%.*s][0]", VZ_ARG(out.index)));
+        vz_json_field_string(w, "_shard", shard);
+        vz_json_field_str(w, "_node", "vizsla");
+    }
     vz_json_field_string(w, "_index", out.index);
     vz_json_field_string(w, "_id", out.id);
     if (hits->with_version) {
@@ -271,6 +330,8 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
             vz_sort_print(&hits->sort[i], node->sort_types[i].field, &hit->values[i], w);
         vz_json_end_array(w);
     }
+    put_member(w, "matched_queries", out.matched_queries);
+    put_member(w, "_explanation", out.explanation);
     vz_json_end_object(w);
 }
 

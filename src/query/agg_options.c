@@ -361,15 +361,14 @@ static enum vz_status parse_hits(struct vz_parser *parser, struct vz_agg *agg,
         if (!found)
             return vz_fail(err, VZ_BAD_QUERY, "Unknown key for a %s in [%.*s]: [%.*s].",
                            vz_query_token(member), VZ_ARG(agg->name), VZ_ARG(key));
-        if (vz_slice_is(key, "explain") && vz_json_bool(member))
-            return vz_fail(err, VZ_UNSUPPORTED,
-                           "[top_hits] option [explain] is not supported yet by vizsla");
     }
     enum vz_status status = vz_search_parse(value, &params, parser->arena, &search, err);
     if (status != VZ_OK)
         return status;
     if (search->size > INT32_MAX - search->from)
-        return vz_fail(err, VZ_BAD_ARGUMENT, "from + size of the top hits aggregator [%.*s] is too large", VZ_ARG(agg->name));
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "from + size of the top hits aggregator [%.*s] is too large",
+                       VZ_ARG(agg->name));
     for (size_t i = 0; i < search->sort_count; i++)
         if (search->sort[i].kind == VZ_SORT_SCRIPT || search->sort[i].nested)
             return vz_fail(err, VZ_UNSUPPORTED,

@@ -549,22 +549,38 @@ static const struct vz_node *all_of(struct vz_eval *eval, const struct vz_search
     return should->count == 1 ? should->items[0] : all;
 }
 
+struct vz_slice vz_explanation_json(const struct vz_explanation *explanation,
+                                    struct vz_arena *arena)
+{
+    struct vz_buf text = {0};
+    struct vz_json_writer w = vz_json_writer_on(&text);
+    print(explanation, &w);
+    struct vz_slice json = vz_arena_copy(arena, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return json;
+}
+
+enum vz_status vz_explain_node(struct vz_sampler *sampler, const struct vz_node *node,
+                               uint32_t docno, struct vz_explanation **out, struct vz_error *err)
+{
+    struct asked asked = {sampler, sampler->eval, sampler->eval->arena, docno, err};
+    return explain(&asked, node, 1, out);
+}
+
 enum vz_status vz_explain_search(struct vz_sampler *sampler, const struct vz_search *search,
                                  uint32_t docno, bool *matched, struct vz_slice *out,
                                  struct vz_error *err)
 {
-    struct asked asked = {sampler, sampler->eval, sampler->eval->arena, docno, err};
     struct vz_explanation *explanation;
     if (!sampler->whole)
         sampler->whole = all_of(sampler->eval, search);
-    enum vz_status status = explain(&asked, sampler->whole, 1, &explanation);
+    enum vz_status status = vz_explain_node(sampler, sampler->whole, docno, &explanation, err);
+    if (status == VZ_OK && search->rescore_count)
+        status = vz_rescore_explain(sampler, search->rescores, search->rescore_count, docno,
+                                    &explanation, err);
     if (status != VZ_OK)
         return status;
-    struct vz_buf text = {0};
-    struct vz_json_writer w = vz_json_writer_on(&text);
     *matched = explanation->match;
-    print(explanation, &w);
-    *out = vz_arena_copy(sampler->eval->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
+    *out = vz_explanation_json(explanation, sampler->eval->arena);
     return VZ_OK;
 }

@@ -28,6 +28,25 @@ enum vz_status vz_sample_node(struct vz_sampler *sampler, const struct vz_node *
 enum vz_status vz_explain_search(struct vz_sampler *sampler, const struct vz_search *search,
                                  uint32_t docno, bool *matched, struct vz_slice *out,
                                  struct vz_error *err);
+/* Of one node: in the eval's arena. */
+enum vz_status vz_explain_node(struct vz_sampler *sampler, const struct vz_node *node,
+                               uint32_t docno, struct vz_explanation **out, struct vz_error *err);
+/* As JSON, in the arena. */
+struct vz_slice vz_explanation_json(const struct vz_explanation *explanation,
+                                    struct vz_arena *arena);
+/* rescore.c: what rescorers made of an explained score. */
+enum vz_status vz_rescore_explain(struct vz_sampler *sampler, const struct vz_rescore *rescores,
+                                  size_t count, uint32_t docno, struct vz_explanation **explanation,
+                                  struct vz_error *err);
+/* retriever_explain.c: how a compound retriever came to the score of a document that it chose. */
+enum vz_status vz_retriever_explain(struct vz_sampler *sampler, const struct vz_retriever *tree,
+                                    uint32_t docno, struct vz_slice *out, struct vz_error *err);
+/* For each named retriever of a tree that has the document: `note` with its score. */
+enum vz_status vz_retriever_names(struct vz_sampler *sampler, const struct vz_retriever *tree,
+                                  uint32_t docno,
+                                  void (*note)(void *context, struct vz_slice name, float score),
+                                  void *context, struct vz_error *err);
+bool vz_retriever_has_names(const struct vz_retriever *tree);
 struct vz_explanation *vz_explained(struct vz_arena *arena, bool match, float value, size_t details,
                                     const char *format, ...) __attribute__((format(printf, 5, 6)));
 /* score_function.c: the functions of a function_score for one document, given the explanation of

@@ -121,6 +121,10 @@ struct vz_retriever {
     uint64_t total; /* leaves: matches, counted up to the search's limit and one more */
 };
 
+/* retriever.c: the score at `at` of a list that was run, as a linear sum takes it. */
+float vz_retriever_normalized(const struct vz_retriever *child, enum vz_normalizer how, size_t at);
+/* pinned.c: what an organic score is at most. */
+float vz_pin_cap(float score);
 bool vz_retriever_is_compound(const struct vz_retriever *retriever);
 const char *vz_retriever_name(const struct vz_retriever *retriever);
 enum vz_status vz_retriever_parse(struct vz_parser *parser, struct vz_json value,

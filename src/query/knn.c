@@ -211,7 +211,8 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum
     struct vz_slice key;
     struct vz_json member;
     while (vz_json_next(&it, &key, &member)) {
-        if (place == VZ_KNN_RETRIEVER && vz_slice_is(key, "min_score"))
+        if (place == VZ_KNN_RETRIEVER &&
+            (vz_slice_is(key, "min_score") || vz_slice_is(key, "_name")))
             continue;
         enum vz_status status = parse_member(parser, key, member, clause, &counts, err);
         if (status != VZ_OK)
@@ -229,9 +230,6 @@ enum vz_status vz_knn_parse(struct vz_parser *parser, struct vz_json value, enum
     if (clause->builder_kind.len)
         note_built(parser, clause);
     bool named = vz_json_get(value, "_name", &member);
-    if (named && place == VZ_KNN_RETRIEVER)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[knn] [_name] of a retriever is not supported yet by vizsla");
     if (named && place == VZ_KNN_TOP) {
         clause->as_node = vz_arena_zalloc(parser->arena, sizeof *clause->as_node);
         *clause->as_node = (struct vz_node){.kind = VZ_NODE_KNN, .boost = 1, .knn = clause};

@@ -21,21 +21,26 @@ static enum vz_status visit_list(struct names *names, struct vz_node_list list, 
     return status;
 }
 
+static void note_name(void *names_void, struct vz_slice name, float score)
+{
+    struct names *names = names_void;
+    if (names->with_scores) {
+        vz_json_key_slice(&names->w, name);
+        vz_json_put_float(&names->w, score);
+    } else {
+        vz_json_put_string(&names->w, name);
+    }
+}
+
 static enum vz_status note(struct names *names, const struct vz_node *node)
 {
     bool match;
     float score;
     enum vz_status status =
         vz_sample_node(names->sampler, node, names->docno, &match, &score, names->err);
-    if (status != VZ_OK || !match)
-        return status;
-    if (names->with_scores) {
-        vz_json_key_slice(&names->w, node->name);
-        vz_json_put_float(&names->w, score);
-    } else {
-        vz_json_put_string(&names->w, node->name);
-    }
-    return VZ_OK;
+    if (status == VZ_OK && match)
+        note_name(names, node->name, score);
+    return status;
 }
 
 static enum vz_status visit(struct names *names, const struct vz_node *node, bool *found)
@@ -86,6 +91,12 @@ static enum vz_status visit_search(struct names *names, const struct vz_search *
     }
     if (status == VZ_OK && search->post_filter)
         status = visit(names, search->post_filter, found);
+    if (status == VZ_OK && search->retriever) {
+        *found |= vz_retriever_has_names(search->retriever);
+        if (names && *found)
+            status = vz_retriever_names(names->sampler, search->retriever, names->docno, note_name,
+                                        names, names->err);
+    }
     return status;
 }
 

@@ -460,6 +460,8 @@ struct vz_eval {
     struct vz_expanded *expanded;   /* expand.c */
     struct vz_made_text *made;      /* expand.c: JSON strings of such nodes */
     struct vz_object_answer *objects; /* objects.h */
+    bool explained;                   /* rescorers remember whom they scored: rescore.c */
+    struct vz_rescored *rescored;
 };
 
 /* keys.c. A field by its path, aliases resolved; a key within a flattened field is a field, too (in

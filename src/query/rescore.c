@@ -6,6 +6,7 @@
  * match keeps its score times query_weight, whatever the mode.
  */
 #include "query/dsl.h"
+#include "query/explain.h"
 #include "query/fusion.h"
 
 #include "text/score.h"
@@ -229,6 +230,43 @@ static enum vz_status second_scores(struct vz_eval *eval, const struct vz_node *
     return VZ_OK;
 }
 
+/* Which documents of a target a rescorer scored again. */
+struct vz_rescored {
+    struct vz_rescored *next;
+    const struct vz_rescore *by;
+    uint32_t *docnos; /* ascending */
+    size_t count;
+};
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void remember(struct vz_eval *eval, const struct vz_rescore *by,
+                     const struct vz_found *found, size_t count)
+{
+    struct vz_rescored *done = vz_arena_zalloc(eval->arena, sizeof *done);
+    done->by = by;
+    done->docnos = vz_arena_alloc(eval->arena, (count + 1) * sizeof *done->docnos);
+    done->count = count;
+    for (size_t i = 0; i < count; i++)
+        done->docnos[i] = found[i].docno;
+    qsort(done->docnos, count, sizeof *done->docnos, by_number);
+    done->next = eval->rescored;
+    eval->rescored = done;
+}
+
+static bool was_rescored(const struct vz_eval *eval, const struct vz_rescore *by, uint32_t docno)
+{
+    for (const struct vz_rescored *done = eval->rescored; done; done = done->next)
+        if (done->by == by &&
+            bsearch(&docno, done->docnos, done->count, sizeof *done->docnos, by_number))
+            return true;
+    return false;
+}
+
 enum vz_status vz_rescore_apply(struct vz_eval *eval, const struct vz_rescore *rescores,
                                 size_t rescore_count, struct vz_found *found, size_t count,
                                 struct vz_error *err)
@@ -238,6 +276,8 @@ enum vz_status vz_rescore_apply(struct vz_eval *eval, const struct vz_rescore *r
     for (size_t r = 0; r < rescore_count && status == VZ_OK && count; r++) {
         const struct vz_rescore *rescore = &rescores[r];
         size_t window = VZ_MIN((size_t)rescore->window, count);
+        if (eval->explained)
+            remember(eval, rescore, found, window);
         status = second_scores(eval, rescore->query, found, window, scores, err);
         for (size_t i = 0; i < count && status == VZ_OK; i++) {
             found[i].score *= rescore->query_weight;
@@ -249,5 +289,55 @@ enum vz_status vz_rescore_apply(struct vz_eval *eval, const struct vz_rescore *r
             qsort(found, count, sizeof *found, by_score);
     }
     free(scores);
+    return status;
+}
+
+/* ---- explaining ------------------------------------------------------------------------------ */
+
+static struct vz_explanation *weighted(struct vz_arena *arena, struct vz_explanation *score,
+                                       float weight, const char *name)
+{
+    struct vz_explanation *product =
+        vz_explained(arena, true, score->value * weight, 2, "product of:");
+    product->details[product->detail_count++] = score;
+    product->details[product->detail_count++] = vz_explained(arena, true, weight, 0, "%s", name);
+    return product;
+}
+
+static enum vz_status explain_one(struct vz_sampler *sampler, const struct vz_rescore *rescore,
+                                  uint32_t docno, struct vz_explanation **explanation,
+                                  struct vz_error *err)
+{
+    static const char *const modes[] = {"sum", "product", "avg", "max", "min"};
+    struct vz_arena *arena = sampler->eval->arena;
+    struct vz_explanation *first = *explanation, *second, *both;
+    if (first->match) {
+        first = weighted(arena, first, rescore->query_weight, "primaryWeight");
+    } else {
+        first = vz_explained(arena, false, 0, 1, "First pass did not match");
+        first->details[first->detail_count++] = *explanation;
+    }
+    *explanation = first;
+    if (!was_rescored(sampler->eval, rescore, docno))
+        return VZ_OK;
+    enum vz_status status = vz_explain_node(sampler, rescore->query, docno, &second, err);
+    if (status != VZ_OK || !second->match)
+        return status;
+    second = weighted(arena, second, rescore->rescore_weight, "secondaryWeight");
+    both = vz_explained(arena, true, combine(rescore->mode, first->value, second->value), 2,
+                        "%s of:", modes[rescore->mode]);
+    both->details[both->detail_count++] = first;
+    both->details[both->detail_count++] = second;
+    *explanation = both;
+    return VZ_OK;
+}
+
+enum vz_status vz_rescore_explain(struct vz_sampler *sampler, const struct vz_rescore *rescores,
+                                  size_t count, uint32_t docno, struct vz_explanation **explanation,
+                                  struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    for (size_t i = 0; i < count && status == VZ_OK; i++)
+        status = explain_one(sampler, &rescores[i], docno, explanation, err);
     return status;
 }

@@ -128,6 +128,15 @@ static void normalize(const struct vz_retriever *child, enum vz_normalizer how, 
     }
 }
 
+float vz_retriever_normalized(const struct vz_retriever *child, enum vz_normalizer how, size_t at)
+{
+    float *scores = vz_alloc((child->doc_count + 1) * sizeof *scores);
+    normalize(child, how, scores);
+    float score = scores[at];
+    free(scores);
+    return score;
+}
+
 static struct entry *gather(struct vz_run *run, const struct vz_retriever *tree, size_t *count)
 {
     size_t all = 0, longest = 0;

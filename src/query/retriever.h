@@ -20,8 +20,7 @@ bool vz_texts_matching(struct vz_eval *eval, const struct vz_node *query,
                        const struct vz_scored *docs, size_t count, uint64_t *matching);
 /* pinned.c: the document of a pin; false when this target does not show it. */
 bool vz_pin_find(struct vz_eval *eval, const struct vz_pin *pin, uint32_t *docno);
-/* The score of pin number `at` of `count`, and what an organic score is at most. */
+/* The score of pin number `at` of `count`. */
 float vz_pin_score(size_t at, size_t count);
-float vz_pin_cap(float score);
 
 #endif

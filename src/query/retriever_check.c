@@ -220,9 +220,6 @@ enum vz_status vz_fusion_check(const struct vz_search *search, struct vz_error *
     enum vz_status status = tell(&out, err);
     if (status == VZ_OK && tree)
         status = check_runs(tree, err);
-    if (status == VZ_OK && tree && vz_retriever_is_compound(tree) && search->with_explain)
-        status = vz_fail(err, VZ_UNSUPPORTED,
-                         "[explain] with [retriever] is not supported yet by vizsla");
     return status;
 }
 
@@ -352,8 +349,37 @@ static void collect_queries(const struct vz_retriever *tree, struct vz_node_list
         collect_queries(tree->children[i], list, arena);
 }
 
+/* The name of a leaf alone is that of its query. */
+static void name_plain(struct vz_retriever *leaf, struct vz_arena *arena)
+{
+    if (!leaf->name.len)
+        return;
+    struct vz_node *node = vz_arena_zalloc(arena, sizeof *node);
+    node->boost = 1;
+    node->name = leaf->name;
+    if (leaf->kind == VZ_RETRIEVER_KNN) {
+        node->kind = VZ_NODE_KNN;
+        node->knn = leaf->knn;
+        leaf->knn->as_node = node;
+        return;
+    }
+    node->kind = VZ_NODE_ALL;
+    if (leaf->query && !leaf->query->name.len) {
+        leaf->query->name = leaf->name;
+        return;
+    }
+    if (leaf->query) {
+        node->kind = VZ_NODE_BOOL;
+        node->boolean.must.items = vz_arena_alloc(arena, sizeof(struct vz_node *));
+        node->boolean.must.items[0] = leaf->query;
+        node->boolean.must.count = 1;
+    }
+    leaf->query = node;
+}
+
 static void be_plain(struct vz_search *search, struct vz_retriever *leaf, struct vz_arena *arena)
 {
+    name_plain(leaf, arena);
     search->query = leaf->query;
     search->retriever = NULL;
     if (leaf->kind == VZ_RETRIEVER_KNN) {

@@ -90,12 +90,12 @@ static enum vz_status take_common(struct vz_parser *parser, struct vz_retriever 
         into->has_min_score = true;
         return vz_dsl_float(name, "min_score", value, &into->min_score, err);
     }
-    if (vz_slice_is(key, "_name"))
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[%s] named retrievers ([_name], matched_queries) are not supported yet by "
-                       "vizsla",
-                       name);
-    return VZ_NOT_FOUND;
+    if (!vz_slice_is(key, "_name"))
+        return VZ_NOT_FOUND;
+    if (vz_json_type(value) != VZ_JSON_STRING)
+        return bad_member(name, key, value, err);
+    into->name = vz_json_string(value);
+    return VZ_OK;
 }
 
 /* ---- the leaves ------------------------------------------------------------------------------ */
@@ -136,8 +136,11 @@ static enum vz_status parse_knn(struct vz_parser *parser, struct vz_json value,
     for (size_t i = 0; i < VZ_COUNT_OF(missing); i++)
         if (vz_json_get(value, missing[i], &ignored))
             return vz_fail(err, VZ_BAD_QUERY, "[knn] unknown field [%s]", missing[i]);
-    if (vz_json_get(value, "_name", &ignored))
-        return take_common(parser, into, VZ_SLICE("_name"), ignored, err);
+    if (vz_json_get(value, "_name", &ignored)) {
+        enum vz_status status = take_common(parser, into, VZ_SLICE("_name"), ignored, err);
+        if (status != VZ_OK)
+            return status;
+    }
     bool has[3] = {vz_json_get(value, "field", &ignored), vz_json_get(value, "k", &ignored),
                    vz_json_get(value, "num_candidates", &ignored)};
     if (!has[0] || !has[1] || !has[2])

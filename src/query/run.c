@@ -95,6 +95,7 @@ static enum vz_status open_targets(struct vz_run *run, const struct vz_search_ta
             open_target(&run->targets[i], &targets[i], run->arena, now_ms, run->deadline_ns, err);
         run->targets[i].eval.target = (uint32_t)i;
         run->targets[i].eval.profiled = run->search->profile;
+        run->targets[i].eval.explained = run->search->with_explain;
         if (status == VZ_OK)
             status = open_slice(&run->targets[i], run->search, i, count, err);
         if (status == VZ_OK)
@@ -172,10 +173,10 @@ static enum vz_status tell_why(struct vz_run *run, const struct vz_found *found,
         sample_hits(run, found->target, first, count, samplers[found->target]);
     }
     struct vz_sampler *sampler = samplers[found->target];
-    if (search->with_explain && search->rescore_count)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[explain] with [rescore] is not supported yet by vizsla");
-    if (search->with_explain)
+    if (search->with_explain && search->retriever)
+        status = vz_retriever_explain(sampler, search->retriever, found->docno, &hit->explanation,
+                                      err);
+    else if (search->with_explain)
         status = vz_explain_search(sampler, search, found->docno, &matched, &hit->explanation, err);
     if (status == VZ_OK)
         status = vz_matched_queries(sampler, search, search->named_scores, found->docno,
@@ -345,6 +346,9 @@ static enum vz_status find(struct vz_run *run, struct vz_error *err)
         vz_agg_begin(&run->aggs, search->aggs, run->target_count == 1, search->typed_keys,
                      run->arena);
         run->aggs.query = search->query;
+        run->aggs.knn = search->knn;
+        run->aggs.knn_count = search->knn_count;
+        run->aggs.named_scores = search->named_scores;
     }
     if (status == VZ_OK)
         status = vz_run_find(run, err);
