@@ -161,6 +161,8 @@ CLIENTS = {
     "python-8-models": python_from_pypi("8.19.1", "client_python_models.py"),
     "python-9-eland": python_from_pypi("9.1.1", "client_python_eland.py"),
     "python-8-eland": python_from_pypi("8.19.1", "client_python_eland.py"),
+    "python-9-rerank": python_from_pypi("9.1.1", "client_python_rerank.py"),
+    "python-8-rerank": python_from_pypi("8.19.1", "client_python_rerank.py"),
     "python-9-indices": python_from_pypi("9.1.1", "client_python_indices.py"),
     "python-8-indices": python_from_pypi("8.19.1", "client_python_indices.py"),
     "python-9-ingest": python_from_pypi("9.1.1", "client_python_ingest.py"),
