@@ -267,29 +267,33 @@ static enum vz_status not_found(const struct chain *chain, const char *what, con
         (int)chain->owner.len, chain->owner.ptr, what, (int)making->name.len, making->name.ptr);
 }
 
-static enum vz_status add_char_filter(const struct chain *chain, struct vz_json item,
-                                      struct vz_error *err)
+static enum vz_status put_char_filter(const struct chain *chain, struct vz_making *making,
+                                      struct vz_slice type, bool known, struct vz_error *err)
 {
     struct vz_analyzer *analyzer = chain->analyzer;
-    struct vz_making making;
-    struct vz_slice type;
-    bool known;
-    enum vz_status status = component_of(chain, "char_filter", item, &making, &type, &known, err);
-    if (status != VZ_OK)
-        return status;
     if (analyzer->char_filter_count == VZ_MAX_CHAR_FILTERS)
         return vz_fail(err, VZ_LIMIT, "more than %d char filters", VZ_MAX_CHAR_FILTERS);
-    struct vz_char_filter *made = vz_making_zalloc(&making, sizeof *made);
-    status = vz_char_filter_make(&making, type, made, err);
+    struct vz_char_filter *made = vz_making_zalloc(making, sizeof *made);
+    enum vz_status status = vz_char_filter_make(making, type, made, err);
     if (status == VZ_NOT_FOUND)
-        return not_found(chain, "char_filter", "char_filter", &making, type, known, err);
+        return not_found(chain, "char_filter", "char_filter", making, type, known, err);
     if (status != VZ_OK)
         return status;
-    made->name = making.name;
+    made->name = making->name;
     made->next = chain->components->char_filters;
     chain->components->char_filters = made;
     analyzer->char_filters[analyzer->char_filter_count++] = made;
     return VZ_OK;
+}
+
+static enum vz_status add_char_filter(const struct chain *chain, struct vz_json item,
+                                      struct vz_error *err)
+{
+    struct vz_making making;
+    struct vz_slice type;
+    bool known;
+    enum vz_status status = component_of(chain, "char_filter", item, &making, &type, &known, err);
+    return status == VZ_OK ? put_char_filter(chain, &making, type, known, err) : status;
 }
 
 static enum vz_status add_tokenizer(const struct chain *chain, struct vz_json item,
@@ -433,116 +437,8 @@ static enum vz_status make_chain(const struct chain *chain, struct vz_json body,
 /* ---- analyzers that are chains with a name ----------------------------------------------------
  */
 
-/* A chain is written in words: "tok:NAME", "elision" (articles of the language), "stop", "mark"
- * (stem_exclusion), "stem:LANGUAGE", or a filter's name. */
-struct recipe {
-    const char *name;
-    const char *chain;
-    const char *stop; /* default stop words */
-};
-static const struct recipe recipes[] = {
-    {"standard", "tok:standard lowercase stop", "_none_"},
-    {"simple", "tok:lowercase", NULL},
-    {"whitespace", "tok:whitespace", NULL},
-    {"keyword", "tok:keyword", NULL},
-    {"stop", "tok:lowercase stop", "_english_"},
-    {"pattern", "tok:pattern lower? stop", "_none_"},
-    {"fingerprint", "tok:standard lowercase asciifolding stop fingerprint", "_none_"},
-    {"arabic", NULL, NULL},
-    {"danish", "tok:standard lowercase stop mark stem:danish", "_danish_"},
-    {"dutch", "tok:standard lowercase stop mark dutch_override stem:dutch", "_dutch_"},
-    {"english", "tok:standard stem:possessive_english lowercase stop mark stem:english",
-     "_english_"},
-    {"finnish", "tok:standard lowercase stop mark stem:finnish", "_finnish_"},
-    {"french", "tok:standard elision:french lowercase stop mark stem:light_french", "_french_"},
-    {"german", "tok:standard lowercase stop mark german_normalization stem:light_german",
-     "_german_"},
-    {"hungarian", "tok:standard lowercase stop mark stem:hungarian", "_hungarian_"},
-    {"italian", "tok:standard elision:italian lowercase stop mark stem:light_italian", "_italian_"},
-    {"norwegian", "tok:standard lowercase stop mark stem:norwegian", "_norwegian_"},
-    {"portuguese", "tok:standard lowercase stop mark stem:light_portuguese", "_portuguese_"},
-    {"russian", "tok:standard lowercase stop mark stem:russian", "_russian_"},
-    {"spanish", "tok:standard lowercase stop mark stem:light_spanish", "_spanish_"},
-    {"swedish", "tok:standard lowercase stop mark stem:swedish", "_swedish_"},
-};
-
-static const struct recipe *recipe_find(struct vz_slice name)
-{
-    for (size_t i = 0; i < VZ_COUNT_OF(recipes); i++)
-        if (vz_slice_is(name, recipes[i].name) && recipes[i].chain)
-            return &recipes[i];
-    return NULL;
-}
-/* What Elasticsearch has and we have not, so that it is refused and not unknown. */
-static bool analyzer_known(struct vz_slice name)
-{
-    return word_in("arabic armenian basque bengali brazilian bulgarian catalan cjk czech estonian "
-                   "galician greek hindi indonesian irish latvian lithuanian persian romanian "
-                   "serbian sorani thai turkish snowball",
-                   name);
-}
-
-/* One word of a recipe, as a JSON object's text in `out`; false when it adds nothing. */
-static bool recipe_settings(const struct vz_making *making, const struct recipe *recipe,
-                            struct vz_slice word, struct vz_buf *out)
-{
-    struct vz_json given;
-    struct vz_json_writer w = vz_json_writer_on(out);
-    vz_json_begin_object(&w);
-    if (vz_slice_is(word, "stop")) {
-        vz_json_key(&w, "stopwords");
-        if (vz_making_get(making, "stopwords", &given))
-            vz_json_put_value(&w, given);
-        else
-            vz_json_put_str(&w, recipe->stop);
-    } else if (vz_slice_is(word, "mark")) {
-        if (!vz_making_get(making, "stem_exclusion", &given))
-            return false;
-        vz_json_key(&w, "keywords");
-        vz_json_put_value(&w, given);
-    } else if (vz_slice_starts(word, "stem:")) {
-        vz_json_field_string(&w, "language", (struct vz_slice){word.ptr + 5, word.len - 5});
-    } else if (vz_slice_starts(word, "elision:")) {
-        vz_json_field_string(&w, "language", (struct vz_slice){word.ptr + 8, word.len - 8});
-    } else if (vz_slice_is(word, "dutch_override")) {
-        vz_json_key(&w, "rules");
-        vz_json_put_raw(&w, VZ_SLICE("[\"fiets => fiets\",\"bromfiets => bromfiets\","
-                                     "\"ei => eier\",\"kind => kinder\"]"));
-    } else if (vz_slice_is(word, "fingerprint")) {
-        static const char *const keys[] = {"separator", "max_output_size"};
-        for (size_t i = 0; i < VZ_COUNT_OF(keys); i++)
-            if (vz_making_get(making, keys[i], &given)) {
-                vz_json_key(&w, keys[i]);
-                vz_json_put_value(&w, given);
-            }
-    } else if (vz_slice_is(word, "lower?")) {
-        bool lower = true;
-        if (vz_making_get(making, "lowercase", &given))
-            vz_json_as_bool(given, &lower);
-        if (!lower)
-            return false;
-    }
-    vz_json_end_object(&w);
-    return true;
-}
-
-static struct vz_slice recipe_type(struct vz_slice word)
-{
-    if (vz_slice_is(word, "lower?"))
-        return VZ_SLICE("lowercase");
-    if (vz_slice_is(word, "mark"))
-        return VZ_SLICE("keyword_marker");
-    if (vz_slice_is(word, "dutch_override"))
-        return VZ_SLICE("stemmer_override");
-    if (vz_slice_starts(word, "stem:"))
-        return VZ_SLICE("stemmer");
-    if (vz_slice_starts(word, "elision:"))
-        return VZ_SLICE("elision");
-    return word;
-}
-
 static enum vz_status add_word(const struct chain *chain, const struct vz_making *outer,
-                               const struct recipe *recipe, struct vz_slice word,
+                               const struct vz_recipe *recipe, struct vz_slice word,
                                struct vz_error *err)
 {
     struct vz_making making = *outer;
@@ -562,13 +458,16 @@ static enum vz_status add_word(const struct chain *chain, const struct vz_making
     struct vz_buf settings = {0};
     struct vz_json_doc *doc = NULL;
     enum vz_status status = VZ_OK;
-    struct vz_slice type = recipe_type(word);
+    struct vz_slice type = vz_recipe_type(word);
+    bool is_char = vz_slice_starts(word, "char:");
     making.name = type;
     making.before = chain->analyzer;
-    if (recipe_settings(outer, recipe, word, &settings)) {
+    if (vz_recipe_settings(outer, recipe, word, &settings)) {
         status = vz_json_parse(vz_buf_slice(&settings), &doc, &making.settings, err);
         bool none = vz_slice_is(word, "stop") && strstr(settings.data, "\"_none_\"") != NULL;
-        if (status == VZ_OK && !none)
+        if (status == VZ_OK && is_char)
+            status = put_char_filter(chain, &making, type, true, err);
+        else if (status == VZ_OK && !none)
             status = put_filter(chain, &making, type, true, err);
     }
     vz_json_free(doc);
@@ -577,7 +476,7 @@ static enum vz_status add_word(const struct chain *chain, const struct vz_making
 }
 
 static enum vz_status make_recipe(const struct chain *chain, const struct vz_making *making,
-                                  const struct recipe *recipe, struct vz_error *err)
+                                  const struct vz_recipe *recipe, struct vz_error *err)
 {
     enum vz_status status = vz_making_check(
         making,
@@ -636,9 +535,9 @@ static enum vz_status make_analyzer(struct vz_analysis *analysis, struct vz_slic
         if (status == VZ_OK)
             status = make_chain(&chain, body, err);
     } else {
-        const struct recipe *recipe = recipe_find(type);
+        const struct vz_recipe *recipe = vz_recipe_find(type);
         if (!recipe)
-            return analyzer_known(type)
+            return vz_recipe_known_elsewhere(type)
                        ? vz_fail(err, VZ_UNSUPPORTED, "analyzer type [%.*s] is not supported",
                                  (int)type.len, type.ptr)
                        : vz_fail(err, VZ_BAD_MAPPING, "Unknown analyzer type [%.*s] for [%.*s]",
@@ -812,7 +711,7 @@ const struct vz_analyzer *vz_analysis_analyzer(struct vz_analysis *analysis, str
         return found;
     if (vz_slice_is(name, "default"))
         name = VZ_SLICE("standard");
-    const struct recipe *recipe = recipe_find(name);
+    const struct vz_recipe *recipe = vz_recipe_find(name);
     if (!recipe)
         return NULL;
     pthread_mutex_lock(&analysis->lock);

@@ -43,7 +43,9 @@ enum vz_token_type {
     VZ_TOKEN_EMAIL,
     VZ_TOKEN_SYNONYM,
     VZ_TOKEN_SHINGLE,
-    VZ_TOKEN_FINGERPRINT
+    VZ_TOKEN_FINGERPRINT,
+    VZ_TOKEN_SINGLE,
+    VZ_TOKEN_DOUBLE
 };
 /* "<ALPHANUM>", "word", "SYNONYM" ... */
 const char *vz_token_type_name(enum vz_token_type type);

@@ -175,7 +175,32 @@ typedef enum vz_status vz_filter_maker(const struct vz_making *making, struct vz
 vz_filter_maker vz_make_synonym, vz_make_synonym_graph, vz_make_word_delimiter_graph,
     vz_make_shingle, vz_make_stemmer, vz_make_snowball, vz_make_stop, vz_make_ngram,
     vz_make_edge_ngram, vz_make_pattern_replace, vz_make_elision, vz_make_porter_stem,
-    vz_make_stemmer_override, vz_make_keyword_marker;
+    vz_make_stemmer_override, vz_make_keyword_marker, vz_make_cjk_bigram;
+
+/* text/normalize.c: "arabic_normalization" ..., "lowercase:greek" ...; VZ_NOT_FOUND for others. */
+enum vz_status vz_normalization_make(const struct vz_making *making, struct vz_slice type,
+                                     struct vz_token_filter *out, struct vz_error *err);
+/* text/stem.c: "arabic_stem", "brazilian_stem" ...; VZ_NOT_FOUND for others. */
+enum vz_status vz_stem_filter_make(const struct vz_making *making, struct vz_slice type,
+                                   struct vz_token_filter *out, struct vz_error *err);
+/* text/thai.c */
+enum vz_status vz_thai_make(const struct vz_making *making, struct vz_tokenizer *out,
+                            struct vz_error *err);
+
+/* text/recipes.c: analyzers that are chains with a name. A recipe's words stand with spaces between
+ * them: each is a component's type with settings of its own. */
+struct vz_recipe {
+    const char *name;
+    const char *chain;
+    const char *stop; /* default stop words */
+};
+const struct vz_recipe *vz_recipe_find(struct vz_slice name);
+/* What Elasticsearch has and we have not, so that it is refused and not unknown. */
+bool vz_recipe_known_elsewhere(struct vz_slice name);
+struct vz_slice vz_recipe_type(struct vz_slice word);
+/* A word's settings as a JSON object's text in `out`; false when the word adds nothing. */
+bool vz_recipe_settings(const struct vz_making *making, const struct vz_recipe *recipe,
+                        struct vz_slice word, struct vz_buf *out);
 
 /* text/shingles.c: shingles of one size. trailing: the last words begin some, too. */
 enum vz_status vz_shingles_make(const struct vz_making *making, unsigned size, bool trailing,
@@ -230,6 +255,7 @@ void vz_word_set_deinit(struct vz_word_set *set);
 /* A list such as "_portuguese_"; NULL when there is none of that name. Words separated by spaces,
  * ended by NUL. */
 const char *vz_stop_words(struct vz_slice name);
+const char *vz_stop_words_of_the_world(struct vz_slice name); /* text/stopwords_world.c */
 
 /* Simple lower case, as Java's Character.toLowerCase; in the arena unless nothing changes. */
 struct vz_slice vz_lowercase(struct vz_slice text, struct vz_arena *arena);
@@ -239,6 +265,7 @@ const char *vz_fold_char(UChar32 c);
 
 /* text/light.c: stemmers that are no Snowball programs. chars[*len] in UTF-16-like code units; the
  * buffer has two spare. */
+#define VZ_LIGHT_MAX 256
 typedef size_t vz_light_stemmer(UChar32 *chars, size_t len);
 vz_light_stemmer *vz_light_stemmer_find(struct vz_slice name);
 

@@ -136,6 +136,18 @@ static enum vz_status run_uppercase(const struct vz_token_filter *filter, struct
 static enum vz_status make_lowercase(const struct vz_making *making, struct vz_token_filter *out,
                                      struct vz_error *err)
 {
+    struct vz_json given;
+    if (vz_making_get(making, "language", &given)) {
+        struct vz_slice language =
+            vz_lowercase(vz_making_text(making, "language", ""), &making->components->arena);
+        const char *type = vz_arena_printf(&making->components->arena, "lowercase:%.*s",
+                                           (int)language.len, language.ptr);
+        enum vz_status status = vz_normalization_make(making, vz_slice_from(type), out, err);
+        return status == VZ_NOT_FOUND
+                   ? vz_fail(err, VZ_BAD_MAPPING, "language [%.*s] not support for lower case",
+                             (int)language.len, language.ptr)
+                   : status;
+    }
     out->run = run_lowercase;
     out->normalizes = true;
     return vz_making_check(making, "", err);
@@ -405,8 +417,12 @@ enum vz_status vz_make_elision(const struct vz_making *making, struct vz_token_f
     out->normalizes = true;
     if (own)
         return read_words(making, "articles", NULL, &elision->articles, err);
-    bool is_italian = vz_slice_is(vz_making_text(making, "language", "french"), "italian");
-    for (const char *at = is_italian ? italian : french; *at;) {
+    struct vz_slice language = vz_making_text(making, "language", "french");
+    for (const char *at = vz_slice_is(language, "italian")   ? italian
+                          : vz_slice_is(language, "catalan") ? "d l m n s t"
+                          : vz_slice_is(language, "irish")   ? "d m b"
+                                                             : french;
+         *at;) {
         size_t len = strcspn(at, " ");
         vz_word_set_add(&elision->articles, (struct vz_slice){at, len});
         at += len;
@@ -921,38 +937,22 @@ static const struct {
     {"decimal_digit", make_digits},
     {"german_normalization", make_german},
     {"fingerprint", make_fingerprint},
-    {"arabic_normalization", NULL},
-    {"arabic_stem", NULL},
-    {"bengali_normalization", NULL},
-    {"brazilian_stem", NULL},
-    {"cjk_bigram", NULL},
-    {"cjk_width", NULL},
+    {"cjk_bigram", vz_make_cjk_bigram},
     {"classic", NULL},
     {"common_grams", NULL},
     {"condition", NULL},
-    {"czech_stem", NULL},
     {"delimited_payload", NULL},
     {"dictionary_decompounder", NULL},
-    {"dutch_stem", NULL},
     {"flatten_graph", NULL},
-    {"french_stem", NULL},
     {"german_stem", NULL},
-    {"hindi_normalization", NULL},
     {"hunspell", NULL},
     {"hyphenation_decompounder", NULL},
-    {"indic_normalization", NULL},
     {"keep_types", NULL},
     {"kstem", NULL},
     {"min_hash", NULL},
     {"multiplexer", NULL},
     {"pattern_capture", NULL},
-    {"persian_normalization", NULL},
     {"predicate_token_filter", NULL},
-    {"russian_stem", NULL},
-    {"scandinavian_folding", NULL},
-    {"scandinavian_normalization", NULL},
-    {"serbian_normalization", NULL},
-    {"sorani_normalization", NULL},
     {"type_as_payload", NULL},
     {"word_delimiter", NULL},
     {"icu_folding", NULL},
@@ -970,5 +970,6 @@ enum vz_status vz_token_filter_make(const struct vz_making *making, struct vz_sl
                                (int)type.len, type.ptr);
             return filters[i].make(making, out, err);
         }
-    return VZ_NOT_FOUND;
+    enum vz_status status = vz_normalization_make(making, type, out, err);
+    return status == VZ_NOT_FOUND ? vz_stem_filter_make(making, type, out, err) : status;
 }

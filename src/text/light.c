@@ -6,7 +6,7 @@
  * Languages" (SAC 2006); M. Porter, "An algorithm for suffix stripping" (1980); D. Harman, "How
  * effective is suffixing?" (1991). Each works on an array of code points with two spare at its
  * end and gives the new length. tests/golden/text holds them against Lucene on word lists. */
-#include "text/analysis_parts.h"
+#include "text/light_parts.h"
 
 static bool ends(const UChar32 *s, size_t len, const char *suffix)
 {
@@ -523,6 +523,17 @@ vz_light_stemmer *vz_light_stemmer_find(struct vz_slice name)
         {"lightGerman", german},
         {"light_french", french},
         {"lightFrench", french},
+        {"arabic", vz_stem_arabic},
+        {"bengali", vz_stem_bengali},
+        {"brazilian", vz_stem_brazilian},
+        {"bulgarian", vz_stem_bulgarian},
+        {"czech", vz_stem_czech},
+        {"greek", vz_stem_greek},
+        {"hindi", vz_stem_hindi},
+        {"indonesian", vz_stem_indonesian},
+        {"latvian", vz_stem_latvian},
+        {"persian", vz_stem_persian},
+        {"sorani", vz_stem_sorani},
     };
     for (size_t i = 0; i < VZ_COUNT_OF(all); i++)
         if (vz_slice_is(name, all[i].name))

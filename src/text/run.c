@@ -18,6 +18,8 @@ static const char *const type_names[] = {
     [VZ_TOKEN_SYNONYM] = "SYNONYM",
     [VZ_TOKEN_SHINGLE] = "shingle",
     [VZ_TOKEN_FINGERPRINT] = "fingerprint",
+    [VZ_TOKEN_SINGLE] = "<SINGLE>",
+    [VZ_TOKEN_DOUBLE] = "<DOUBLE>",
 };
 
 const char *vz_token_type_name(enum vz_token_type type)

@@ -24,7 +24,7 @@ static const struct {
     {"italian", "italian"},       {"lithuanian", "lithuanian"}, {"norwegian", "norwegian"},
     {"portuguese", "portuguese"}, {"romanian", "romanian"},     {"russian", "russian"},
     {"spanish", "spanish"},       {"swedish", "swedish"},       {"turkish", "turkish"},
-    {"greek_snowball", "greek"},  {"yiddish", "yiddish"},       {"estonian", "estonian"},
+    {"greek", "greek"},           {"yiddish", "yiddish"},       {"nepali", "nepali"},
     {"serbian", "serbian"},       {"tamil", "tamil"},
 };
 
@@ -73,9 +73,9 @@ static struct sb_stemmer *stemmer_of(unsigned language)
 
 static void stem_light(vz_light_stemmer *stem, struct vz_token *token, struct vz_arena *arena)
 {
-    UChar32 chars[256 + 4];
+    UChar32 chars[VZ_LIGHT_MAX + 4];
     size_t len = 0, at = 0;
-    while (at < token->text.len && len < 256)
+    while (at < token->text.len && len < VZ_LIGHT_MAX)
         chars[len++] = vz_next_char(token->text, &at);
     if (at < token->text.len || len == 0)
         return; /* no word of any language */
@@ -111,15 +111,11 @@ static enum vz_status run(const struct vz_token_filter *filter, struct vz_tokens
 
 static bool known_elsewhere(struct vz_slice name)
 {
-    static const char *const names[] = {"bengali",
-                                        "brazilian",
-                                        "bulgarian",
-                                        "czech",
+    static const char *const names[] = {"estonian",
+
                                         "galician",
-                                        "greek",
                                         "kp",
                                         "kstem",
-                                        "latvian",
                                         "light_finnish",
                                         "light_hungarian",
                                         "light_norwegian",
@@ -134,9 +130,7 @@ static bool known_elsewhere(struct vz_slice name)
                                         "minimal_norwegian",
                                         "minimal_nynorsk",
                                         "minimal_portuguese",
-                                        "persian",
                                         "portuguese_rslp",
-                                        "sorani",
                                         "dutch_kp",
                                         "plural_english"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)
@@ -201,4 +195,24 @@ enum vz_status vz_make_porter_stem(const struct vz_making *making, struct vz_tok
 {
     enum vz_status status = vz_making_check(making, "", err);
     return status == VZ_OK ? make(making, VZ_SLICE("porter"), false, out, err) : status;
+}
+
+/* The filters that are one stemmer by name. */
+enum vz_status vz_stem_filter_make(const struct vz_making *making, struct vz_slice type,
+                                   struct vz_token_filter *out, struct vz_error *err)
+{
+    static const struct {
+        const char *type, *language;
+    } filters[] = {{"arabic_stem", "arabic"},  {"brazilian_stem", "brazilian"},
+                   {"czech_stem", "czech"},    {"dutch_stem", "dutch"},
+                   {"french_stem", "french"},  {"persian_stem", "persian"},
+                   {"russian_stem", "russian"}};
+    for (size_t i = 0; i < VZ_COUNT_OF(filters); i++) {
+        if (!vz_slice_is(type, filters[i].type))
+            continue;
+        enum vz_status status = vz_making_check(making, "", err);
+        return status == VZ_OK ? make(making, vz_slice_from(filters[i].language), false, out, err)
+                               : status;
+    }
+    return VZ_NOT_FOUND;
 }

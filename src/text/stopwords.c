@@ -179,5 +179,5 @@ const char *vz_stop_words(struct vz_slice name)
     for (size_t i = 0; i < VZ_COUNT_OF(lists); i++)
         if (vz_slice_is(name, lists[i].name))
             return lists[i].words;
-    return NULL;
+    return vz_stop_words_of_the_world(name);
 }

@@ -583,8 +583,8 @@ static enum vz_status make_path(const struct vz_making *making, struct vz_tokeni
 enum vz_status vz_tokenizer_make(const struct vz_making *making, struct vz_slice type,
                                  struct vz_tokenizer *out, struct vz_error *err)
 {
-    static const char *const refused[] = {"classic",       "thai",           "simple_pattern",
-                                          "icu_tokenizer", "nori_tokenizer", "kuromoji_tokenizer"};
+    static const char *const refused[] = {"classic", "simple_pattern", "icu_tokenizer",
+                                          "nori_tokenizer", "kuromoji_tokenizer"};
     if (vz_slice_is(type, "standard"))
         return make_standard(making, out, run_standard, err);
     if (vz_slice_is(type, "uax_url_email"))
@@ -611,6 +611,8 @@ enum vz_status vz_tokenizer_make(const struct vz_making *making, struct vz_slice
         return make_pattern(making, out, "", -1, err);
     if (vz_slice_is(type, "path_hierarchy") || vz_slice_is(type, "PathHierarchy"))
         return make_path(making, out, err);
+    if (vz_slice_is(type, "thai"))
+        return vz_thai_make(making, out, err);
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(type, refused[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "tokenizer type [%.*s] is not supported",

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes src/text/stopwords.c and src/text/folding.c from what Lucene's jar holds.
+"""Writes src/text/stopwords.c, stopwords_world.c and folding.c from what Lucene's jar holds.
 
     tests/golden/text/tables.py LUCENE-ANALYSIS-COMMON.jar FOLDING.txt
 
-The stop words are the Snowball project's lists (BSD), which the jar carries; FOLDING.txt has a line
+The stop words are the Snowball project's lists (BSD), which the jar carries, and Lucene's own (Apache, BSD); FOLDING.txt has a line
 `code point TAB text` for each character that Lucene's asciifolding filter changes (Folding.java).
 """
 import collections
@@ -14,6 +14,10 @@ import zipfile
 
 SRC = pathlib.Path(__file__).resolve().parents[3] / "src" / "text"
 LANGUAGES = "danish dutch finnish french german hungarian italian norwegian portuguese russian spanish swedish".split()
+
+WORLD = dict(arabic="ar", armenian="hy", basque="eu", bengali="bn", brazilian="br", bulgarian="bg", catalan="ca", cjk="cjk",
+             czech="cz", estonian="et", galician="gl", greek="el", hindi="hi", indonesian="id", irish="ga", latvian="lv",
+             lithuanian="lt", persian="fa", romanian="ro", serbian="sr", sorani="ckb", thai="th", turkish="tr")
 
 
 def quote(text):
@@ -37,10 +41,23 @@ def stopwords(jar):
             for word in line.split("|")[0].split():
                 if word not in words:
                     words.append(word)
-        lines = textwrap.wrap(" ".join(words), 90)
-        parts = [quote(part + (" " if i + 1 < len(lines) else "")) for i, part in enumerate(lines)]
-        rows.append(f'    {{"_{language}_", ' + "\n     ".join(parts) + "}")
+        rows.append(row(language, words))
     replace_rows("stopwords.c", "} lists[] = {", rows)
+
+
+def row(language, words):
+    lines = textwrap.wrap(" ".join(words), 90, break_long_words=False, break_on_hyphens=False)
+    parts = [quote(part + (" " if i + 1 < len(lines) else "")) for i, part in enumerate(lines)]
+    return f'    {{"_{language}_", ' + "\n     ".join(parts) + "}"
+
+
+def stopwords_world(jar):
+    rows = []
+    for language, code in WORLD.items():
+        lines = jar.read(f"org/apache/lucene/analysis/{code}/stopwords.txt").decode().splitlines()
+        words = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        rows.append(row(language, dict.fromkeys(words)))
+    replace_rows("stopwords_world.c", "} lists[] = {", rows)
 
 
 def folding(path):
@@ -57,4 +74,5 @@ def folding(path):
 
 
 stopwords(zipfile.ZipFile(sys.argv[1]))
+stopwords_world(zipfile.ZipFile(sys.argv[1]))
 folding(sys.argv[2])
