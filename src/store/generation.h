@@ -20,7 +20,7 @@
 #include "store/packing.h"
 #include "store/remembered.h"
 #include "store/store.h"
-#include "text/index.h"
+#include "text/batch.h"
 
 #include <assert.h>
 #include <lmdb.h>
@@ -199,6 +199,8 @@ struct vz_staged_tokens {
     uint32_t docno;
     const struct vz_field_tokens *fields;
     size_t count;
+    const struct vz_text_batch *batch; /* NULL, or where its tokens are instead, as document `doc` */
+    uint32_t doc;
 };
 
 /* ---- a generation -------------------------------------------------------------------------- */
@@ -316,6 +318,8 @@ struct vz_prepared {
     struct vz_slice splices, stored;
     const struct vz_field_tokens *texts;
     size_t text_count;
+    const struct vz_text_batch *batch; /* borrowed: holds the tokens instead of `texts`; or NULL */
+    uint32_t batch_doc;
     bool compressed, shared;
     uint16_t fields;
 };
@@ -392,6 +396,10 @@ enum vz_status vz_texts_analyze(const struct vz_mapping *mapping, const struct v
                                 bool strict, struct vz_tokens *scratch, struct vz_arena *arena,
                                 const struct vz_field_tokens **out, size_t *count,
                                 struct vz_error *err);
+/* The same into a batch, as its document `doc`. */
+enum vz_status vz_texts_gather(const struct vz_mapping *mapping, const struct vz_document *parsed,
+                               struct vz_tokens *scratch, struct vz_arena *arena,
+                               struct vz_text_batch *batch, uint32_t doc, struct vz_error *err);
 /* Notes a document's tokens until the commit. They must live until then, or be kept. Writer. */
 void vz_texts_stage(struct vz_generation *gen, uint32_t docno, const struct vz_prepared *prepared);
 /* Copies what is staged, so that the requests' memory may go. Writer. */

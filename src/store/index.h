@@ -93,6 +93,7 @@ struct vz_task {
     struct vz_write *ops;
     struct vz_prepared *prepared;
     size_t count;
+    struct vz_text_batch *batch; /* NULL, or of all that is prepared */
     enum vz_status status;
     struct vz_error err;
     uint64_t commit_number;
@@ -225,10 +226,17 @@ uint32_t vz_index_oldest_epoch(struct vz_index *index, const struct vz_generatio
 bool vz_index_refresh_now(struct vz_index *index);
 
 /* write.c */
-/* Reads a document against *mapping, one reference, which a newer one replaces where the document
- * made fields. Not packed yet. */
-enum vz_status vz_prepare(struct vz_index *index, struct vz_mapping **mapping, struct vz_slice id,
-                          struct vz_slice source, struct vz_arena *arena, struct vz_tokens *scratch,
+/* What reading the documents of one request needs. */
+struct vz_preparing {
+    struct vz_index *index;
+    struct vz_mapping *mapping; /* a reference; a newer one's, where a document made fields */
+    struct vz_arena *arena;
+    struct vz_text_batch *batch; /* NULL: each document keeps its tokens */
+    uint32_t doc;                /* its number in the batch */
+    struct vz_tokens scratch;    /* grows to the longest text and is used again */
+};
+/* Reads a document. Not packed yet. */
+enum vz_status vz_prepare(struct vz_preparing *p, struct vz_slice id, struct vz_slice source,
                           struct vz_prepared *prepared, struct vz_error *err);
 /* Gives prepared->stored. packer: of the index's generation, or NULL. */
 void vz_prepared_pack(struct vz_prepared *prepared, struct vz_packer *packer,

@@ -1,7 +1,8 @@
 /* store/texts.c - the postings of an index's text fields: analysed on the requests' threads, added
  * by the writer, merged and written in the background.
  *
- *   prepare (request)   each value becomes tokens, in the request's memory
+ *   prepare (request)   each value becomes tokens, in the request's memory; those of many
+ *                       documents are grouped by term (text/batch.h)
  *   stage   (writer)    noted beside the transaction; nothing can be taken out of postings again,
  * so nothing is put in before the commit add     (writer)    after the commit, together with
  * publishing the document count publish (refresh)   a segment of what was added; the new view has
@@ -68,6 +69,22 @@ static enum vz_status check_terms(const struct vz_field *field, const struct vz_
     return VZ_OK;
 }
 
+/* The tokens of one value, in the scratch or the arena. */
+static enum vz_status analyze(const struct vz_field *field, struct vz_slice text, bool strict,
+                              struct vz_tokens *scratch, struct vz_arena *arena,
+                              struct vz_field_tokens *out, struct vz_error *err)
+{
+    *out = (struct vz_field_tokens){.field = field->id, .flags = field->text_flags};
+    if (field->type == VZ_FIELD_COMPLETION)
+        return vz_completion_tokens(field, text, scratch, arena, &out->tokens, err);
+    enum vz_status status = vz_analyze(field->analyzer, text, scratch, err);
+    if (status == VZ_OK && strict)
+        status = check_terms(field, scratch, err);
+    out->gap = field->gap;
+    out->tokens = *scratch;
+    return status;
+}
+
 enum vz_status vz_texts_analyze(const struct vz_mapping *mapping, const struct vz_document *doc,
                                 bool strict, struct vz_tokens *scratch, struct vz_arena *arena,
                                 const struct vz_field_tokens **out, size_t *count,
@@ -81,34 +98,38 @@ enum vz_status vz_texts_analyze(const struct vz_mapping *mapping, const struct v
     for (size_t i = 0; i < doc->text_count; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, doc->texts[i].field);
         struct vz_slice text = doc->texts[i].text;
-        if (field->type == VZ_FIELD_COMPLETION) {
-            fields[i] = (struct vz_field_tokens){.field = field->id, .flags = field->text_flags};
-            enum vz_status noted =
-                vz_completion_tokens(field, text, scratch, arena, &fields[i].tokens, err);
-            if (noted != VZ_OK)
-                return noted;
-            continue;
-        }
-        enum vz_status status = vz_analyze(field->analyzer, text, scratch, err);
-        if (status == VZ_OK && strict)
-            status = check_terms(field, scratch, err);
+        enum vz_status status = analyze(field, text, strict, scratch, arena, &fields[i], err);
         if (status != VZ_OK)
             return status;
-        fields[i] = (struct vz_field_tokens){.field = field->id,
-                                             .flags = field->text_flags,
-                                             .gap = field->gap,
-                                             .tokens = copy_tokens(scratch, text, arena)};
+        if (field->type != VZ_FIELD_COMPLETION)
+            fields[i].tokens = copy_tokens(scratch, text, arena);
     }
     *out = fields;
     *count = doc->text_count;
     return VZ_OK;
 }
 
+enum vz_status vz_texts_gather(const struct vz_mapping *mapping, const struct vz_document *parsed,
+                               struct vz_tokens *scratch, struct vz_arena *arena,
+                               struct vz_text_batch *batch, uint32_t doc, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    for (size_t i = 0; status == VZ_OK && i < parsed->text_count; i++) {
+        const struct vz_field *field = vz_mapping_field(mapping, parsed->texts[i].field);
+        struct vz_field_tokens made;
+        status = analyze(field, parsed->texts[i].text, true, scratch, arena, &made, err);
+        if (status == VZ_OK)
+            status = vz_text_batch_add(batch, doc, made.field, made.flags, &made.tokens, made.gap,
+                                       err);
+    }
+    return status;
+}
+
 /* ---- the writer ---------------------------------------------------------------------------- */
 
 void vz_texts_stage(struct vz_generation *gen, uint32_t docno, const struct vz_prepared *prepared)
 {
-    if (prepared->text_count == 0)
+    if (prepared->text_count == 0 && !prepared->batch)
         return;
     if (gen->staged_text_count == gen->staged_text_capacity) {
         gen->staged_text_capacity = VZ_MAX(gen->staged_text_capacity * 2, (size_t)256);
@@ -116,7 +137,8 @@ void vz_texts_stage(struct vz_generation *gen, uint32_t docno, const struct vz_p
             vz_realloc(gen->staged_texts, gen->staged_text_capacity * sizeof *gen->staged_texts);
     }
     gen->staged_texts[gen->staged_text_count++] =
-        (struct vz_staged_tokens){docno, prepared->texts, prepared->text_count};
+        (struct vz_staged_tokens){
+        docno, prepared->texts, prepared->text_count, prepared->batch, prepared->batch_doc};
 }
 
 void vz_texts_keep(struct vz_generation *gen)
@@ -160,6 +182,23 @@ static enum vz_status add_fields(struct vz_text_index *index, uint32_t docno,
     return status;
 }
 
+/* The documents of one batch, which stand together from *at on. */
+static enum vz_status add_batch(struct vz_generation *gen, struct vz_text_index *index, size_t *at,
+                                struct vz_error *err)
+{
+    const struct vz_text_batch *batch = gen->staged_texts[*at].batch;
+    uint32_t docs = vz_text_batch_docs(batch);
+    uint32_t *docnos = vz_alloc(((size_t)docs + 1) * sizeof *docnos);
+    for (uint32_t i = 0; i < docs; i++)
+        docnos[i] = VZ_NOT_WRITTEN;
+    for (; *at < gen->staged_text_count && gen->staged_texts[*at].batch == batch; ++*at)
+        if (gen->staged_texts[*at].doc < docs) /* others have no texts */
+            docnos[gen->staged_texts[*at].doc] = gen->staged_texts[*at].docno;
+    enum vz_status status = vz_text_index_add_batch(index, batch, docnos, err);
+    free(docnos);
+    return status;
+}
+
 void vz_texts_add_staged(struct vz_generation *gen)
 {
     struct vz_error err = {0};
@@ -168,9 +207,15 @@ void vz_texts_add_staged(struct vz_generation *gen)
         gen->staged_text_count ? texts_of(gen, gen->state.docs, &err) : NULL;
     if (gen->staged_text_count && !index)
         status = err.status;
-    for (size_t i = 0; index && status == VZ_OK && i < gen->staged_text_count; i++)
-        status = add_fields(index, gen->staged_texts[i].docno, gen->staged_texts[i].fields,
-                            gen->staged_texts[i].count, &err);
+    for (size_t i = 0; index && status == VZ_OK && i < gen->staged_text_count;) {
+        const struct vz_staged_tokens *staged = &gen->staged_texts[i];
+        if (staged->batch) {
+            status = add_batch(gen, index, &i, &err);
+            continue;
+        }
+        status = add_fields(index, staged->docno, staged->fields, staged->count, &err);
+        i++;
+    }
     if (status != VZ_OK)
         vz_log(VZ_LOG_ERROR, "store", "%s: texts are not searchable before the next start: %s",
                gen->dir, err.text);

@@ -12,6 +12,8 @@
 
 #include <stdlib.h>
 
+#define BATCH_FROM 16 /* documents */
+
 enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum vz_status status)
 {
     op->status = status;
@@ -19,11 +21,12 @@ enum vz_status vz_write_failed(struct vz_index *index, struct vz_write *op, enum
     return status;
 }
 
-static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *mapping,
-                                   struct vz_slice id, struct vz_slice source,
-                                   struct vz_arena *arena, struct vz_tokens *scratch,
-                                   struct vz_prepared *prepared, bool *again, struct vz_error *err)
+static enum vz_status prepare_once(struct vz_preparing *p, struct vz_slice id,
+                                   struct vz_slice source, struct vz_prepared *prepared,
+                                   bool *again, struct vz_error *err)
 {
+    struct vz_mapping *mapping = p->mapping;
+    struct vz_arena *arena = p->arena;
     enum vz_status status = vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
     *again = false;
     if (status != VZ_OK)
@@ -35,7 +38,7 @@ static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *ma
         if (status != VZ_OK)
             return status;
         struct vz_error inner = {0};
-        status = vz_index_merge_mapping(index, body, mapping, &inner);
+        status = vz_index_merge_mapping(p->index, body, mapping, &inner);
         vz_json_free(doc);
         if (status == VZ_LIMIT && vz_slice_starts(vz_slice_from(inner.text), "Limit of total"))
             vz_fail(err, VZ_LIMIT, "%s while adding new fields [%zu]", inner.text,
@@ -52,23 +55,26 @@ static enum vz_status prepare_once(struct vz_index *index, struct vz_mapping *ma
     if (prepared->doc.source.len > UINT32_MAX / 2)
         return vz_fail(err, VZ_LIMIT, "document [%.*s] is too large", (int)id.len, id.ptr);
     prepared->splices = vz_splices_encode(&prepared->doc, arena);
-    return vz_texts_analyze(mapping, &prepared->doc, true, scratch, arena, &prepared->texts,
+    prepared->batch = p->batch;
+    prepared->batch_doc = p->doc;
+    if (p->batch)
+        return vz_texts_gather(mapping, &prepared->doc, &p->scratch, arena, p->batch, p->doc, err);
+    return vz_texts_analyze(mapping, &prepared->doc, true, &p->scratch, arena, &prepared->texts,
                             &prepared->text_count, err);
 }
 
-enum vz_status vz_prepare(struct vz_index *index, struct vz_mapping **mapping, struct vz_slice id,
-                          struct vz_slice source, struct vz_arena *arena, struct vz_tokens *scratch,
+enum vz_status vz_prepare(struct vz_preparing *p, struct vz_slice id, struct vz_slice source,
                           struct vz_prepared *prepared, struct vz_error *err)
 {
     bool again = true;
     enum vz_status status = VZ_OK;
     for (int tries = 0; again && status == VZ_OK; tries++) {
         if (tries == 100)
-            return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", index->name);
-        status = prepare_once(index, *mapping, id, source, arena, scratch, prepared, &again, err);
+            return vz_fail(err, VZ_INTERNAL, "the mapping of [%s] does not settle", p->index->name);
+        status = prepare_once(p, id, source, prepared, &again, err);
         if (again) {
-            vz_mapping_release(*mapping);
-            *mapping = vz_index_mapping(index);
+            vz_mapping_release(p->mapping);
+            p->mapping = vz_index_mapping(p->index);
         }
     }
     return status;
@@ -165,26 +171,45 @@ static enum vz_status check_op(struct vz_write *op, const struct vz_write_option
     return VZ_OK;
 }
 
+/* Tokens are grouped by term where there are enough of them, and no document among them that the
+ * writer prepares: postings want documents in order. With durability async the request's memory
+ * goes before the commit. */
+static bool wants_batch(struct vz_index *index, const struct vz_task *task)
+{
+    bool updates = false;
+    for (size_t i = 0; i < task->count && !updates; i++)
+        updates = task->ops[i].verb == VZ_WRITE_UPDATE;
+    pthread_mutex_lock(&index->view_lock);
+    bool async = index->settings.async;
+    pthread_mutex_unlock(&index->view_lock);
+    return task->count >= BATCH_FROM && !updates && !async;
+}
+
 static void prepare_ops(struct vz_index *index, struct vz_task *task,
                         const struct vz_write_options *options, struct vz_arena *arena)
 {
-    struct vz_tokens tokens = {0}; /* grows to the longest text and is used again */
-    struct vz_mapping *mapping = vz_index_mapping(index);
+    task->batch = wants_batch(index, task) ? vz_text_batch_new() : NULL;
+    struct vz_preparing p = {.index = index,
+                             .mapping = vz_index_mapping(index),
+                             .arena = arena,
+                             .batch = task->batch};
     for (size_t i = 0; i < task->count; i++) {
         struct vz_write *op = &task->ops[i];
         op->status = VZ_OK;
         op->error = (struct vz_error){0};
         op->result = VZ_RESULT_NOOP;
         op->out_version = op->out_seq_no = 0;
+        p.doc = (uint32_t)i;
         enum vz_status status = check_op(op, options);
         if (status == VZ_OK && (op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE))
-            status = vz_prepare(index, &mapping, op->id, op->source, arena, &tokens,
-                                &task->prepared[i], &op->error);
+            status = vz_prepare(&p, op->id, op->source, &task->prepared[i], &op->error);
         if (status != VZ_OK)
             vz_write_failed(index, op, status);
     }
-    vz_mapping_release(mapping);
-    vz_tokens_deinit(&tokens);
+    vz_mapping_release(p.mapping);
+    vz_tokens_deinit(&p.scratch);
+    if (task->batch)
+        vz_text_batch_finish(task->batch);
     pack_ops(index, task, arena);
 }
 
@@ -287,6 +312,7 @@ enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size
     if (status == VZ_OK)
         status = vz_writer_run(index, &task, err);
     free(task.prepared);
+    vz_text_batch_free(task.batch);
     vz_arena_deinit(&arena);
     if (status != VZ_OK)
         return status;

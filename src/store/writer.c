@@ -174,15 +174,17 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
     if (status != VZ_OK)
         return status;
     struct vz_prepared prepared = {0};
-    struct vz_tokens tokens = {0};
     status =
         vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop, &op->error);
-    if (status == VZ_OK && !noop)
-        status = vz_prepare(batch->index, &batch->mapping, op->id, source, &gen->arena, &tokens,
-                            &prepared, &op->error);
+    if (status == VZ_OK && !noop) {
+        struct vz_preparing p = {
+            .index = batch->index, .mapping = batch->mapping, .arena = &gen->arena};
+        status = vz_prepare(&p, op->id, source, &prepared, &op->error);
+        batch->mapping = p.mapping;
+        vz_tokens_deinit(&p.scratch);
+    }
     if (status == VZ_OK && !noop)
         vz_prepared_pack(&prepared, vz_generation_packer(gen), &gen->arena);
-    vz_tokens_deinit(&tokens);
     if (status != VZ_OK) {
         if (is_fatal(status) && err)
             *err = op->error;
@@ -355,6 +357,8 @@ static enum vz_status write_groups(struct vz_index *index, struct vz_task *first
     bool defer = index->settings.async && index->open_ops + ops < BATCH_OPS;
     int64_t interval_ms = index->settings.sync_interval_ms;
     pthread_mutex_unlock(&index->view_lock);
+    for (const struct vz_task *task = first; task != end; task = task->next)
+        defer &= !task->batch; /* which is gone when its request is answered */
     enum vz_status status = VZ_OK;
     if (!index->commit_due_ns)
         status = vz_generation_begin(batch.gen, err);

@@ -7,10 +7,9 @@
  * it is written then.
  *
  * Sealing sorts the terms and hands each stream to the segment writer. */
+#include "text/batch_parts.h"
 #include "text/bm25.h"
 #include "text/postings_parts.h"
-
-#include "base/strmap.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -66,7 +65,6 @@ struct vz_text_builder {
     struct field *fields;
     size_t field_count, field_capacity;
     size_t norm_bytes;
-    uint64_t seed;
 };
 
 /* ---- streams ----------------------------------------------------------------------------------
@@ -182,12 +180,6 @@ static void grow_terms(struct vz_text_builder *b)
     free(b->terms);
     b->terms = grown;
     b->term_capacity = capacity;
-}
-
-static inline uint32_t hash_of(const struct vz_text_builder *b, uint16_t field,
-                               struct vz_slice text)
-{
-    return (uint32_t)vz_hash(text, b->seed + field);
 }
 
 static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz_slice text,
@@ -333,20 +325,17 @@ void vz_text_builder_free(struct vz_text_builder *b)
     free(b);
 }
 
-/* Terms lie anywhere in some megabytes: what the next tokens will touch is fetched for all of them
+/* Terms lie anywhere in some megabytes: what the next ones will touch is fetched for all of them
  * at once, step by step, where one after the other would wait for each. Hints only: what a new term
  * moves meanwhile is looked up again. */
-static void look_ahead(struct vz_text_builder *b, uint16_t field, const struct vz_token *tokens,
-                       size_t count, uint32_t hashes[AHEAD])
+static void look_ahead(struct vz_text_builder *b, size_t count, const uint32_t hashes[AHEAD])
 {
     const struct term *guesses[AHEAD];
     if (!b->slot_count)
         grow_slots(b);
     uint32_t mask = b->slot_count - 1;
-    for (size_t i = 0; i < count; i++) {
-        hashes[i] = hash_of(b, field, tokens[i].text);
+    for (size_t i = 0; i < count; i++)
         __builtin_prefetch(&b->slots[hashes[i] & mask]);
-    }
     for (size_t i = 0; i < count; i++) {
         uint32_t term = b->slots[hashes[i] & mask];
         guesses[i] = term ? &b->terms[term - 1] : NULL;
@@ -377,8 +366,12 @@ void vz_text_builder_add(struct vz_text_builder *b, uint32_t docno, uint16_t id,
     uint32_t hashes[AHEAD];
     for (size_t i = 0; i < tokens->count; i++) {
         const struct vz_token *token = &tokens->items[i];
-        if (i % AHEAD == 0)
-            look_ahead(b, id, token, VZ_MIN(tokens->count - i, (size_t)AHEAD), hashes);
+        if (i % AHEAD == 0) {
+            size_t count = VZ_MIN(tokens->count - i, (size_t)AHEAD);
+            for (size_t n = 0; n < count; n++)
+                hashes[n] = vz_term_hash(id, token[n].text);
+            look_ahead(b, count, hashes);
+        }
         if (token->text.len > VZ_MAX_TERM_BYTES)
             continue;
         struct term *term = term_of(b, id, token->text, hashes[i % AHEAD]);
@@ -389,6 +382,50 @@ void vz_text_builder_add(struct vz_text_builder *b, uint32_t docno, uint16_t id,
     field->position = before + tokens->end_position;
 }
 
+/* The uses of one term; documents that were not written have none. */
+static void add_uses(struct vz_text_builder *b, const struct vz_text_batch *batch,
+                     const struct vz_batch_term *from, const uint32_t *docnos)
+{
+    uint32_t at = from->from;
+    while (at < from->to && docnos[batch->sorted[at].doc] == VZ_NOT_WRITTEN)
+        at++;
+    if (at == from->to)
+        return; /* a term without documents must not be made */
+    struct field *field = field_of(b, from->field, 0); /* it is there: fields come first */
+    struct term *term =
+        term_of(b, from->field, (struct vz_slice){from->text, from->len}, from->hash);
+    for (; at < from->to; at++) {
+        uint32_t docno = docnos[batch->sorted[at].doc];
+        if (docno != VZ_NOT_WRITTEN)
+            add_posting(b, field, term, docno, batch->sorted[at].position);
+    }
+}
+
+void vz_text_builder_add_batch(struct vz_text_builder *b, const struct vz_text_batch *batch,
+                               const uint32_t *docnos)
+{
+    for (size_t i = 0; i < batch->field_count; i++) {
+        const struct vz_batch_field *from = &batch->fields[i];
+        if (docnos[from->doc] == VZ_NOT_WRITTEN)
+            continue;
+        struct field *field = field_of(b, from->field, from->flags);
+        open_field(b, field, docnos[from->doc]);
+        field->length = from->length;
+        field->counted = from->counted;
+        field->position = from->position;
+    }
+    uint32_t hashes[AHEAD];
+    for (uint32_t t = 0; t < batch->term_count; t++) {
+        if (t % AHEAD == 0) {
+            size_t count = VZ_MIN(batch->term_count - t, (uint32_t)AHEAD);
+            for (size_t n = 0; n < count; n++)
+                hashes[n] = batch->terms[t + n].hash;
+            look_ahead(b, count, hashes);
+        }
+        add_uses(b, batch, &batch->terms[t], docnos);
+    }
+}
+
 void vz_text_builder_add_term(struct vz_text_builder *b, uint32_t docno, uint16_t id,
                               unsigned flags, struct vz_slice text)
 {
@@ -396,7 +433,7 @@ void vz_text_builder_add_term(struct vz_text_builder *b, uint32_t docno, uint16_
     if (text.len > VZ_MAX_TERM_BYTES)
         return;
     open_field(b, field, docno);
-    add_posting(b, field, term_of(b, id, text, hash_of(b, id, text)), docno, ++field->position);
+    add_posting(b, field, term_of(b, id, text, vz_term_hash(id, text)), docno, ++field->position);
     field->length++;
     field->counted = true;
 }

@@ -7,6 +7,7 @@
  *
  * Files: a merge writes text.BASE-LIMIT beside the files it replaces and then removes those; a
  * crash in between leaves both, and open prefers the longer one. */
+#include "text/batch.h"
 #include "text/index.h"
 #include "text/postings_parts.h"
 
@@ -223,6 +224,25 @@ enum vz_status vz_text_index_add_term(struct vz_text_index *index, uint32_t docn
     enum vz_status status = make_room(index, docno, err);
     if (status == VZ_OK)
         vz_text_builder_add_term(index->builder, docno, field, flags, term);
+    return status;
+}
+
+enum vz_status vz_text_index_add_batch(struct vz_text_index *index,
+                                       const struct vz_text_batch *batch, const uint32_t *docnos,
+                                       struct vz_error *err)
+{
+    uint32_t docs = vz_text_batch_docs(batch), first = 0;
+    while (first < docs && docnos[first] == VZ_NOT_WRITTEN)
+        first++;
+    while (docs > first && docnos[docs - 1] == VZ_NOT_WRITTEN)
+        docs--;
+    if (first == docs)
+        return VZ_OK;
+    enum vz_status status = make_room(index, docnos[first], err);
+    if (status == VZ_OK) {
+        vz_text_builder_add_batch(index->builder, batch, docnos);
+        index->limit = VZ_MAX(index->limit, docnos[docs - 1] + 1);
+    }
     return status;
 }
 
