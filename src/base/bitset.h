@@ -36,11 +36,21 @@ static inline bool vz_bitset_has(const struct vz_bitset *set, size_t bit)
 }
 void vz_bitset_set_all(struct vz_bitset *set);
 size_t vz_bitset_count(const struct vz_bitset *set);
+/* The set bits of some words. */
+size_t vz_words_count(const uint64_t *words, size_t count);
 /* to &= other, to |= other, to &= ~other; both of the same size. */
 void vz_bitset_and(struct vz_bitset *to, const struct vz_bitset *other);
 void vz_bitset_or(struct vz_bitset *to, const struct vz_bitset *other);
 void vz_bitset_and_not(struct vz_bitset *to, const struct vz_bitset *other);
+/* The first set bit of a word or a later one, or `bits` when there is none. */
+size_t vz_bitset_next_word(const struct vz_bitset *set, size_t word);
 /* The first set bit at or after `from`, or `bits` when there is none. */
-size_t vz_bitset_next(const struct vz_bitset *set, size_t from);
+static inline size_t vz_bitset_next(const struct vz_bitset *set, size_t from)
+{
+    if (from >= set->bits)
+        return set->bits;
+    uint64_t rest = set->words[from / 64] >> (from % 64);
+    return rest ? from + (size_t)__builtin_ctzll(rest) : vz_bitset_next_word(set, from / 64 + 1);
+}
 
 #endif
