@@ -37,8 +37,22 @@ static void range_f64_plain(const double *values, size_t words, double low, doub
     }
 }
 
+static void range_u16_plain(const uint16_t *codes, size_t words, uint16_t first, uint16_t last,
+                            const uint16_t ends[2], uint64_t *masks, uint64_t *at_ends)
+{
+    for (size_t w = 0; w < words; w++, codes += 64) {
+        uint64_t mask = 0, end = 0;
+        for (unsigned j = 0; j < 64; j++) {
+            mask |= (uint64_t)((codes[j] >= first) & (codes[j] <= last)) << j;
+            end |= (uint64_t)((codes[j] == ends[0]) | (codes[j] == ends[1])) << j;
+        }
+        masks[w] = mask;
+        at_ends[w] = end;
+    }
+}
+
 static const struct vz_mask_kernels plain = {"scalar", equal_u32_plain, range_i64_plain,
-                                             range_f64_plain};
+                                             range_f64_plain, range_u16_plain};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -93,6 +107,52 @@ AVX2 static void range_f64_avx2(const double *values, size_t words, double low, 
     }
 }
 
+/* 32 lanes of all ones or zeros as bits. */
+AVX2 static inline uint64_t bits_u16(__m256i a, __m256i b)
+{
+    __m256i both = _mm256_permute4x64_epi64(_mm256_packs_epi16(a, b), 0xD8);
+    return (uint64_t)(unsigned)_mm256_movemask_epi8(both);
+}
+
+AVX2 static void range_u16_avx2(const uint16_t *codes, size_t words, uint16_t first, uint16_t last,
+                                const uint16_t ends[2], uint64_t *masks, uint64_t *at_ends)
+{
+    const __m256i from = _mm256_set1_epi16((short)first), to = _mm256_set1_epi16((short)last);
+    const __m256i a = _mm256_set1_epi16((short)ends[0]), b = _mm256_set1_epi16((short)ends[1]);
+    for (size_t w = 0; w < words; w++, codes += 64) {
+        __m256i in[4], at[4];
+        for (unsigned j = 0; j < 4; j++) {
+            __m256i part = _mm256_loadu_si256((const __m256i *)(const void *)(codes + 16 * j));
+            __m256i over = _mm256_cmpeq_epi16(_mm256_max_epu16(part, from), part);
+            __m256i under = _mm256_cmpeq_epi16(_mm256_min_epu16(part, to), part);
+            in[j] = _mm256_and_si256(over, under);
+            at[j] = _mm256_or_si256(_mm256_cmpeq_epi16(part, a), _mm256_cmpeq_epi16(part, b));
+        }
+        masks[w] = bits_u16(in[0], in[1]) | bits_u16(in[2], in[3]) << 32;
+        at_ends[w] = bits_u16(at[0], at[1]) | bits_u16(at[2], at[3]) << 32;
+    }
+}
+
+AVX512 static void range_u16_avx512(const uint16_t *codes, size_t words, uint16_t first,
+                                    uint16_t last, const uint16_t ends[2], uint64_t *masks,
+                                    uint64_t *at_ends)
+{
+    const __m512i from = _mm512_set1_epi16((short)first), to = _mm512_set1_epi16((short)last);
+    const __m512i a = _mm512_set1_epi16((short)ends[0]), b = _mm512_set1_epi16((short)ends[1]);
+    for (size_t w = 0; w < words; w++, codes += 64) {
+        uint64_t mask = 0, end = 0;
+        for (unsigned j = 0; j < 2; j++) {
+            __m512i part = _mm512_loadu_si512(codes + 32 * j);
+            __mmask32 over = _mm512_cmpge_epu16_mask(part, from);
+            mask |= (uint64_t)_mm512_mask_cmple_epu16_mask(over, part, to) << 32 * j;
+            end |= (uint64_t)(_mm512_cmpeq_epi16_mask(part, a) | _mm512_cmpeq_epi16_mask(part, b))
+                   << 32 * j;
+        }
+        masks[w] = mask;
+        at_ends[w] = end;
+    }
+}
+
 AVX512 static void equal_u32_avx512(const uint32_t *values, size_t words, uint32_t wanted,
                                     uint64_t *masks)
 {
@@ -136,9 +196,10 @@ AVX512 static void range_f64_avx512(const double *values, size_t words, double l
     }
 }
 
-static const struct vz_mask_kernels avx2 = {"avx2", equal_u32_avx2, range_i64_avx2, range_f64_avx2};
+static const struct vz_mask_kernels avx2 = {"avx2", equal_u32_avx2, range_i64_avx2, range_f64_avx2,
+                                            range_u16_avx2};
 static const struct vz_mask_kernels avx512 = {"avx512", equal_u32_avx512, range_i64_avx512,
-                                              range_f64_avx512};
+                                              range_f64_avx512, range_u16_avx512};
 #endif
 
 size_t vz_mask_kernels_all(const struct vz_mask_kernels *list[3])

@@ -18,6 +18,9 @@ struct vz_mask_kernels {
     void (*range_i64)(const int64_t *values, size_t words, int64_t low, int64_t high,
                       uint64_t *masks);
     void (*range_f64)(const double *values, size_t words, double low, double high, uint64_t *masks);
+    /* first <= code <= last; `ends`: code is one of the two */
+    void (*range_u16)(const uint16_t *codes, size_t words, uint16_t first, uint16_t last,
+                      const uint16_t ends[2], uint64_t *masks, uint64_t *at_ends);
 };
 /* What this processor can do best. */
 const struct vz_mask_kernels *vz_mask_kernels(void);

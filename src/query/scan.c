@@ -1,7 +1,9 @@
 /* Scans of columns: entries that have a value set the bits of their documents. */
 #include "query/filter.h"
 #include "query/masks.h"
+#include "store/codes.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Entries are tested 64 at a time (masks.h), so many masks at once. */
@@ -99,6 +101,19 @@ enum { KEY_ORDINAL = 1, KEY_I64, KEY_F64 };
 /* Fewer entries are scanned faster than a memory of them is kept. */
 #define REMEMBER_FROM 50000
 
+/* The entries from `from` on. */
+static void cut(struct vz_column *column, size_t from)
+{
+    column->count -= from;
+    column->docnos += from;
+    if (column->kind == VZ_COLUMN_ORDINAL)
+        column->ordinals += from;
+    else if (column->kind == VZ_COLUMN_F64)
+        column->f64 += from;
+    else
+        column->i64 += from;
+}
+
 /* The entries of documents that nobody knows about yet; true when the answer is to be kept. */
 static bool recall(struct vz_eval *eval, const struct vz_filter_key *key, struct vz_column *column,
                    struct vz_bitset *bits)
@@ -114,14 +129,7 @@ static bool recall(struct vz_eval *eval, const struct vz_filter_key *key, struct
         else
             high = middle;
     }
-    column->count -= from;
-    column->docnos += from;
-    if (column->kind == VZ_COLUMN_ORDINAL)
-        column->ordinals += from;
-    else if (column->kind == VZ_COLUMN_F64)
-        column->f64 += from;
-    else
-        column->i64 += from;
+    cut(column, from);
     return known < eval->limit;
 }
 
@@ -136,6 +144,45 @@ void vz_filter_ordinal(struct vz_eval *eval, const struct vz_field *field,
         vz_snapshot_remember(eval->snap, &key, bits);
 }
 
+/* Of entries with the codes of a range's ends the values decide: those that are out. */
+static uint64_t settle_ends(const struct vz_column *column, size_t at, uint64_t ends, double low,
+                            double high, int64_t from, int64_t to)
+{
+    uint64_t out = 0;
+    bool is_f64 = column->kind == VZ_COLUMN_F64;
+    for (; ends; ends &= ends - 1) {
+        unsigned j = (unsigned)__builtin_ctzll(ends);
+        bool in = is_f64 ? column->f64[at + j] >= low && column->f64[at + j] <= high
+                         : column->i64[at + j] >= from && column->i64[at + j] <= to;
+        out |= (uint64_t)!in << j;
+    }
+    return out;
+}
+
+/* The entries that have codes (store/codes.h). Takes them from the column. `low` and
+ * `high` are of F64, `from` and `to` of I64. */
+static void scan_codes(struct vz_column *column, const struct vz_coded_range *range, double low,
+                       double high, int64_t from, int64_t to, struct vz_bitset *bits)
+{
+    const struct vz_mask_kernels *kernels = vz_mask_kernels();
+    uint64_t masks[WORDS], ends[WORDS];
+    for (size_t i = 0; i < range->count && !range->none; i += SLICE) {
+        size_t words = VZ_MIN((range->count - i) / 64, (size_t)WORDS);
+        kernels->range_u16(range->codes + i, words, range->first, range->last, range->ends, masks,
+                           ends);
+        for (size_t w = 0; w < words; w++) {
+            size_t at = i + w * 64;
+            if (ends[w])
+                masks[w] &= ~settle_ends(column, at, ends[w], low, high, from, to);
+            if (at < range->in_a_row)
+                bits->words[at / 64] |= masks[w];
+            else
+                place(bits, column->docnos + at, masks[w]);
+        }
+    }
+    cut(column, range->count);
+}
+
 void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
                    const struct vz_column *column, int64_t low, int64_t high,
                    struct vz_bitset *bits)
@@ -143,6 +190,10 @@ void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
     struct vz_filter_key key = {.field = field->id, .kind = KEY_I64, .low = low, .high = high};
     struct vz_column rest = *column;
     bool keep = recall(eval, &key, &rest, bits);
+    struct vz_coded_range range;
+    if (rest.count == column->count && field->key.len == 0 &&
+        vz_snapshot_code_i64(eval->snap, field->id, column, low, high, &range))
+        scan_codes(&rest, &range, 0, 0, low, high, bits);
     vz_scan_i64(&rest, low, high, bits);
     if (keep)
         vz_snapshot_remember(eval->snap, &key, bits);
@@ -156,6 +207,10 @@ void vz_filter_f64(struct vz_eval *eval, const struct vz_field *field,
     memcpy(&key.low, &low, sizeof low);
     memcpy(&key.high, &high, sizeof high);
     bool keep = recall(eval, &key, &rest, bits);
+    struct vz_coded_range range;
+    if (rest.count == column->count && field->key.len == 0 && !isnan(low) && !isnan(high) &&
+        vz_snapshot_code_f64(eval->snap, field->id, column, low, high, &range))
+        scan_codes(&rest, &range, low, high, 0, 0, bits);
     vz_scan_f64(&rest, low, high, bits);
     if (keep)
         vz_snapshot_remember(eval->snap, &key, bits);

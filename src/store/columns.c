@@ -53,6 +53,8 @@ enum vz_status vz_column_open(const char *dir, uint16_t field, enum vz_column_ki
     column->docnos.fd = column->values.fd = -1;
     atomic_init(&column->count, count);
     enum vz_status status = open_part(dir, field, "docs", 4, count, &column->docnos, err);
+    if (kind == VZ_COLUMN_I64 || kind == VZ_COLUMN_F64)
+        column->codes = vz_codes_new(kind);
     if (status == VZ_OK && column->width)
         status = open_part(dir, field, "vals", column->width, count, &column->values, err);
     if (status == VZ_OK)
@@ -68,6 +70,7 @@ void vz_column_close(struct vz_column_file *column)
         return;
     vz_grow_close(&column->docnos);
     vz_grow_close(&column->values);
+    vz_codes_free(column->codes);
     vz_buf_deinit(&column->staged_docnos);
     vz_buf_deinit(&column->staged_values);
     free(column);

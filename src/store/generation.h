@@ -17,6 +17,7 @@
 #include "base/grow.h"
 #include "base/thread.h"
 #include "store/document.h"
+#include "store/codes.h"
 #include "store/packing.h"
 #include "store/remembered.h"
 #include "store/store.h"
@@ -165,6 +166,7 @@ struct vz_column_file {
     struct vz_grow docnos, values;
     /* published, release; readers acquire */
     _Atomic size_t count;
+    struct vz_codes *codes; /* numbers only; has its own lock. Immutable pointer */
     /* writer */
     struct vz_buf staged_docnos, staged_values;
     size_t flushed; /* count + what lies in the files unpublished */
@@ -284,6 +286,7 @@ struct vz_generation {
     _Atomic(struct vz_text_index *) texts;
 
     struct vz_remembered remembered; /* has its own lock */
+    _Atomic size_t codes_bytes;      /* of all columns' codes */
 
     /* Owned; set once, when `state`/"packer" is durable. Release by the writer, acquire by all. */
     _Atomic(struct vz_packer *) packer;

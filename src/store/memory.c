@@ -109,7 +109,8 @@ size_t vz_generation_memory(const struct vz_generation *gen, const struct vz_map
         }
         if (column)
             columns +=
-                atomic_load_explicit(&column->count, memory_order_acquire) * (4 + column->width);
+                atomic_load_explicit(&column->count, memory_order_acquire) * (4 + column->width) +
+                vz_codes_bytes(column->codes);
     }
     stats->column_bytes += columns;
     struct vz_text_index *index = atomic_load_explicit(&gen->texts, memory_order_acquire);

@@ -19,11 +19,13 @@ static void every_level_gives_the_same(void **state)
     uint32_t ordinals[COUNT + 1];
     int64_t integers[COUNT + 1];
     double numbers[COUNT + 1];
+    uint16_t codes[COUNT + 1];
     for (int round = 0; round < 50; round++) {
         for (size_t i = 0; i <= COUNT; i++) {
             static const double odd[] = {NAN, INFINITY, -INFINITY, 0.0, -0.0, 5.0, 4.999999};
             ordinals[i] = (uint32_t)(vz_rng_next(&rng) % 4) * 0x7fffffffu;
             integers[i] = (int64_t)(vz_rng_next(&rng) % 21) - 10;
+            codes[i] = (uint16_t)(vz_rng_next(&rng) % 9 * 0x1fff);
             numbers[i] = vz_rng_next(&rng) % 3 ? (double)integers[i]
                                                : odd[vz_rng_next(&rng) % VZ_COUNT_OF(odd)];
         }
@@ -35,18 +37,24 @@ static void every_level_gives_the_same(void **state)
             low = INT64_MIN, high = round % 20 ? INT64_MAX : 0;
         for (size_t shift = 0; shift < 2; shift++)
             for (size_t level = 0; level < levels; level++) {
-                uint64_t a[WORDS], b[WORDS], c[WORDS];
+                uint64_t a[WORDS], b[WORDS], c[WORDS], d[WORDS], e[WORDS];
+                uint16_t first = codes[round], last = codes[round + 60];
+                uint16_t ends[] = {codes[round + 1], round % 3 ? last : 0xFFFF};
                 list[level]->equal_u32(ordinals + shift, WORDS, wanted, a);
                 list[level]->range_i64(integers + shift, WORDS, low, high, b);
                 list[level]->range_f64(numbers + shift, WORDS, (double)low, (double)high, c);
+                list[level]->range_u16(codes + shift, WORDS, first, last, ends, d, e);
                 for (size_t i = 0; i < COUNT; i++) {
                     size_t at = i + shift;
                     bool want[] = {ordinals[at] == wanted,
                                    integers[at] >= low && integers[at] <= high,
-                                   numbers[at] >= (double)low && numbers[at] <= (double)high};
+                                   numbers[at] >= (double)low && numbers[at] <= (double)high,
+                                   codes[at] >= first && codes[at] <= last,
+                                   codes[at] == ends[0] || codes[at] == ends[1]};
                     bool got[] = {a[i / 64] >> i % 64 & 1, b[i / 64] >> i % 64 & 1,
-                                  c[i / 64] >> i % 64 & 1};
-                    for (int k = 0; k < 3; k++)
+                                  c[i / 64] >> i % 64 & 1, d[i / 64] >> i % 64 & 1,
+                                  e[i / 64] >> i % 64 & 1};
+                    for (int k = 0; k < 5; k++)
                         if (want[k] != got[k])
                             fail_msg("%s, kernel %d, value %zu of round %d", list[level]->name, k,
                                      at, round);
