@@ -20,7 +20,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define SPARSE 16 /* a filter passes fewer than one of so many: each is asked alone */
+#define SPARSE 512 /* a filter passes fewer than one of so many: each is asked alone */
 
 /* ---- knn ------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
  * crash in between leaves both, and open prefers the longer one. */
 #include "text/batch.h"
 #include "text/index.h"
-#include "text/postings_parts.h"
+#include "text/dense.h"
 
 #include "base/file.h"
 
@@ -390,9 +390,11 @@ void vz_text_index_stats(struct vz_text_index *index, struct vz_text_index_stats
     *stats = (struct vz_text_index_stats){0};
     pthread_mutex_lock(&index->lock);
     stats->segments = index->count;
-    for (size_t i = 0; i < index->count; i++)
+    for (size_t i = 0; i < index->count; i++) {
         *(index->segments[i]->mapped ? &stats->mapped_bytes : &stats->memory_bytes) +=
             index->segments[i]->size;
+        stats->memory_bytes += vz_dense_cache_bytes(index->segments[i]->dense);
+    }
     stats->merges = index->merges;
     pthread_mutex_unlock(&index->lock);
     stats->buffer_bytes = atomic_load_explicit(&index->buffer_bytes, memory_order_relaxed);

@@ -76,6 +76,7 @@ struct vz_segment {
     uint32_t base, limit;
     const struct vz_segment_field *fields;
     unsigned field_count;
+    struct vz_dense_cache *dense; /* dense.h; has its own lock. NULL: a small one */
 };
 
 const struct vz_segment_field *vz_segment_find_field(const struct vz_segment *segment,

@@ -2,7 +2,7 @@
  * against its size where a list or a block is opened; what is inside is read with an end in sight,
  * so that a damaged file gives wrong answers at worst, never a read outside of it. */
 #include "text/block.h"
-#include "text/postings_parts.h"
+#include "text/dense.h"
 
 #include "base/file.h"
 #include "base/strmap.h"
@@ -27,6 +27,7 @@ static void segment_free(struct vz_segment *segment)
         munmap(bytes.own, segment->size);
     else
         free(bytes.own);
+    vz_dense_cache_free(segment->dense);
     free(segment);
 }
 
@@ -101,11 +102,13 @@ enum vz_status vz_segment_from(unsigned char *bytes, size_t size, bool mapped,
         for (unsigned i = 0; i < segment->field_count && status == VZ_OK; i++)
             status = check_field(segment, &segment->fields[i], err);
     }
-    if (status != VZ_OK)
+    if (status != VZ_OK) {
         segment_free(segment);
-    else
-        *out = segment;
-    return status;
+        return status;
+    }
+    segment->dense = vz_dense_cache_new(segment);
+    *out = segment;
+    return VZ_OK;
 }
 
 enum vz_status vz_segment_open(const char *path, bool check_all, struct vz_segment **out,

@@ -4,7 +4,9 @@
  * phrase (top_any.c, top_every.c, top_phrase.c), and everything else document by document, here.
  *
  * Ties go to the lower docno, which came first. Nothing is left out before `total_limit` matches
- * are counted. */
+ * are counted; where that can be done apart (count.h) it is, and documents are left out from the
+ * first on. */
+#include "text/count.h"
 #include "text/top_parts.h"
 
 #include <math.h>
@@ -145,7 +147,7 @@ static void top_generic(struct vz_top *top, const struct vz_weight *weight,
             break;
         uint32_t target = vz_top_next_passing(top, doc);
         if (target == doc) {
-            if (top->counting || top->search->total_limit)
+            if (top->counting)
                 vz_top_count(top, 1);
             if (top->search->k)
                 vz_top_offer(top, doc, vz_scorer_score(scorer));
@@ -261,6 +263,12 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     uint64_t many = 0, doc_freq = count == 1 ? parts[0]->doc_freq : 0;
     if (top.counting && surely_many(weight, parts, count, search, &many))
         top.counting = false;
+    uint64_t apart = 0;
+    bool counted = top.counting && parts && search->filter &&
+                   vz_count_plain(view, parts, count, query->kind == VZ_TEXT_EVERY, search->filter,
+                                  search->total_limit, &apart);
+    if (counted)
+        top.counting = false;
     /* One term, every document of it to be found: how many is known. */
     bool known = top.counting && parts && count == 1 && !search->filter;
     if (known)
@@ -275,8 +283,8 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     result->count = top.count;
     result->total = VZ_MAX(top.total, many);
     result->total_exact = top.counting;
-    if (known) {
-        result->total = doc_freq;
+    if (known || (counted && apart <= search->total_limit)) {
+        result->total = known ? doc_freq : apart;
         result->total_exact = true;
     } else if (!top.counting && search->total_limit)
         result->total = search->total_limit + 1;

@@ -3,7 +3,9 @@
  * Ding, T. Suel, "Faster top-k document retrieval using block-max indexes", 2011; the windows are
  * Lucene's MaxScoreBulkScorer's idea). For each window the largest score of each term comes from
  * the impacts of the blocks in it. Terms that together cannot reach the k-th best score so far only
- * refine what others found. */
+ * refine what others found. Where there is a filter, a block's documents go through it before any
+ * of them is scored (pass.h). */
+#include "text/pass.h"
 #include "text/top_parts.h"
 
 #include <math.h>
@@ -55,6 +57,39 @@ static void refine(struct vz_top *top, struct window *window, uint32_t doc, doub
     vz_top_offer(top, doc, (float)score);
 }
 
+static void stand_on(struct vz_postings *p, unsigned at)
+{
+    p->at = at;
+    p->doc = p->docs[at];
+}
+
+/* The first place of the decoded block that is of a document at or behind `high`. */
+static unsigned end_in_block(const struct vz_postings *p, uint32_t high)
+{
+    unsigned low = p->at, end = p->count;
+    if (p->docs[end - 1] < high)
+        return end;
+    while (low < end) {
+        unsigned middle = low + (end - low) / 2;
+        if (p->docs[middle] < high)
+            low = middle + 1;
+        else
+            end = middle;
+    }
+    return low;
+}
+
+/* A document of the only essential clause that may be found. */
+static inline void meet_single(struct vz_top *top, struct window *window, struct vz_clause *clause,
+                               double lesser)
+{
+    if (top->counting)
+        vz_top_count(top, 1);
+    float score = vz_clause_score(clause);
+    if ((float)(score + lesser) > top->threshold)
+        refine(top, window, clause->p.doc, score);
+}
+
 /* One essential clause: its postings, block by block. */
 static void walk_single(struct vz_top *top, struct window *window)
 {
@@ -72,14 +107,32 @@ static void walk_single(struct vz_top *top, struct window *window)
                 continue;
             }
         }
-        if (vz_top_passes(top, doc)) {
-            if (top->counting || top->search->total_limit)
-                vz_top_count(top, 1);
-            float score = vz_clause_score(clause);
-            if ((float)(score + lesser) > top->threshold)
-                refine(top, window, doc, score);
-        }
+        if (top->search->filter) {
+            unsigned char places[VZ_BLOCK];
+            unsigned end = end_in_block(p, window->high);
+            unsigned count = vz_pass(p->docs, p->at, end, top->search->filter, places);
+            for (unsigned i = 0; i < count; i++) {
+                stand_on(p, places[i]);
+                meet_single(top, window, clause, lesser);
+            }
+            stand_on(p, end - 1);
+        } else
+            meet_single(top, window, clause, lesser);
         doc = vz_postings_next(p);
+    }
+}
+
+/* Adds what a clause gives to the document it stands on. */
+static inline void gather(struct window *window, struct vz_clause *clause)
+{
+    uint32_t at = clause->p.doc - window->low;
+    uint64_t bit = 1ull << at % 64;
+    double score = vz_clause_score(clause);
+    if (window->matched[at / 64] & bit) {
+        window->scores[at] += score;
+    } else {
+        window->matched[at / 64] |= bit;
+        window->scores[at] = score;
     }
 }
 
@@ -94,15 +147,18 @@ static void walk_several(struct vz_top *top, struct window *window)
             continue;
         for (uint32_t doc = vz_postings_advance(p, window->low); doc < window->high;
              doc = vz_postings_next(p)) {
-            uint32_t at = doc - window->low;
-            uint64_t bit = 1ull << at % 64;
-            double score = vz_clause_score(clause);
-            if (window->matched[at / 64] & bit) {
-                window->scores[at] += score;
-            } else {
-                window->matched[at / 64] |= bit;
-                window->scores[at] = score;
+            if (!top->search->filter) {
+                gather(window, clause);
+                continue;
             }
+            unsigned char places[VZ_BLOCK];
+            unsigned end = end_in_block(p, window->high);
+            unsigned passing = vz_pass(p->docs, p->at, end, top->search->filter, places);
+            for (unsigned n = 0; n < passing; n++) {
+                stand_on(p, places[n]);
+                gather(window, clause);
+            }
+            stand_on(p, end - 1);
         }
     }
     double lesser = window->essential ? window->clauses[window->essential - 1]->before : 0;
@@ -110,9 +166,7 @@ static void walk_several(struct vz_top *top, struct window *window)
         uint64_t word = window->matched[w];
         for (; word; word &= word - 1) {
             uint32_t at = w * 64 + (uint32_t)__builtin_ctzll(word);
-            if (!vz_top_passes(top, window->low + at))
-                continue;
-            if (top->counting || top->search->total_limit)
+            if (top->counting)
                 vz_top_count(top, 1);
             if ((float)(window->scores[at] + lesser) > top->threshold)
                 refine(top, window, window->low + at, window->scores[at]);

@@ -46,7 +46,7 @@ void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count)
             double score = 0;
             for (size_t i = 0; i < count; i++)
                 score += vz_clause_score(&clauses[i]);
-            if (top->counting || top->search->total_limit)
+            if (top->counting)
                 vz_top_count(top, 1);
             vz_top_offer(top, doc, (float)score);
         }
