@@ -30,6 +30,7 @@ size_t vz_ladder(const UChar32 *s, size_t len, const struct vz_rung *rungs, size
 
 vz_light_stemmer vz_stem_arabic, vz_stem_persian, vz_stem_hindi, vz_stem_bengali, vz_stem_sorani,
     vz_stem_indonesian, vz_stem_bulgarian, vz_stem_czech, vz_stem_latvian, vz_stem_brazilian,
-    vz_stem_greek, vz_stem_galician;
+    vz_stem_greek, vz_stem_galician, vz_stem_galician_minimal, vz_stem_portuguese_rslp,
+    vz_stem_portuguese_minimal;
 
 #endif

@@ -52,6 +52,13 @@ static bool is_emoji_char(UChar32 c)
     return c > 0x7F && c != 0xA9 && c != 0xAE && c != 0x2122 && c != 0x3030 && c != 0x303D;
 }
 
+/* Tone bars and Armenian signs: letters of words for Unicode 13 and newer, not for Lucene's 12.1. */
+static bool is_letter_since_13(UChar32 c)
+{
+    return (c >= 0x2E5 && c <= 0x2EB) || c == 0x55A || c == 0x55F || c == 0x58A ||
+           (c >= 0xA708 && c <= 0xA716);
+}
+
 static unsigned char classify(UChar32 c)
 {
     unsigned char flags =
@@ -63,6 +70,8 @@ static unsigned char classify(UChar32 c)
     bool complex = u_getIntPropertyValue(c, UCHAR_LINE_BREAK) == U_LB_COMPLEX_CONTEXT;
     if (complex)
         flags |= WB_COMPLEX;
+    if (is_letter_since_13(c))
+        return flags;
     switch (u_getIntPropertyValue(c, UCHAR_WORD_BREAK)) {
     case U_WB_ALETTER:
         return flags | (script == USCRIPT_HANGUL ? WB_HANGUL : WB_LETTER);

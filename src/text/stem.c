@@ -112,8 +112,6 @@ static enum vz_status run(const struct vz_token_filter *filter, struct vz_tokens
 static bool known_elsewhere(struct vz_slice name)
 {
     static const char *const names[] = {"estonian",
-
-                                        "galician",
                                         "kp",
                                         "kstem",
                                         "light_finnish",
@@ -125,12 +123,9 @@ static bool known_elsewhere(struct vz_slice name)
                                         "light_english",
                                         "lovins",
                                         "minimal_french",
-                                        "minimal_galician",
                                         "minimal_german",
                                         "minimal_norwegian",
                                         "minimal_nynorsk",
-                                        "minimal_portuguese",
-                                        "portuguese_rslp",
                                         "dutch_kp",
                                         "plural_english"};
     for (size_t i = 0; i < VZ_COUNT_OF(names); i++)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes src/text/stopwords.c, stopwords_world.c and folding.c from what Lucene's jar holds.
+"""Writes src/text/stopwords.c, stopwords_world.c, rslp_rules.c and folding.c from what Lucene's jar holds.
 
     tests/golden/text/tables.py LUCENE-ANALYSIS-COMMON.jar FOLDING.txt
 
@@ -8,6 +8,7 @@ The stop words are the Snowball project's lists (BSD), which the jar carries, an
 """
 import collections
 import pathlib
+import re
 import sys
 import textwrap
 import zipfile
@@ -60,6 +61,29 @@ def stopwords_world(jar):
     replace_rows("stopwords_world.c", "} lists[] = {", rows)
 
 
+def rslp(jar):
+    """The steps of a file are {"name", least length, whole, {endings}, rules; } with rules {"suffix", least stem,
+    "replacement", {exceptions}}; exceptions are whole words where `whole` is 1, else endings."""
+    rows = []
+    for language, path in dict(galician="gl/galician", portuguese="pt/portuguese").items():
+        text = jar.read(f"org/apache/lucene/analysis/{path}.rslp").decode()
+        text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("#"))
+        string, words = r'"([^"]*)"', r'\{([^{}]*)\}'
+        for step in text.split(";"):
+            head = re.match(rf'\s*\{{\s*{string}\s*,\s*(\d+)\s*,\s*(\d)\s*,\s*{words}\s*,', step)
+            if not head:
+                continue
+            rules = re.findall(rf'\{{\s*{string}\s*,\s*(\d+)\s*(?:,\s*{string}\s*)?(?:,\s*{words}\s*)?\}}', step[head.end():])
+            least = int(head[2]) or min(int(n) + len(suffix) for suffix, n, _, _ in rules)
+            plain = lambda list_: " ".join(re.findall(string, list_))
+            rows.append(f'    {{{quote(language + " " + head[1])}, NULL, {quote(plain(head[4]))}, {least}, {head[3]}}}')
+            for suffix, n, by, but in rules:
+                lines = textwrap.wrap(plain(but), 90, break_long_words=False, break_on_hyphens=False) or [""]
+                parts = [quote(part + (" " if i + 1 < len(lines) else "")) for i, part in enumerate(lines)]
+                rows.append(f'    {{{quote(suffix)}, {quote(by)}, ' + "\n     ".join(parts) + f', {n}, 0}}')
+    replace_rows("rslp_rules.c", "vz_rslp_rules[] = {", rows)
+
+
 def folding(path):
     groups = collections.OrderedDict()
     for line in pathlib.Path(path).read_text().splitlines():
@@ -75,4 +99,5 @@ def folding(path):
 
 stopwords(zipfile.ZipFile(sys.argv[1]))
 stopwords_world(zipfile.ZipFile(sys.argv[1]))
+rslp(zipfile.ZipFile(sys.argv[1]))
 folding(sys.argv[2])
