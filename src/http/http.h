@@ -105,6 +105,10 @@ void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *c
  * Frees the server; NULL is allowed. */
 void vz_http_stop(struct vz_http_server *server, unsigned grace_ms);
 
+/* Whether the client has closed its connection (or its half of it), so that nobody waits for the
+ * answer. Of a request whose handler runs; false for one that came over no socket. Cheap. */
+bool vz_http_gone(const struct vz_http_request *request);
+
 /* Request helpers. vz_http_param gives the first parameter of that name. In parameters, as in HTML
  * forms and Elasticsearch, '+' is a space. */
 bool vz_http_param(const struct vz_http_request *request, const char *name, struct vz_slice *value);

@@ -59,6 +59,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,7 @@ struct exchange {
     size_t body_bytes;  /* of the request, as received, also of those dropped */
     size_t held_bytes;  /* this request's part of bodies_bytes */
     bool crowded_out;   /* the bodies of all requests together were too large */
+    int fd;
     struct vz_buf body; /* as received, later decompressed */
     struct vz_http_request request;
     struct vz_http_response response;
@@ -391,6 +393,23 @@ static void see_remote(struct exchange *x)
     x->request.remote = x->remote;
 }
 
+/* Immutable while a handler runs, and the socket stays open until the exchange is finished. */
+static void see_socket(struct exchange *x)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    x->fd = info ? info->connect_fd : -1;
+}
+
+bool vz_http_gone(const struct vz_http_request *request)
+{
+    const struct exchange *x = request->internal;
+    if (!x || x->fd < 0)
+        return false;
+    struct pollfd socket = {.fd = x->fd, .events = POLLRDHUP};
+    return poll(&socket, 1, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* Refuses what a foreign web page sends; false when it did. */
 static bool admit(struct exchange *x)
 {
@@ -426,6 +445,7 @@ static enum MHD_Result headers_arrived(struct exchange *x, const char *method)
     COUNT(server->requests);
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, see_header, x);
     see_remote(x);
+    see_socket(x);
     if (!admit(x))
         return send_answer(x, true);
     if (x->has_content_length && x->content_length > server->options.max_body_bytes) {

@@ -317,7 +317,7 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
     }
     vz_json_key(w, "_score");
     if (has_score)
-        vz_json_put_float(w, hit->score);
+        vz_score_put(w, hit->score);
     else
         vz_json_put_null(w);
     put_member(w, "_source", out.source);
@@ -356,7 +356,7 @@ void vz_agg_print_hits(struct vz_agg_node *node, uint32_t owner, struct vz_json_
     vz_json_end_object(w);
     vz_json_key(w, "max_score");
     if (heap->total && has_score)
-        vz_json_put_float(w, heap->max_score);
+        vz_score_put(w, heap->max_score);
     else
         vz_json_put_null(w);
     vz_json_key(w, "hits");

@@ -34,11 +34,6 @@ const struct vz_bitset *vz_eval_live(struct vz_eval *eval)
     return &eval->live;
 }
 
-bool vz_eval_late(const struct vz_eval *eval)
-{
-    return eval->deadline_ns && vz_now_ns() > eval->deadline_ns;
-}
-
 void vz_docset_deinit(struct vz_docset *set)
 {
     if (set->kind == VZ_SET_BITS)

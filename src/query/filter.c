@@ -812,6 +812,9 @@ enum vz_status vz_leaf_eval(struct vz_eval *eval, const struct vz_node *node, bo
     default:
         break;
     }
+    if (status == VZ_OK) /* a scan of a dictionary may have been given up */
+        status = vz_eval_late(eval) ? vz_fail(err, VZ_CANCELLED, "the search took too long")
+                                    : vz_eval_spend(eval, 0, 0, err);
     if (status != VZ_OK)
         vz_docset_deinit(out);
     return status;

@@ -630,7 +630,8 @@ enum vz_status vz_run_find(struct vz_run *run, struct vz_error *err)
         status = rescores ? collect_rescored(run, t, err) : collect_target(run, t, err);
         run->targets[t].query_ns = vz_now_ns() - started_ns;
     }
-    if (status == VZ_CANCELLED && run->deadline_ns) { /* what was found by then is the answer */
+    if (status == VZ_CANCELLED && vz_run_is_over(run->search, run->deadline_ns)) {
+        /* what was found by then is the answer */
         run->timed_out = true;
         run->aggs.status = VZ_OK;
         status = VZ_OK;

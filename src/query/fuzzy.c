@@ -93,7 +93,7 @@ static enum vz_status find_terms(struct vz_eval *eval, const struct vz_match *ma
     size_t length = decode(word, wanted, room);
     size_t prefix = VZ_MIN((size_t)match->prefix_length, length);
     uint32_t ordinals = vz_snapshot_ordinal_count(eval->snap, field->id);
-    enum vz_status status = VZ_OK;
+    enum vz_status status = vz_eval_spend(eval, 8 * (uint64_t)ordinals, 0, err);
     *out = NULL;
     *count = 0;
     for (uint32_t i = 0; i < ordinals && status == VZ_OK; i++) {

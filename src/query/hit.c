@@ -1,6 +1,16 @@
 /* Hits as JSON: those of an answer, and those within a hit. */
 #include "query/parts.h"
 
+#include <math.h>
+
+void vz_score_put(struct vz_json_writer *w, float score)
+{
+    if (isinf(score))
+        vz_json_put_str(w, score > 0 ? "Infinity" : "-Infinity");
+    else
+        vz_json_put_float(w, score);
+}
+
 static void put_slice_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
 {
     if (json.len) {
@@ -34,7 +44,7 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
     }
     vz_json_key(w, "_score");
     if (hit->has_score)
-        vz_json_put_float(w, hit->score);
+        vz_score_put(w, hit->score);
     else
         vz_json_put_null(w);
     if (hit->rank)
@@ -74,7 +84,7 @@ void vz_search_hits_print(struct vz_json_writer *w, const struct vz_search_resul
         vz_json_field_int(w, "total", -1);
     vz_json_key(w, "max_score");
     if (result->has_max_score)
-        vz_json_put_float(w, result->max_score);
+        vz_score_put(w, result->max_score);
     else
         vz_json_put_null(w);
     vz_json_key(w, "hits");

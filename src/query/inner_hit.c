@@ -175,7 +175,7 @@ static void explain_vector(const struct vz_inner_gather *gather,
     vz_json_key(w, "_explanation");
     vz_json_begin_object(w);
     vz_json_key(w, "value");
-    vz_json_put_float(w, object->score);
+    vz_score_put(w, object->score);
     vz_json_field_string(w, "description", vz_buf_slice(&text));
     vz_json_key(w, "details");
     vz_json_put_raw(w, VZ_SLICE("[]"));
@@ -285,7 +285,7 @@ static enum vz_status put_object(struct vz_inner_gather *gather,
     if (fetch->sort_count) /* whatever track_scores says, as in Elasticsearch */
         vz_json_put_null(w);
     else
-        vz_json_put_float(w, object->score);
+        vz_score_put(w, object->score);
     enum vz_status status = put_document(gather, object, w);
     if (status == VZ_OK)
         put_sort(gather, object, w);
@@ -317,7 +317,7 @@ static enum vz_status put_hits(struct vz_inner_gather *gather, struct vz_json_wr
     vz_json_end_object(w);
     vz_json_key(w, "max_score");
     if (has_score)
-        vz_json_put_float(w, best);
+        vz_score_put(w, best);
     else
         vz_json_put_null(w);
     vz_json_key(w, "hits");

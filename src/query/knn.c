@@ -418,7 +418,7 @@ static struct vz_knn knn_of(struct vz_eval *eval, const struct vz_knn_clause *cl
         .exact = clause->exact,
         .has_min_similarity = clause->has_similarity,
         .min_similarity = threshold(clause, field),
-        .cancelled = eval->deadline_ns ? cancelled : NULL,
+        .cancelled = eval->deadline_ns || eval->stop ? cancelled : NULL,
         .cancelled_context = eval,
     };
     if (vz_element_is_float(field->element))

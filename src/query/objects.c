@@ -555,6 +555,8 @@ static enum vz_status answer(struct vz_eval *eval, const void *key, const struct
         return status;
     }
     vz_eval_init(&made->eval, made->objects.snap, eval->arena, eval->now_ms, eval->deadline_ns);
+    made->eval.stop = eval->stop;
+    made->eval.spent = eval->spent;
     if (query)
         status = vz_node_eval(&made->eval, query, true, &made->set, err);
     if (status == VZ_OK && query) {

@@ -924,10 +924,7 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     search->with_source = true;
     search->max_bytes = params && params->max_bytes ? params->max_bytes : VZ_DEFAULT_MAX_BYTES;
     search->arena = arena;
-    search->embedder = params ? params->embedder : NULL;
-    search->reranker = params ? params->reranker : NULL;
-    search->is_scroll = params && params->is_scroll;
-    search->allows_partial = params && params->allows_partial;
+    vz_search_take(search, params);
     enum vz_json_type type = vz_json_type(value);
     if (type != VZ_JSON_OBJECT && type != VZ_JSON_MISSING)
         return vz_fail(err, VZ_BAD_QUERY, "Expected [START_OBJECT] but found [%s]",

@@ -368,6 +368,11 @@ struct vz_search_slice {
     int64_t id, max;       /* max 0: all */
 };
 
+/* What the patterns of a request took of dictionaries so far, see guard.c. */
+struct vz_spent {
+    uint64_t looked_at, matched; /* terms */
+};
+
 struct vz_search {
     struct vz_node *query; /* NULL: none given */
     struct vz_knn_clause **knn;
@@ -417,6 +422,8 @@ struct vz_search {
     size_t rescore_count;
     struct vz_collapse *collapse; /* or NULL */
     const struct vz_query_reranker *reranker;
+    const struct vz_query_stop *stop; /* or NULL */
+    struct vz_spent *spent;
     struct vz_index_boost *boosts; /* indices_boost */
     size_t boost_count;
     struct vz_search_slice slice;
@@ -450,6 +457,8 @@ struct vz_eval {
     uint32_t target;       /* which of the search's */
     int64_t now_ms;        /* one "now" for the whole search */
     uint64_t deadline_ns;  /* 0: none */
+    const struct vz_query_stop *stop; /* or NULL */
+    struct vz_spent *spent;           /* of the search; NULL: nobody counts */
     struct vz_bitset live; /* made on first need; bits == limit then */
     bool has_live;
     const struct vz_within *within; /* NULL: all */
@@ -483,7 +492,16 @@ void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct v
                   int64_t now_ms, uint64_t deadline_ns);
 void vz_eval_deinit(struct vz_eval *eval);
 const struct vz_bitset *vz_eval_live(struct vz_eval *eval);
+/* guard.c. Whether its time is over or nobody wants the answer any more. */
 bool vz_eval_late(const struct vz_eval *eval);
+/* Counts terms that a pattern looked at and matched. VZ_BAD_QUERY when it is too much for one
+ * request; that is also what every later one gets. */
+enum vz_status vz_eval_spend(struct vz_eval *eval, uint64_t looked_at, uint64_t matched,
+                             struct vz_error *err);
+/* What a search takes over of the caller's parameters. */
+void vz_search_take(struct vz_search *search, const struct vz_search_params *params);
+/* Of a search that was cancelled: whether what was found by then is an answer. */
+bool vz_run_is_over(const struct vz_search *search, uint64_t deadline_ns);
 
 /* Documents a node matches. ALL and NONE need no memory. BITS may have dead documents in them until
  * vz_docset_settle. Scores: `constant` for every one, or scores[docno] where the bit is set. */
@@ -538,6 +556,9 @@ enum vz_status vz_function_score_eval(struct vz_eval *eval, const struct vz_node
 const struct vz_node *vz_function_score_query(const struct vz_node *node);
 const struct vz_node *vz_script_score_query(const struct vz_node *node);
 struct vz_slice vz_script_score_source(const struct vz_node *node);
+/* A score in an answer. Elasticsearch lets one that is too large for a float pass, and writes it as
+ * a string: "Infinity" (hit.c). */
+void vz_score_put(struct vz_json_writer *w, float score);
 /* "`what` returned an invalid score [-1.0] for doc [7]. Must be a non-negative score!" */
 enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err);
 /* Leaves (filter.c). */

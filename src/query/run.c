@@ -55,14 +55,16 @@ static enum vz_status open_slice(struct vz_target *target, const struct vz_searc
 }
 
 static enum vz_status open_target(struct vz_target *target, const struct vz_search_target *from,
-                                  struct vz_arena *arena, int64_t now_ms, uint64_t deadline_ns,
-                                  struct vz_error *err)
+                                  const struct vz_search *search, struct vz_arena *arena,
+                                  int64_t now_ms, uint64_t deadline_ns, struct vz_error *err)
 {
     *target = (struct vz_target){.index = from->index,
                                  .snap = from->snap ? vz_snapshot_acquire(from->snap)
                                                     : vz_index_snapshot(from->index),
                                  .boost = from->has_boost ? from->boost : 1};
     vz_eval_init(&target->eval, target->snap, arena, now_ms, deadline_ns);
+    target->eval.stop = search->stop;
+    target->eval.spent = search->spent;
     if (from->alias_filter.len == 0)
         return VZ_OK;
     return open_alias(target, from->alias_filter, arena, err);
@@ -91,8 +93,8 @@ static enum vz_status open_targets(struct vz_run *run, const struct vz_search_ta
     run->targets = vz_arena_zalloc(run->arena, (count + 1) * sizeof(*run->targets));
     for (size_t i = 0; i < count; i++) {
         run->target_count++;
-        enum vz_status status =
-            open_target(&run->targets[i], &targets[i], run->arena, now_ms, run->deadline_ns, err);
+        enum vz_status status = open_target(&run->targets[i], &targets[i], run->search, run->arena,
+                                            now_ms, run->deadline_ns, err);
         run->targets[i].eval.target = (uint32_t)i;
         run->targets[i].eval.profiled = run->search->profile;
         run->targets[i].eval.explained = run->search->with_explain;
@@ -379,7 +381,8 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
         status = vz_run_answer(&run, result, err);
         if (status == VZ_OK && search->suggest)
             status = vz_suggest_run(&run, &result->suggest, err);
-        if (status == VZ_CANCELLED && run.deadline_ns) { /* an answer without them */
+        if (status == VZ_CANCELLED &&
+            vz_run_is_over(search, run.deadline_ns)) { /* an answer without them */
             result->timed_out = true;
             status = VZ_OK;
         }
@@ -426,7 +429,7 @@ enum vz_status vz_search_count(const struct vz_search_target *targets, size_t ta
     for (size_t t = 0; t < target_count && status == VZ_OK; t++) {
         struct vz_target target;
         struct vz_docset set;
-        status = open_target(&target, &targets[t], &arena, now_ms, 0, err);
+        status = open_target(&target, &targets[t], search, &arena, now_ms, 0, err);
         if (status == VZ_OK)
             status = open_slice(&target, search, t, target_count, err);
         if (status == VZ_OK)
@@ -452,7 +455,7 @@ enum vz_status vz_search_explain(const struct vz_search_target *target,
     struct vz_target opened;
     uint32_t docno = 0;
     *matched = false;
-    enum vz_status status = open_target(&opened, target, arena, vz_wall_ms(), 0, err);
+    enum vz_status status = open_target(&opened, target, search, arena, vz_wall_ms(), 0, err);
     if (status == VZ_OK)
         status = vz_snapshot_find(opened.snap, id, &docno, err);
     if (status == VZ_OK && !search->query)
@@ -476,7 +479,7 @@ enum vz_status vz_search_validate(const struct vz_search_target *target,
 {
     struct vz_target opened;
     struct vz_docset set = {0};
-    enum vz_status status = open_target(&opened, target, arena, vz_wall_ms(), 0, err);
+    enum vz_status status = open_target(&opened, target, search, arena, vz_wall_ms(), 0, err);
     *text = VZ_SLICE("*:*");
     if (status == VZ_OK && search->query)
         status = vz_target_embed(search, &opened, err);
@@ -501,7 +504,7 @@ enum vz_status vz_search_each(const struct vz_search_target *target, const struc
     struct vz_arena arena = {0};
     struct vz_target opened;
     struct vz_docset set;
-    enum vz_status status = open_target(&opened, target, &arena, vz_wall_ms(), 0, err);
+    enum vz_status status = open_target(&opened, target, search, &arena, vz_wall_ms(), 0, err);
     if (status == VZ_OK)
         status = open_slice(&opened, search, target->at, VZ_MAX(target->of, (size_t)1), err);
     if (status == VZ_OK)

@@ -222,6 +222,9 @@ void vz_scan_present(const struct vz_column *column, struct vz_bitset *bits)
         vz_bitset_set(bits, column->docnos[i]);
 }
 
+/* A term here takes as long as four of a text's dictionary (230 ns and 60). */
+#define SCAN_COST 4
+
 void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
                         const struct vz_column *column,
                         bool (*match)(const void *context, struct vz_slice term),
@@ -240,7 +243,11 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
         }
         if (i % 1024 == 1023)
             vz_arena_reset(&scratch);
+        if (i % 4096 == 4095 &&
+            (vz_eval_late(eval) || vz_eval_spend(eval, SCAN_COST * 4096, 0, NULL) != VZ_OK))
+            break; /* vz_leaf_eval tells */
     }
+    vz_eval_spend(eval, SCAN_COST * (count % 4096), 0, NULL);
     vz_arena_deinit(&scratch);
     if (any) {
         vz_docset_begin(out, eval);

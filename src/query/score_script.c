@@ -56,7 +56,9 @@ enum vz_status vz_dsl_parse_script_score(struct vz_parser *parser, struct vz_jso
 enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err)
 {
     char number[32];
-    const char *text = isnan(score) ? "NaN" : vz_query_number((double)score, number);
+    const char *text = isnan(score)   ? "NaN"
+                       : isinf(score) ? score > 0 ? "Infinity" : "-Infinity"
+                                      : vz_query_number((double)score, number);
     return vz_fail(err, VZ_BAD_ARGUMENT,
                    "%s returned an invalid score [%s] for doc [%u]. Must be a non-negative score!",
                    what, text, docno);

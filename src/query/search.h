@@ -61,6 +61,12 @@ struct vz_query_reranker {
     void *context;
 };
 
+/* Who asks may stop wanting the answer. Asked often while a search works, on its thread: cheap. */
+struct vz_query_stop {
+    bool (*stopped)(void *context);
+    void *context;
+};
+
 /* What URL parameters may override or add; zeroed means absent. */
 struct vz_search_params {
     bool has_size, has_from, has_track_total_hits, has_source;
@@ -80,6 +86,7 @@ struct vz_search_params {
     /* NULL: a query_vector_builder is refused. Must live as long as the parsed search. */
     const struct vz_query_embedder *embedder;
     const struct vz_query_reranker *reranker; /* the same, for text_similarity_reranker */
+    const struct vz_query_stop *stop; /* the same; VZ_CANCELLED when it says so. NULL: never */
     bool is_scroll;      /* the search begins a scroll */
     bool allows_partial; /* allow_partial_search_results=true was given */
 };

@@ -35,11 +35,6 @@ struct build {
     bool *listed;
 };
 
-bool vz_text_late(void *eval)
-{
-    return vz_eval_late(eval);
-}
-
 /* ---- pieces of queries ----------------------------------------------------------------------- */
 
 static struct vz_text_query *new_query(const struct build *b, enum vz_text_kind kind)
@@ -155,10 +150,12 @@ static enum vz_status walk(const struct build *b, const struct vz_walk *how,
 {
     struct vz_walk limits = *how;
     bool truncated = false;
+    uint64_t looked_at = 0;
     *terms = NULL;
     *count = 0;
     limits.cancelled = vz_text_late;
     limits.context = b->eval;
+    limits.looked_at = &looked_at;
     if (!b->view)
         return VZ_OK;
     enum vz_status status = vz_text_walk(b->view, b->field->id, &limits, b->eval->arena, terms,
@@ -166,7 +163,7 @@ static enum vz_status walk(const struct build *b, const struct vz_walk *how,
     if (status == VZ_OK && truncated && !how->max_terms)
         return vz_fail(b->err, VZ_LIMIT, "a pattern on field [%.*s] matches more than [%zu] terms",
                        VZ_ARG(b->field->path), VZ_MAX_WALK_TERMS);
-    return status;
+    return status == VZ_OK ? vz_eval_spend(b->eval, looked_at, *count, b->err) : status;
 }
 
 /* ---- fuzzy ----------------------------------------------------------------------------------- */

@@ -1,5 +1,6 @@
 /* A request's context: reading parameters and bodies, leaving problems, finishing answers. */
 #include "rest/scripts.h"
+#include "rest/tasks.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -66,20 +67,32 @@ bool vz_call_unsupported(struct vz_call *call, const char *format, ...)
                         VZ_S(what), VZ_VERSION);
 }
 
+const struct vz_error *vz_call_cancelled(struct vz_call *call, struct vz_error *err)
+{
+    if (err->status != VZ_CANCELLED || !call->task || !vz_task_cancelled(call->task))
+        return err;
+    vz_tasks_lock(call->rest->tasks);
+    snprintf(err->text, sizeof err->text, "task cancelled [%s]", call->task->cancel_reason);
+    vz_tasks_unlock(call->rest->tasks);
+    return err;
+}
+
 bool vz_call_fail_error(struct vz_call *call, const struct vz_error *err, enum vz_place place)
 {
+    struct vz_error told = *err;
     if (!call->problem.status)
-        vz_problem_from(call->arena, err, place, call->request->body, (struct vz_slice){"", 0},
-                        NULL, &call->problem);
+        vz_problem_from(call->arena, vz_call_cancelled(call, &told), place, call->request->body,
+                        (struct vz_slice){"", 0}, NULL, &call->problem);
     return false;
 }
 
 bool vz_call_fail_index(struct vz_call *call, const struct vz_error *err, enum vz_place place,
                         struct vz_index *index)
 {
+    struct vz_error told = *err;
     if (!call->problem.status)
-        vz_problem_from(call->arena, err, place, call->request->body, vz_index_name(index),
-                        vz_index_uuid(index), &call->problem);
+        vz_problem_from(call->arena, vz_call_cancelled(call, &told), place, call->request->body,
+                        vz_index_name(index), vz_index_uuid(index), &call->problem);
     return false;
 }
 

@@ -146,7 +146,8 @@ static void group_items(struct vz_bulk *b)
         if (item->problem || item->dropped)
             continue; /* makes no index */
         item->group = group_for(b, item);
-        b->groups[item->group].wants_index |= item->verb != VZ_WRITE_DELETE || item->is_external;
+        b->groups[item->group].wants_index |=
+            !item->no_create && (item->verb != VZ_WRITE_DELETE || item->is_external);
     }
     for (uint32_t i = 0; i < b->group_count; i++)
         open_group(b, i);

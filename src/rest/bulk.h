@@ -20,6 +20,7 @@ struct vz_bulk_item {
     bool dropped; /* by a pipeline */
     bool scripted; /* an update by script */
     bool has_id, has_version, is_external, version_gte, has_if_seq_no, require_alias;
+    bool no_create; /* an index that is not there is not made */
 };
 
 struct vz_bulk_group {

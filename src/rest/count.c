@@ -67,6 +67,7 @@ void vz_count_by_search(struct vz_call *call, struct vz_json body)
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     vz_uri_query_of(call, &params.uri);
     vz_ml_embedder(call, &params);
+    vz_call_watch(call, true, &params);
     if (make_body(call, body, &text)) {
         if (vz_json_parse(vz_buf_slice(&text), &doc, &root, &err) != VZ_OK ||
             vz_search_parse(root, &params, call->arena, &search, &err) != VZ_OK)

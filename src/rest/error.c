@@ -368,6 +368,35 @@ static void print_script(const struct vz_problem *p, struct vz_json_writer *w)
     vz_buf_deinit(&arrow);
 }
 
+/* The bytes in "... would be [12] bytes, which is larger than the limit of [10]". Where a text
+ * tells the limit alone, what was wanted is more than that. */
+static void circuit_bytes(struct vz_slice reason, uint64_t *wanted, uint64_t *limit)
+{
+    uint64_t number = 0;
+    bool digits = false;
+    *wanted = *limit = 0;
+    for (size_t i = 0; i < reason.len; i++) {
+        char c = reason.ptr[i];
+        struct vz_slice rest = {reason.ptr + i, reason.len - i};
+        if (c == '[') {
+            number = 0;
+            digits = true;
+        } else if (c >= '0' && c <= '9' && number < UINT64_MAX / 16) {
+            number = number * 10 + (uint64_t)(c - '0');
+        } else if (c != ']') {
+            digits = false;
+        } else if (digits && vz_slice_starts(rest, "] bytes, which")) {
+            *wanted = number;
+        } else if (digits && vz_slice_starts(rest, "], which is larger")) {
+            *wanted = number;
+        } else if (digits && (vz_slice_starts(rest, "] bytes") || rest.len == 1)) {
+            *limit = number;
+        }
+    }
+    if (*limit && *wanted <= *limit)
+        *wanted = *limit + 1;
+}
+
 static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
 {
     if (p->wrapped_in) {
@@ -396,8 +425,12 @@ static void print_members(const struct vz_problem *p, struct vz_json_writer *w)
         vz_json_field_int(w, "col", p->column);
     }
     if (p->is_circuit) {
-        vz_json_field_int(w, "bytes_wanted", 0);
-        vz_json_field_int(w, "bytes_limit", 0);
+        uint64_t wanted, limit;
+        circuit_bytes(p->reason, &wanted, &limit);
+        vz_json_key(w, "bytes_wanted");
+        vz_json_put_uint(w, wanted);
+        vz_json_key(w, "bytes_limit");
+        vz_json_put_uint(w, limit);
         vz_json_field_str(w, "durability", "TRANSIENT");
     }
     if (p->index_uuid && p->type && strcmp(p->type, "illegal_argument_exception") != 0) {

@@ -428,6 +428,7 @@ static struct vz_search *parse_filter(struct caps_run *run)
     struct vz_slice copy = vz_arena_copy(run->call->arena, vz_buf_slice(&text));
     vz_buf_deinit(&text);
     vz_ml_embedder(run->call, &params);
+    vz_call_watch(run->call, true, &params);
     enum vz_status status = vz_json_parse(copy, &doc, &root, &err);
     if (status == VZ_OK)
         status = vz_search_parse(root, &params, run->call->arena, &search, &err);

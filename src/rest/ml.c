@@ -47,12 +47,24 @@ enum vz_status vz_ml_search_error(enum vz_status status, struct vz_error *err)
     return status;
 }
 
+static bool timeout_is_positive(const struct vz_call *call)
+{
+    struct vz_slice text = vz_call_text(call, "timeout");
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] >= '1' && text.ptr[i] <= '9')
+            return true;
+    return false;
+}
+
 uint64_t vz_ml_deadline(struct vz_call *call, int64_t otherwise_ms)
 {
     struct vz_slice text;
     int64_t ms = otherwise_ms;
     if (vz_call_param(call, "timeout", &text))
         vz_time_parse(text, &ms); /* checked by the router */
+    /* "1micros" is no time at all, which is not the same as no limit. */
+    if (ms == 0 && timeout_is_positive(call))
+        return call->start_ns + 1;
     return ms > 0 && ms < INT64_MAX / 1000000 ? call->start_ns + (uint64_t)ms * 1000000 : 0;
 }
 

@@ -146,6 +146,8 @@ struct vz_call {
     bool wants_json;    /* Accept named JSON */
     bool is_head;
     bool is_text; /* the body is plain text: no filter_path, no pretty */
+    bool gone;    /* watch.c: the client closed its connection */
+    uint64_t look_ns; /* watch.c: when to look next */
 };
 
 /* Leave a problem; the first one stays. Return false so that a check can read
@@ -154,6 +156,8 @@ bool vz_call_fail(struct vz_call *call, int status, const char *type, const char
     __attribute__((format(printf, 4, 5)));
 bool vz_call_fail_simple(struct vz_call *call, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* The error; of a request whose task was cancelled, in Elasticsearch's words for that. */
+const struct vz_error *vz_call_cancelled(struct vz_call *call, struct vz_error *err);
 bool vz_call_fail_error(struct vz_call *call, const struct vz_error *err, enum vz_place place);
 /* About one index: names it and its uuid. */
 bool vz_call_fail_index(struct vz_call *call, const struct vz_error *err, enum vz_place place,
@@ -332,6 +336,9 @@ struct vz_search_answer_options {
 };
 void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
                      const struct vz_search_answer_options *options);
+/* watch.c. A search with these parameters stops when its task is cancelled and, with `connection`,
+ * when the client has closed its connection. Valid as long as the call. */
+void vz_call_watch(struct vz_call *call, bool connection, struct vz_search_params *params);
 /* URL parameters of a search into the query room's struct. */
 void vz_rest_validate(struct vz_call *call);
 void vz_uri_query_of(struct vz_call *call, struct vz_uri_query *uri);

@@ -434,11 +434,16 @@ static bool is_search(struct vz_slice path)
     return path.len >= tail.len && memcmp(path.ptr + path.len - tail.len, tail.ptr, tail.len) == 0;
 }
 
-/* A query vector that a model makes takes milliseconds at least, and may wait in a queue. */
-static bool asks_a_model(struct vz_slice body)
+/* What may take long: a query vector that a model makes waits in a queue, a script has loops, and
+ * patterns go through dictionaries. Such a search held all connections of its network thread. */
+static bool may_be_slow(struct vz_slice body)
 {
-    static const char key[] = "query_vector_builder";
-    return body.len && memmem(body.ptr, body.len, key, sizeof key - 1);
+    static const char *const words[] = {"query_vector_builder", "script", "query_string",
+                                        "wildcard", "regexp"};
+    for (size_t i = 0; body.len && i < VZ_COUNT_OF(words); i++)
+        if (memmem(body.ptr, body.len, words[i], strlen(words[i])))
+            return true;
+    return false;
 }
 
 /* Network threads ask vz_rest_quick, workers never do. */
@@ -450,7 +455,7 @@ bool vz_rest_quick(void *context, const struct vz_http_request *request)
     struct vz_slice scroll;
     is_network_thread = true;
     return is_search(request->path) && !vz_http_param(request, "scroll", &scroll) &&
-           !asks_a_model(request->body) &&
+           !may_be_slow(request->body) &&
            vz_now_ns() >= atomic_load_explicit(&rest->searches_slow_until_ns, memory_order_relaxed);
 }
 
@@ -553,6 +558,7 @@ void vz_rest_handle(void *context, const struct vz_http_request *request,
             task.opaque_id = request->opaque_id;
             task.route = call.route;
             task.target = call.args[0];
+            task.cancellable = vz_task_is_search(task.action);
             run(&call);
         }
     }

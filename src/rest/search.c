@@ -59,6 +59,7 @@ void vz_search_params_of(struct vz_call *call, struct vz_search_params *params)
     struct vz_slice value;
     *params = (struct vz_search_params){0};
     vz_ml_embedder(call, params);
+    vz_call_watch(call, true, params);
     params->has_size = vz_call_param(call, "size", &value);
     params->size = vz_call_int(call, "size", 10);
     params->has_from = vz_call_param(call, "from", &value);
@@ -153,8 +154,8 @@ static bool run_on(struct vz_call *call, const struct asked_search *asked,
     if (vz_search_run(targets, count, search, asked->arena, result, &err) == VZ_OK)
         return true;
     struct vz_index *index = targets[0].index;
-    vz_problem_from(asked->arena, &err, VZ_AT_SHARD, asked->text, vz_index_name(index),
-                    vz_index_uuid(index), problem);
+    vz_problem_from(asked->arena, vz_call_cancelled(call, &err), VZ_AT_SHARD, asked->text,
+                    vz_index_name(index), vz_index_uuid(index), problem);
     return false;
 }
 
@@ -246,6 +247,7 @@ void vz_rest_count(struct vz_call *call)
     struct vz_search_params params = {0};
     vz_uri_query_of(call, &params.uri);
     vz_ml_embedder(call, &params);
+    vz_call_watch(call, true, &params);
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
         return;
     if (vz_count_needs_search(call)) {
@@ -336,6 +338,7 @@ void vz_rest_validate(struct vz_call *call)
     struct vz_json_writer *w = &call->w;
     vz_uri_query_of(call, &params.uri);
     vz_ml_embedder(call, &params);
+    vz_call_watch(call, true, &params);
     bool explain = vz_call_bool(call, "explain", false), rewrite = vz_call_bool(call, "rewrite", false);
     bool shards = vz_call_bool(call, "all_shards", false), valid = true;
     if (!vz_call_body(call, VZ_AT_SEARCH, false, &body) || !only_query(call, body))
@@ -523,6 +526,7 @@ static bool msearch_one(struct vz_call *call, const struct msearch_header *heade
     struct vz_search_result result;
     struct vz_search_params params = {.max_bytes = call->rest->max_answer_bytes};
     vz_ml_embedder(call, &params);
+    vz_call_watch(call, true, &params);
     uint64_t start = vz_now_ns();
     if (!ready_line(call, &arena, &line, &problem)) {
         print_msearch_problem(call, &problem);

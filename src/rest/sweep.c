@@ -37,6 +37,8 @@ struct vz_sweep_run {
     struct vz_problem problem; /* status 0: none */
     unsigned next_slice;
     atomic_bool stopped; /* relaxed: a flag that is looked at between batches */
+    /* Something was written to sweep->dest: who deletes it now wants it gone. Relaxed, the same. */
+    atomic_bool dest_seen;
 };
 
 /* One slice at work. */
@@ -185,6 +187,7 @@ bool vz_sweep_query(struct vz_call *call, struct vz_sweep *sweep, struct vz_json
     struct vz_search_params params;
     struct vz_slice ready;
     vz_search_params_of(call, &params);
+    vz_call_watch(call, false, &params);
     params.has_size = params.has_from = params.has_source = params.has_track_total_hits = false;
     params.version = params.seq_no_primary_term = params.explain = false;
     params.source_includes = params.source_excludes = params.sort = (struct vz_slice){"", 0};
@@ -261,7 +264,11 @@ static bool mark_matches(struct vz_sweep *sweep)
         struct part *part = m.part = &sweep->run->parts[i];
         part->snap = targets[i].snap = vz_index_snapshot(sweep->resolved.indices[i]);
         vz_bitset_init(&part->matches, vz_snapshot_doc_limit(part->snap));
-        if (m.left && vz_search_each(&targets[i], sweep->search, mark, &m, &err) != VZ_OK)
+        enum vz_status status =
+            m.left ? vz_search_each(&targets[i], sweep->search, mark, &m, &err) : VZ_OK;
+        if (status == VZ_CANCELLED && vz_task_cancelled(call->task))
+            break; /* the answer says so */
+        if (status != VZ_OK)
             ok = vz_call_fail_index(call, &err, VZ_AT_SHARD, targets[i].index);
         else if (m.failed)
             ok = vz_call_fail(call, 500, "i_o_exception", "a matching document could not be read");
@@ -366,6 +373,7 @@ static void address(const struct vz_sweep *sweep, const struct vz_sweep_doc *doc
         return;
     }
     item->index = doc->index;
+    item->no_create = true; /* it was there when this began */
     item->verb = sweep->kind == VZ_SWEEP_DELETE ? VZ_WRITE_DELETE : VZ_WRITE_INDEX;
     item->has_if_seq_no = doc->has_seq_no;
     item->if_seq_no = doc->seq_no;
@@ -421,6 +429,8 @@ static bool add_doc(struct worker *w, struct vz_bulk *b, const struct vz_sweep_d
     item->source = source;
     if (sweep->script && !apply_script(w, doc, item, &keep, problem))
         return false;
+    if (sweep->kind == VZ_SWEEP_REINDEX && vz_slice_eq(item->index, sweep->dest))
+        item->no_create = atomic_load_explicit(&sweep->run->dest_seen, memory_order_relaxed);
     if (!keep) {
         b->count--;
         (*noops)++;
@@ -445,6 +455,13 @@ static void fail_locked(struct vz_sweep *sweep, const struct vz_bulk_item *item)
     sweep->run->last_failure = &failure->next;
 }
 
+static void note_dest(struct vz_sweep *sweep, const struct vz_bulk_item *item)
+{
+    if (!item->problem && !item->dropped && sweep->kind == VZ_SWEEP_REINDEX &&
+        vz_slice_eq(item->index, sweep->dest))
+        atomic_store_explicit(&sweep->run->dest_seen, true, memory_order_relaxed);
+}
+
 /* What became of a batch; false when it ends the sweep. */
 static bool settle(struct worker *w, const struct vz_bulk *b, uint64_t noops)
 {
@@ -454,6 +471,7 @@ static bool settle(struct worker *w, const struct vz_bulk *b, uint64_t noops)
     for (size_t i = 0; i < b->count; i++) {
         const struct vz_bulk_item *item = &b->items[i];
         bool conflict = item->problem && item->problem->status == 409;
+        note_dest(sweep, item);
         sum.conflicts += conflict;
         if (item->problem && !(conflict && sweep->proceed)) {
             goes_on = false;

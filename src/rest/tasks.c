@@ -69,6 +69,12 @@ const char *vz_task_action(const struct vz_route *route)
     return NULL;
 }
 
+bool vz_task_is_search(const char *action)
+{
+    return action && (strncmp(action, "indices:data/read/search", 24) == 0 ||
+                      strncmp(action, "indices:data/read/msearch", 25) == 0);
+}
+
 /* ---- life ---------------------------------------------------------------------------------- */
 
 struct vz_tasks *vz_tasks_new(struct vz_rest *rest)
@@ -470,15 +476,15 @@ bool vz_task_wait_enter(struct vz_call *call)
 {
     struct vz_tasks *tasks = call->rest->tasks;
     pthread_mutex_lock(&tasks->lock);
-    bool full = tasks->long_requests >= VZ_TASK_MAX_LONG;
-    tasks->long_requests += !full;
+    bool full = tasks->waiting >= VZ_TASK_MAX_WAITING;
+    tasks->waiting += !full;
     pthread_mutex_unlock(&tasks->lock);
-    return !full || too_many(call, VZ_TASK_MAX_LONG);
+    return !full || too_many(call, VZ_TASK_MAX_WAITING);
 }
 
 void vz_task_wait_leave(struct vz_call *call)
 {
     pthread_mutex_lock(&call->rest->tasks->lock);
-    call->rest->tasks->long_requests--;
+    call->rest->tasks->waiting--;
     pthread_mutex_unlock(&call->rest->tasks->lock);
 }

@@ -20,6 +20,7 @@
 #define VZ_TASK_MAX_RESULT_BYTES ((size_t)64 << 20)
 #define VZ_TASK_MAX_BACKGROUND 32 /* pieces of work behind their answers; more: 429 */
 #define VZ_TASK_MAX_LONG 24       /* long requests that keep their client waiting; more: 429 */
+#define VZ_TASK_MAX_WAITING 24    /* requests that wait for tasks to end, beside those; more: 429 */
 
 /* What a by-query request has done, and its throttle. Guarded by the tasks' lock. */
 struct vz_progress {
@@ -61,6 +62,8 @@ void vz_tasks_stop(struct vz_tasks *tasks);
 
 /* The action of a route's handler; NULL: its requests are not listed. */
 const char *vz_task_action(const struct vz_route *route);
+/* Whether it is one that reads by a query: it may be cancelled, and is when its client leaves. */
+bool vz_task_is_search(const char *action);
 /* Puts a task into the list; action and what describes it are set by the caller. */
 void vz_task_begin(struct vz_tasks *tasks, struct vz_running *task);
 void vz_task_end(struct vz_tasks *tasks, struct vz_running *task);

@@ -19,7 +19,7 @@ struct vz_tasks {
     unsigned waiters;                 /* on `ended` */
     struct vz_running *list, *newest; /* from the oldest */
     uint64_t last_number;
-    unsigned background, long_requests;
+    unsigned background, long_requests, waiting; /* the last: for tasks to end */
     bool stopping;
     struct vz_task_result *oldest, *last_result;
     size_t result_count, result_bytes;

@@ -59,6 +59,16 @@ static enum vz_status copy_files(struct vz_store *store, struct vz_index *source
     return status;
 }
 
+/* Settings of its own may name analyzers, or leave out some that the fields name. */
+static enum vz_status check_analysis(struct vz_store *store, struct vz_index *source,
+                                     const struct vz_settings *settings, struct vz_error *err)
+{
+    struct vz_mapping *mapping = vz_index_mapping(source);
+    enum vz_status status = vz_settings_reload_mapping(store, settings, &mapping, err);
+    vz_mapping_release(mapping);
+    return status;
+}
+
 enum vz_status vz_store_copy_index(struct vz_store *store, struct vz_index *source,
                                    struct vz_slice target, const struct vz_copy_options *options,
                                    struct vz_error *err)
@@ -84,6 +94,8 @@ enum vz_status vz_store_copy_index(struct vz_store *store, struct vz_index *sour
     vz_index_settings(source, &entry.settings);
     if (vz_json_type(options->settings) == VZ_JSON_OBJECT)
         status = vz_settings_merge(&entry.settings, options->settings, true, "", err);
+    if (status == VZ_OK)
+        status = check_analysis(store, source, &entry.settings, err);
     char shards[32];
     snprintf(shards, sizeof shards, "\"%lld\"", (long long)options->shards);
     vz_settings_set(&entry.settings, "index.number_of_shards", shards);

@@ -68,6 +68,13 @@ void vz_settings_print(const struct vz_settings *settings, const struct vz_setti
 enum vz_status vz_settings_analysis(struct vz_store *store, const struct vz_settings *settings,
                                     struct vz_analysis **out, struct vz_error *err);
 
+/* *mapping becomes one whose fields name the analyzers of these settings (openclose.c). Errors,
+ * with *mapping as it was: an analyzer that cannot be made, or is not there any more. Takes long.
+ */
+enum vz_status vz_settings_reload_mapping(struct vz_store *store,
+                                          const struct vz_settings *settings,
+                                          struct vz_mapping **mapping, struct vz_error *err);
+
 /* ---- a view, which is a snapshot ----------------------------------------------------------- */
 
 struct vz_snapshot { /* immutable but for the references */
@@ -285,6 +292,10 @@ struct vz_store {
     struct vz_closing *closing; /* closed indices that are still read */
     struct vz_opening *opening; /* indices being recovered, without the lock */
 
+    /* Rises with each change of an index's entry in the registry: what was read of one before is
+     * still true while it stands. Analyzers take long to make (a synonyms set has up to 10,000
+     * rules), so whoever needs them under `lock` makes them before, and looks at this. */
+    _Atomic uint64_t changes;
     _Atomic size_t memory_bytes;
 
     pthread_mutex_t cluster_lock; /* innermost but for the registry's */

@@ -107,14 +107,13 @@ static enum vz_status close_locked(struct vz_store *store, struct vz_slice name,
                                    struct vz_index **detached, struct vz_error *err)
 {
     struct vz_index_entry entry;
-    struct vz_mapping *mapping = NULL;
     struct vz_index *index = vz_store_find_locked(store, name);
     if (index)
         pthread_mutex_lock(&index->mapping_lock);
-    enum vz_status status = vz_registry_get(store, name, &entry, &mapping, err);
+    enum vz_status status = vz_registry_get(store, name, &entry, NULL, err);
     if (status == VZ_OK && !entry.closed) {
         entry.closed = true;
-        status = vz_registry_put(store, &entry, mapping, NULL, 0, false, err);
+        status = vz_registry_put(store, &entry, NULL, NULL, 0, false, err);
         if (status == VZ_OK && index) {
             atomic_store(&index->closed, true);
             add_closing(store, index);
@@ -123,8 +122,6 @@ static enum vz_status close_locked(struct vz_store *store, struct vz_slice name,
     }
     if (index)
         pthread_mutex_unlock(&index->mapping_lock);
-    if (mapping)
-        vz_mapping_release(mapping);
     vz_settings_deinit(&entry.settings);
     return status;
 }
@@ -150,26 +147,56 @@ enum vz_status vz_store_close_index(struct vz_store *store, struct vz_slice name
 
 /* ---- opening ------------------------------------------------------------------------------- */
 
-static enum vz_status open_locked(struct vz_store *store, struct vz_slice name, bool *again,
-                                  struct vz_error *err)
-{
+/* What an index is opened or changed with, made without the lock. */
+struct prepared {
     struct vz_index_entry entry;
-    struct vz_mapping *mapping = NULL;
-    enum vz_status status = vz_registry_get(store, name, &entry, &mapping, err);
+    struct vz_mapping *mapping;
+    uint64_t seen; /* store->changes */
+};
+
+static enum vz_status read_prepared(struct vz_store *store, struct vz_slice name,
+                                    struct prepared *p, struct vz_error *err)
+{
+    *p = (struct prepared){.seen = atomic_load(&store->changes)};
+    return vz_registry_get(store, name, &p->entry, &p->mapping, err);
+}
+
+static void free_prepared(struct prepared *p)
+{
+    vz_mapping_release(p->mapping);
+    vz_settings_deinit(&p->entry.settings);
+}
+
+/* Whether it is still what the registry says; after so many others' changes it is asked with the
+ * lock held, so that nobody tries for ever. */
+#define MAX_TRIES 4
+static bool is_stale(struct vz_store *store, const struct prepared *p, unsigned tries)
+{
+    return tries < MAX_TRIES && atomic_load(&store->changes) != p->seen;
+}
+
+static enum vz_status open_locked(struct vz_store *store, struct vz_slice name, struct prepared *p,
+                                  bool *again, struct vz_error *err)
+{
+    struct vz_index_entry *entry = &p->entry;
+    enum vz_status status = VZ_OK;
     *again = false;
-    if (status != VZ_OK)
-        return status;
-    struct vz_index *left = entry.closed ? vz_store_take_closing_locked(store, entry.uuid) : NULL;
-    if (entry.closed && !left && find_closing(store, entry.uuid)) {
+    struct vz_index *left = entry->closed ? vz_store_take_closing_locked(store, entry->uuid) : NULL;
+    if (entry->closed && !left && find_closing(store, entry->uuid)) {
         pthread_cond_wait(&store->idle, &store->lock);
         *again = true;
-    } else if (entry.closed) {
-        if (left)
+    } else if (entry->closed) {
+        struct vz_index_entry now;
+        if (left) /* a rewrite of its files may have ended meanwhile */
             pthread_mutex_lock(&left->mapping_lock);
-        entry.closed = false;
-        status = vz_registry_put(store, &entry, mapping, NULL, 0, false, err);
+        status = vz_registry_get(store, name, &now, NULL, err);
+        entry->generation = now.generation;
+        vz_settings_deinit(&now.settings);
+        entry->closed = false;
+        if (status == VZ_OK)
+            status = vz_registry_put(store, entry, NULL, NULL, 0, false, err);
         if (left && status == VZ_OK) {
-            vz_index_readopt(left, mapping, &entry.settings);
+            vz_index_readopt(left, p->mapping, &entry->settings);
             vz_store_attach_locked(store, left);
         } else if (left) {
             add_closing(store, left);
@@ -177,8 +204,6 @@ static enum vz_status open_locked(struct vz_store *store, struct vz_slice name, 
         if (left)
             pthread_mutex_unlock(&left->mapping_lock);
     }
-    vz_mapping_release(mapping);
-    vz_settings_deinit(&entry.settings);
     if (left && status != VZ_OK) { /* still closed: give the reference back, without the lock */
         pthread_mutex_unlock(&store->lock);
         vz_index_release(left);
@@ -187,17 +212,43 @@ static enum vz_status open_locked(struct vz_store *store, struct vz_slice name, 
     return status;
 }
 
+/* An index that was closed opens with its analyzers or not at all: with others, what it has and
+ * what it is asked for would be cut into different words. */
+static enum vz_status prepare_opening(struct vz_store *store, struct vz_slice name,
+                                      struct prepared *p, struct vz_error *err)
+{
+    enum vz_status status = read_prepared(store, name, p, err);
+    if (status == VZ_OK && p->entry.closed)
+        status = vz_settings_reload_mapping(store, &p->entry.settings, &p->mapping, err);
+    return status;
+}
+
+static enum vz_status open_once(struct vz_store *store, struct vz_slice name, unsigned tries,
+                                bool *again, struct vz_error *err)
+{
+    struct prepared p;
+    enum vz_status status = prepare_opening(store, name, &p, err);
+    pthread_mutex_lock(&store->lock);
+    vz_store_await_opening(store, name);
+    *again = is_stale(store, &p, tries);
+    if (!*again && atomic_load(&store->changes) != p.seen) {
+        free_prepared(&p);
+        status = prepare_opening(store, name, &p, err);
+    }
+    if (!*again && status == VZ_OK)
+        status = open_locked(store, name, &p, again, err);
+    pthread_mutex_unlock(&store->lock);
+    free_prepared(&p);
+    return *again ? VZ_OK : status;
+}
+
 enum vz_status vz_store_open_index(struct vz_store *store, struct vz_slice name,
                                    struct vz_error *err)
 {
     bool again = true;
     enum vz_status status = VZ_OK;
-    pthread_mutex_lock(&store->lock);
-    while (status == VZ_OK && again) {
-        vz_store_await_opening(store, name);
-        status = open_locked(store, name, &again, err);
-    }
-    pthread_mutex_unlock(&store->lock);
+    for (unsigned tries = 0; status == VZ_OK && again; tries++)
+        status = open_once(store, name, tries, &again, err);
     if (status != VZ_OK)
         return status;
     struct vz_index *index = vz_store_index(store, name);
@@ -230,9 +281,9 @@ static enum vz_status check_analyzers(const struct vz_mapping *mapping,
     return status;
 }
 
-/* A mapping whose fields name the analyzers of new settings. */
-static enum vz_status reload_mapping(struct vz_store *store, const struct vz_settings *settings,
-                                     struct vz_mapping **mapping, struct vz_error *err)
+enum vz_status vz_settings_reload_mapping(struct vz_store *store,
+                                          const struct vz_settings *settings,
+                                          struct vz_mapping **mapping, struct vz_error *err)
 {
     struct vz_analysis *analysis = NULL;
     struct vz_mapping *fresh = NULL;
@@ -256,32 +307,48 @@ static enum vz_status reload_mapping(struct vz_store *store, const struct vz_set
     return status;
 }
 
+static enum vz_status change_prepared(struct vz_index *index, struct vz_json settings,
+                                      const struct vz_settings_change *how, struct vz_json mappings,
+                                      struct prepared *p, struct vz_error *err)
+{
+    struct vz_mapping *merged = NULL;
+    enum vz_status status = read_prepared(index->store, vz_index_name(index), p, err);
+    if (status == VZ_OK && (!p->entry.closed || strcmp(p->entry.uuid, index->uuid) != 0))
+        status = vz_fail(err, VZ_BUSY, "index [%s] is being opened", index->name);
+    if (status == VZ_OK && vz_json_type(settings) == VZ_JSON_OBJECT) {
+        status = vz_settings_change(&p->entry.settings, settings, how, err);
+        if (status == VZ_OK)
+            status = vz_settings_reload_mapping(index->store, &p->entry.settings, &p->mapping, err);
+    }
+    if (status == VZ_OK && vz_json_type(mappings) == VZ_JSON_OBJECT)
+        status = vz_mapping_merge(p->mapping, mappings, &merged, err);
+    if (merged) {
+        vz_mapping_release(p->mapping);
+        p->mapping = merged;
+    }
+    return status;
+}
+
 enum vz_status vz_closed_change(struct vz_index *index, struct vz_json settings,
                                 const struct vz_settings_change *how, struct vz_json mappings,
                                 struct vz_error *err)
 {
     struct vz_store *store = index->store;
-    struct vz_index_entry entry;
-    struct vz_mapping *mapping = NULL, *merged = NULL;
-    pthread_mutex_lock(&store->lock);
-    enum vz_status status =
-        vz_registry_get(store, vz_index_name(index), &entry, &mapping, err);
-    if (status == VZ_OK && (!entry.closed || strcmp(entry.uuid, index->uuid) != 0))
-        status = vz_fail(err, VZ_BUSY, "index [%s] is being opened", index->name);
-    if (status == VZ_OK && vz_json_type(settings) == VZ_JSON_OBJECT) {
-        status = vz_settings_change(&entry.settings, settings, how, err);
-        if (status == VZ_OK)
-            status = reload_mapping(store, &entry.settings, &mapping, err);
+    enum vz_status status = VZ_OK;
+    bool again = true;
+    for (unsigned tries = 0; again; tries++) {
+        struct prepared p;
+        status = change_prepared(index, settings, how, mappings, &p, err);
+        pthread_mutex_lock(&store->lock);
+        again = is_stale(store, &p, tries);
+        if (!again && atomic_load(&store->changes) != p.seen) {
+            free_prepared(&p);
+            status = change_prepared(index, settings, how, mappings, &p, err);
+        }
+        if (!again && status == VZ_OK)
+            status = vz_registry_put(store, &p.entry, p.mapping, NULL, 0, false, err);
+        pthread_mutex_unlock(&store->lock);
+        free_prepared(&p);
     }
-    if (status == VZ_OK && vz_json_type(mappings) == VZ_JSON_OBJECT)
-        status = vz_mapping_merge(mapping, mappings, &merged, err);
-    if (status == VZ_OK)
-        status = vz_registry_put(store, &entry, merged ? merged : mapping, NULL, 0, false, err);
-    pthread_mutex_unlock(&store->lock);
-    if (merged)
-        vz_mapping_release(merged);
-    if (mapping)
-        vz_mapping_release(mapping);
-    vz_settings_deinit(&entry.settings);
     return status;
 }

@@ -349,9 +349,10 @@ enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_ent
                     : check_same_index(store, txn, entry, err);
     if (status == VZ_OK) {
         print_entry(entry, &text);
-        vz_mapping_save(mapping, &fields);
+        if (mapping)
+            vz_mapping_save(mapping, &fields);
         int code = put_text(txn, store->indices_db, entry->name, vz_buf_slice(&text));
-        if (!code)
+        if (!code && mapping)
             code = put_text(txn, store->mappings_db, vz_slice_from(entry->uuid),
                             vz_buf_slice(&fields));
         if (code)
@@ -361,7 +362,9 @@ enum vz_status vz_registry_put(struct vz_store *store, const struct vz_index_ent
         status = put_alias(store, txn, &aliases[i], err);
     vz_buf_deinit(&text);
     vz_buf_deinit(&fields);
-    return finish(store, txn, status, err);
+    status = finish(store, txn, status, err);
+    atomic_fetch_add(&store->changes, 1);
+    return status;
 }
 
 /* Removes the aliases of one index. */
@@ -412,7 +415,9 @@ enum vz_status vz_registry_remove(struct vz_store *store, struct vz_slice name,
     enum vz_status status = begin(store, 0, &txn, err);
     if (status != VZ_OK)
         return status;
-    return finish(store, txn, remove_index(store, txn, name, err), err);
+    status = finish(store, txn, remove_index(store, txn, name, err), err);
+    atomic_fetch_add(&store->changes, 1);
+    return status;
 }
 
 enum vz_status vz_registry_each(struct vz_store *store,

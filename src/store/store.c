@@ -352,31 +352,51 @@ static enum vz_status open_locked(struct vz_store *store, struct vz_slice name,
     return status;
 }
 
+#define MAX_TRIES 4 /* then with the lock, so that others' changes keep nobody for ever */
+
+static void forget_entry(struct vz_index_entry *entry, struct vz_mapping **mapping)
+{
+    vz_mapping_release(*mapping);
+    vz_settings_deinit(&entry->settings);
+    *mapping = NULL;
+    *entry = (struct vz_index_entry){0};
+}
+
 struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
 {
-    struct vz_index_entry entry;
+    struct vz_index_entry entry = {0};
     struct vz_mapping *mapping = NULL;
     struct vz_error err = {0};
+    struct vz_index *index;
+    enum vz_status status = VZ_NO_INDEX;
+    uint64_t seen = 0;
     pthread_mutex_lock(&store->lock);
-    vz_store_await_opening(store, name);
-    struct vz_index *index = vz_store_find_locked(store, name);
-    if (index) {
-        vz_index_acquire(index);
-        goto out;
+    for (unsigned tries = 0;; tries++) { /* its analyzers are made without the lock */
+        vz_store_await_opening(store, name);
+        index = vz_store_find_locked(store, name);
+        if (index) {
+            vz_index_acquire(index);
+            goto out;
+        }
+        if (tries && atomic_load(&store->changes) == seen)
+            break;
+        forget_entry(&entry, &mapping);
+        seen = atomic_load(&store->changes);
+        bool in_peace = tries >= MAX_TRIES;
+        if (!in_peace)
+            pthread_mutex_unlock(&store->lock);
+        status = vz_registry_get(store, name, &entry, &mapping, &err);
+        if (in_peace)
+            break;
+        pthread_mutex_lock(&store->lock);
     }
-    enum vz_status status = vz_registry_get(store, name, &entry, &mapping, &err);
     if (status == VZ_OK && entry.closed) {
         index = vz_index_shell(store, &entry, mapping);
         store->living++;
-        vz_mapping_release(mapping);
-        vz_settings_deinit(&entry.settings);
         goto out;
     }
-    if (status == VZ_OK) {
+    if (status == VZ_OK)
         status = open_locked(store, name, &entry, mapping, &index, &err);
-        vz_mapping_release(mapping);
-        vz_settings_deinit(&entry.settings);
-    }
     if (status == VZ_OK) {
         add_open_locked(store, index);
         vz_index_acquire(index);
@@ -386,6 +406,7 @@ struct vz_index *vz_store_index(struct vz_store *store, struct vz_slice name)
                err.text);
     }
 out:
+    forget_entry(&entry, &mapping);
     pthread_mutex_unlock(&store->lock);
     return index;
 }

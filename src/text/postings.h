@@ -177,6 +177,7 @@ struct vz_walk {
     unsigned distance, prefix_length;
     bool transpositions; /* count as one edit */
     size_t max_terms;    /* stop after so many; 0: VZ_MAX_WALK_TERMS */
+    uint64_t *looked_at; /* or NULL: the terms that were looked at are added */
     bool (*cancelled)(void *context);
     void *context;
 };

@@ -397,7 +397,8 @@ enum vz_status vz_text_walk(const struct vz_text_view *view, uint16_t field,
         walker_seek(&w, walk->kind == VZ_WALK_RANGE && walk->lower.ptr ? walk->lower
                         : prefix.len                                   ? prefix
                                                                        : VZ_SLICE(""));
-    for (size_t steps = 0; status == VZ_OK && walker_next(&w); steps++) {
+    size_t steps = 0;
+    for (; status == VZ_OK && walker_next(&w); steps++) {
         struct vz_slice term = vz_buf_slice(&w.term);
         size_t dead;
         bool past;
@@ -419,6 +420,8 @@ enum vz_status vz_text_walk(const struct vz_text_view *view, uint16_t field,
             walker_seek(&w, vz_buf_slice(&target));
         }
     }
+    if (walk->looked_at)
+        *walk->looked_at += steps;
     walker_deinit(&w);
     matcher_deinit(&m);
     vz_buf_deinit(&target);

@@ -174,6 +174,47 @@ static void test_slow_client(void **state)
     close(fast);
 }
 
+static atomic_int told_gone;
+
+static void wait_until_gone(void *context, const struct vz_http_request *rq,
+                            struct vz_http_response *rs)
+{
+    atomic_fetch_add(&handler_entered, 1);
+    for (int i = 0; i < 1000 && !atomic_load(&handler_released); i++) {
+        if (vz_http_gone(rq)) {
+            atomic_fetch_add(&told_gone, 1);
+            return;
+        }
+        usleep(1000);
+    }
+    vz_buf_append_str(&rs->body, "stayed");
+}
+
+/* Whoever works for a client can see that it left, also when there are bytes of it unread. */
+static void test_client_leaves(void **state)
+{
+    struct vz_error err = {0};
+    const struct vz_http_options options = {.handle = wait_until_gone, .worker_threads = 3};
+    atomic_store(&handler_entered, 0);
+    atomic_store(&handler_released, 0);
+    assert_int_equal(vz_http_start(&options, &server, &err), VZ_OK);
+    int stays = dial(), leaves = dial(), talks = dial();
+    send_text(stays, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_text(leaves, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    send_text(talks, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    wait_for(&handler_entered, 3);
+    assert_int_equal(atomic_load(&told_gone), 0);
+    close(leaves);
+    wait_for(&told_gone, 1);
+    send_text(talks, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    close(talks);
+    wait_for(&told_gone, 2);
+    atomic_store(&handler_released, 1);
+    expect(stays, 200, "stayed");
+    close(stays);
+    stop(NULL);
+}
+
 static void test_queue_full(void **state)
 {
     start_with((struct vz_http_options){.reject = reject, .worker_threads = 1, .max_queue = 1});
@@ -490,6 +531,7 @@ int main(void)
         WITH_SERVER(test_chunked_over_the_limit),
         cmocka_unit_test(test_bodies_over_their_common_limit),
         WITH_SERVER(test_slow_client),
+        cmocka_unit_test(test_client_leaves),
         cmocka_unit_test(test_queue_full),
         WITH_SERVER(test_idle_connections),
         WITH_SERVER(test_malformed),

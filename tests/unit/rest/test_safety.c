@@ -1,0 +1,298 @@
+/* What a hostile or unlucky request may cost, and what it must leave alone: patterns without end,
+ * searches that nobody waits for, indices that go away under long work, broken analyzers. */
+#include "support.h"
+
+#include "rest/tasks.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static void bulk_words(struct world *w, const char *path, int count)
+{
+    struct vz_buf body = {0};
+    for (int i = 0; i < count; i++)
+        vz_buf_printf(&body, "{\"index\":{}}\n{\"t\":\"w%05d x%05d\",\"k\":\"w%05d\",\"n\":%d}\n",
+                      i, i, i, i);
+    expect(w, "POST", path, body.data, 200, "\"errors\":false");
+    vz_buf_deinit(&body);
+}
+
+/* ---- patterns ------------------------------------------------------------------------------ */
+
+/* 2,000 prefixes, each of which all 1,500 words of a field have. */
+static void test_patterns_together(void **state)
+{
+    struct world *w = *state;
+    static const char refused[] =
+        "\"type\":\"too_many_nested_clauses\",\"reason\":\"Query contains "
+        "too many nested clauses; its patterns match more than [2097152] "
+        "terms together";
+    struct vz_buf body = {0};
+    expect(
+        w, "PUT", "/p",
+        "{\"mappings\":{\"properties\":{\"t\":{\"type\":\"text\"},\"k\":{\"type\":\"keyword\"}}}}",
+        200, NULL);
+    bulk_words(w, "/p/_bulk?refresh=true", 1500);
+    vz_buf_append_str(&body, "{\"query\":{\"query_string\":{\"default_field\":\"t\",\"query\":\"");
+    for (int i = 0; i < 2000; i++)
+        vz_buf_append_str(&body, "w* ");
+    vz_buf_append_str(&body, "\"}}}");
+    expect(w, "POST", "/p/_search", body.data, 400, refused);
+    expect(w, "POST", "/p/_count", body.data, 400, refused);
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"query\":{\"simple_query_string\":{\"fields\":[\"t\"],\"lenient\":"
+                             "true,\"query\":\"");
+    for (int i = 0; i < 2000; i++)
+        vz_buf_append_str(&body, "w* ");
+    vz_buf_append_str(&body, "\"}}}");
+    expect(w, "POST", "/p/_search", body.data, 400, "too_many_nested_clauses");
+    vz_buf_deinit(&body);
+    /* Fewer are what somebody asked for, and one request's are not the next one's. */
+    for (int i = 0; i < 3; i++)
+        expect(
+            w, "POST", "/p/_search",
+            "{\"query\":{\"query_string\":{\"query\":\"w* x* *1* w0*\",\"fields\":[\"t\",\"k\"]}}}",
+            200, "\"value\":1500");
+}
+
+/* ---- cancelling ---------------------------------------------------------------------------- */
+
+struct slow {
+    struct world *world;
+    struct vz_buf answer;
+    int status;
+};
+
+/* Scripts over every document, again and again, without a match: nothing tells on the way. */
+static void *search_slowly(void *context)
+{
+    struct slow *slow = context;
+    slow->status = call(slow->world, "POST", "/c/_search?filter_path=error,status,took",
+                        "{\"query\":{\"script_score\":{\"query\":{\"match_all\":{}},\"min_score\":"
+                        "1e30,\"script\":\"double x = 0; for (int i = 0; i < 5000; i++) { x += "
+                        "Math.sqrt(i) } return x\"}}}",
+                        &slow->answer);
+    return NULL;
+}
+
+static void test_search_is_cancelled(void **state)
+{
+    struct world *w = *state;
+    struct slow slow = {.world = w};
+    pthread_t thread;
+    bulk_words(w, "/c/_bulk?refresh=true", 4000);
+    pthread_create(&thread, NULL, search_slowly, &slow);
+    struct vz_buf answer = {0};
+    for (int tries = 0; tries < 2000; tries++) { /* until it is there to be cancelled */
+        vz_buf_deinit(&answer);
+        call(w, "POST", "/_tasks/_cancel?actions=indices:data/read/search", NULL, &answer);
+        if (strstr(answer.data, "\"cancelled\":true"))
+            break;
+        usleep(1000);
+    }
+    vz_buf_deinit(&answer);
+    pthread_join(thread, NULL);
+    if (slow.status != 400 || !strstr(slow.answer.data, "task cancelled [by user request]"))
+        fail_msg("%d %s", slow.status, slow.answer.data);
+    vz_buf_deinit(&slow.answer);
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+struct waiting {
+    struct world *world;
+    char path[160];
+};
+
+static void *wait_for_task(void *context)
+{
+    struct waiting *waiting = context;
+    bool refused = true;
+    while (refused) { /* whoever counts them takes a place, too, for a moment */
+        struct vz_buf answer = {0};
+        int status = call(waiting->world, "GET", waiting->path, NULL, &answer);
+        refused = strstr(answer.data, "es_rejected_execution_exception");
+        if (!refused && status != 200)
+            fail_msg("%s", answer.data);
+        vz_buf_deinit(&answer);
+    }
+    return NULL;
+}
+
+static void start(struct world *w, const char *path, const char *body, char id[64])
+{
+    struct vz_buf answer = {0};
+    int status = call(w, "POST", path, body, &answer);
+    if (status != 200 || sscanf(answer.data, "{\"task\":\"%63[^\"]", id) != 1)
+        fail_msg("%s: %d %s", path, status, answer.data);
+    vz_buf_deinit(&answer);
+}
+
+static void test_waiting_blocks_no_work(void **state)
+{
+    struct world *w = *state;
+    pthread_t threads[VZ_TASK_MAX_WAITING];
+    struct waiting waiting = {.world = w};
+    char id[64], path[160];
+    bulk_words(w, "/w/_bulk?refresh=true", 100);
+    bulk_words(w, "/w2/_bulk?refresh=true", 100);
+    start(w, "/w/_update_by_query?wait_for_completion=false&requests_per_second=1&scroll_size=50",
+          "{}", id);
+    snprintf(waiting.path, sizeof waiting.path, "/_tasks/%s?wait_for_completion", id);
+    for (int i = 0; i < VZ_TASK_MAX_WAITING; i++)
+        pthread_create(&threads[i], NULL, wait_for_task, &waiting);
+    snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion&timeout=1ms", id);
+    for (bool all_wait = false; !all_wait;) {
+        struct vz_buf answer = {0};
+        call(w, "GET", path, NULL, &answer);
+        all_wait = strstr(answer.data, "es_rejected_execution_exception");
+        vz_buf_deinit(&answer);
+    }
+    expect(w, "GET", waiting.path, NULL, 429, "es_rejected_execution_exception");
+    expect(w, "POST", "/w2/_delete_by_query", "{\"query\":{\"term\":{\"n\":7}}}", 200,
+           "\"deleted\":1");
+    snprintf(path, sizeof path, "/_tasks/%s/_cancel", id);
+    expect(w, "POST", path, NULL, 200, "\"cancelled\":true");
+    for (int i = 0; i < VZ_TASK_MAX_WAITING; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* ---- what goes away ------------------------------------------------------------------------ */
+
+/* Deletes `gone` while throttled work is between two batches; the work fails, and makes nothing. */
+static void delete_under(struct world *w, const char *path, const char *body, const char *gone)
+{
+    char id[64], at[160];
+    start(w, path, body, id);
+    snprintf(at, sizeof at, "/_tasks/%s", id);
+    struct vz_buf answer = {0};
+    for (int tries = 0; tries < 5000; tries++) {
+        vz_buf_deinit(&answer);
+        call(w, "GET", at, NULL, &answer);
+        if (strstr(answer.data, "\"batches\":1"))
+            break;
+        usleep(1000);
+    }
+    vz_buf_deinit(&answer);
+    expect(w, "DELETE", gone, NULL, 200, NULL);
+    snprintf(at, sizeof at, "/_update_by_query/%s/_rethrottle?requests_per_second=-1", id);
+    expect(w, "POST", at, NULL, 200, NULL);
+    snprintf(at, sizeof at, "/_tasks/%s?wait_for_completion", id);
+    expect(w, "GET", at, NULL, 200, "\"type\":\"index_not_found_exception\"");
+    expect(w, "GET", gone, NULL, 404, "index_not_found_exception");
+}
+
+static void test_deleted_stays_deleted(void **state)
+{
+    struct world *w = *state;
+    bulk_words(w, "/d/_bulk?refresh=true", 20);
+    bulk_words(w, "/e/_bulk?refresh=true", 20);
+    delete_under(w,
+                 "/d/_update_by_query?wait_for_completion=false&requests_per_second=1&"
+                 "scroll_size=10",
+                 "{\"script\":\"ctx._source.m = 1\"}", "/d");
+    delete_under(w, "/_reindex?wait_for_completion=false&requests_per_second=1",
+                 "{\"source\":{\"index\":\"e\",\"size\":10},\"dest\":{\"index\":\"e2\"}}", "/e2");
+    /* A destination that is not there yet is made, though. */
+    expect(w, "POST", "/_reindex",
+           "{\"source\":{\"index\":\"e\",\"size\":10},\"dest\":{\"index\":\"e3\"}}", 200,
+           "\"created\":20");
+}
+
+/* ---- analyzers ----------------------------------------------------------------------------- */
+
+static void test_clone_with_broken_analyzers(void **state)
+{
+    struct world *w = *state;
+    expect(w, "PUT", "/a",
+           "{\"settings\":{\"analysis\":{\"analyzer\":{\"mine\":{\"type\":\"custom\",\"tokenizer\":"
+           "\"standard\",\"filter\":[\"lowercase\"]}}}},\"mappings\":{\"properties\":{\"t\":{"
+           "\"type\":\"text\",\"analyzer\":\"mine\"}}}}",
+           200, NULL);
+    expect(w, "PUT", "/a/_doc/1?refresh=true", "{\"t\":\"Red Fox\"}", 201, NULL);
+    expect(w, "PUT", "/a/_block/write", NULL, 200, NULL);
+    expect(w, "PUT", "/a/_clone/b",
+           "{\"settings\":{\"analysis\":{\"analyzer\":{\"mine\":{\"type\":\"custom\",\"tokenizer\":"
+           "\"nothing\"}}}}}",
+           400, "failed to find tokenizer under name [nothing]");
+    expect(w, "GET", "/b", NULL, 404, NULL);
+    expect(w, "PUT", "/a/_clone/b", NULL, 200, "\"index\":\"b\"");
+    expect(w, "POST", "/b/_search", "{\"query\":{\"match\":{\"t\":\"FOX\"}}}", 200, "\"value\":1");
+}
+
+/* A set that was changed while nobody had the index open. */
+static void test_open_with_broken_analyzers(void **state)
+{
+    struct world *w = *state;
+    expect(w, "PUT", "/_synonyms/s", "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, b\"}]}",
+           201, NULL);
+    expect(w, "PUT", "/o",
+           "{\"settings\":{\"analysis\":{\"filter\":{\"stops\":{\"type\":\"stop\",\"stopwords\":["
+           "\"bad\"]},\"syn\":{\"type\":\"synonym_graph\",\"synonyms_set\":\"s\",\"updateable\":"
+           "true,\"lenient\":false}},\"analyzer\":{\"mine\":{\"tokenizer\":\"standard\",\"filter\":"
+           "[\"stops\",\"syn\""
+           "]}}}},\"mappings\":{\"properties\":{\"t\":{\"type\":\"text\",\"search_analyzer\":"
+           "\"mine\",\"analyzer\":\"standard\"}}}}",
+           200, NULL);
+    expect(w, "PUT", "/o/_doc/1?refresh=true", "{\"t\":\"b\"}", 201, NULL);
+    expect(w, "POST", "/o/_close", NULL, 200, NULL);
+    expect(w, "PUT", "/_synonyms/s", "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, bad\"}]}",
+           200, NULL);
+    expect(w, "POST", "/o/_open", NULL, 400, "bad");
+    expect(w, "POST", "/o/_search", NULL, 400, "index_closed_exception");
+    expect(w, "PUT", "/_synonyms/s", "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, b\"}]}",
+           200, NULL);
+    expect(w, "POST", "/o/_open", NULL, 200, "acknowledged");
+    expect(w, "POST", "/o/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":1");
+}
+
+/* ---- small things -------------------------------------------------------------------------- */
+
+static void test_sizes_are_told(void **state)
+{
+    struct world *w = *state;
+    size_t before = w->rest->max_answer_bytes;
+    bulk_words(w, "/z/_bulk?refresh=true", 100);
+    w->rest->max_answer_bytes = 400;
+    expect(w, "POST", "/z/_search", "{\"size\":100}", 429, "\"bytes_limit\":400,");
+    struct vz_buf answer = {0};
+    unsigned long long wanted = 0;
+    call(w, "POST", "/z/_search", "{\"size\":100}", &answer);
+    w->rest->max_answer_bytes = before;
+    const char *at = strstr(answer.data, "\"bytes_wanted\":");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "\"bytes_wanted\":%llu", &wanted), 1);
+    assert_true(wanted > 400 && wanted < 600);
+    vz_buf_deinit(&answer);
+}
+
+/* As Elasticsearch writes a float that is none: a string. */
+static void test_infinite_scores(void **state)
+{
+    struct world *w = *state;
+    expect(w, "PUT", "/i/_doc/1?refresh=true", "{\"n\":1}", 201, NULL);
+    expect(w, "POST", "/i/_search",
+           "{\"query\":{\"script_score\":{\"query\":{\"match_all\":{}},\"script\":\"1e300\"}}}",
+           200, "\"max_score\":\"Infinity\"");
+    expect(w, "POST", "/i/_search",
+           "{\"query\":{\"function_score\":{\"functions\":[{\"weight\":3e38},{\"weight\":3e38}]}}}",
+           200, "\"_score\":\"Infinity\"");
+    expect(w, "POST", "/i/_search",
+           "{\"query\":{\"script_score\":{\"query\":{\"match_all\":{}},\"script\":\"-1e300\"}}}",
+           400, "script_score script returned an invalid score [-Infinity] for doc [0]");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_patterns_together),
+        cmocka_unit_test(test_search_is_cancelled),
+        cmocka_unit_test(test_waiting_blocks_no_work),
+        cmocka_unit_test(test_deleted_stays_deleted),
+        cmocka_unit_test(test_clone_with_broken_analyzers),
+        cmocka_unit_test(test_open_with_broken_analyzers),
+        cmocka_unit_test(test_sizes_are_told),
+        cmocka_unit_test(test_infinite_scores),
+    };
+    return cmocka_run_group_tests(tests, world_open, world_close);
+}
