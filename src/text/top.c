@@ -41,12 +41,18 @@ static void set_threshold(struct vz_top *top)
 {
     bool full = top->count == top->search->k;
     top->worst = full ? (top->search->k ? top->hits[0].score : INFINITY) : -1;
-    top->threshold = top->counting ? -1 : top->worst;
+    top->threshold = top->counting ? -1 : top->worst > top->floor ? top->worst : top->floor;
+}
+
+void vz_top_floor(struct vz_top *top, float score)
+{
+    top->floor = nextafterf(score, -1); /* who has just this is to be found */
+    set_threshold(top);
 }
 
 void vz_top_offer(struct vz_top *top, uint32_t docno, float score)
 {
-    if (score <= top->worst)
+    if (score <= top->worst || score <= top->threshold)
         return;
     struct vz_text_hit hit = {docno, score};
     if (top->count < top->search->k) {
@@ -249,7 +255,8 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
                            struct vz_text_result *result, struct vz_error *err)
 {
     struct vz_arena arena = {0};
-    struct vz_top top = {.search = search, .hits = hits, .counting = search->total_limit > 0};
+    struct vz_top top = {
+        .search = search, .hits = hits, .floor = -1, .counting = search->total_limit > 0};
     const struct vz_weight **parts = NULL;
     size_t count = 0;
     *result = (struct vz_text_result){0};
@@ -273,6 +280,12 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     bool known = top.counting && parts && count == 1 && !search->filter;
     if (known)
         top.counting = false;
+    bool exact = false;
+    if (top.counting && parts && weight->query->kind != VZ_TEXT_EVERY) {
+        vz_top_total(&top, view, parts, count);
+        exact = top.counting;
+        top.counting = false;
+    }
     set_threshold(&top);
     for (size_t i = 0; i < view->count && !top.stopped; i++)
         top_segment(&top, weight, parts, count, view->segments[i], &arena);
@@ -282,11 +295,11 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     qsort(hits, top.count, sizeof *hits, best_first);
     result->count = top.count;
     result->total = VZ_MAX(top.total, many);
-    result->total_exact = top.counting;
+    result->total_exact = top.counting || exact;
     if (known || (counted && apart <= search->total_limit)) {
         result->total = known ? doc_freq : apart;
         result->total_exact = true;
-    } else if (!top.counting && search->total_limit)
+    } else if (!result->total_exact && search->total_limit)
         result->total = search->total_limit + 1;
     return VZ_OK;
 }

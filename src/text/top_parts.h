@@ -1,7 +1,7 @@
 /* text/top_parts.h - the parts of the search for the best k; private to the room.
  *
  *  top.c         the heap, counting, which way a query goes, and what goes no special way
- *  top_any.c     any of several terms, or one
+ *  top_any.c     any of several terms, or one; top_total.c  how many have any
  *  top_every.c   all of several terms
  *  top_phrase.c  exact phrases of single terms
  *
@@ -18,6 +18,7 @@ struct vz_top {
     size_t count;
     float threshold; /* a score must be over it; -1 while there is room or counting */
     float worst;
+    float floor; /* k documents have more than it: known beforehand; -1 when not */
     uint64_t total;
     bool counting; /* still exact */
     bool stopped;
@@ -27,6 +28,8 @@ struct vz_top {
 /* Puts a document into the heap when it is over the worst there. Documents come in rising order,
  * so one that scores as the worst is behind it. */
 void vz_top_offer(struct vz_top *top, uint32_t docno, float score);
+/* That k documents have this score or more. */
+void vz_top_floor(struct vz_top *top, float score);
 /* Adds matches to the total, and ends counting past its limit. */
 void vz_top_count(struct vz_top *top, uint64_t matches);
 /* The first document at or behind docno that may be found. */
@@ -47,7 +50,11 @@ struct vz_clause {
     const struct vz_weight *weight;
     float list_max, window_max;
     uint32_t bound_block; /* where the last bound was looked up */
-    double before;        /* window_max of this and all lesser ones */
+    double before;        /* what this and all lesser ones give at most */
+    struct vz_known_max { /* bounds of impacts that were met, by their bytes; 0: none, 0 */
+        uint64_t key;
+        float score;
+    } known[32];
 };
 
 /* The largest score that any posting under the impacts can have. */
@@ -65,6 +72,10 @@ static inline float vz_clause_score(struct vz_clause *clause)
 /* ---- the ways ---------------------------------------------------------------------------------
  */
 
+/* top_total.c: counts documents that have any of the terms, until there are more than the limit. */
+void vz_top_total(struct vz_top *top, const struct vz_text_view *view,
+                  const struct vz_weight **parts, size_t count);
+/* Counts nothing: counting has ended, or vz_top_total has counted. */
 void vz_top_any(struct vz_top *top, struct vz_clause *clauses, size_t count,
                 const struct vz_segment *segment);
 /* clauses: the rarest first. */

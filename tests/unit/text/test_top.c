@@ -17,8 +17,10 @@
 #include <cmocka.h>
 // clang-format on
 
-#define WORDS 400
+#define WORDS 3000
+#define LONGEST 60
 #define MOST_TERMS 4
+#define SAMPLES 256
 
 static uint32_t below(uint64_t *seed, uint32_t limit)
 {
@@ -40,6 +42,9 @@ struct catalogue {
     struct vz_text_view *view;
     uint32_t documents;
     unsigned flags, picks;
+    struct {
+        uint32_t words[MOST_TERMS], count;
+    } samples[SAMPLES]; /* what some documents begin with */
 };
 
 static struct catalogue make(uint64_t *seed, uint32_t documents, uint32_t segment, unsigned flags,
@@ -52,19 +57,26 @@ static struct catalogue make(uint64_t *seed, uint32_t documents, uint32_t segmen
     struct vz_error err = {0};
     struct vz_tokens tokens = {0};
     char names[WORDS][8];
+    uint32_t words[LONGEST] = {0}; /* of the document before: neighbours are about the same */
     for (unsigned i = 0; i < WORDS; i++)
         snprintf(names[i], sizeof names[i], "w%u", i);
     for (uint32_t d = 0; d < documents; d++) {
         uint32_t length = shortest + below(seed, longest - shortest + 1);
         uint32_t place = 0;
+        bool fresh = below(seed, 3) == 0;
         tokens.count = 0;
         for (uint32_t i = 0; i < length; i++) {
             struct vz_token *token = vz_tokens_push(&tokens);
-            token->text = vz_slice_from(names[word(seed, picks)]);
+            if (fresh || below(seed, 4) == 0)
+                words[i] = word(seed, picks);
+            token->text = vz_slice_from(names[words[i]]);
             token->position = place;
             place += below(seed, 30) ? 1 : 2;
         }
         tokens.end_position = place;
+        unsigned sample = below(seed, SAMPLES);
+        c.samples[sample].count = VZ_MIN(length, MOST_TERMS);
+        memcpy(c.samples[sample].words, words, sizeof c.samples[sample].words);
         if (below(seed, 50)) /* some have no text */
             vz_text_builder_add(builder, d, 7, flags, &tokens, 100);
         if ((d + 1) % segment == 0 || d + 1 == documents) {
@@ -95,9 +107,14 @@ static void ask(struct question *q, uint64_t *seed, const struct catalogue *c)
     size_t n = 1 + below(seed, MOST_TERMS);
     uint32_t place = 0;
     bool constant = below(seed, 12) == 0;
+    unsigned sample = below(seed, SAMPLES);
+    bool from_sample = below(seed, 2) && c->samples[sample].count;
+    if (from_sample)
+        n = c->samples[sample].count;
     for (size_t i = 0; i < n; i++) {
         unsigned picks = below(seed, 3) ? c->picks + below(seed, 4) : 1;
-        snprintf(q->names[i], sizeof q->names[i], "w%u", word(seed, picks));
+        uint32_t one = from_sample ? c->samples[sample].words[i] : word(seed, picks);
+        snprintf(q->names[i], sizeof q->names[i], "w%u", one);
         if (i && below(seed, 5) == 0)
             memcpy(q->names[i], q->names[i - 1], sizeof q->names[i]);
         q->terms[i] = vz_slice_from(q->names[i]);
@@ -225,6 +242,8 @@ static void the_best_are_the_best(void **state)
         {30000, 30000, VZ_TEXT_ALL, 4, 8, 6, 300},
         {30000, 7000, VZ_TEXT_ALL, 4, 8, 12, 200},
         {9000, 9000, VZ_TEXT_ALL, 1, 60, 4, 200},
+        {120000, 120000, VZ_TEXT_ALL, 1, 4, 3, 150}, /* blocks longer than windows */
+        {90000, 40000, VZ_TEXT_ALL, 2, 6, 1, 100},
         {200, 37, VZ_TEXT_ALL, 1, 5, 20, 300},
         {30000, 30000, VZ_TEXT_FREQS | VZ_TEXT_POSITIONS, 2, 12, 10, 100},
         {30000, 11000, VZ_TEXT_DOCS, 2, 12, 10, 60},
@@ -242,8 +261,53 @@ static void the_best_are_the_best(void **state)
     }
 }
 
+/* "middle" has a block of good documents and then one that is left out in one window and has the
+ * best document in the next. */
+static void a_block_is_left_out_in_one_window_only(void **state)
+{
+    struct vz_text_builder *builder = vz_text_builder_new(0);
+    struct vz_segment *segment;
+    struct vz_error err = {0};
+    struct vz_tokens tokens = {0};
+    struct catalogue c = {.documents = 20000};
+    for (uint32_t d = 0; d < c.documents; d++) {
+        bool good = d == 0 || (d >= 4096 && d < 4223);
+        bool poor = d >= 4223 && (d - 4223) % 100 == 0, best = d == 9223;
+        const char *texts[8] = {"often", "x", "x", "x", "x", "x", "x", "x"};
+        texts[0] = good || poor ? "middle" : "often";
+        texts[1] = good ? "middle" : best ? "rare" : "x";
+        tokens.count = 0;
+        for (uint32_t i = 0; i < (good ? 2 : 8); i++) {
+            struct vz_token *token = vz_tokens_push(&tokens);
+            token->text = vz_slice_from(texts[i]);
+            token->position = i;
+        }
+        tokens.end_position = 8;
+        vz_text_builder_add(builder, d, 7, VZ_TEXT_ALL, &tokens, 100);
+    }
+    assert_int_equal(vz_text_builder_seal(builder, c.documents, &segment, &err), VZ_OK);
+    c.view = vz_text_view_new(&segment, 1);
+    vz_segment_release(segment);
+    static const char *const names[] = {"rare", "middle", "often"};
+    struct question q = {
+        .root = {
+            .kind = VZ_TEXT_ANY, .boost = 1, .field = 7, .parts = q.pointers, .part_count = 3}};
+    for (size_t i = 0; i < 3; i++) {
+        q.terms[i] = vz_slice_from(names[i]);
+        q.parts[i] = (struct vz_text_query){
+            .kind = VZ_TEXT_TERM, .boost = 1, .field = 7, .terms = &q.terms[i], .term_count = 1};
+        q.pointers[i] = &q.parts[i];
+    }
+    compare(&c, &q, &(struct vz_text_search){.k = 1});
+    compare(&c, &q, &(struct vz_text_search){.k = 3, .total_limit = 10000});
+    vz_text_view_release(c.view);
+    vz_tokens_deinit(&tokens);
+    vz_text_builder_free(builder);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_are_the_best)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_are_the_best),
+                                       cmocka_unit_test(a_block_is_left_out_in_one_window_only)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
