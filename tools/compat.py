@@ -70,8 +70,9 @@ Differences worth knowing:
   rescorer, pinned and text_similarity_reranker (with models of this program), in any nesting; `rule`,
   `diversify` and `chunk_rescorer` are refused. All are named and explained. The older `rank` with
   `sub_searches` is served. A failed child's reason is the `caused_by` of the error.
-- `sort` by fields of `nested` objects reads the source of each document it orders. Refused: `numeric_type`, metadata fields
-  such as `_id`, `nested` in `_script` sorts and in `top_hits`.
+- `sort` by fields of `nested` objects reads the source of each document it orders. Refused: `_index`, `_seq_no`,
+  `_version`, `nested` in `_script` sorts and in `top_hits`. Numbers have formats by Java's patterns there and in
+  `docvalue_fields`; `stored_fields` are read from `_source`.
 - `rescore` takes queries, not scripts. `collapse` takes keyword and number fields; `inner_hits` of at most
   10,000 groups are looked up in one request.
 - At most 500 points in time are open; `index_filter` is refused. Slices are cut by document number or by a

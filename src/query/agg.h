@@ -551,7 +551,7 @@ bool vz_agg_read_number(struct vz_agg_values *values, struct vz_json value, bool
 void vz_agg_date_text(struct vz_slice format, const struct vz_agg_interval *zone, int64_t ms,
                       struct vz_buf *out);
 /* Java's DecimalFormat ("#,##0.00", "0.0%", "'$'0"): false when the pattern is none. */
-bool vz_decimal_format(struct vz_slice pattern, double value, struct vz_buf *out);
+/* vz_decimal_format: parts.h */
 /* As the values' format has it; false when there is nothing to show beside the number. */
 bool vz_agg_number_text(const struct vz_agg_values *values, double value, struct vz_buf *out);
 /* In UTC milliseconds: the offset of a zone at that moment. */

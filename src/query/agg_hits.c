@@ -305,7 +305,8 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
         vz_json_field_str(w, "_node", "vizsla");
     }
     vz_json_field_string(w, "_index", out.index);
-    vz_json_field_string(w, "_id", out.id);
+    if (!hits->stored_none)
+        vz_json_field_string(w, "_id", out.id);
     if (hits->with_version) {
         vz_json_key(w, "_version");
         vz_json_put_uint(w, out.version);

@@ -36,7 +36,8 @@ void vz_fetch_prepare(const struct vz_search *search, struct vz_eval *eval,
         plan->excludes = vz_fetch_without_vectors(search, eval);
     plan->filter = search->with_source && (plan->includes.count || plan->excludes.count);
     plan->parts = VZ_DOC_META;
-    if (!search->with_source && search->fields.count == 0 && !search->highlight)
+    if (!search->with_source && search->fields.count == 0 && !search->highlight &&
+        search->stored_fields.count == 0)
         return;
     plan->parts = VZ_DOC_CUT_SOURCE;
     for (size_t i = 0; i < vz_mapping_count(eval->mapping); i++) {
@@ -58,6 +59,10 @@ static enum vz_status write_fields(const struct vz_search *search, struct vz_fet
     struct vz_json_writer writer = vz_json_writer_on(&buf);
     vz_json_begin_object(&writer);
     enum vz_status status = vz_fields_write(search, eval, docno, source, &writer, err);
+    if (status == VZ_OK && search->docvalue_fields.count)
+        status = vz_meta_docvalues_write(search, eval, hit, &writer, err);
+    if (status == VZ_OK)
+        status = vz_stored_fields_write(search, eval, docno, source, &writer, err);
     if (status == VZ_OK && search->script_field_count)
         status = vz_script_fields_write(search, plan, eval, docno, &writer, err);
     vz_json_end_object(&writer);
@@ -108,7 +113,7 @@ static enum vz_status fetch_hit(const struct vz_search *search, struct vz_fetch_
             return status;
     }
     bool want_fields = search->fields.count || search->docvalue_fields.count ||
-                       search->script_field_count;
+                       search->stored_fields.count || search->script_field_count;
     if (!plan->filter && !want_fields && !search->highlight)
         return VZ_OK;
 

@@ -476,6 +476,15 @@ static void put_terms(struct vz_eval *eval, const struct vz_field *field,
             vz_json_put_string(writer, terms[i]);
 }
 
+/* A number by a pattern is a text. */
+static void put_formatted(struct vz_slice format, double value, struct vz_json_writer *writer)
+{
+    struct vz_buf text = {0};
+    vz_decimal_format(format, value, &text);
+    vz_json_put_string(writer, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+}
+
 static void put_integers(struct vz_eval *eval, const struct vz_field *field,
                          const struct vz_column *column, size_t from, size_t to,
                          struct vz_slice format, struct vz_json_writer *writer)
@@ -486,6 +495,8 @@ static void put_integers(struct vz_eval *eval, const struct vz_field *field,
     for (size_t i = 0; i < to - from; i++) {
         if (field->type == VZ_FIELD_BOOLEAN)
             vz_json_put_bool(writer, values[i] != 0);
+        else if (field->type == VZ_FIELD_UNSIGNED_LONG && format.len)
+            put_formatted(format, (double)((uint64_t)values[i] ^ 0x8000000000000000ull), writer);
         else if (field->type == VZ_FIELD_UNSIGNED_LONG)
             vz_json_put_uint(writer, (uint64_t)values[i] ^ 0x8000000000000000ull);
         else if (field->type == VZ_FIELD_DATE) {
@@ -493,20 +504,26 @@ static void put_integers(struct vz_eval *eval, const struct vz_field *field,
             vz_date_print(format.len ? format : field->format, values[i], &buf);
             vz_json_put_string(writer, vz_buf_slice(&buf));
             vz_buf_deinit(&buf);
-        } else
+        } else if (format.len)
+            put_formatted(format, (double)values[i], writer);
+        else
             vz_json_put_int(writer, values[i]);
     }
 }
 
 static void put_doubles(struct vz_eval *eval, const struct vz_field *field,
                         const struct vz_column *column, size_t from, size_t to,
-                        struct vz_json_writer *writer)
+                        struct vz_slice format, struct vz_json_writer *writer)
 {
     double *values = vz_arena_alloc(eval->arena, (to - from) * sizeof(*values));
     memcpy(values, column->f64 + from, (to - from) * sizeof(*values));
     qsort(values, to - from, sizeof(*values), compare_f64);
-    for (size_t i = 0; i < to - from; i++) /* Elasticsearch shows a float's double here */
-        vz_json_put_double(writer, values[i]);
+    for (size_t i = 0; i < to - from; i++) {
+        if (format.len)
+            put_formatted(format, values[i], writer);
+        else /* Elasticsearch shows a float's double here */
+            vz_json_put_double(writer, values[i]);
+    }
 }
 
 static void put_places(const struct vz_column *column, size_t from, size_t to,
@@ -543,11 +560,11 @@ static enum vz_status write_docvalue(struct field_run *run, const struct vz_fiel
     struct vz_slice format = request->format;
     if (vz_slice_is(format, "use_field_mapping"))
         format = (struct vz_slice){0};
-    if (format.len && field->type != VZ_FIELD_DATE && by_name)
-        return vz_fail(err, VZ_UNSUPPORTED,
-                       "[docvalue_fields] format [%.*s] on a field of type "
-                       "[%s] is not supported yet by vizsla",
-                       VZ_ARG(format), vz_filter_type_name(field->type));
+    if (format.len) {
+        status = vz_value_format_check(field, format, err);
+        if (status != VZ_OK)
+            return status;
+    }
     struct vz_column column;
     vz_field_column(run->eval, field, &column);
     size_t from = vz_column_find(&column, docno), to = from;
@@ -565,7 +582,7 @@ static enum vz_status write_docvalue(struct field_run *run, const struct vz_fiel
         put_integers(run->eval, field, &column, from, to, format, run->writer);
         break;
     case VZ_COLUMN_F64:
-        put_doubles(run->eval, field, &column, from, to, run->writer);
+        put_doubles(run->eval, field, &column, from, to, format, run->writer);
         break;
     case VZ_COLUMN_GEO:
         put_places(&column, from, to, run->writer);

@@ -32,7 +32,8 @@ static void print_hit(struct vz_json_writer *w, const struct vz_search_result *r
         vz_json_field_str(w, "_node", "vizsla");
     }
     vz_json_field_string(w, "_index", hit->index);
-    vz_json_field_string(w, "_id", hit->id);
+    if (!result->without_id)
+        vz_json_field_string(w, "_id", hit->id);
     if (result->with_version) {
         vz_json_key(w, "_version");
         vz_json_put_uint(w, hit->version);

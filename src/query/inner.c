@@ -17,6 +17,7 @@ bool vz_inner_wants_objects(const struct vz_inner *inner)
 {
     const struct vz_search *fetch = inner->fetch;
     return fetch->sort_count || fetch->docvalue_fields.count || fetch->script_field_count ||
+           fetch->stored_fields.count ||
            (fetch->with_explain && !inner->knn);
 }
 

@@ -105,7 +105,8 @@ static enum vz_status put_fields(struct vz_inner_gather *gather,
 {
     const struct vz_search *fetch = gather->inner->fetch;
     struct vz_search plain = {.fields = fetch->fields};
-    struct vz_search columns = {.docvalue_fields = fetch->docvalue_fields};
+    struct vz_search columns = {.docvalue_fields = fetch->docvalue_fields,
+                                .stored_fields = fetch->stored_fields};
     struct vz_buf text = {0};
     struct vz_json_writer fields = vz_json_writer_on(&text);
     enum vz_status status = VZ_OK;
@@ -116,6 +117,12 @@ static enum vz_status put_fields(struct vz_inner_gather *gather,
     if (status == VZ_OK && columns.docvalue_fields.count)
         status = vz_fields_write(&columns, &gather->answer->eval, gather->first + object->number,
                                  wrapped, &fields, gather->err);
+    if (status == VZ_OK && columns.docvalue_fields.count)
+        status = vz_meta_docvalues_write(&columns, gather->eval, gather->hit, &fields, gather->err);
+    if (status == VZ_OK && columns.stored_fields.count)
+        status = vz_stored_fields_write(&columns, &gather->answer->eval,
+                                        gather->first + object->number, wrapped, &fields,
+                                        gather->err);
     if (status == VZ_OK && fetch->script_field_count)
         status = vz_script_fields_write(fetch, &gather->answer->view->plan, &gather->answer->eval,
                                         gather->first + object->number, &fields, gather->err);
@@ -269,7 +276,8 @@ static enum vz_status put_object(struct vz_inner_gather *gather,
     const struct vz_search_hit *hit = gather->hit;
     vz_json_begin_object(w);
     vz_json_field_string(w, "_index", hit->index);
-    vz_json_field_string(w, "_id", hit->id);
+    if (!fetch->stored_none)
+        vz_json_field_string(w, "_id", hit->id);
     vz_json_key(w, "_nested");
     put_place(gather->eval, &object->place, 0, w);
     if (fetch->with_version) {

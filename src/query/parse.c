@@ -15,7 +15,7 @@ struct body {
     struct vz_parser parser;
     struct vz_search *search;
     int64_t size, from;
-    bool source_given, stored_fields_given, stored_source;
+    bool source_given, stored_fields_given;
 };
 
 typedef enum vz_status parse_key(struct body *body, struct vz_json value, struct vz_error *err);
@@ -349,25 +349,12 @@ static enum vz_status parse_docvalue(struct body *body, struct vz_json value, st
     return add_fields(body, "docvalue_fields", value, &body->search->docvalue_fields, err);
 }
 
-/* No field is stored on its own here, so what this can ask for is _source or nothing. */
 static enum vz_status parse_stored(struct body *body, struct vz_json value, struct vz_error *err)
 {
     struct vz_json_patterns names = {0};
     enum vz_status status = add_patterns(body, "stored_fields", value, &names, err);
-    if (status != VZ_OK)
-        return status;
     body->stored_fields_given = true;
-    for (size_t i = 0; i < names.count; i++) {
-        if (vz_slice_is(names.items[i], "_source"))
-            body->stored_source = true;
-        else if (!vz_slice_is(names.items[i], "_none_") && !vz_slice_is(names.items[i], "*") &&
-                 !vz_slice_is(names.items[i], "_id"))
-            return vz_fail(err, VZ_UNSUPPORTED,
-                           "[stored_fields] of [%.*s] is not supported yet by "
-                           "vizsla, use [fields]",
-                           VZ_ARG(names.items[i]));
-    }
-    return VZ_OK;
+    return status == VZ_OK ? vz_stored_fields_take(body->search, names, err) : status;
 }
 
 /* ---- several lists, or another order of one -------------------------------------------------- */
@@ -692,7 +679,7 @@ static void settle_source(struct body *body)
 {
     struct vz_search *search = body->search;
     if (body->stored_fields_given && !body->source_given)
-        search->with_source = body->stored_source;
+        search->with_source = search->stored_source;
     if (search->script_field_count && !body->source_given && !body->stored_fields_given)
         search->with_source = false; /* as Elasticsearch */
 }
@@ -949,6 +936,9 @@ enum vz_status vz_search_parse(struct vz_json value, const struct vz_search_para
     if (status != VZ_OK)
         return status;
     settle_source(&body);
+    status = vz_stored_fields_check(search, body.source_given, err);
+    if (status != VZ_OK)
+        return status;
     /* Suggestions alone: nothing is searched, as in Elasticsearch. */
     if (search->suggest && !search->query && !search->knn_count && !search->aggs &&
         !search->retriever && !search->sub_search_count) {

@@ -323,8 +323,17 @@ enum vz_sort_mode {
     VZ_MODE_MEDIAN
 };
 
+/* numeric_type: what values are made before they are compared. */
+enum vz_sort_numeric {
+    VZ_NUMERIC_AS_IS,
+    VZ_NUMERIC_LONG,
+    VZ_NUMERIC_DOUBLE,
+    VZ_NUMERIC_DATE,
+    VZ_NUMERIC_NANOS
+};
 struct vz_sort_key {
     enum vz_sort_kind kind;
+    enum vz_sort_numeric numeric;
     bool descending;
     struct vz_slice field;
     enum vz_sort_mode mode;
@@ -391,6 +400,8 @@ struct vz_search {
     struct vz_json_patterns includes, excludes;
     bool exclude_vectors;
     struct vz_field_requests fields, docvalue_fields;
+    struct vz_json_patterns stored_fields;
+    bool stored_source, stored_none; /* what stored_fields says of _source, of everything */
     const struct vz_highlight *highlight; /* highlight.h; NULL: none */
     const struct vz_suggest *suggest;     /* suggest.h; NULL: none */
     const struct vz_aggs *aggs; /* agg.h; NULL: none */
@@ -769,6 +780,27 @@ enum vz_status vz_inner_write(const struct vz_search *search, struct vz_eval *ev
 enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *eval, uint32_t docno,
                                struct vz_json source, struct vz_json_writer *writer,
                                struct vz_error *err);
+/* stored_fields.c: a list of names, and what may not stand beside it. */
+enum vz_status vz_stored_fields_take(struct vz_search *search, struct vz_json_patterns names,
+                                     struct vz_error *err);
+enum vz_status vz_stored_fields_check(const struct vz_search *search, bool source_given,
+                                      struct vz_error *err);
+/* Appends those that are stored; `within`: of nested objects, as the objects' index has them. */
+enum vz_status vz_stored_fields_write(const struct vz_search *search, struct vz_eval *eval,
+                                      uint32_t docno, struct vz_json source,
+                                      struct vz_json_writer *w, struct vz_error *err);
+/* docvalue_format.c: what of docvalue_fields is told of every document: "_seq_no", "_version",
+ * "_index". `hit` has them. */
+enum vz_status vz_meta_docvalues_write(const struct vz_search *search, struct vz_eval *eval,
+                                       const struct vz_search_hit *hit, struct vz_json_writer *w,
+                                       struct vz_error *err);
+/* Whether values of a field can be shown in a format (not empty): VZ_BAD_ARGUMENT when not.
+ * Numbers have patterns of Java's DecimalFormat. */
+enum vz_status vz_value_format_check(const struct vz_field *field, struct vz_slice format,
+                                     struct vz_error *err);
+bool vz_field_is_number(const struct vz_field *field);
+/* agg_format.c */
+bool vz_decimal_format(struct vz_slice pattern, double value, struct vz_buf *out);
 /* The request of `requests` that names the field, or NULL. */
 const struct vz_field_request *vz_fields_request(const struct vz_field_requests *requests,
                                                  const struct vz_field *field);

@@ -248,6 +248,7 @@ static void put_totals(struct vz_run *run, struct vz_search_result *result)
     result->max_score = result->has_max_score ? run->collector.max_score : 0;
     result->with_version = search->with_version;
     result->with_seq_no = search->with_seq_no;
+    result->without_id = search->stored_none && !search->is_scroll;
     result->timed_out = run->timed_out;
     result->has_terminated_early = search->terminate_after > 0;
     result->terminated_early = run->terminated_early;

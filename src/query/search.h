@@ -140,7 +140,7 @@ struct vz_search_result {
     bool track_total;          /* false: no "total" in the answer */
     bool has_max_score;
     float max_score;
-    bool with_version, with_seq_no;
+    bool with_version, with_seq_no, without_id;
     bool timed_out;
     bool has_terminated_early; /* terminate_after was asked for: print "terminated_early" */
     bool terminated_early;

@@ -57,6 +57,22 @@ static enum vz_status parse_nested(struct vz_arena *arena, struct vz_json value,
     return vz_sort_nested_parse(&parser, value, 1, &key->nested, err);
 }
 
+static enum vz_status parse_numeric(struct vz_json value, enum vz_sort_numeric *out,
+                                    struct vz_error *err)
+{
+    static const char *const names[] = {"", "long", "double", "date", "date_nanos"};
+    struct vz_slice text = vz_json_string(value);
+    for (size_t i = 1; i < VZ_COUNT_OF(names); i++)
+        if (text.len == strlen(names[i]) && strncasecmp(text.ptr, names[i], text.len) == 0) {
+            *out = (enum vz_sort_numeric)i;
+            return VZ_OK;
+        }
+    return vz_fail(err, VZ_BAD_ARGUMENT,
+                   "invalid value for [numeric_type], must be [long, double, date, date_nanos], "
+                   "got %.*s",
+                   VZ_ARG(text));
+}
+
 static enum vz_status parse_option(struct vz_arena *arena, struct vz_sort_key *key,
                                    struct vz_slice name, struct vz_json value, struct vz_error *err)
 {
@@ -88,8 +104,7 @@ static enum vz_status parse_option(struct vz_arena *arena, struct vz_sort_key *k
         return vz_fail(err, VZ_BAD_QUERY,
                        "[%.*s] has been removed in favour of the [nested] parameter", VZ_ARG(name));
     if (vz_slice_is(name, "numeric_type"))
-        return vz_fail(err, VZ_UNSUPPORTED, "[sort] option [%.*s] is not supported yet by vizsla",
-                       VZ_ARG(name));
+        return parse_numeric(value, &key->numeric, err);
     return vz_fail(err, VZ_BAD_QUERY, "[field_sort] unknown field [%.*s]", VZ_ARG(name));
 }
 
@@ -151,7 +166,11 @@ static enum vz_status parse_geo(struct vz_arena *arena, struct vz_json value,
 
 static enum vz_status check_name(struct vz_slice field, struct vz_error *err)
 {
-    static const char *const refused[] = {"_id", "_index", "_seq_no", "_source", "_version"};
+    static const char *const refused[] = {"_index", "_seq_no", "_source", "_version"};
+    if (vz_slice_is(field, "_id"))
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "Fielddata access on the _id field is disallowed, you can re-enable it by "
+                       "updating the dynamic cluster setting: indices.id_field_data.enabled");
     for (size_t i = 0; i < VZ_COUNT_OF(refused); i++)
         if (vz_slice_is(field, refused[i]))
             return vz_fail(err, VZ_UNSUPPORTED, "[sort] by [%s] is not supported yet by vizsla",

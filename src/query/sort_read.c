@@ -159,6 +159,15 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
     if (status != VZ_OK)
         return status;
     reader->field = field;
+    if (key->kind == VZ_SORT_FIELD && key->format.len) {
+        status = vz_value_format_check(field, key->format, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (key->numeric && field->type != VZ_FIELD_DATE && !vz_field_is_number(field))
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[numeric_type] option cannot be set on a non-numeric field, got %s",
+                       vz_filter_type_name(field->type));
     if (key->nested)
         status = vz_sort_nested_bind(reader, field, eval, err);
     else if (field->under_nested)
@@ -316,7 +325,7 @@ static struct vz_sort_value read_nested(struct vz_sort_reader *reader, uint32_t 
     return best;
 }
 
-struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno, float score)
+static struct vz_sort_value read_value(struct vz_sort_reader *reader, uint32_t docno, float score)
 {
     if (reader->key->kind == VZ_SORT_SCORE)
         return (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = (double)score};
@@ -330,6 +339,38 @@ struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno,
     while (to < reader->column.count && reader->column.docnos[to] == docno)
         to++;
     return from == to ? reader->absent : read_column(reader, from, to);
+}
+
+/* A value of the column as numeric_type has it. */
+static struct vz_sort_value cast(const struct vz_sort_reader *reader, struct vz_sort_value value)
+{
+    enum vz_sort_numeric numeric = reader->key->numeric;
+    bool is_date = reader->field && reader->field->type == VZ_FIELD_DATE;
+    bool ends = value.type == VZ_SORTED_I64 && (value.i64 == INT64_MIN || value.i64 == INT64_MAX);
+    if (numeric == VZ_NUMERIC_DOUBLE && value.type == VZ_SORTED_I64) {
+        double number = (double)value.i64;
+        if (reader->field && reader->field->type == VZ_FIELD_UNSIGNED_LONG)
+            number = (double)((uint64_t)value.i64 ^ 0x8000000000000000ull);
+        if (ends && value.i64 == reader->absent.i64)
+            number = value.i64 < 0 ? -INFINITY : INFINITY;
+        value = (struct vz_sort_value){.type = VZ_SORTED_F64, .f64 = number};
+    } else if (numeric != VZ_NUMERIC_DOUBLE && value.type == VZ_SORTED_F64) {
+        double number = value.f64;
+        value = (struct vz_sort_value){.type = VZ_SORTED_I64,
+                                       .i64 = number >= 0x1p63    ? INT64_MAX
+                                              : number <= -0x1p63 ? INT64_MIN
+                                                                  : (int64_t)number};
+    } else if (numeric == VZ_NUMERIC_NANOS && is_date && !ends) {
+        if (__builtin_mul_overflow(value.i64, (int64_t)1000000, &value.i64))
+            value.i64 = value.i64 < 0 ? INT64_MIN : INT64_MAX;
+    }
+    return value;
+}
+
+struct vz_sort_value vz_sort_read(struct vz_sort_reader *reader, uint32_t docno, float score)
+{
+    struct vz_sort_value value = read_value(reader, docno, score);
+    return reader->key->numeric ? cast(reader, value) : value;
 }
 
 static double as_double(const struct vz_sort_value *value)
@@ -364,7 +405,25 @@ static enum vz_sort_type reader_type(const struct vz_sort_reader *reader)
 {
     if (reader->key->kind == VZ_SORT_DOC || reader->key->kind == VZ_SORT_SHARD_DOC)
         return VZ_SORTED_I64;
+    if (reader->key->numeric && reader->type != VZ_SORTED_TEXT)
+        return reader->key->numeric == VZ_NUMERIC_DOUBLE ? VZ_SORTED_F64 : VZ_SORTED_I64;
     return reader->key->kind == VZ_SORT_SCORE ? VZ_SORTED_F64 : reader->type;
+}
+
+/* What a pattern made of a number, as a number again. */
+static bool unformatted(struct vz_slice pattern, struct vz_slice text, double *out)
+{
+    char digits[64];
+    size_t len = 0;
+    for (size_t i = 0; i < text.len && len + 1 < sizeof digits; i++)
+        if (text.ptr[i] && strchr("0123456789.-E", text.ptr[i]))
+            digits[len++] = text.ptr[i];
+    digits[len] = '\0';
+    char *end;
+    *out = strtod(digits, &end);
+    if (memchr(pattern.ptr, '%', pattern.len))
+        *out /= 100;
+    return len > 0 && *end == '\0' && isfinite(*out);
 }
 
 enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json value,
@@ -374,7 +433,7 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
     enum vz_json_type type = vz_json_type(value);
     *out = (struct vz_sort_value){.type = reader_type(reader)};
     if (type == VZ_JSON_NULL) {
-        *out = reader->absent;
+        *out = reader->key->numeric ? cast(reader, reader->absent) : reader->absent;
         return VZ_OK;
     }
     if (type == VZ_JSON_ARRAY || type == VZ_JSON_OBJECT)
@@ -388,6 +447,21 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
         out->text = sort_text(field, vz_query_scalar_text(value, reader->arena), reader->arena);
         return VZ_OK;
     }
+    double number;
+    if (type == VZ_JSON_STRING && reader->key->format.len && field && vz_field_is_number(field) &&
+        reader->key->kind == VZ_SORT_FIELD && unformatted(reader->key->format, text, &number)) {
+        bool is_unsigned = field->type == VZ_FIELD_UNSIGNED_LONG;
+        out->f64 = number;
+        if (out->type == VZ_SORTED_I64)
+            out->i64 = number >= 0x1p63 && !is_unsigned ? INT64_MAX
+                       : number <= -0x1p63              ? INT64_MIN
+                       : is_unsigned ? (int64_t)((number >= 0x1p64 ? UINT64_MAX
+                                                  : number < 0     ? 0
+                                                                   : (uint64_t)number) ^
+                                                 0x8000000000000000ull)
+                                     : (int64_t)number;
+        return VZ_OK;
+    }
     if (out->type == VZ_SORTED_F64) {
         bool minus = vz_slice_is(text, "-Infinity");
         if (minus || vz_slice_is(text, "Infinity"))
@@ -399,7 +473,8 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
                            VZ_ARG(reader->key->field));
         /* What was printed as a float must meet itself again. */
         if (reader->key->kind == VZ_SORT_SCORE ||
-            (field && prints_as_float(field) && reader->key->kind == VZ_SORT_FIELD))
+            (field && prints_as_float(field) && reader->key->kind == VZ_SORT_FIELD &&
+             !reader->key->numeric))
             out->f64 = (double)(float)out->f64;
         return VZ_OK;
     }
@@ -426,9 +501,24 @@ enum vz_status vz_sort_after(const struct vz_sort_reader *reader, struct vz_json
     return VZ_OK;
 }
 
+/* A number by the key's pattern, as a text. */
+static bool formatted(const struct vz_sort_key *key, const struct vz_field *field, double number,
+                      struct vz_json_writer *writer)
+{
+    struct vz_buf text = {0};
+    bool shown = key->kind == VZ_SORT_FIELD && key->format.len && field &&
+                 vz_field_is_number(field) && isfinite(number) &&
+                 vz_decimal_format(key->format, number, &text);
+    if (shown)
+        vz_json_put_string(writer, vz_buf_slice(&text));
+    vz_buf_deinit(&text);
+    return shown;
+}
+
 void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
                    const struct vz_sort_value *value, struct vz_json_writer *writer)
 {
+    double number;
     switch (value->type) {
     case VZ_SORTED_MISSING:
         vz_json_put_null(writer);
@@ -440,19 +530,27 @@ void vz_sort_print(const struct vz_sort_key *key, const struct vz_field *field,
             vz_json_put_string(writer, value->text);
         break;
     case VZ_SORTED_F64:
+        if (formatted(key, field, value->f64, writer))
+            break;
         if (isinf(value->f64))
             vz_json_put_str(writer, value->f64 < 0 ? "-Infinity" : "Infinity");
         else if (key->kind == VZ_SORT_SCORE ||
-                 (field && prints_as_float(field) && key->kind == VZ_SORT_FIELD))
+                 (field && prints_as_float(field) && key->kind == VZ_SORT_FIELD && !key->numeric))
             vz_json_put_float(writer, (float)value->f64);
         else
             vz_json_put_double(writer, value->f64);
         break;
     case VZ_SORTED_I64:
+        number = (double)value->i64;
+        if (field && field->type == VZ_FIELD_UNSIGNED_LONG)
+            number = (double)((uint64_t)value->i64 ^ 0x8000000000000000ull);
+        if (value->i64 != INT64_MIN && value->i64 != INT64_MAX &&
+            formatted(key, field, number, writer))
+            break;
         if (field && field->type == VZ_FIELD_UNSIGNED_LONG)
             vz_json_put_uint(writer, (uint64_t)value->i64 ^ 0x8000000000000000ull);
         else if (field && field->type == VZ_FIELD_DATE && key->format.len &&
-                 value->i64 != INT64_MIN && value->i64 != INT64_MAX) {
+                 key->numeric != VZ_NUMERIC_NANOS && value->i64 != INT64_MIN && value->i64 != INT64_MAX) {
             struct vz_buf buf = {0};
             vz_date_print(key->format, value->i64, &buf);
             vz_json_put_string(writer, vz_buf_slice(&buf));

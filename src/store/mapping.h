@@ -227,6 +227,8 @@ enum vz_dynamic vz_mapping_root_dynamic(const struct vz_mapping *mapping);
 const char *vz_similarity_name(enum vz_similarity similarity);
 /* Whether a field is one of those that hold a semantic field's vectors: no client sees them. */
 bool vz_field_is_hidden(const struct vz_field *field);
+/* "store": true: stored_fields shows it. */
+bool vz_field_is_stored(const struct vz_field *field);
 /* The vectors of a semantic field; NULL when it is none or has none yet. */
 const struct vz_field *vz_mapping_vectors(const struct vz_mapping *mapping,
                                           const struct vz_field *field);

@@ -120,6 +120,16 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
     vz_json_end_object(w);
 }
 
+bool vz_field_is_stored(const struct vz_field *field)
+{
+    const struct vz_mapping_node *node = vz_mapping_node_of(field);
+    for (size_t i = 0; i < node->param_count; i++)
+        if (vz_slice_is(node->params[i].name, "store"))
+            return vz_slice_is(node->params[i].json, "true") ||
+                   vz_slice_is(node->params[i].json, "\"true\"");
+    return false;
+}
+
 static void print_root_params(const struct vz_mapping *mapping, struct vz_json_writer *w)
 {
     if (mapping->dynamic_set)

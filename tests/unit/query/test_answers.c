@@ -287,7 +287,7 @@ static void test_source(void **state)
                       "'chip':9223372036854775808,'exif.date':1580774400000,'vec':[0.6,0.8]}");
     expect_source("'_source':false", "");
     expect_source("'stored_fields':['_none_']", "");
-    expect_source("'stored_fields':'_none_','_source':['age']", "{'age':7}");
+    expect_source("'stored_fields':['name'],'_source':['age']", "{'age':7}");
     expect_source(
         "'_source':true,'fields':['age']",
         "{'name':'Rex','breed':'puli','age':7,"
