@@ -144,7 +144,6 @@ static const struct refused refusals[] = {
      "[terms] lookup"},
     {"{'query':{'terms':{}}}", VZ_BAD_QUERY, "[terms] query requires a field name"},
     {"{'query':{'range':{'age':{'foo':1}}}}", VZ_BAD_QUERY, "[range] query does not support [foo]"},
-    {"{'query':{'range':{'age':{'gt':1,'relation':'within'}}}}", VZ_UNSUPPORTED, "[relation]"},
     {"{'query':{'range':{'age':{'gt':'x'}}}}", VZ_BAD_QUERY, "For input string: \"x\""},
     {"{'query':{'range':{'born':{'gt':'never'}}}}", VZ_BAD_QUERY, "never"},
     {"{'query':{'exists':{}}}", VZ_BAD_QUERY, "[exists] must be provided with a [field]"},
@@ -229,7 +228,6 @@ static const struct refused refusals[] = {
     {"{'_source':{'foo':1}}", VZ_BAD_QUERY, "Unknown key for a VALUE_NUMBER in [foo]."},
     {"{'fields':[{'field':'breed','format':'x'}]}", VZ_BAD_QUERY,
      "Field [breed] of type [keyword] doesn't support formats."},
-    {"{'stored_fields':['age']}", VZ_UNSUPPORTED, "[stored_fields]"},
     {"{'docvalue_fields':['name']}", VZ_BAD_QUERY, "fielddata is unsupported"},
 };
 
