@@ -197,13 +197,19 @@ static void flush_positions(struct vz_segment_writer *w, unsigned flags)
     vz_buf_append(&w->positions, &bits, 1);
     vz_buf_reserve(&w->positions, bytes + 16);
     unsigned char *out = (unsigned char *)w->positions.data + w->positions.len;
-    memset(out, 0, bytes + 16);
-    for (size_t i = 0, at = 0; bits && i < w->position_count; i++, at += bits) {
-        uint64_t word;
-        memcpy(&word, out + at / 8, 8);
-        word |= (uint64_t)w->block_positions[i] << at % 8;
-        memcpy(out + at / 8, &word, 8);
+    uint64_t word = 0;
+    unsigned held = 0; /* bits in `word`, below 32 between steps */
+    for (size_t i = 0; bits && i < w->position_count; i++) {
+        word |= (uint64_t)w->block_positions[i] << held;
+        held += bits;
+        if (held >= 32) {
+            memcpy(out, &word, 4);
+            out += 4;
+            word >>= 32;
+            held -= 32;
+        }
     }
+    memcpy(out, &word, 4); /* what is not used of it is room behind the end */
     w->positions.len += bytes;
     w->position_count = 0;
 }
@@ -250,17 +256,20 @@ static void flush_tail(struct vz_segment_writer *w, unsigned flags, bool skipped
         vz_buf_append(&w->skips, &skip, sizeof skip);
     }
     uint32_t before = w->last_doc;
+    vz_buf_reserve(&w->body, w->count * (size_t)20);
+    unsigned char *out = (unsigned char *)w->body.data + w->body.len;
     for (unsigned i = 0; i < w->count; i++) {
         uint64_t delta = w->docs[i] - before;
         before = w->docs[i];
         if (flags & VZ_TEXT_FREQS) {
-            put_varint(&w->body, delta << 1 | (w->freqs[i] == 1));
+            out += vz_varint_put(out, delta << 1 | (w->freqs[i] == 1));
             if (w->freqs[i] != 1)
-                put_varint(&w->body, w->freqs[i]);
+                out += vz_varint_put(out, w->freqs[i]);
         } else {
-            put_varint(&w->body, delta);
+            out += vz_varint_put(out, delta);
         }
     }
+    w->body.len = (size_t)(out - (unsigned char *)w->body.data);
     flush_positions(w, flags);
     w->count = 0;
 }
