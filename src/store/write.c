@@ -196,7 +196,9 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
     for (size_t i = 0; i < task->count; i++) {
         struct vz_write *op = &task->ops[i];
         op->status = VZ_OK;
-        op->error = (struct vz_error){0};
+        op->error.status = VZ_OK; /* its texts are long, and nearly always empty */
+        op->error.offset = 0;
+        op->error.text[0] = op->error.cause[0] = '\0';
         op->result = VZ_RESULT_NOOP;
         op->out_version = op->out_seq_no = 0;
         p.doc = (uint32_t)i;
