@@ -668,7 +668,7 @@ static enum vz_status build_match(const struct build *b, struct vz_slice text, b
     const struct vz_analyzer *analyzer;
     enum vz_status status = analyzer_for(b, &analyzer);
     if (status == VZ_OK)
-        status = vz_analyze(analyzer, text, &tokens, b->err);
+        status = vz_analyze_query(analyzer, text, &tokens, b->err);
     if (status == VZ_OK && tokens.count > VZ_MAX_CLAUSES)
         status = vz_fail(b->err, VZ_BAD_QUERY,
                          "Query contains too many nested clauses; maxClauseCount is set to %d",

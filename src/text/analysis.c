@@ -478,10 +478,12 @@ static enum vz_status add_word(const struct chain *chain, const struct vz_making
 static enum vz_status make_recipe(const struct chain *chain, const struct vz_making *making,
                                   const struct vz_recipe *recipe, struct vz_error *err)
 {
+    bool snowball = strcmp(recipe->name, "snowball") == 0;
     enum vz_status status = vz_making_check(
         making,
-        "stopwords stem_exclusion max_token_length pattern flags lowercase separator "
-        "max_output_size position_increment_gap filter tokenizer char_filter",
+        snowball ? "language name stopwords position_increment_gap"
+                 : "stopwords stem_exclusion max_token_length pattern flags lowercase separator "
+                   "max_output_size position_increment_gap filter tokenizer char_filter",
         err);
     for (const char *at = recipe->chain; status == VZ_OK && *at;) {
         size_t len = strcspn(at, " ");

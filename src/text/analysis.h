@@ -69,6 +69,7 @@ struct vz_tokens {
     uint32_t end_offset;    /* of the whole text, UTF-16 */
     uint32_t end_increment; /* positions removed behind the last token */
     uint32_t end_position;  /* one past the last position, removed ones included */
+    bool overlaps;          /* shingles or pairs: position lengths make no graph for queries */
 };
 void vz_tokens_deinit(struct vz_tokens *tokens);
 
@@ -121,6 +122,9 @@ void vz_analyzer_free(struct vz_analyzer *analyzer);
 /* A whole text. Tokens of an earlier call die. VZ_LIMIT. */
 enum vz_status vz_analyze(const struct vz_analyzer *analyzer, struct vz_slice text,
                           struct vz_tokens *tokens, struct vz_error *err);
+/* The same for a query: shingles and pairs, which overlap and never meet, are one position long. */
+enum vz_status vz_analyze_query(const struct vz_analyzer *analyzer, struct vz_slice text,
+                                struct vz_tokens *tokens, struct vz_error *err);
 /* The text of the one token that a normalizer makes; also for the terms of prefix and wildcard
  * queries (char filters and those filters that keep one token one token). In the arena. */
 enum vz_status vz_normalize(const struct vz_analyzer *analyzer, struct vz_slice text,

@@ -95,6 +95,7 @@ static enum vz_status run_bigrams(const struct vz_token_filter *filter, struct v
     }
     end_run(&out, &run, how->unigrams, &tokens->arena);
     vz_tokens_swap_items(tokens, &out);
+    tokens->overlaps |= how->unigrams;
     free(out.items);
     free(run.items);
     return vz_tokens_check(tokens, err);

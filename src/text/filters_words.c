@@ -157,6 +157,7 @@ static enum vz_status run_shingle(const struct vz_token_filter *filter, struct v
     struct vz_buf text = {0};
     enum vz_status status = VZ_OK;
     bool unigrams = shingle->unigrams;
+    tokens->overlaps |= unigrams || shingle->min != shingle->max;
     with_fillers(shingle, tokens, &in);
     if (!unigrams && shingle->unigrams_if_none && in.count < shingle->min)
         unigrams = true;

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 #include <unicode/unorm2.h>
 
-/* Changes s[0 .. len) in place; gives the new length. There is room for twice the characters. */
+/* Changes s[0 .. len) in place; gives the new length. There is room for twice the characters. In
+ * linear time: the word may be a whole text. */
 typedef size_t normalizer(UChar32 *s, size_t len);
 
 static bool in(UChar32 c, const char *set)
@@ -22,12 +23,6 @@ static bool in(UChar32 c, const char *set)
         if (vz_next_char(text, &at) == c)
             return true;
     return false;
-}
-
-static size_t drop(UChar32 *s, size_t len, size_t at)
-{
-    memmove(s + at, s + at + 1, (len - at - 1) * sizeof *s);
-    return len - 1;
 }
 
 /* The character of `to` that stands where c does in `from`; c when it is not there. */
@@ -196,30 +191,37 @@ static unsigned indic_script(UChar32 c)
     return c >= 0x900 && c < 0xD80 ? 1u << (c - 0x900) / 0x80 : 0;
 }
 
+/* What the characters at s[i] are one letter for, and how many they are; 0: none. */
+static size_t composes(const UChar32 *s, size_t len, size_t i, UChar32 *letter)
+{
+    unsigned script = indic_script(s[i]);
+    if (!script || i + 1 >= len || indic_script(s[i + 1]) != script)
+        return 0;
+    uint8_t third = 0;
+    if (i + 2 < len && s[i + 2] == 0x200D)
+        third = ZWJ;
+    else if (i + 2 < len && indic_script(s[i + 2]) == script)
+        third = (uint8_t)(s[i + 2] & 0x7F);
+    for (size_t r = 0; r < VZ_COUNT_OF(composed); r++)
+        if ((composed[r].scripts & script) && composed[r].first == (s[i] & 0x7F) &&
+            composed[r].second == (s[i + 1] & 0x7F) &&
+            (!composed[r].third || composed[r].third == third)) {
+            *letter = (s[i] & ~0x7F) + composed[r].letter;
+            return composed[r].third ? 3 : 2;
+        }
+    return 0;
+}
+
 static size_t indic(UChar32 *s, size_t len)
 {
-    for (size_t i = 0; i + 1 < len; i++) {
-        unsigned script = indic_script(s[i]);
-        if (!script || indic_script(s[i + 1]) != script)
-            continue;
-        uint8_t third = 0;
-        if (i + 2 < len)
-            third = s[i + 2] == 0x200D                 ? ZWJ
-                    : indic_script(s[i + 2]) == script ? (uint8_t)(s[i + 2] & 0x7F)
-                                                       : 0;
-        for (size_t r = 0; r < VZ_COUNT_OF(composed); r++) {
-            if (!(composed[r].scripts & script) || composed[r].first != (s[i] & 0x7F) ||
-                composed[r].second != (s[i + 1] & 0x7F) ||
-                (composed[r].third && composed[r].third != third))
-                continue;
-            s[i] = (s[i] & ~0x7F) + composed[r].letter;
-            len = drop(s, len, i + 1);
-            if (composed[r].third)
-                len = drop(s, len, i + 1);
-            break;
-        }
+    size_t to = 0;
+    for (size_t i = 0; i < len;) {
+        UChar32 letter = s[i];
+        size_t count = composes(s, len, i, &letter);
+        s[to++] = letter;
+        i += count ? count : 1;
     }
-    return len;
+    return to;
 }
 
 static size_t hindi(UChar32 *s, size_t len)
@@ -251,97 +253,81 @@ static size_t hindi(UChar32 *s, size_t len)
     return out;
 }
 
-/* A consonant joined below the one before: ya. */
-static size_t bengali_ya(UChar32 *s, size_t len, size_t *i)
+/* ya joined below a consonant: silent, but e behind the first, where it takes a long a with it. */
+static size_t bengali_ya(UChar32 *s, size_t to, const UChar32 *next, size_t *i)
 {
-    if (*i == 2) { /* behind the first consonant it is heard as e */
-        s[1] = 0x9C7;
-        if (*i + 1 < len && s[*i + 1] == 0x9BE)
-            len = drop(s, len, *i + 1);
-        len = drop(s, len, (*i)--);
-    } else {
-        len = drop(s, len, *i);
-        len = drop(s, len, *i - 1);
-        *i -= 2;
-    }
-    return len;
+    if (to != 2)
+        return to - 1;
+    s[1] = 0x9C7;
+    *i += next && *next == 0x9BE;
+    return to;
 }
 
-/* The same of ba: silent behind the first consonant and behind two, else that one is doubled. */
-static size_t bengali_ba(UChar32 *s, size_t len, size_t *i)
+/* ba joined: silent behind the first consonant and behind two, else that one is doubled. */
+static size_t bengali_ba(UChar32 *s, size_t to)
 {
-    if (*i == 2 || (*i >= 5 && s[*i - 3] == 0x9CD)) {
-        len = drop(s, len, *i);
-        len = drop(s, len, *i - 1);
-        *i -= 2;
-    } else if (*i > 2) {
-        s[*i - 1] = s[*i - 2];
-        len = drop(s, len, (*i)--);
-    }
-    return len;
+    if (to == 2 || (to >= 5 && s[to - 3] == 0x9CD))
+        return to - 1;
+    s[to - 1] = to > 2 ? s[to - 2] : s[to - 1];
+    if (to == 1)
+        s[to++] = 0x9AC;
+    return to;
 }
 
 static size_t bengali(UChar32 *s, size_t len)
 {
     const UChar32 joiner = 0x9CD;
-    for (size_t i = 0; i < len; i++) { /* i may pass below 0 and come back */
+    size_t to = 0;
+    for (size_t i = 0; i < len; i++) {
         UChar32 c = s[i];
-        bool joined = i > 0 && s[i - 1] == joiner;
-        if (c == 0x981) {
-            len = drop(s, len, i--);
-        } else if (c == 0x995 && i + 2 < len && s[i + 1] == joiner && s[i + 2] == 0x9BF) {
-            s[i ? i + 1 : 0] = 0x996;
-            len = drop(s, len, i + 2);
-            if (i == 0)
-                len = drop(s, len, 1);
-        } else if (c == 0x9AF && joined) {
-            len = bengali_ya(s, len, &i);
+        const UChar32 *next = i + 1 < len ? &s[i + 1] : NULL;
+        bool joined = to > 0 && s[to - 1] == joiner;
+        if (c == 0x981)
+            continue;
+        if (c == 0x9AF && joined) {
+            to = bengali_ya(s, to, next, &i);
         } else if (c == 0x9AC && joined) {
-            len = bengali_ba(s, len, &i);
+            to = bengali_ba(s, to);
+        } else if (c == 0x995 && i + 2 < len && *next == joiner && next[1] == 0x9BF) {
+            if (to)
+                s[to++] = c;
+            s[to++] = 0x996;
+            i += 2;
         } else if (c == 0x983) {
-            if (i + 1 < len)
-                s[i] = s[i + 1];
-            else if (len <= 3)
-                s[i] = 0x9B9;
-            else
-                len = drop(s, len, i--);
+            if (next || to <= 2)
+                s[to++] = next ? *next : 0x9B9;
         } else {
-            s[i] = mapped(c, "\u09C0\u09C2\u0999\u09B6\u09B7\u09A3\u09DC\u09DD\u09CE",
-                          "\u09BF\u09C1\u0982\u09B8\u09B8\u09A8\u09B0\u09B0\u09A4");
+            s[to++] = mapped(c, "\u09C0\u09C2\u0999\u09B6\u09B7\u09A3\u09DC\u09DD\u09CE",
+                             "\u09BF\u09C1\u0982\u09B8\u09B8\u09A8\u09B0\u09B0\u09A4");
         }
     }
-    return len;
+    return to;
 }
 
 /* ---- Serbian, Scandinavian ------------------------------------------------------------------- */
-
-static size_t insert(UChar32 *s, size_t len, size_t at, UChar32 c)
-{
-    memmove(s + at + 1, s + at, (len - at) * sizeof *s);
-    s[at] = c;
-    return len + 1;
-}
 
 static size_t serbian(UChar32 *s, size_t len)
 {
     static const char two[] = "ђđљњџ", first[] = "ddlnd", second[] = "jjjjz";
     static const char one[] = "абвгдежзијклмнопрстћцчуфхшžčćš";
     static const char latin[] = "abvgdezzijklmnoprstcccufhszccs";
-    for (size_t i = 0; i < len; i++) {
+    size_t more = 0;
+    for (size_t i = 0; i < len; i++)
+        more += in(s[i], two);
+    size_t to = len + more;
+    for (size_t i = len; i-- > 0;) { /* from the end: what is written is not read any more */
         UChar32 c = s[i], begin = mapped(c, two, first);
-        if (begin != c) {
-            s[i] = begin;
-            len = insert(s, len, ++i, mapped(c, two, second));
-        } else {
-            s[i] = mapped(c, one, latin);
-        }
+        if (begin != c)
+            s[--to] = mapped(c, two, second);
+        s[--to] = begin != c ? begin : mapped(c, one, latin);
     }
-    return len;
+    return len + more;
 }
 
 /* aa and ao are one letter, ae another, oe and oo a third; `plain`: and these are a, a and o. */
 static size_t scandinavian(UChar32 *s, size_t len, bool plain)
 {
+    size_t to = 0;
     for (size_t i = 0; i < len; i++) {
         UChar32 c = mapped(s[i], "äÄöÖ", "æÆøØ");
         UChar32 next = i + 1 < len ? (s[i + 1] | 0x20) : 0;
@@ -352,11 +338,10 @@ static size_t scandinavian(UChar32 *s, size_t len, bool plain)
             letter = c == 'a' ? 0xE6 : 0xC6;
         else if ((c == 'o' || c == 'O') && (next == 'e' || next == 'o'))
             letter = c == 'o' ? 0xF8 : 0xD8;
-        if (letter != c)
-            len = drop(s, len, i + 1);
-        s[i] = plain ? mapped(letter, "åÅæÆøØ", "aAaAoO") : letter;
+        i += letter != c;
+        s[to++] = plain ? mapped(letter, "åÅæÆøØ", "aAaAoO") : letter;
     }
-    return len;
+    return to;
 }
 static size_t scandinavian_letters(UChar32 *s, size_t len)
 {
@@ -412,8 +397,11 @@ static size_t lower_greek(UChar32 *s, size_t len)
 /* nAthair, tUisce: what stands before the capital is no part of the word. */
 static size_t lower_irish(UChar32 *s, size_t len)
 {
-    if (len > 1 && (s[0] == 'n' || s[0] == 't') && in(s[1], "AEIOUÁÉÍÓÚ"))
-        len = insert(s, len, 1, '-');
+    if (len > 1 && (s[0] == 'n' || s[0] == 't') && in(s[1], "AEIOUÁÉÍÓÚ")) {
+        memmove(s + 2, s + 1, (len - 1) * sizeof *s);
+        s[1] = '-';
+        len++;
+    }
     for (size_t i = 0; i < len; i++)
         if (s[i] < 0x10000) /* Lucene looks at halves of others, which have no case */
             s[i] = u_tolower(s[i]);

@@ -54,6 +54,7 @@ static const struct vz_recipe recipes[] = {
     {"romanian", "tok:standard lowercase stop mark stem:romanian", "_romanian_"},
     {"russian", "tok:standard lowercase stop mark stem:russian", "_russian_"},
     {"serbian", "tok:standard lowercase stop mark stem:serbian serbian_normalization", "_serbian_"},
+    {"snowball", "tok:standard english? lowercase stop snowball", NULL},
     {"sorani", "tok:standard sorani_normalization lowercase decimal_digit stop mark stem:sorani",
      "_sorani_"},
     {"spanish", "tok:standard lowercase stop mark stem:light_spanish", "_spanish_"},
@@ -72,7 +73,30 @@ const struct vz_recipe *vz_recipe_find(struct vz_slice name)
 
 bool vz_recipe_known_elsewhere(struct vz_slice name)
 {
-    return vz_slice_is(name, "estonian") || vz_slice_is(name, "snowball");
+    return vz_slice_is(name, "estonian");
+}
+
+/* The language of the analyzer snowball. */
+static struct vz_slice snowball_language(const struct vz_making *making)
+{
+    struct vz_json given;
+    const char *key = vz_making_get(making, "language", &given) ? "language" : "name";
+    return vz_making_text(making, key, "English");
+}
+
+/* Of few languages it has stop words. */
+static const char *snowball_stop(const struct vz_making *making)
+{
+    static const char *const lists[][2] = {{"English", "_english_"},
+                                           {"Dutch", "_dutch_"},
+                                           {"German", "_german_"},
+                                           {"German2", "_german_"},
+                                           {"French", "_french_"}};
+    struct vz_slice language = snowball_language(making);
+    for (size_t i = 0; i < VZ_COUNT_OF(lists); i++)
+        if (vz_slice_is(language, lists[i][0]))
+            return lists[i][1];
+    return "_none_";
 }
 
 static void put_setting(const struct vz_making *making, const char *key, struct vz_json_writer *w)
@@ -104,12 +128,19 @@ bool vz_recipe_settings(const struct vz_making *making, const struct vz_recipe *
         if (vz_making_get(making, "stopwords", &given))
             vz_json_put_value(&w, given);
         else
-            vz_json_put_str(&w, recipe->stop);
+            vz_json_put_str(&w, recipe->stop ? recipe->stop : snowball_stop(making));
     } else if (vz_slice_is(word, "mark")) {
         if (!vz_making_get(making, "stem_exclusion", &given))
             return false;
         vz_json_key(&w, "keywords");
         vz_json_put_value(&w, given);
+    } else if (vz_slice_is(word, "snowball")) {
+        vz_json_field_string(&w, "language", snowball_language(making));
+    } else if (vz_slice_is(word, "english?")) {
+        struct vz_slice language = snowball_language(making);
+        if (!vz_slice_is(language, "English") && !vz_slice_is(language, "Porter"))
+            return false;
+        vz_json_field_string(&w, "language", VZ_SLICE("possessive_english"));
     } else if (vz_slice_is(word, "hyphens")) { /* what Irish puts before words, cut off them */
         vz_json_key(&w, "stopwords");
         vz_json_put_raw(&w, VZ_SLICE("[\"h\",\"n\",\"t\"],\"ignore_case\":true"));
@@ -138,11 +169,10 @@ bool vz_recipe_settings(const struct vz_making *making, const struct vz_recipe *
 
 struct vz_slice vz_recipe_type(struct vz_slice word)
 {
-    static const char *const types[][2] = {{"lower?", "lowercase"},
-                                           {"mark", "keyword_marker"},
-                                           {"hyphens", "stop"},
-                                           {"char:persian", "mapping"},
-                                           {"dutch_override", "stemmer_override"}};
+    static const char *const types[][2] = {
+        {"lower?", "lowercase"},     {"english?", "stemmer"},
+        {"mark", "keyword_marker"},  {"hyphens", "stop"},
+        {"char:persian", "mapping"}, {"dutch_override", "stemmer_override"}};
     static const char *const prefixes[][2] = {
         {"stem:", "stemmer"}, {"elision:", "elision"}, {"lowercase:", "lowercase"}};
     for (size_t i = 0; i < VZ_COUNT_OF(types); i++)

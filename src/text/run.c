@@ -227,6 +227,7 @@ enum vz_status vz_analyzer_run(const struct vz_analyzer *analyzer, struct vz_sli
     tokens->count = 0;
     tokens->end_increment = 0;
     tokens->end_position = 0;
+    tokens->overlaps = false;
     vz_arena_reset(&tokens->arena);
     tokens->arena.total_bytes = 0;
     if (analyzer->fast && !watch && vz_text_is_ascii(text)) {
@@ -273,6 +274,15 @@ enum vz_status vz_analyze(const struct vz_analyzer *analyzer, struct vz_slice te
                           struct vz_tokens *tokens, struct vz_error *err)
 {
     return vz_analyzer_run(analyzer, text, tokens, NULL, NULL, err);
+}
+
+enum vz_status vz_analyze_query(const struct vz_analyzer *analyzer, struct vz_slice text,
+                                struct vz_tokens *tokens, struct vz_error *err)
+{
+    enum vz_status status = vz_analyze(analyzer, text, tokens, err);
+    for (size_t i = 0; tokens->overlaps && i < tokens->count; i++)
+        tokens->items[i].position_length = 1;
+    return status;
 }
 
 enum vz_status vz_analyze_watched(const struct vz_analyzer *analyzer, struct vz_slice text,

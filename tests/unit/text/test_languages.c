@@ -3,6 +3,7 @@
  * file of the same form may be named in LANGUAGES. */
 #include "text/golden_path.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "text/analysis.h"
 
@@ -159,8 +160,58 @@ static void words_are_lucenes(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* A whole text may be one token: no filter may look at the rest of it for every letter. */
+static void long_words_take_linear_time(void **state)
+{
+    static const struct {
+        const char *filter, *letters;
+    } tried[] = {{"\"scandinavian_normalization\"", "aaoeAEæ"},
+                 {"\"scandinavian_folding\"", "aaoeAEæ"},
+                 {"\"serbian_normalization\"", "љђaџ"},
+                 {"\"arabic_normalization\"", "أـ\u064B"},
+                 {"\"persian_normalization\"", "ۀ\u0654"},
+                 {"\"sorani_normalization\"", "ه\u200Cـ"},
+                 {"\"indic_normalization\"", "\u0905\u093E\u0945"},
+                 {"\"hindi_normalization\"", "न\u094D\u093C"},
+                 {"\"bengali_normalization\"", "\u0995\u09CD\u09AF\u09CD\u09AC\u0981\u0983"},
+                 {"\"cjk_width\"", "ｶﾞＡ"},
+                 {"{\"type\":\"lowercase\",\"language\":\"turkish\"}", "I\u0307"},
+                 {"{\"type\":\"lowercase\",\"language\":\"greek\"}", "ΆΣ"},
+                 {"{\"type\":\"lowercase\",\"language\":\"irish\"}", "nA"},
+                 {"{\"type\":\"stemmer\",\"language\":\"greek\"}", "ουσεσ"}};
+    struct vz_analysis *analysis;
+    struct vz_error err = {0};
+    assert_int_equal(vz_analysis_new((struct vz_json){0}, NULL, &analysis, &err), VZ_OK);
+    for (size_t i = 0; i < VZ_COUNT_OF(tried); i++) {
+        struct vz_buf body = {0}, text = {0};
+        struct vz_analyzer *analyzer;
+        struct vz_json_doc *doc;
+        struct vz_json root;
+        struct vz_tokens tokens = {0};
+        while (text.len < 2000000)
+            vz_buf_append_str(&text, tried[i].letters);
+        vz_buf_printf(&body, "{\"tokenizer\":\"keyword\",\"filter\":[%s]}", tried[i].filter);
+        assert_int_equal(vz_json_parse(vz_buf_slice(&body), &doc, &root, &err), VZ_OK);
+        if (vz_analyzer_custom(analysis, root, &analyzer, &err) != VZ_OK)
+            fail_msg("%s: %s", tried[i].filter, err.text);
+        uint64_t before = vz_now_ns();
+        assert_int_equal(vz_analyze(analyzer, vz_buf_slice(&text), &tokens, &err), VZ_OK);
+        uint64_t took_ms = (vz_now_ns() - before) / 1000000;
+        if (took_ms > 5000) /* squared it would be hours */
+            fail_msg("%s took %llu ms", tried[i].filter, (unsigned long long)took_ms);
+        assert_int_equal(tokens.count, 1);
+        vz_tokens_deinit(&tokens);
+        vz_analyzer_free(analyzer);
+        vz_json_free(doc);
+        vz_buf_deinit(&body);
+        vz_buf_deinit(&text);
+    }
+    vz_analysis_release(analysis);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(words_are_lucenes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(words_are_lucenes),
+                                       cmocka_unit_test(long_words_take_linear_time)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
