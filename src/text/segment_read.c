@@ -608,6 +608,8 @@ uint32_t vz_postings_advance(struct vz_postings *p, uint32_t target)
     if (!p->started || p->docs[p->count - 1] < target) {
         uint32_t block = vz_postings_find_block(p, target);
         if (block >= p->block_count || (p->started && !p->skips)) {
+            if (!p->started)
+                give_up(p); /* no block was decoded: those who look at its last find the end */
             p->started = true;
             return p->doc = VZ_TEXT_END;
         }

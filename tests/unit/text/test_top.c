@@ -305,9 +305,58 @@ static void a_block_is_left_out_in_one_window_only(void **state)
     vz_text_builder_free(builder);
 }
 
+/* A list of several blocks is over before the first document that it is asked for. */
+static void a_list_may_end_before_it_is_asked(void **state)
+{
+    struct vz_text_builder *builder = vz_text_builder_new(0);
+    struct vz_segment *segment;
+    struct vz_error err = {0};
+    struct vz_tokens tokens = {0};
+    struct catalogue c = {.documents = 9000, .flags = VZ_TEXT_ALL};
+    for (uint32_t d = 0; d < c.documents; d++) {
+        const char *first = d < 500 ? "early" : d % 100 == 0 ? "late" : "x";
+        tokens.count = 0;
+        for (uint32_t i = 0; i < 2 + d % 3; i++) {
+            struct vz_token *token = vz_tokens_push(&tokens);
+            token->text = vz_slice_from(i ? "x" : first);
+            token->position = i;
+        }
+        tokens.end_position = 8;
+        vz_text_builder_add(builder, d, 7, VZ_TEXT_ALL, &tokens, 100);
+    }
+    assert_int_equal(vz_text_builder_seal(builder, c.documents, &segment, &err), VZ_OK);
+    c.view = vz_text_view_new(&segment, 1);
+    vz_segment_release(segment);
+    static const char *const names[] = {"late", "early", "x"};
+    static const enum vz_text_kind kinds[] = {VZ_TEXT_ANY, VZ_TEXT_EVERY, VZ_TEXT_PHRASE};
+    for (unsigned i = 0; i < 3 * 2 * 2; i++) {
+        struct question q = {.root = {.kind = kinds[i % 3],
+                                      .boost = 1,
+                                      .field = 7,
+                                      .terms = q.terms,
+                                      .term_count = 2 + i / 3 % 2,
+                                      .parts = q.pointers,
+                                      .part_count = 2 + i / 3 % 2}};
+        for (size_t n = 0; n < 3; n++) {
+            q.terms[n] = vz_slice_from(names[n]);
+            q.parts[n] = (struct vz_text_query){.kind = VZ_TEXT_TERM,
+                                                .boost = 1,
+                                                .field = 7,
+                                                .terms = &q.terms[n],
+                                                .term_count = 1};
+            q.pointers[n] = &q.parts[n];
+        }
+        compare(&c, &q, &(struct vz_text_search){.k = 10, .total_limit = i / 6 ? 10000 : 0});
+    }
+    vz_text_view_release(c.view);
+    vz_tokens_deinit(&tokens);
+    vz_text_builder_free(builder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_are_the_best),
+                                       cmocka_unit_test(a_list_may_end_before_it_is_asked),
                                        cmocka_unit_test(a_block_is_left_out_in_one_window_only)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
