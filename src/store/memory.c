@@ -3,7 +3,7 @@
  * The budget counts what a search of the whole index touches, as if all of it were resident:
  *   rows     of fields whose walks read them: not of quantized kinds, whose floats stay on disk and
  *            are read for the last few candidates
- *   codes, links, places, a docno a row, columns
+ *   codes, links, places, a docno a row, columns, what is remembered of filters
  * and for rows that the graph does not have yet what it will take for them, so that a graph never
  * grows past what writes were allowed. A graph being built beside another one is counted as it
  * grows; it is not begun without room.
@@ -119,7 +119,7 @@ size_t vz_generation_memory(const struct vz_generation *gen, const struct vz_map
         vz_text_index_stats(index, &texts);
     stats->text_bytes += texts.memory_bytes + texts.mapped_bytes + texts.buffer_bytes;
     stats->text_segments += texts.segments;
-    return memory + columns + stats->text_bytes;
+    return memory + columns + stats->text_bytes + atomic_load(&gen->remembered.bytes);
 }
 
 void vz_index_account(struct vz_index *index)

@@ -20,6 +20,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define VZ_REMEMBERED_BYTES ((size_t)16 << 20)
 #define VZ_REMEMBERED_MOST 128
@@ -34,7 +35,7 @@ struct vz_remembered {
         uint64_t used;
     } entries[VZ_REMEMBERED_MOST];
     unsigned count, most_seen;
-    size_t bytes;
+    _Atomic size_t bytes; /* of the bits; written under the lock, read by anybody */
     uint64_t clock;
     struct vz_filter_key seen[VZ_REMEMBERED_SEEN]; /* asked once, a ring */
     struct vz_remembered_totals {

@@ -1,6 +1,6 @@
 /* Views: neighbouring segments as one index, and its statistics. */
 #include "text/view.h"
-#include "text/postings_parts.h"
+#include "text/dense.h"
 
 #include <stdlib.h>
 
@@ -82,12 +82,35 @@ unsigned char vz_text_norm(const struct vz_text_view *view, uint16_t id, uint32_
     return 0;
 }
 
+/* A frequent term's bits, where they are kept. False: they are not. */
+static bool add_dense(const struct vz_segment *segment, const struct vz_segment_field *field,
+                      const struct vz_term_info *info, struct vz_bitset *bits)
+{
+    struct vz_dense *dense =
+        vz_dense_is(segment, info->doc_freq) ? vz_dense_get(segment, field, info) : NULL;
+    if (!dense)
+        return false;
+    size_t room = vz_bitset_word_count(bits), end = dense->first_word + dense->word_count;
+    end = VZ_MIN(end, room);
+    for (size_t w = dense->first_word; w < end; w++)
+        bits->words[w] |= dense->words[w - dense->first_word];
+    if (end == room && bits->bits % 64) /* what is past the end stays zero */
+        bits->words[room - 1] &= (1ull << bits->bits % 64) - 1;
+    vz_dense_release(dense);
+    return true;
+}
+
 void vz_text_term_docs(const struct vz_text_view *view, uint16_t field, struct vz_slice term,
                        struct vz_bitset *bits)
 {
     struct vz_postings *p = vz_alloc(sizeof *p);
     for (size_t i = 0; i < view->count; i++) {
-        if (!vz_postings_open(p, view->segments[i], field, term))
+        const struct vz_segment *segment = view->segments[i];
+        const struct vz_segment_field *found = vz_segment_find_field(segment, field);
+        struct vz_term_info info;
+        if (!found || !vz_segment_find_term(segment, found, term, &info) ||
+            add_dense(segment, found, &info, bits) ||
+            !vz_postings_open_info(p, segment, found, &info))
             continue;
         for (uint32_t block = 0; block < p->block_count; block++) {
             vz_postings_load(p, block);
