@@ -247,7 +247,7 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
     if (count == 1)
         vz_filter_ordinal(eval, field, column, one, &out->bits);
     else {
-        vz_scan_ordinals(column, &wanted, &out->bits);
+        vz_filter_ordinals(eval, field, column, &wanted, &out->bits);
         vz_bitset_deinit(&wanted);
     }
     return VZ_OK;

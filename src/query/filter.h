@@ -40,12 +40,14 @@ void vz_scan_f64(const struct vz_column *column, double low, double high, struct
  * remembered, only newer documents are looked at (store/remembered.h). */
 void vz_filter_ordinal(struct vz_eval *eval, const struct vz_field *field,
                        const struct vz_column *column, uint32_t ordinal, struct vz_bitset *bits);
+void vz_filter_ordinals(struct vz_eval *eval, const struct vz_field *field,
+                        const struct vz_column *column, const struct vz_bitset *wanted,
+                        struct vz_bitset *bits);
 void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
                    const struct vz_column *column, int64_t low, int64_t high,
                    struct vz_bitset *bits);
 void vz_filter_f64(struct vz_eval *eval, const struct vz_field *field,
-                   const struct vz_column *column, double low, double high,
-                   struct vz_bitset *bits);
+                   const struct vz_column *column, double low, double high, struct vz_bitset *bits);
 void vz_scan_present(const struct vz_column *column, struct vz_bitset *bits);
 /* Documents with any term of the field's dictionary for which `match` is true; *out stays NONE when
  * no term does. */
@@ -73,8 +75,7 @@ unsigned vz_fuzzy_distance(struct vz_slice fuzziness, struct vz_slice word);
  * field, distinct values of all of these. */
 enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node,
                                 const struct vz_field *field, uint64_t *doc_freq,
-                                uint64_t *field_docs, uint64_t *field_freqs,
-                                struct vz_error *err);
+                                uint64_t *field_docs, uint64_t *field_freqs, struct vz_error *err);
 
 /* A field whose values documents have; NULL for unmapped ones, objects and what is below a nested
  * object (its values belong to no document of their own). */

@@ -57,10 +57,26 @@ void vz_scan_ordinal(const struct vz_column *column, uint32_t ordinal, struct vz
             vz_bitset_set(bits, column->docnos[i]);
 }
 
+/* Whether each of 64 ordinals is wanted, without branches: in a set of several about as many are as
+ * are not, which no processor foresees. */
+static uint64_t wanted_of(const uint32_t *ordinals, const uint64_t *wanted, uint32_t last)
+{
+    uint64_t mask = 0;
+    for (unsigned j = 0; j < 64; j++) {
+        uint32_t ordinal = VZ_MIN(ordinals[j], last);
+        mask |= (wanted[ordinal / 64] >> ordinal % 64 & (ordinals[j] <= last)) << j;
+    }
+    return mask;
+}
+
 void vz_scan_ordinals(const struct vz_column *column, const struct vz_bitset *wanted,
                       struct vz_bitset *bits)
 {
-    for (size_t i = 0; i < column->count; i++)
+    size_t i = 0;
+    for (; wanted->bits && i + 64 <= column->count; i += 64)
+        place(bits, column->docnos + i,
+              wanted_of(column->ordinals + i, wanted->words, (uint32_t)wanted->bits - 1));
+    for (; i < column->count; i++)
         if (vz_bitset_has(wanted, column->ordinals[i]))
             vz_bitset_set(bits, column->docnos[i]);
 }
@@ -100,6 +116,9 @@ void vz_scan_f64(const struct vz_column *column, double low, double high, struct
 enum { KEY_ORDINAL = 1, KEY_I64, KEY_F64 };
 /* Fewer entries are scanned faster than a memory of them is kept. */
 #define REMEMBER_FROM 50000
+/* So many ordinals are asked for one by one, as each is remembered by itself: whoever chooses some
+ * values of a facet chose among the same few before. */
+#define FEW_ORDINALS 8
 
 /* The entries from `from` on. */
 static void cut(struct vz_column *column, size_t from)
@@ -183,6 +202,24 @@ static void scan_codes(struct vz_column *column, const struct vz_coded_range *ra
     cut(column, range->count);
 }
 
+void vz_filter_ordinals(struct vz_eval *eval, const struct vz_field *field,
+                        const struct vz_column *column, const struct vz_bitset *wanted,
+                        struct vz_bitset *bits)
+{
+    if (column->count < REMEMBER_FROM || vz_bitset_count(wanted) > FEW_ORDINALS) {
+        vz_scan_ordinals(column, wanted, bits);
+        return;
+    }
+    for (size_t o = vz_bitset_next(wanted, 0); o < wanted->bits;
+         o = vz_bitset_next(wanted, o + 1)) {
+        struct vz_bitset one;
+        vz_bitset_init(&one, bits->bits);
+        vz_filter_ordinal(eval, field, column, (uint32_t)o, &one);
+        vz_bitset_or(bits, &one);
+        vz_bitset_deinit(&one);
+    }
+}
+
 void vz_filter_i64(struct vz_eval *eval, const struct vz_field *field,
                    const struct vz_column *column, int64_t low, int64_t high,
                    struct vz_bitset *bits)
@@ -251,7 +288,7 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
     vz_arena_deinit(&scratch);
     if (any) {
         vz_docset_begin(out, eval);
-        vz_scan_ordinals(column, &wanted, &out->bits);
+        vz_filter_ordinals(eval, field, column, &wanted, &out->bits);
     }
     vz_bitset_deinit(&wanted);
 }

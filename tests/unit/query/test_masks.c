@@ -76,8 +76,10 @@ static void write_numbered(struct vz_index *index, int from, int to)
     struct vz_error err = {0};
     for (int i = from; i < to; i++) {
         char text[128];
-        int len = snprintf(text, sizeof text, "{\"colour\":\"c%d\",\"age\":%d,\"price\":%d.5%s}",
-                           i % 5, i % 100, i % 1000, i % 11 ? "" : ",\"tags\":[\"a\",\"b\"]");
+        int len =
+            snprintf(text, sizeof text,
+                     "{\"colour\":\"c%d\",\"age\":%d,\"price\":%d.5,\"code\":\"k%02d\"%s}", i % 5,
+                     i % 100, i % 1000, i % 50, i % 11 ? "" : ",\"tags\":[\"a\",\"b\"]");
         char *copy = vz_arena_alloc(&arena, (size_t)len + 1), *id = vz_arena_alloc(&arena, 16);
         memcpy(copy, text, (size_t)len + 1);
         snprintf(id, 16, "%d", i);
@@ -110,7 +112,8 @@ static void what_was_matched_stays_right(void **state)
     fixture_open(&fixture);
     struct vz_index *index = fixture_create(
         &fixture, "numbered",
-        "{\"mappings\":{\"properties\":{\"colour\":{\"type\":\"keyword\"},\"tags\":{\"type\":"
+        "{\"mappings\":{\"properties\":{\"colour\":{\"type\":\"keyword\"},\"code\":{\"type\":"
+        "\"keyword\"},\"tags\":{\"type\":"
         "\"keyword\"},\"age\":{\"type\":\"integer\"},\"price\":{\"type\":\"double\"}}}}");
     static const struct {
         const char *filter;
@@ -122,6 +125,12 @@ static void what_was_matched_stays_right(void **state)
         {"{\"range\":{\"price\":{\"gt\":100,\"lte\":200.5}}}", 1000, 100, 201},
         {"{\"term\":{\"price\":7.5}}", 1000, 7, 8},
         {"{\"term\":{\"tags\":\"b\"}}", 11, 0, 1},
+        {"{\"terms\":{\"colour\":[\"c1\",\"c2\",\"none\"]}}", 5, 1, 3},
+        {"{\"terms\":{\"tags\":[\"a\",\"b\"]}}", 11, 0, 1},
+        {"{\"terms\":{\"code\":[\"k30\",\"k31\",\"k32\",\"k33\",\"k34\",\"k35\",\"k36\","
+         "\"k37\",\"k38\",\"k39\"]}}",
+         50, 30, 40},
+        {"{\"prefix\":{\"code\":\"k2\"}}", 50, 20, 30},
     };
     write_numbered(index, 0, FIRST);
     struct vz_snapshot *before = vz_index_snapshot(index);
