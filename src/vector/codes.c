@@ -83,7 +83,8 @@ static float scale_of(const float *row, uint32_t dims, float *norm)
 {
     float largest = 0, sum = 0;
     for (uint32_t d = 0; d < dims; d++) {
-        largest = fmaxf(largest, fabsf(row[d]));
+        float size = fabsf(row[d]);
+        largest = size > largest ? size : largest;
         sum += row[d] * row[d];
     }
     *norm = sum;
@@ -92,7 +93,7 @@ static float scale_of(const float *row, uint32_t dims, float *norm)
 
 static int code_of(float value, float scale)
 {
-    float code = rintf(value / scale);
+    float code = value / scale + 12582912.0f - 12582912.0f; /* rintf, of what is below 2^22 */
     return code >= -127 && code <= 127 ? (int)code : 0;
 }
 

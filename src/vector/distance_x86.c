@@ -244,8 +244,10 @@ VNNI static void codes4_vnni(const uint8_t *query, const uint8_t *const rows[4],
 {
     __m512i sum[4];
 #pragma GCC unroll 8
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         sum[i] = _mm512_setzero_si512();
+        _mm_prefetch((const char *)next[i] + bytes, _MM_HINT_T1);
+    }
     for (size_t d = 0; d < bytes; d += 64) {
         __m512i part = _mm512_loadu_si512(query + d);
 #pragma GCC unroll 8
@@ -265,8 +267,10 @@ AVX2 static void codes4_256(const uint8_t *query, const uint8_t *const rows[4],
 {
     __m256i sum[4];
 #pragma GCC unroll 8
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         sum[i] = _mm256_setzero_si256();
+        _mm_prefetch((const char *)next[i] + bytes, _MM_HINT_T1);
+    }
     for (size_t d = 0; d < bytes; d += 16) {
         __m256i part = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(query + d)));
 #pragma GCC unroll 8

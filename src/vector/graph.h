@@ -250,7 +250,8 @@ struct vz_scratch {
     uint32_t pool_capacity, pool_count;
     uint64_t *heap; /* filtered walk: candidates, a max-heap */
     size_t heap_capacity, heap_count;
-    uint32_t *batch; /* rows to score, and their similarities */
+    uint32_t *batch;      /* rows to score, and their similarities */
+    uint32_t *batch_next; /* those to score after them */
     float *batch_similarity;
     uint64_t *batch_key;
     uint32_t batch_capacity;
@@ -321,7 +322,7 @@ static inline void vz_walk_fetch(const struct vz_walk *walk, uint32_t row)
     const char *at = walk->scorer->coded ? (const char *)vz_code(walk->graph, row)
                                          : vz_space_row(&walk->graph->space, row);
     uint32_t bytes = walk->scorer->coded ? walk->graph->code_stride : walk->graph->space.row_bytes;
-    int lines = bytes < 512 ? (int)bytes / 64 + 1 : 8;
+    int lines = bytes < 640 ? (int)bytes / 64 + 1 : 8;
     for (int line = 0; line < lines; line++)
         __builtin_prefetch(at + 64 * line);
 }

@@ -189,6 +189,17 @@ static enum vz_status check_options(struct vz_hnsw_options *o, struct vz_error *
     return VZ_OK;
 }
 
+/* Random places of a large array: without huge pages most of them miss the TLB too. */
+static enum vz_status reserve_huge(struct vz_grow *array, size_t bytes, struct vz_error *err)
+{
+    enum vz_status status = vz_grow_open(array, bytes, err);
+#ifdef MADV_HUGEPAGE
+    if (status == VZ_OK)
+        (void)madvise(array->base, array->reserved_bytes, MADV_HUGEPAGE);
+#endif
+    return status;
+}
+
 /* Address space for max_rows. A row has 1 / (m - 1) upper lists on average; twice that and a
  * constant is never reached by chance. */
 static enum vz_status reserve(struct vz_hnsw *graph, struct vz_error *err)
@@ -197,7 +208,7 @@ static enum vz_status reserve(struct vz_hnsw *graph, struct vz_error *err)
     size_t lists = rows / (m - 1) * 2 + 65536;
     enum vz_status status = vz_grow_open(&graph->place, rows * sizeof(vz_link), err);
     if (status == VZ_OK && !graph->flat)
-        status = vz_grow_open(&graph->level0, rows * graph->record * sizeof(vz_link), err);
+        status = reserve_huge(&graph->level0, rows * graph->record * sizeof(vz_link), err);
     if (status == VZ_OK && vz_is_coarse(graph)) {
         status = vz_grow_open(&graph->mean, graph->options.dims * sizeof(float), err);
         if (status == VZ_OK)
@@ -205,14 +216,8 @@ static enum vz_status reserve(struct vz_hnsw *graph, struct vz_error *err)
     }
     if (status == VZ_OK && !graph->flat)
         status = vz_grow_open(&graph->upper, lists * m * sizeof(vz_link), err);
-    if (status == VZ_OK && graph->quantized) {
-        status = vz_grow_open(&graph->codes, rows * graph->code_stride, err);
-#ifdef MADV_HUGEPAGE
-        /* Random rows of a large array: without huge pages most of them miss the TLB too. */
-        if (status == VZ_OK)
-            (void)madvise(graph->codes.base, graph->codes.reserved_bytes, MADV_HUGEPAGE);
-#endif
-    }
+    if (status == VZ_OK && graph->quantized)
+        status = reserve_huge(&graph->codes, rows * graph->code_stride, err);
     return status;
 }
 

@@ -32,12 +32,11 @@ static inline uint32_t vz_pool_insert(uint64_t *pool, uint32_t *count, uint32_t 
     *evicted = key;
     if (high == ef && key <= pool[high - 1])
         return high;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        if (pool[middle] > key)
-            low = middle + 1;
-        else
-            high = middle;
+    /* Half of these comparisons go either way: nothing to predict, so nothing is. */
+    for (uint32_t left = high; left;) {
+        uint32_t half = (left + 1) / 2;
+        low += half & -(uint32_t)(pool[low + half - 1] > key);
+        left -= half;
     }
     uint32_t order = vz_key_order(key);
     if ((low && vz_key_order(pool[low - 1]) == order) ||

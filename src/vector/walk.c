@@ -6,8 +6,14 @@
  * thousand, and the worst result is always at hand to reject a row early. With a filter candidates
  * and results differ and the two structures are back.
  *
- * Memory is what a walk waits for: a row of 512 floats is 32 cache lines. All unvisited links of a
- * node are collected first; then four rows are scored at a time while the next four are fetched. */
+ * Memory is what a walk waits for: a row of 512 floats is 32 cache lines, its int8 code nine. So on
+ * level 0 a walk is always one row ahead: the best open row is expanded (its unvisited links are
+ * collected and all their codes asked for) before the batch collected last time is scored, and the
+ * list of the row after it is asked for. What the scoring then finds is expanded one step later
+ * than the paper would, which costs 1 % more distances and gains as much recall.
+ *
+ * Otherwise it waits for branches that cannot be predicted: was this row visited, is it good
+ * enough, where does it go? None of these is a branch here. */
 #include "vector/pool.h"
 
 #include <stdlib.h>
@@ -31,6 +37,7 @@ static void scratch_free(void *memory)
     free(scratch->batch);
     free(scratch->batch_similarity);
     free(scratch->batch_key);
+    free(scratch->batch_next);
     free(scratch->chosen);
     free(scratch->chosen_similarity);
     free(scratch->group);
@@ -75,6 +82,7 @@ static bool scratch_room(struct vz_scratch *s, const struct vz_hnsw *graph, uint
     if (batch > s->batch_capacity) {
         if (!room((void **)&s->batch, 0, batch, sizeof *s->batch) ||
             !room((void **)&s->batch_similarity, 0, batch, sizeof *s->batch_similarity) ||
+            !room((void **)&s->batch_next, 0, batch, sizeof *s->batch_next) ||
             !room((void **)&s->batch_key, 0, batch, sizeof *s->batch_key))
             return false;
         s->batch_capacity = batch;
@@ -162,26 +170,38 @@ bool vz_scratch_group_room(struct vz_scratch *scratch, uint32_t ef)
 
 /* ---- walking ---- */
 
-uint32_t vz_walk_gather(struct vz_walk *walk, uint32_t row, unsigned level)
+/* Half of the links lead to rows visited before, in no order a processor could predict: nothing
+ * here branches on it. A list that is being rewritten may name a row twice. */
+static uint32_t gather(struct vz_walk *walk, uint32_t row, unsigned level, uint32_t *batch)
 {
-    struct vz_scratch *scratch = walk->scratch;
-    uint32_t width, count = 0;
+    struct vz_scratch *s = walk->scratch;
+    uint8_t epoch = s->epoch, *visited = s->visited;
+    uint32_t width, limit = walk->limit, linked = 0, count = 0;
     vz_link *list = vz_list(walk->graph, row, level, &width);
     if (!list)
         return 0;
     for (uint32_t i = 0; i < width; i++) {
-        uint32_t link = atomic_load_explicit(list + i, memory_order_acquire);
-        if (link == 0)
-            break;
-        uint32_t to = vz_link_row(link);
-        /* Rows past the limit came after this search began, or from a damaged checkpoint. */
-        if (to >= walk->limit || scratch->visited[to] == scratch->epoch)
-            continue;
-        scratch->visited[to] = scratch->epoch;
-        if (count < 4)
-            vz_walk_fetch(walk, to);
-        scratch->batch[count++] = to;
+        /* Rows past the limit came after this search began, or from a damaged checkpoint; the 0
+         * that ends a list is one of them too. */
+        uint32_t to = vz_link_row(atomic_load_explicit(list + i, memory_order_acquire));
+        batch[linked] = to;
+        linked += to < limit;
     }
+    for (uint32_t i = 0; i < linked; i++) {
+        uint32_t to = batch[i];
+        bool is_new = visited[to] != epoch;
+        visited[to] = epoch;
+        batch[count] = to;
+        count += is_new;
+    }
+    return count;
+}
+
+uint32_t vz_walk_gather(struct vz_walk *walk, uint32_t row, unsigned level)
+{
+    uint32_t *batch = walk->scratch->batch, count = gather(walk, row, level, batch);
+    for (uint32_t i = 0; i < VZ_MIN(count, 4u); i++)
+        vz_walk_fetch(walk, batch[i]);
     return count;
 }
 
@@ -201,31 +221,81 @@ uint32_t vz_walk_ties(const struct vz_walk *walk, uint32_t ef)
     return VZ_MAX(k, (ef + 1) / 2);
 }
 
+static uint32_t open_from(const struct vz_scratch *s, uint32_t at)
+{
+    while (at < s->pool_count && !(s->pool[at] & VZ_KEY_OPEN))
+        at++;
+    return at;
+}
+
+/* Asks for all of the rows, into the second level: the first is too small for them. */
+static void fetch_batch(const struct vz_walk *walk, const uint32_t *batch, uint32_t count)
+{
+    const struct vz_hnsw *graph = walk->graph;
+    bool coded = walk->scorer->coded;
+    const char *base = coded ? graph->codes.base : graph->space.rows;
+    size_t stride = coded ? graph->code_stride : graph->space.stride;
+    uint32_t bytes = coded ? graph->code_stride : graph->space.row_bytes;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t byte = 0; byte < bytes; byte += 64)
+            __builtin_prefetch(base + batch[i] * stride + byte, 0, 2);
+}
+
+/* Closes what stands at `at` in the pool; its unvisited links go to `batch`. */
+static uint32_t expand(struct vz_walk *walk, uint32_t at, unsigned level, uint32_t *batch)
+{
+    struct vz_scratch *s = walk->scratch;
+    s->pool[at] &= ~(uint64_t)VZ_KEY_OPEN;
+    uint32_t count = gather(walk, vz_key_row(s->pool[at]), level, batch);
+    fetch_batch(walk, batch, count);
+    walk->hops++;
+    return count;
+}
+
+/* Scores the batch and puts what is good enough into the pool; the foremost place it took, or
+ * `at`. */
+static uint32_t keep_best(struct vz_walk *walk, const uint32_t *batch, uint32_t count, uint32_t ef,
+                          uint32_t at)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint64_t worst = s->pool_count < ef ? 0 : s->pool[ef - 1];
+    uint32_t kept = 0, ties = vz_walk_ties(walk, ef);
+    vz_score(walk->scorer, batch, count, s->batch_similarity);
+    walk->visited += count;
+    for (uint32_t i = 0; i < count; i++) { /* no branch: as in gather() */
+        uint64_t key = vz_key(s->batch_similarity[i], batch[i]) | VZ_KEY_OPEN;
+        s->batch_key[kept] = key;
+        kept += key > worst;
+    }
+    for (uint32_t i = 0; i < kept; i++) {
+        uint64_t key = s->batch_key[i], evicted;
+        uint32_t went = vz_pool_insert(s->pool, &s->pool_count, ef, ties, key, &evicted);
+        at = VZ_MIN(at, went);
+    }
+    return at;
+}
+
 void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
-    uint32_t at = 0, ties = vz_walk_ties(walk, ef);
-    while (at < s->pool_count) {
-        if (!(s->pool[at] & VZ_KEY_OPEN)) {
-            at++;
-            continue;
-        }
+    uint32_t at = 0, count = 0, *now = s->batch, *next = s->batch_next;
+    while (count || (at = open_from(s, at)) < s->pool_count) {
         if (vz_walk_cancelled(walk))
             return;
-        s->pool[at] &= ~(uint64_t)VZ_KEY_OPEN;
-        uint32_t row = vz_key_row(s->pool[at]);
-        if (at + 1 < s->pool_count)
-            vz_walk_fetch_links(walk, vz_key_row(s->pool[at + 1]), level);
-        uint32_t count = vz_walk_gather(walk, row, level);
-        vz_score(walk->scorer, s->batch, count, s->batch_similarity);
-        walk->visited += count;
-        walk->hops++;
-        for (uint32_t i = 0; i < count; i++) {
-            uint64_t key = vz_key(s->batch_similarity[i], s->batch[i]) | VZ_KEY_OPEN;
-            uint64_t evicted;
-            uint32_t went = vz_pool_insert(s->pool, &s->pool_count, ef, ties, key, &evicted);
-            at = VZ_MIN(at, went);
+        if (!count)
+            count = expand(walk, at, level, now);
+        uint32_t next_count = 0, following = open_from(s, at);
+        if (level == 0 && following < s->pool_count) {
+            next_count = expand(walk, following, level, next);
+            following = open_from(s, following);
         }
+        if (following < s->pool_count)
+            vz_walk_fetch_links(walk, vz_key_row(s->pool[following]), level);
+        at = keep_best(walk, now, count, ef, at);
+        uint32_t *scored = now;
+        now = next;
+        next = scored;
+        count = next_count;
     }
 }
 
