@@ -330,3 +330,16 @@ void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32
                 int8 ? undo_int8(scorer, now[j], sums[j]) : undo_rest(scorer, now[j], sums[j]);
     }
 }
+
+/* Rounding to codes moves each coordinate by up to half a step, evenly: a variance of a twelfth of
+ * the step's square, for the query's and for the row's. Of 100,000 rows and 2,000 queries two
+ * deviations lost 0.0003 of recall, three and four nothing. */
+#define DEVIATIONS 4.0f
+float vz_codes_doubt(const struct vz_scorer *scorer, uint32_t row)
+{
+    struct tail tail;
+    memcpy(&tail, vz_code(scorer->coded, row) + scorer->space->dims, sizeof tail);
+    float variance =
+        (scorer->scale * scorer->scale * tail.norm + tail.scale * tail.scale * scorer->norm) / 12;
+    return (scorer->space->l2 ? 2 : 1) * DEVIATIONS * sqrtf(variance);
+}

@@ -343,7 +343,9 @@ void vz_walk_descend(struct vz_walk *walk, uint64_t entry, unsigned level, uint3
 #define VZ_DESCENT 4u
 /* What is best in the pool, open again, is where the next walk starts. */
 void vz_walk_seed(struct vz_walk *walk, uint32_t most);
-/* After a walk on codes: scores the pool again with the float rows and sorts it. */
+/* After a walk on codes: scores the pool again with the float rows and sorts it. For a search on
+ * int8 only those rows that may be among the k best: the others keep similarities by code, below.
+ */
 void vz_walk_rescore(struct vz_walk *walk);
 
 /* ---- codes.c ---- */
@@ -357,6 +359,8 @@ void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8
 /* The same for a row whose code is there already. */
 void vz_codes_query_row(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint32_t row,
                         uint8_t *code);
+/* INT8: how far a similarity by code may be from the true one, as good as always. */
+float vz_codes_doubt(const struct vz_scorer *scorer, uint32_t row);
 void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
                     float *similarities);
 

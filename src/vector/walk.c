@@ -16,6 +16,7 @@
  * enough, where does it go? None of these is a branch here. */
 #include "vector/pool.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #define CANCEL_EVERY 256 /* distances between two questions whether to stop */
@@ -327,17 +328,50 @@ void vz_walk_seed(struct vz_walk *walk, uint32_t most)
         s->pool[i] |= VZ_KEY_OPEN;
 }
 
+/* Scores again pool[from .. to-1] and returns the least similarity that came out. */
+static float rescore_range(struct vz_walk *walk, const struct vz_scorer *exact, uint32_t from,
+                           uint32_t to)
+{
+    struct vz_scratch *s = walk->scratch;
+    float least = INFINITY;
+    for (; from < to; from += s->batch_capacity) {
+        uint32_t part = VZ_MIN(to - from, s->batch_capacity);
+        for (uint32_t i = 0; i < part; i++)
+            s->batch[i] = vz_key_row(s->pool[from + i]);
+        vz_score(exact, s->batch, part, s->batch_similarity);
+        for (uint32_t i = 0; i < part; i++) {
+            s->pool[from + i] = vz_key(s->batch_similarity[i], s->batch[i]);
+            least = fminf(least, vz_key_similarity(s->pool[from + i])); /* NaN is -infinity */
+        }
+    }
+    return least;
+}
+
+/* Moves those of pool[from ..] to its front that may be better than `least` by floats; returns
+ * where they end. The others keep similarities by code, all of them less than `least`. */
+static uint32_t doubtful(struct vz_walk *walk, uint32_t from, float least)
+{
+    struct vz_scratch *s = walk->scratch;
+    uint32_t end = from;
+    for (uint32_t i = from; i < s->pool_count; i++) {
+        uint64_t key = s->pool[i];
+        float similarity = vz_key_similarity(key);
+        if (similarity + vz_codes_doubt(walk->scorer, vz_key_row(key)) < least)
+            continue;
+        s->pool[i] = s->pool[end];
+        s->pool[end++] = key;
+    }
+    return end;
+}
+
 void vz_walk_rescore(struct vz_walk *walk)
 {
     struct vz_scratch *s = walk->scratch;
     struct vz_scorer exact = vz_scorer_of_query(walk->scorer->space, walk->scorer->any);
-    for (uint32_t from = 0; from < s->pool_count; from += s->batch_capacity) {
-        uint32_t part = VZ_MIN(s->pool_count - from, s->batch_capacity);
-        for (uint32_t i = 0; i < part; i++)
-            s->batch[i] = vz_key_row(s->pool[from + i]);
-        vz_score(&exact, s->batch, part, s->batch_similarity);
-        for (uint32_t i = 0; i < part; i++)
-            s->pool[from + i] = vz_key(s->batch_similarity[i], s->batch[i]);
-    }
+    uint32_t first = s->pool_count;
+    if (walk->search && walk->graph->quantize == VZ_QUANTIZE_INT8)
+        first = VZ_MIN(first, walk->search->k);
+    float least = rescore_range(walk, &exact, 0, first);
+    rescore_range(walk, &exact, first, doubtful(walk, first, least));
     vz_keys_sort(s->pool, s->pool_count);
 }

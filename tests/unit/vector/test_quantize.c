@@ -104,6 +104,36 @@ static void odd_dims(void **state)
     }
 }
 
+/* Of a wide walk only what may be among the k best is scored again. The answer must be that of
+ * scoring all of it, which a search for all of it does. */
+static void few_floats(void **state)
+{
+    enum { WIDE = 200, K = 10 };
+    for (int kind = VZ_COSINE; kind <= VZ_MAX_INNER; kind++) {
+        bool unit = kind == VZ_COSINE || kind == VZ_DOT;
+        struct vectors v = shifted_new(ROWS, unit, SEED), q = shifted_new(QUERIES, unit, SEED + 1);
+        for (int flat = 0; flat < 2; flat++) {
+            struct vz_hnsw_options o = options_of(&v, (enum vz_similarity)kind);
+            o.quantize = VZ_QUANTIZE_INT8;
+            o.flat = flat;
+            struct vz_hnsw *graph = graph_of(&o, ROWS);
+            for (uint32_t i = 0; i < QUERIES; i++) {
+                struct vz_hnsw_search search = {.query = q.rows + i * DIMS, .k = K, .ef = WIDE};
+                struct vz_near few[K], all[WIDE];
+                uint32_t found;
+                assert_int_equal(vz_hnsw_search(graph, &search, few, &found, NULL, NULL), VZ_OK);
+                assert_int_equal(found, K);
+                search.k = WIDE;
+                assert_int_equal(vz_hnsw_search(graph, &search, all, &found, NULL, NULL), VZ_OK);
+                assert_memory_equal(few, all, sizeof few);
+            }
+            vz_hnsw_free(graph);
+        }
+        free(v.rows);
+        free(q.rows);
+    }
+}
+
 static bool accept_fifth(void *context, uint32_t row)
 {
     return row % 5 == 2;
@@ -249,6 +279,7 @@ int main(void)
         cmocka_unit_test(recall_of_every_kind),
         cmocka_unit_test(the_mean_is_left_out),
         cmocka_unit_test(odd_dims),
+        cmocka_unit_test(few_floats),
         cmocka_unit_test(filters_and_groups),
         cmocka_unit_test(memory),
         cmocka_unit_test(odd_rows),
