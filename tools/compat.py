@@ -73,6 +73,9 @@ Differences worth knowing:
 - `sort` by fields of `nested` objects reads the source of each document it orders. Refused: `_index`, `_seq_no`,
   `_version`, `nested` in `_script` sorts and in `top_hits`. Numbers have formats by Java's patterns there and in
   `docvalue_fields`; `stored_fields` are read from `_source`.
+- `runtime_mappings` of a search: keyword, long, double, date and boolean with a script that emits, which is run
+  for every document of the index before the search, so one that fails on any document fails the search (but for
+  `on_script_error: continue`). `runtime` in mappings, `ip`, `geo_point`, `composite` and `lookup` are refused.
 - `rescore` takes queries, not scripts. `collapse` takes keyword and number fields; `inner_hits` of at most
   10,000 groups are looked up in one request.
 - At most 500 points in time are open; `index_filter` is refused. Slices are cut by document number or by a

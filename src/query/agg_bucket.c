@@ -110,7 +110,7 @@ void vz_agg_count_key(struct vz_agg_node *node, uint32_t docno, uint32_t owner, 
 static bool begin_direct(struct vz_agg_node *node)
 {
     size_t ordinals =
-        vz_snapshot_ordinal_count(node->run->last->snap, node->values[0].field->id);
+        vz_field_ordinal_count(node->run->last->snap, node->values[0].field);
     if (!vz_agg_reserve(node, ordinals + 1))
         return false;
     node->direct = true;
@@ -185,7 +185,7 @@ bool vz_agg_small_keys(struct vz_agg_values *values, int64_t *base, size_t *widt
     const struct vz_column *column = &values->column;
     *base = 0;
     if (column->kind == VZ_COLUMN_ORDINAL && !values->global && !values->numbered) {
-        *width = vz_snapshot_ordinal_count(values->node->run->last->snap, values->field->id);
+        *width = vz_field_ordinal_count(values->node->run->last->snap, values->field);
         return *width > 0 && *width <= MAX_RANGE;
     }
     if (column->kind != VZ_COLUMN_I64 || !values->dense)
@@ -502,7 +502,7 @@ static bool bind_all_terms(struct vz_agg_node *node, struct vz_eval *eval)
         return vz_agg_fail(node->run, VZ_UNSUPPORTED,
                            "[terms] [min_doc_count] of 0 below another aggregation over several "
                            "indices is not supported yet by vizsla");
-    uint32_t count = vz_snapshot_ordinal_count(eval->snap, values->field->id);
+    uint32_t count = vz_field_ordinal_count(eval->snap, values->field);
     struct vz_arena scratch = {0};
     for (uint32_t o = 0; o < count && node->run->status == VZ_OK; o++) {
         struct vz_slice text =

@@ -281,7 +281,7 @@ static bool small_keys(struct vz_agg_node *node, const struct vz_agg_block *bloc
     if (!node->run->single || node->nest || values->has_missing || values->script)
         return false;
     if (column->kind == VZ_COLUMN_ORDINAL && !values->numbered) {
-        *width = vz_snapshot_ordinal_count(node->run->last->snap, values->field->id);
+        *width = vz_field_ordinal_count(node->run->last->snap, values->field);
         return !block->owners || *width <= 4096;
     }
     if (column->kind != VZ_COLUMN_I64 || block->owners || column->count == 0)

@@ -67,7 +67,7 @@ static size_t add_empty(struct vz_agg_node *node, uint32_t owner, uint32_t **buc
         values->class != VZ_CLASS_TEXT || !values->first_field || values->numbered)
         return count;
     const struct vz_snapshot *snap = node->run->last->snap;
-    size_t terms = vz_snapshot_ordinal_count(snap, values->first_field->id);
+    size_t terms = vz_field_ordinal_count(snap, values->first_field);
     uint32_t *all = vz_arena_alloc(node->run->arena, (count + terms + 1) * sizeof *all);
     if (count)
         memcpy(all, *buckets, count * sizeof *all);

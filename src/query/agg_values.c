@@ -72,7 +72,7 @@ struct vz_slice vz_agg_term(struct vz_agg_values *values, int64_t key)
         return run->terms->texts[key];
     /* Sorting by keys asks for the same texts over and over. */
     if (!values->texts) {
-        uint32_t count = vz_snapshot_ordinal_count(run->last->snap, values->first_field->id);
+        uint32_t count = vz_field_ordinal_count(run->last->snap, values->first_field);
         if (count > MAX_KEPT_TEXTS)
             return vz_field_term(run->last->snap, values->first_field, (uint32_t)key, run->arena);
         values->texts = vz_arena_zalloc(run->arena, ((size_t)count + 1) * sizeof *values->texts);
@@ -407,7 +407,7 @@ static bool bind_column(struct vz_agg_values *values, struct vz_eval *eval)
         vz_field_column(eval, field, &values->column);
     values->dense = is_dense(&values->column, eval->limit);
     if (text && values->numbered)
-        values->global = vz_calloc((size_t)vz_snapshot_ordinal_count(eval->snap, field->id) + 1,
+        values->global = vz_calloc((size_t)vz_field_ordinal_count(eval->snap, field) + 1,
                                    sizeof(uint32_t));
     return true;
 }

@@ -145,7 +145,7 @@ static enum vz_status bind(struct place *place, const struct vz_target *target,
                        VZ_ARG(name));
     vz_snapshot_column(target->snap, field->id, &place->column);
     if (field->type == VZ_FIELD_KEYWORD)
-        place->numbers = vz_calloc((size_t)vz_snapshot_ordinal_count(target->snap, field->id) + 1,
+        place->numbers = vz_calloc((size_t)vz_field_ordinal_count(target->snap, field) + 1,
                                    sizeof(uint64_t));
     return VZ_OK;
 }

@@ -106,7 +106,7 @@ enum vz_status vz_distance_feature_eval(struct vz_eval *eval, const struct vz_no
     enum vz_status status = read_measure(eval, node, field, &measure, err);
     if (status != VZ_OK)
         return status;
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     if (column.kind != VZ_COLUMN_GEO && column.kind != VZ_COLUMN_I64)
         return column.count ? vz_field_check_doc_values(field, err) : VZ_OK;
     vz_docset_begin(out, eval);

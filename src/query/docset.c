@@ -24,6 +24,7 @@ void vz_eval_deinit(struct vz_eval *eval)
     eval->has_live = false;
     vz_expanded_free(eval);
     vz_objects_forget(eval);
+    vz_runtime_close(eval);
 }
 
 const struct vz_bitset *vz_eval_live(struct vz_eval *eval)

@@ -425,7 +425,8 @@ static enum vz_status write_scope(struct field_run *run, uint16_t scope, struct 
     for (size_t i = 0; i < vz_mapping_count(mapping) && status == VZ_OK; i++) {
         const struct vz_field *field = vz_mapping_field(mapping, (uint16_t)i);
         if (field->type == VZ_FIELD_OBJECT || field->type == VZ_FIELD_FLATTENED_KEYED ||
-            nested_scope(mapping, field) != scope || vz_field_is_hidden(field))
+            nested_scope(mapping, field) != scope || vz_field_is_hidden(field) ||
+            vz_runtime_field(run->eval, field->path))
             continue;
         if (field->type == VZ_FIELD_NESTED)
             status = write_nested(run, scope, field, source, err);
@@ -606,9 +607,17 @@ enum vz_status vz_fields_write(const struct vz_search *search, struct vz_eval *e
         const struct vz_field *field = vz_mapping_field(eval->mapping, (uint16_t)i);
         const struct vz_field_request *request = vz_fields_request(&search->docvalue_fields, field);
         if (!request || field->under_nested || field->type == VZ_FIELD_FLATTENED_KEYED ||
-            vz_fields_request(&search->fields, field))
+            vz_fields_request(&search->fields, field) || vz_runtime_field(eval, field->path))
             continue;
         status = write_docvalue(&run, field, request, docno, err);
+    }
+    const struct vz_field *made;
+    for (size_t i = 0; status == VZ_OK && (made = vz_runtime_at(eval, i)); i++) {
+        const struct vz_field_request *request = vz_fields_request(&search->fields, made);
+        if (!request)
+            request = vz_fields_request(&search->docvalue_fields, made);
+        if (request)
+            status = write_docvalue(&run, made, request, docno, err);
     }
     for (size_t i = 0; i < search->docvalue_fields.count && status == VZ_OK; i++) {
         const struct vz_field_request *request = &search->docvalue_fields.items[i];

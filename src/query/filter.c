@@ -231,7 +231,7 @@ static enum vz_status terms_keyword(struct vz_eval *eval, const struct vz_node *
         if (!vz_field_find_term(eval->snap, field, text, &ordinal))
             continue;
         if (count == 1 && ordinal != one) {
-            vz_bitset_init(&wanted, vz_snapshot_ordinal_count(eval->snap, field->id));
+            vz_bitset_init(&wanted, vz_field_ordinal_count(eval->snap, field));
             vz_bitset_set(&wanted, one);
             count++;
         }
@@ -285,7 +285,7 @@ void vz_field_totals(struct vz_eval *eval, const struct vz_field *field,
                      const struct vz_column *column, uint64_t *docs, uint64_t *values)
 {
     struct vz_column_totals totals = {0};
-    bool kept = field->key.len == 0;
+    bool kept = field->key.len == 0 && !field->derived;
     if (kept)
         vz_snapshot_recall_totals(eval->snap, field->id, &totals);
     size_t from = 0, high = totals.docno ? column->count : 0;
@@ -352,7 +352,7 @@ enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node
     vz_docset_settle(&set, eval);
     *doc_freq = vz_docset_count(&set, eval);
     vz_docset_deinit(&set);
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     vz_field_totals(eval, field, &column, field_docs, field_freqs);
     return VZ_OK;
 }
@@ -450,7 +450,7 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
                              "support case insensitive term queries",
                              VZ_ARG(field->path), vz_filter_type_name(field->type));
     struct vz_column column;
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     switch (column.kind) {
     case VZ_COLUMN_I64:
         status = terms_i64(eval, node, field, &column, out, err);
@@ -526,7 +526,7 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
     struct vz_column column;
     struct vz_span span;
     struct vz_span_f64 span_f64;
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     switch (column.kind) {
     case VZ_COLUMN_I64:
         status = vz_range_span(eval, node, field, &span, err);
@@ -573,7 +573,7 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
         return VZ_OK;
     if (named && named->type == VZ_FIELD_CONSTANT_KEYWORD)
         return vz_constant_eval(eval, node, named, out, NULL);
-    if (named && named->key.len) {
+    if (named && (named->key.len || named->derived)) {
         struct vz_column keyed;
         if (named->under_nested)
             return VZ_OK;
@@ -590,7 +590,7 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
         if (!wanted || field->under_nested || field->column == VZ_COLUMN_NONE)
             continue;
         struct vz_column column;
-        vz_snapshot_column(eval->snap, field->id, &column);
+        vz_field_column(eval, field, &column);
         if (column.count && out->kind != VZ_SET_BITS)
             vz_docset_begin(out, eval);
         if (column.count)
@@ -714,7 +714,7 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
         return eval_fuzzy(eval, node, field, node->text, scores, out, err);
     struct vz_column column;
     struct vz_node normal = *node;
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     if (node->kind == VZ_NODE_REGEXP) {
         struct regexp regexp;
         struct vz_walk walk = vz_regexp_walk(node);
@@ -766,7 +766,7 @@ static enum vz_status eval_geo(struct vz_eval *eval, const struct vz_node *node,
                              VZ_ARG(field->path), vz_filter_type_name(field->type),
                              node->kind == VZ_NODE_GEO_BOX ? "geo_bounding_box" : "geo_distance");
     struct vz_column column;
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     if (column.kind != VZ_COLUMN_GEO)
         return VZ_OK;
     vz_docset_begin(out, eval);

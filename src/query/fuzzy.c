@@ -92,7 +92,7 @@ static enum vz_status find_terms(struct vz_eval *eval, const struct vz_match *ma
     uint32_t *wanted = vz_alloc(2 * room * sizeof *wanted), *seen = wanted + room;
     size_t length = decode(word, wanted, room);
     size_t prefix = VZ_MIN((size_t)match->prefix_length, length);
-    uint32_t ordinals = vz_snapshot_ordinal_count(eval->snap, field->id);
+    uint32_t ordinals = vz_field_ordinal_count(eval->snap, field);
     enum vz_status status = vz_eval_spend(eval, 8 * (uint64_t)ordinals, 0, err);
     *out = NULL;
     *count = 0;

@@ -9,8 +9,10 @@
 
 const struct vz_field *vz_eval_field(struct vz_eval *eval, struct vz_slice path)
 {
-    const struct vz_field *field = vz_mapping_find(eval->mapping, path);
+    const struct vz_field *field = vz_runtime_field(eval, path);
     struct vz_field key;
+    if (!field)
+        field = vz_mapping_find(eval->mapping, path);
     if (field || !vz_mapping_find_key(eval->mapping, path, &key))
         return field;
     struct vz_field *copy = vz_arena_alloc(eval->arena, sizeof *copy);
@@ -40,6 +42,10 @@ bool vz_field_has_ordinal(struct vz_eval *eval, const struct vz_field *field, ui
 
 void vz_field_column(struct vz_eval *eval, const struct vz_field *field, struct vz_column *column)
 {
+    if (field->derived) {
+        vz_derived_column(field->derived, column);
+        return;
+    }
     vz_snapshot_column(eval->snap, field->id, column);
     if (field->key.len == 0 || column->kind != VZ_COLUMN_ORDINAL)
         return;
@@ -75,6 +81,8 @@ void vz_field_column(struct vz_eval *eval, const struct vz_field *field, struct 
 struct vz_slice vz_field_term(const struct vz_snapshot *snap, const struct vz_field *field,
                               uint32_t ordinal, struct vz_arena *arena)
 {
+    if (field->derived)
+        return vz_derived_term(field->derived, ordinal);
     struct vz_slice term = vz_snapshot_ordinal_term(snap, field->id, ordinal, arena);
     if (field->key.len)
         take_key(field, &term);
@@ -84,6 +92,8 @@ struct vz_slice vz_field_term(const struct vz_snapshot *snap, const struct vz_fi
 bool vz_field_find_term(const struct vz_snapshot *snap, const struct vz_field *field,
                         struct vz_slice text, uint32_t *ordinal)
 {
+    if (field->derived)
+        return vz_derived_find(field->derived, text, ordinal);
     if (field->key.len == 0)
         return vz_snapshot_term_ordinal(snap, field->id, text, ordinal);
     struct vz_buf term = {0};
@@ -93,6 +103,12 @@ bool vz_field_find_term(const struct vz_snapshot *snap, const struct vz_field *f
     bool found = vz_snapshot_term_ordinal(snap, field->id, vz_buf_slice(&term), ordinal);
     vz_buf_deinit(&term);
     return found;
+}
+
+uint32_t vz_field_ordinal_count(const struct vz_snapshot *snap, const struct vz_field *field)
+{
+    return field->derived ? vz_derived_term_count(field->derived)
+                          : vz_snapshot_ordinal_count(snap, field->id);
 }
 
 enum vz_status vz_field_check_doc_values(const struct vz_field *field, struct vz_error *err)

@@ -556,6 +556,11 @@ static enum vz_status parse_nothing(struct body *body, struct vz_json value, str
     return VZ_OK; /* groups for statistics: part of no answer */
 }
 
+static enum vz_status parse_runtime(struct body *body, struct vz_json value, struct vz_error *err)
+{
+    return vz_runtime_parse(body->search, value, err);
+}
+
 static const struct {
     const char *name;
     parse_key *parse;
@@ -594,10 +599,10 @@ static const struct {
     {"indices_boost", parse_boosts},
     {"slice", parse_slice},
     {"pit", parse_pit},
+    {"runtime_mappings", parse_runtime},
 };
 
 static const char *const refused[] = {
-    "runtime_mappings",
     "ext",
     "fielddata_fields",
 };

@@ -382,6 +382,14 @@ struct vz_spent {
     uint64_t looked_at, matched; /* terms */
 };
 
+/* A field of the request's own, whose values a script emits. */
+struct vz_runtime_field {
+    struct vz_slice name, format;
+    enum vz_field_type type;
+    const struct vz_script_text *script;
+    bool continues; /* a document on which the script fails has no values */
+};
+
 struct vz_search {
     struct vz_node *query; /* NULL: none given */
     struct vz_knn_clause **knn;
@@ -410,6 +418,8 @@ struct vz_search {
     size_t script_field_count;
     bool with_version, with_seq_no, with_explain;
     bool named_scores; /* matched_queries with scores */
+    struct vz_runtime_field *runtime; /* runtime_mappings: runtime.c */
+    size_t runtime_count;
     uint64_t timeout_ns;      /* 0: none */
     uint64_t terminate_after; /* 0: never */
     size_t max_bytes;         /* of the hits' documents */
@@ -472,6 +482,8 @@ struct vz_eval {
     struct vz_spent *spent;           /* of the search; NULL: nobody counts */
     struct vz_bitset live; /* made on first need; bits == limit then */
     bool has_live;
+    struct vz_derived **derived; /* runtime fields, owned */
+    size_t derived_count;
     const struct vz_within *within; /* NULL: all */
     const struct vz_bitset *alias; /* documents the alias shows, live ones; or NULL */
     bool profiled;
@@ -493,11 +505,26 @@ struct vz_slice vz_field_term(const struct vz_snapshot *snap, const struct vz_fi
                               uint32_t ordinal, struct vz_arena *arena);
 bool vz_field_find_term(const struct vz_snapshot *snap, const struct vz_field *field,
                         struct vz_slice text, uint32_t *ordinal);
+uint32_t vz_field_ordinal_count(const struct vz_snapshot *snap, const struct vz_field *field);
 /* Whether an ordinal of the field's dictionary is of the field's key. */
 bool vz_field_has_ordinal(struct vz_eval *eval, const struct vz_field *field, uint32_t ordinal,
                           struct vz_arena *scratch);
 /* Refuses what needs a value of each document when "doc_values" is false. */
 enum vz_status vz_field_check_doc_values(const struct vz_field *field, struct vz_error *err);
+
+/* runtime.c. Reading; making an eval's columns (VZ_BAD_QUERY: a script failed; VZ_CANCELLED), which
+ * vz_eval_deinit frees; the field of a name, or the n-th, or NULL. */
+enum vz_status vz_runtime_parse(struct vz_search *search, struct vz_json value,
+                                struct vz_error *err);
+enum vz_status vz_runtime_open(struct vz_eval *eval, const struct vz_search *search,
+                               struct vz_error *err);
+void vz_runtime_close(struct vz_eval *eval);
+const struct vz_field *vz_runtime_field(const struct vz_eval *eval, struct vz_slice path);
+const struct vz_field *vz_runtime_at(const struct vz_eval *eval, size_t at);
+void vz_derived_column(const struct vz_derived *made, struct vz_column *column);
+uint32_t vz_derived_term_count(const struct vz_derived *made);
+struct vz_slice vz_derived_term(const struct vz_derived *made, uint32_t ordinal);
+bool vz_derived_find(const struct vz_derived *made, struct vz_slice text, uint32_t *ordinal);
 
 void vz_eval_init(struct vz_eval *eval, const struct vz_snapshot *snap, struct vz_arena *arena,
                   int64_t now_ms, uint64_t deadline_ns);

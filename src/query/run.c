@@ -65,8 +65,9 @@ static enum vz_status open_target(struct vz_target *target, const struct vz_sear
     vz_eval_init(&target->eval, target->snap, arena, now_ms, deadline_ns);
     target->eval.stop = search->stop;
     target->eval.spent = search->spent;
-    if (from->alias_filter.len == 0)
-        return VZ_OK;
+    enum vz_status status = vz_runtime_open(&target->eval, search, err);
+    if (status != VZ_OK || from->alias_filter.len == 0)
+        return status;
     return open_alias(target, from->alias_filter, arena, err);
 }
 

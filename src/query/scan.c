@@ -137,7 +137,7 @@ static void cut(struct vz_column *column, size_t from)
 static bool recall(struct vz_eval *eval, const struct vz_filter_key *key, struct vz_column *column,
                    struct vz_bitset *bits)
 {
-    if (column->count < REMEMBER_FROM)
+    if (column->count < REMEMBER_FROM || key->field == VZ_NO_FIELD) /* a request's own field */
         return false;
     uint32_t known = vz_snapshot_recall(eval->snap, key, bits);
     size_t from = 0, high = column->count;
@@ -267,7 +267,7 @@ void vz_scan_dictionary(struct vz_eval *eval, const struct vz_field *field,
                         bool (*match)(const void *context, struct vz_slice term),
                         const void *context, struct vz_docset *out)
 {
-    uint32_t count = vz_snapshot_ordinal_count(eval->snap, field->id);
+    uint32_t count = vz_field_ordinal_count(eval->snap, field);
     struct vz_bitset wanted;
     struct vz_arena scratch = {0};
     bool any = false;

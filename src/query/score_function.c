@@ -432,9 +432,9 @@ static enum vz_status bind(struct vz_eval *eval, const struct function *f, struc
         return vz_doc_script_open(eval, &f->script, true, &b->script, err);
     if (f->field.len == 0)
         return VZ_OK;
-    b->field = vz_mapping_find(eval->mapping, f->field);
+    b->field = vz_eval_field(eval, f->field);
     if (b->field)
-        vz_snapshot_column(eval->snap, b->field->id, &b->column);
+        vz_field_column(eval, b->field, &b->column);
     if (f->kind == DECAY && !b->field)
         return vz_query_fail(err, VZ_BAD_QUERY, "unknown field [%.*s]", VZ_ARG(f->field));
     if (f->kind == DECAY)

@@ -289,7 +289,7 @@ static struct vz_doc_field *bind_field(struct vz_doc_script *script, struct vz_s
         vz_field_column(script->eval, field, &bound->column);
     if (bound->column.kind == VZ_COLUMN_ORDINAL)
         bound->terms =
-            vz_calloc((size_t)vz_snapshot_ordinal_count(script->eval->snap, field->id) + 1,
+            vz_calloc((size_t)vz_field_ordinal_count(script->eval->snap, field) + 1,
                       sizeof *bound->terms);
     if (script->field_count == script->field_capacity) {
         script->field_capacity = script->field_capacity * 2 + 4;
@@ -311,8 +311,10 @@ static void give_field(void *context, struct vz_slice name, struct vz_script_fie
 /* ---- a script in a snapshot --------------------------------------------------------------------
  */
 
-enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_text *text,
-                                  bool with_score, struct vz_doc_script **out, struct vz_error *err)
+static enum vz_status open_script(struct vz_eval *eval, const struct vz_script_text *text,
+                                  bool with_score, const struct vz_script_function *functions,
+                                  size_t function_count, struct vz_doc_script **out,
+                                  struct vz_error *err)
 {
     struct vz_doc_script *script = vz_calloc(1, sizeof *script);
     script->eval = eval;
@@ -322,8 +324,8 @@ enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_t
     struct vz_script_host host = {
         .has_doc = true,
         .has_score = with_score,
-        .functions = vz_score_functions,
-        .function_count = with_score ? vz_score_function_count : 0,
+        .functions = functions,
+        .function_count = function_count,
         .context = script,
     };
     bool has_params = vz_json_type(text->params) == VZ_JSON_OBJECT;
@@ -346,6 +348,20 @@ enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_t
     vz_doc_script_close(script);
     *out = NULL;
     return status;
+}
+
+enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_text *text,
+                                  bool with_score, struct vz_doc_script **out, struct vz_error *err)
+{
+    return open_script(eval, text, with_score, vz_score_functions,
+                       with_score ? vz_score_function_count : 0, out, err);
+}
+
+enum vz_status vz_doc_script_open_with(struct vz_eval *eval, const struct vz_script_text *text,
+                                       const struct vz_script_function *functions, size_t count,
+                                       struct vz_doc_script **out, struct vz_error *err)
+{
+    return open_script(eval, text, false, functions, count, out, err);
 }
 
 void vz_doc_script_close(struct vz_doc_script *script)

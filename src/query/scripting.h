@@ -30,6 +30,10 @@ struct vz_doc_script;
 enum vz_status vz_doc_script_open(struct vz_eval *eval, const struct vz_script_text *text,
                                   bool with_score, struct vz_doc_script **out,
                                   struct vz_error *err);
+/* The same with functions of the caller's, whose context is the doc_script, instead of a score. */
+enum vz_status vz_doc_script_open_with(struct vz_eval *eval, const struct vz_script_text *text,
+                                       const struct vz_script_function *functions, size_t count,
+                                       struct vz_doc_script **out, struct vz_error *err);
 void vz_doc_script_close(struct vz_doc_script *script);
 bool vz_doc_script_uses_score(const struct vz_doc_script *script);
 enum vz_status vz_doc_script_number(struct vz_doc_script *script, uint32_t docno, double score,
@@ -68,6 +72,7 @@ struct vz_doc_script {
     size_t field_count, field_capacity;
     struct vz_error refused;        /* why a field could not be read */
     struct vz_vector_call *vectors; /* all prepared ones, linked */
+    void *emits;                    /* runtime.c's own */
 };
 
 /* The functions of script_score; context of calls and prepares is the doc_script. */

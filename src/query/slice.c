@@ -27,7 +27,7 @@ static enum vz_status cut_by_field(struct vz_eval *eval, struct vz_slice name, u
     if (field->column != VZ_COLUMN_I64 && field->column != VZ_COLUMN_F64)
         return vz_fail(err, VZ_BAD_ARGUMENT, "cannot load numeric doc values on %.*s",
                        VZ_ARG(name));
-    vz_snapshot_column(eval->snap, field->id, &column);
+    vz_field_column(eval, field, &column);
     size_t at = 0;
     for (size_t d = vz_bitset_next(bits, 0); d < bits->bits; d = vz_bitset_next(bits, d + 1)) {
         uint64_t hash = 0;

@@ -181,7 +181,7 @@ enum vz_status vz_sort_bind(const struct vz_sort_key *key, struct vz_eval *eval,
         return status;
     reader->type = sorted_as(field->type);
     if (reader->type == VZ_SORTED_TEXT && !key->nested) {
-        size_t ordinals = vz_snapshot_ordinal_count(eval->snap, field->id);
+        size_t ordinals = vz_field_ordinal_count(eval->snap, field);
         reader->terms = vz_calloc(ordinals + 1, sizeof(*reader->terms));
     }
     return set_absent(reader, field, eval, err);

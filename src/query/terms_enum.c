@@ -82,7 +82,7 @@ static enum vz_status add_text(struct terms *t, const struct vz_snapshot *snap,
 static void add_keywords(struct terms *t, struct vz_eval *eval, const struct vz_field *field)
 {
     struct vz_arena scratch = {0};
-    uint32_t count = vz_snapshot_ordinal_count(eval->snap, field->id);
+    uint32_t count = vz_field_ordinal_count(eval->snap, field);
     for (uint32_t i = 0; i < count && !t->late; i++) {
         if (vz_field_has_ordinal(eval, field, i, &scratch)) {
             struct vz_slice term = vz_field_term(eval->snap, field, i, &scratch);

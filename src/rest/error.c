@@ -123,7 +123,8 @@ static void bad_mapping(struct vz_arena *arena, const struct vz_error *err, enum
 {
     p->status = 400;
     p->reason = text_of(arena, "", err->text);
-    bool is_mapper = place == VZ_AT_MAPPING || place == VZ_AT_PUT_MAPPING;
+    bool is_mapper = place == VZ_AT_MAPPING || place == VZ_AT_PUT_MAPPING ||
+                     (place == VZ_AT_SEARCH && strstr(err->text, "runtime field"));
     if (is_mapper && !strstr(err->text, "cannot be changed from type") &&
         !strstr(err->text, "unknown setting") && !strstr(err->text, "Cannot update parameter")) {
         p->type = "mapper_parsing_exception";

@@ -66,6 +66,7 @@ enum vz_dynamic { VZ_DYNAMIC_TRUE, VZ_DYNAMIC_FALSE, VZ_DYNAMIC_STRICT, VZ_DYNAM
 
 enum { VZ_VECTOR_TERMS = 1, VZ_VECTOR_POSITIONS = 2, VZ_VECTOR_OFFSETS = 4 };
 
+struct vz_derived;
 struct vz_field {
     uint16_t id;
     enum vz_field_type type;
@@ -128,6 +129,8 @@ struct vz_field {
     struct vz_slice inference_id, search_inference_id; /* empty: not given */
     struct vz_slice chunking; /* chunking_settings, JSON; empty: those of the endpoint */
     uint16_t vectors;         /* its hidden dense_vector field, VZ_NO_FIELD before the first use */
+    /* A field of one request, of no mapping: the query room's, see query/runtime.c. Else NULL. */
+    const struct vz_derived *derived;
 };
 
 /* "keyword", "long", ... ; of both flattened kinds "flattened". */
@@ -257,6 +260,8 @@ enum vz_status vz_date_parse(struct vz_slice format, struct vz_slice text, bool 
                              bool round_up, int64_t now_ms, int64_t *out_ms, struct vz_error *err);
 /* Prints milliseconds in the first alternative of `format`, in UTC; strict_date_optional_time
  * ("2024-05-06T07:08:09.123Z") when it is empty. For another format than the field's, pass that. */
+/* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
+enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);
 void vz_date_print(struct vz_slice format, int64_t ms, struct vz_buf *out);
 /* {"lat","lon"}, [lon, lat], "lat,lon", "POINT (lon lat)", GeoJSON point, geohash. */
 /* The same without a look at whether there is such a place on earth. */

@@ -155,9 +155,6 @@ void vz_mapping_print_field(const struct vz_mapping *mapping, const struct vz_ma
 enum vz_status vz_null_value_check(const struct vz_field *field, struct vz_json value,
                                    struct vz_error *err);
 
-/* Checks a date format: names and patterns known. VZ_BAD_MAPPING. */
-enum vz_status vz_date_format_check(struct vz_slice format, struct vz_error *err);
-
 void vz_mapping_include(struct vz_mapping_node *node);
 void vz_mapping_scope_vector(const struct vz_mapping *mapping, struct vz_mapping_node *node);
 
