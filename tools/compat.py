@@ -31,7 +31,7 @@ Differences worth knowing:
 
 - An index is one shard, whatever `number_of_shards` says. Replicas have nowhere to go: an index that
   asks for some is yellow, as on any cluster of one node.
-- Field types refused aloud: `date_nanos`, ranges, `geo_shape`, `join`, `rank_feature`, `token_count`,
+- Field types refused aloud: `date_nanos`, ranges, `geo_shape`, `join`, `rank_features`, `token_count`,
   `version` and other rare ones. So are parameters that are not obeyed (`norms` and `index_options: freqs`
   of keywords, `fielddata`, `subobjects: false`, `dynamic: runtime`, `_source.enabled: false`,
   `_routing.required`, similarities other than BM25 and boolean). `_source.includes` and `excludes` leave
@@ -49,7 +49,7 @@ Differences worth knowing:
   `match_phrase_prefix`, `match_bool_prefix`, `multi_match` (all types), `combined_fields`,
   `query_string`, `simple_query_string`, `?q=`, `more_like_this` (of texts, documents in the request and
   documents of the index searched), and `term`, `terms`, `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`,
-  `exists` on text fields. Beside them `script`, `terms_set`, `distance_feature` (of dates and places), `wrapper`
+  `exists` on text fields. Beside them `script`, `terms_set`, `distance_feature` (of dates and places), `rank_feature`, `wrapper`
   and `terms` with the values of a document, which an alias' filter has not. Refused aloud for now: `intervals`, spans, rewrites
   that score the terms of a pattern (`scoring_boolean`, `top_terms_N`). `max_determinized_states` bounds what
   `~` and `&` of a regular expression take; nothing else is determinized. Query strings may nest 64 parentheses and be 1 MiB long. Every query is

@@ -337,6 +337,9 @@ void vz_node_describe_plain(struct vz_eval *eval, const struct vz_node *node, st
         }
         vz_buf_append_str(out, "])");
         return;
+    case VZ_NODE_RANK_FEATURE:
+        vz_buf_printf(out, "FeatureQuery(field=_feature, feature=%.*s)", VZ_ARG(node->field));
+        return;
     case VZ_NODE_DISTANCE_FEATURE:
         vz_buf_printf(out, "DistanceFeatureQuery(field=%.*s)", VZ_ARG(node->field));
         return;

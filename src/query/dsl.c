@@ -149,6 +149,7 @@ static const struct {
     {"script", vz_dsl_parse_script},
     {"terms_set", vz_dsl_parse_terms_set},
     {"distance_feature", vz_dsl_parse_distance_feature},
+    {"rank_feature", vz_dsl_parse_rank_feature},
     {"geo_distance", vz_geo_parse_distance},
     {"geo_bounding_box", vz_geo_parse_box},
 };
@@ -165,7 +166,6 @@ static const char *const elsewhere[] = {
     "geo_grid",
     "geo_polygon",
     "shape",
-    "rank_feature",
     "percolate",
     "rule",
     "wrapper", /* but in bodies, where rest/lookups.c opens them */

@@ -68,7 +68,8 @@ vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score, vz_dsl_pars
 /* "STRICT", "COERCE", "IGNORE_MALFORMED" without case; "arc", "plane". */
 enum vz_status vz_geo_parse_validation(struct vz_json value, bool *coerces, struct vz_error *err);
 enum vz_status vz_geo_check_distance_type(struct vz_json value, bool *plane, struct vz_error *err);
-vz_dsl_parse vz_dsl_parse_script, vz_dsl_parse_terms_set, vz_dsl_parse_distance_feature;
+vz_dsl_parse vz_dsl_parse_script, vz_dsl_parse_terms_set, vz_dsl_parse_distance_feature,
+    vz_dsl_parse_rank_feature;
 vz_dsl_parse vz_geo_parse_distance, vz_geo_parse_box;
 
 /* The query of a URL's ?q=. */

@@ -58,6 +58,9 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "Field [%.*s] of type [semantic_text] does not support %s queries",
                              VZ_ARG(field->path), query);
+    case VZ_FIELD_RANK_FEATURE:
+        return vz_query_fail(err, VZ_BAD_QUERY,
+                             "Queries on [rank_feature] fields are not supported");
     case VZ_FIELD_BINARY:
         return vz_query_fail(err, VZ_BAD_QUERY, "Binary fields do not support searching");
     default:

@@ -113,6 +113,9 @@ uint32_t vz_field_ordinal_count(const struct vz_snapshot *snap, const struct vz_
 
 enum vz_status vz_field_check_doc_values(const struct vz_field *field, struct vz_error *err)
 {
+    if (field->type == VZ_FIELD_RANK_FEATURE)
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "[rank_feature] fields do not support sorting, scripting or aggregating");
     if (field->doc_values || field->column <= VZ_COLUMN_PRESENCE)
         return VZ_OK;
     return vz_fail(err, VZ_BAD_QUERY,

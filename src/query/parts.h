@@ -65,7 +65,8 @@ enum vz_node_kind {
     VZ_NODE_PINNED,
     VZ_NODE_SCRIPT, /* the `script` query: script_query.c */
     VZ_NODE_TERMS_SET,
-    VZ_NODE_DISTANCE_FEATURE
+    VZ_NODE_DISTANCE_FEATURE,
+    VZ_NODE_RANK_FEATURE
 };
 
 struct vz_node_list {
@@ -165,6 +166,7 @@ struct vz_like_clause;   /* more_like_this.c */
 struct vz_script_text;   /* scripting.h */
 struct vz_terms_set;
 struct vz_distance_feature;
+struct vz_rank_feature;
 struct vz_text_query;    /* text/score.h */
 
 struct vz_node {
@@ -214,6 +216,7 @@ struct vz_node {
         struct vz_script_text *filter_script; /* SCRIPT */
         struct vz_terms_set *terms_set;       /* TERMS_SET: terms_set.c */
         struct vz_distance_feature *distance; /* DISTANCE_FEATURE: distance_feature.c */
+        struct vz_rank_feature *rank;         /* RANK_FEATURE: rank_feature.c */
         struct { /* NESTED */
             struct vz_slice path;
             struct vz_node *query;
@@ -576,7 +579,7 @@ enum vz_status vz_filters_eval(struct vz_eval *eval, struct vz_node_list filters
 /* score_script.c, score_function.c */
 enum vz_status vz_script_score_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
                                     struct vz_docset *out, struct vz_error *err);
-/* script_query.c, terms_set.c, distance_feature.c */
+/* script_query.c, terms_set.c, distance_feature.c, rank_feature.c */
 enum vz_status vz_script_query_eval(struct vz_eval *eval, const struct vz_node *node,
                                     struct vz_docset *out, struct vz_error *err);
 enum vz_status vz_terms_set_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
@@ -584,6 +587,8 @@ enum vz_status vz_terms_set_eval(struct vz_eval *eval, const struct vz_node *nod
 struct vz_node_list vz_terms_set_terms(const struct vz_node *node);
 enum vz_status vz_distance_feature_eval(struct vz_eval *eval, const struct vz_node *node,
                                         bool scores, struct vz_docset *out, struct vz_error *err);
+enum vz_status vz_rank_feature_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,
+                                    struct vz_docset *out, struct vz_error *err);
 /* Whether the alias shows a document and `within` lets it through. */
 bool vz_eval_wants(const struct vz_eval *eval, uint32_t docno);
 enum vz_status vz_pinned_eval(struct vz_eval *eval, const struct vz_node *node, bool scores,

@@ -427,6 +427,8 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
         return vz_script_query_eval(eval, node, out, err);
     case VZ_NODE_TERMS_SET:
         return vz_terms_set_eval(eval, node, scores, out, err);
+    case VZ_NODE_RANK_FEATURE:
+        return vz_rank_feature_eval(eval, node, scores, out, err);
     case VZ_NODE_DISTANCE_FEATURE:
         return vz_distance_feature_eval(eval, node, scores, out, err);
     case VZ_NODE_PINNED:

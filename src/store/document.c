@@ -299,6 +299,12 @@ static enum vz_status read_one(struct vz_doc_reader *reader, const struct vz_fie
     }
     if (field->type == VZ_FIELD_CONSTANT_KEYWORD)
         return VZ_OK; /* all documents have it, see add_constants */
+    bool again = field->type == VZ_FIELD_RANK_FEATURE && reader->value_count &&
+                 reader->values[reader->value_count - 1].field == field->id;
+    if (again && !field->under_nested)
+        return field_fault(reader, field, place, scalar->text,
+                           "[rank_feature] fields do not support indexing multiple values for the "
+                           "same field in the same document");
     if (field->column != VZ_COLUMN_NONE && !field->under_nested)
         vz_doc_add_value(reader, &value);
     if (field->type == VZ_FIELD_TEXT && field->indexed && !field->under_nested)

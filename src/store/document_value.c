@@ -5,6 +5,7 @@
 #include "store/ip.h"
 #include "text/analysis.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -222,6 +223,27 @@ static enum vz_status read_decimal(const struct vz_field *field, const struct vz
     return VZ_OK;
 }
 
+/* A feature that counts by its reciprocal must have one that can be kept, too. */
+static enum vz_status read_feature(const struct vz_field *field, const struct vz_scalar *scalar,
+                                   const struct vz_scalar_rules *rules, double *out,
+                                   struct vz_error *err)
+{
+    enum vz_status status = read_decimal(field, scalar, rules, out, err);
+    float value = (float)*out;
+    if (status == VZ_OK && field->negative_impact)
+        value = 1 / value;
+    if (status == VZ_OK && !isfinite(value))
+        return vz_fail(err, VZ_BAD_ARGUMENT, "featureValue must be finite, got: %g for feature %.*s",
+                       (double)value, (int)field->path.len, field->path.ptr);
+    if (status == VZ_OK && !(value >= FLT_MIN))
+        return vz_fail(err, VZ_BAD_ARGUMENT,
+                       "featureValue must be a positive normal float, got: %g for feature %.*s on "
+                       "field _feature which is less than the minimum positive normal float: "
+                       "1.17549435E-38",
+                       (double)value, (int)field->path.len, field->path.ptr);
+    return status;
+}
+
 /* ---- the rest ----------------------------------------------------------------------------- */
 
 static enum vz_status read_boolean(const struct vz_scalar *scalar, int64_t *out,
@@ -360,6 +382,9 @@ enum vz_status vz_scalar_read(const struct vz_field *field, const struct vz_scal
     case VZ_FIELD_FLOAT:
     case VZ_FIELD_HALF_FLOAT:
         status = read_decimal(field, scalar, rules, &f64, err);
+        break;
+    case VZ_FIELD_RANK_FEATURE:
+        status = read_feature(field, scalar, rules, &f64, err);
         break;
     case VZ_FIELD_BOOLEAN:
         status = read_boolean(scalar, &i64, err);

@@ -41,6 +41,7 @@ enum vz_field_type {
     VZ_FIELD_FLATTENED_KEYED,  /* hidden child of FLATTENED: "key\0value" of its leaves */
     VZ_FIELD_SEMANTIC_TEXT,    /* its vectors are made by a model, in hidden fields */
     VZ_FIELD_COMPLETION,       /* inputs with weights, as terms: text/completion.h */
+    VZ_FIELD_RANK_FEATURE,     /* a positive float that scores, see query/rank_feature.c */
     VZ_FIELD_AS_YOU_TYPE       /* only while a mapping is read: such a field is a TEXT then, see
                                 * as_you_type */
 };
@@ -131,6 +132,7 @@ struct vz_field {
     uint16_t vectors;         /* its hidden dense_vector field, VZ_NO_FIELD before the first use */
     /* A field of one request, of no mapping: the query room's, see query/runtime.c. Else NULL. */
     const struct vz_derived *derived;
+    bool negative_impact; /* rank_feature: "positive_score_impact": false */
 };
 
 /* "keyword", "long", ... ; of both flattened kinds "flattened". */

@@ -33,6 +33,7 @@ static const char *const type_names[] = {
     [VZ_FIELD_FLATTENED] = "flattened",
     [VZ_FIELD_FLATTENED_KEYED] = "flattened",
     [VZ_FIELD_COMPLETION] = "completion",
+    [VZ_FIELD_RANK_FEATURE] = "rank_feature",
     [VZ_FIELD_AS_YOU_TYPE] = "search_as_you_type",
 };
 
@@ -55,7 +56,6 @@ static const char *const foreign_types[] = {
     "passthrough",
     "percolator",
     "point",
-    "rank_feature",
     "rank_features",
     "rank_vectors",
     "shape",
@@ -139,7 +139,8 @@ enum param_kind {
 #define VALUES (NUMBERS | T(KEYWORD) | T(BOOLEAN) | T(DATE) | T(GEO_POINT) | T(IP))
 #define LEAVES                                                                                     \
     (VALUES | T(TEXT) | T(DENSE_VECTOR) | T(BINARY) | T(SEMANTIC_TEXT) | T(CONSTANT_KEYWORD) |     \
-     T(WILDCARD) | T(FLATTENED) | T(COMPLETION) | T(AS_YOU_TYPE))
+     T(WILDCARD) | T(FLATTENED) | T(COMPLETION) | T(AS_YOU_TYPE) | \
+     T(RANK_FEATURE))
 #define TEXTS (T(TEXT) | T(AS_YOU_TYPE))
 
 struct param_rule {
@@ -184,6 +185,8 @@ static const struct param_rule rules[] = {
     {"preserve_separators", T(COMPLETION), PARAM_BOOL, false, "true"},
     {"preserve_position_increments", T(COMPLETION), PARAM_BOOL, false, "true"},
     {"max_input_length", T(COMPLETION), PARAM_INT, true, "50"},
+    {"positive_score_impact", T(RANK_FEATURE), PARAM_BOOL, false, "true"},
+    {"copy_to", T(RANK_FEATURE), PARAM_ANY, true, "null"},
     {"max_shingle_size", T(AS_YOU_TYPE), PARAM_INT, false, "3"},
     {"doc_values", T(AS_YOU_TYPE), PARAM_BOOL, false, "false"},
     {"contexts", T(COMPLETION), PARAM_REFUSED, false, "null"},
@@ -522,6 +525,7 @@ static enum vz_column_kind value_column(enum vz_field_type type)
     case VZ_FIELD_FLATTENED:
     case VZ_FIELD_FLATTENED_KEYED:
         return VZ_COLUMN_ORDINAL;
+    case VZ_FIELD_RANK_FEATURE:
     case VZ_FIELD_SCALED_FLOAT:
     case VZ_FIELD_DOUBLE:
     case VZ_FIELD_FLOAT:
@@ -563,6 +567,10 @@ void vz_mapping_settle_field(struct vz_mapping_node *node)
     node->index_given_false = !index;
     field->doc_values = doc_values && field->type != VZ_FIELD_BINARY;
     field->indexed = index;
+    if (field->type == VZ_FIELD_RANK_FEATURE) {
+        field->doc_values = false;
+        field->negative_impact = given_false(node, "positive_score_impact");
+    }
     if (field->column > VZ_COLUMN_PRESENCE) {
         /* Elasticsearch answers queries from doc values where there is no index (slowly). Our
          * column serves both, so either one is enough for it. */
