@@ -79,6 +79,16 @@ static enum vz_status check_field(const struct vz_field *field, const char *quer
     return VZ_OK;
 }
 
+/* Of a key within a flattened field the column of all keys: its ordinals are the key's alone. */
+static void whole_column(struct vz_eval *eval, const struct vz_field *field,
+                         struct vz_column *column)
+{
+    if (field->derived)
+        vz_derived_column(field->derived, column);
+    else
+        vz_snapshot_column(eval->snap, field->id, column);
+}
+
 /* ---- term and terms -------------------------------------------------------------------------- */
 
 static int compare_spans(const void *a, const void *b)
@@ -355,7 +365,7 @@ enum vz_status vz_keyword_stats(struct vz_eval *eval, const struct vz_node *node
     vz_docset_settle(&set, eval);
     *doc_freq = vz_docset_count(&set, eval);
     vz_docset_deinit(&set);
-    vz_field_column(eval, field, &column);
+    whole_column(eval, field, &column);
     vz_field_totals(eval, field, &column, field_docs, field_freqs);
     return VZ_OK;
 }
@@ -453,7 +463,7 @@ static enum vz_status eval_terms(struct vz_eval *eval, const struct vz_node *nod
                              "support case insensitive term queries",
                              VZ_ARG(field->path), vz_filter_type_name(field->type));
     struct vz_column column;
-    vz_field_column(eval, field, &column);
+    whole_column(eval, field, &column);
     switch (column.kind) {
     case VZ_COLUMN_I64:
         status = terms_i64(eval, node, field, &column, out, err);
@@ -529,7 +539,7 @@ static enum vz_status eval_range(struct vz_eval *eval, const struct vz_node *nod
     struct vz_column column;
     struct vz_span span;
     struct vz_span_f64 span_f64;
-    vz_field_column(eval, field, &column);
+    whole_column(eval, field, &column);
     switch (column.kind) {
     case VZ_COLUMN_I64:
         status = vz_range_span(eval, node, field, &span, err);
@@ -593,7 +603,7 @@ static enum vz_status eval_exists(struct vz_eval *eval, const struct vz_node *no
         if (!wanted || field->under_nested || field->column == VZ_COLUMN_NONE)
             continue;
         struct vz_column column;
-        vz_field_column(eval, field, &column);
+        whole_column(eval, field, &column);
         if (column.count && out->kind != VZ_SET_BITS)
             vz_docset_begin(out, eval);
         if (column.count)
@@ -717,7 +727,7 @@ static enum vz_status eval_pattern(struct vz_eval *eval, const struct vz_node *n
         return eval_fuzzy(eval, node, field, node->text, scores, out, err);
     struct vz_column column;
     struct vz_node normal = *node;
-    vz_field_column(eval, field, &column);
+    whole_column(eval, field, &column);
     if (node->kind == VZ_NODE_REGEXP) {
         struct regexp regexp;
         struct vz_walk walk = vz_regexp_walk(node);
@@ -769,7 +779,7 @@ static enum vz_status eval_geo(struct vz_eval *eval, const struct vz_node *node,
                              VZ_ARG(field->path), vz_filter_type_name(field->type),
                              node->kind == VZ_NODE_GEO_BOX ? "geo_bounding_box" : "geo_distance");
     struct vz_column column;
-    vz_field_column(eval, field, &column);
+    whole_column(eval, field, &column);
     if (column.kind != VZ_COLUMN_GEO)
         return VZ_OK;
     vz_docset_begin(out, eval);
