@@ -71,9 +71,11 @@ meet_avx512(const uint32_t *docs, const uint8_t *places, unsigned place_count,
             break;
         while (!(mask = _mm512_cmpge_epu32_mask(sixteen, wanted)))
             sixteen = _mm512_loadu_si512(others + (from += 16));
+        unsigned at_or_behind = (unsigned)__builtin_ctz(mask);
         out->mine[found] = places[i];
-        out->theirs[found] = (uint8_t)(from + (unsigned)__builtin_ctz(mask));
-        found += _mm512_mask_cmpeq_epu32_mask((__mmask16)mask, sixteen, wanted) != 0;
+        out->theirs[found] = (uint8_t)(from + at_or_behind);
+        /* That one alone: what lies behind `count` may be anything. */
+        found += _mm512_cmpeq_epu32_mask(sixteen, wanted) >> at_or_behind & 1;
     }
     *used = i;
     return found;

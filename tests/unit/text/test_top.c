@@ -3,6 +3,7 @@
  * lengths; random words, conjunctions and phrases (repeated words and gaps among them), boosts,
  * constants, filters as deletions make them, limits of counting. */
 #include "text/analysis_parts.h"
+#include "text/block.h"
 #include "text/score.h"
 
 #include "base/text.h"
@@ -353,9 +354,45 @@ static void a_list_may_end_before_it_is_asked(void **state)
     vz_text_builder_free(builder);
 }
 
+/* Whatever lies behind the count, and for documents from 0 on. */
+static void blocks_meet_as_in_plain_c(void **state)
+{
+    uint64_t seed = 7;
+    for (unsigned round = 0; round < 3000; round++) {
+        uint32_t docs[VZ_BLOCK], others[VZ_BLOCK], doc = 0, other = 0;
+        uint8_t places[VZ_BLOCK];
+        struct vz_meeting fast, plain;
+        unsigned count = 1 + below(&seed, VZ_BLOCK), at = below(&seed, count), place_count = 0;
+        unsigned stride = 1 + below(&seed, 40), used, used_plain;
+        for (unsigned i = 0; i < VZ_BLOCK; i++) {
+            doc += (i || below(&seed, 2)) + below(&seed, 1 + below(&seed, 9));
+            other += (i || below(&seed, 2)) + below(&seed, stride);
+            docs[i] = doc;
+            others[i] = i < count ? other : docs[below(&seed, i + 1)];
+        }
+        for (unsigned i = 0; i < VZ_BLOCK; i++) /* none that is before others[at] */
+            if (below(&seed, 3) && (!at || docs[i] > others[at - 1]))
+                places[place_count++] = (uint8_t)i;
+        unsigned want =
+            vz_block_meet_plain(docs, places, place_count, others, at, count, &plain, &used_plain);
+        unsigned have = vz_block_meet(docs, places, place_count, others, at, count, &fast, &used);
+        assert_int_equal(have, want);
+        assert_int_equal(used, used_plain);
+        assert_memory_equal(fast.mine, plain.mine, want);
+        assert_memory_equal(fast.theirs, plain.theirs, want);
+        if (others[count - 1] >= doc / 2)
+            for (unsigned i = 0; i < count; i++)
+                if (others[i] >= doc / 2) {
+                    assert_int_equal(vz_block_find(others, 0, doc / 2), i);
+                    break;
+                }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_are_the_best),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(blocks_meet_as_in_plain_c),
+                                       cmocka_unit_test(the_best_are_the_best),
                                        cmocka_unit_test(a_list_may_end_before_it_is_asked),
                                        cmocka_unit_test(a_block_is_left_out_in_one_window_only)};
     return cmocka_run_group_tests(tests, NULL, NULL);
