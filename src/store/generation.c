@@ -597,3 +597,25 @@ enum vz_status vz_generation_put_id(struct vz_generation *gen, struct vz_slice i
     int code = mdb_put(gen->txn, gen->ids_db, &key, &data, 0);
     return code ? vz_fail_lmdb(err, code, "writing ids") : VZ_OK;
 }
+
+enum vz_status vz_generation_claim_id(struct vz_generation *gen, struct vz_slice id,
+                                      const struct vz_id_entry *fresh, struct vz_id_entry *there,
+                                      bool *claimed, struct vz_error *err)
+{
+    struct vz_id_state state = {
+        .docno = fresh->docno, .version = fresh->version, .seq_no = fresh->seq_no};
+    char bytes[511];
+    *claimed = false;
+    if (vz_key_is_long(id))
+        return vz_generation_get_id(gen, gen->txn, id, there, err);
+    MDB_val key = {vz_long_key(NULL, 0, id, 0, bytes), bytes}, data = {sizeof state, &state};
+    int code = mdb_put(gen->txn, gen->ids_db, &key, &data, MDB_NOOVERWRITE);
+    *claimed = code == 0;
+    if (code == 0)
+        return VZ_OK;
+    if (code != MDB_KEYEXIST)
+        return vz_fail_lmdb(err, code, "writing ids");
+    if (!vz_id_of_pair(&key, &data, there).ptr)
+        return vz_fail(err, VZ_CORRUPT, "an entry of ids is malformed");
+    return VZ_OK;
+}

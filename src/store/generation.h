@@ -341,6 +341,12 @@ enum vz_status vz_generation_get_id(struct vz_generation *gen, MDB_txn *txn, str
                                     struct vz_id_entry *entry, struct vz_error *err);
 enum vz_status vz_generation_put_id(struct vz_generation *gen, struct vz_slice id,
                                     const struct vz_id_entry *entry, struct vz_error *err);
+/* Both in one step, for an id that is most likely new: puts `fresh` (not deleted) where there is no
+ * entry, and says so in *claimed; else *there is the entry, or VZ_NOT_FOUND (err untouched): look
+ * and put yourself. */
+enum vz_status vz_generation_claim_id(struct vz_generation *gen, struct vz_slice id,
+                                      const struct vz_id_entry *fresh, struct vz_id_entry *there,
+                                      bool *claimed, struct vz_error *err);
 /* The id of an `ids` pair. */
 struct vz_slice vz_id_of_pair(const MDB_val *key, const MDB_val *value, struct vz_id_entry *entry);
 /* Rows and columns into the files, so that reads see what was staged. */

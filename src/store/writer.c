@@ -82,6 +82,34 @@ struct batch {
     struct vz_mapping *mapping;
 };
 
+/* The entry of a document whose id nobody has. */
+static struct vz_id_entry fresh_entry(const struct vz_generation *gen, const struct vz_write *op)
+{
+    return (struct vz_id_entry){.docno = gen->staged.docs,
+                                .version = op->has_version ? op->version : 1,
+                                .seq_no = gen->staged.next_seq};
+}
+
+/* A document whose entry is in ids already. */
+static enum vz_status write_claimed(struct batch *batch, struct vz_write *op,
+                                    const struct vz_prepared *prepared, struct vz_error *err)
+{
+    struct vz_generation *gen = batch->gen;
+    struct vz_id_entry entry = fresh_entry(gen, op);
+    struct vz_record record = {
+        .id = op->id, .prev = VZ_NO_DOC, .version = entry.version, .seq_no = entry.seq_no};
+    uint32_t docno;
+    enum vz_status status = vz_generation_add(gen, batch->mapping, prepared, &record, &docno, err);
+    if (status != VZ_OK)
+        return status;
+    assert(docno == entry.docno);
+    gen->staged.next_seq++;
+    op->result = VZ_RESULT_CREATED;
+    op->out_version = entry.version;
+    op->out_seq_no = entry.seq_no;
+    return VZ_OK;
+}
+
 static enum vz_status write_doc(struct batch *batch, struct vz_write *op,
                                 const struct vz_prepared *prepared,
                                 const struct vz_id_entry *current, bool known, bool exists,
@@ -202,9 +230,18 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
 static enum vz_status run_op(struct batch *batch, struct vz_write *op,
                              const struct vz_prepared *prepared, struct vz_error *err)
 {
-    struct vz_id_entry current = {.docno = VZ_NO_DOC};
+    struct vz_id_entry current = {.docno = VZ_NO_DOC}, fresh = fresh_entry(batch->gen, op);
+    bool whole = op->verb == VZ_WRITE_INDEX || op->verb == VZ_WRITE_CREATE, claimed = false;
+    /* Nothing refuses a whole document with a new id, unless it asks for a number of an old one: so
+     * its entry may be put before it is looked at (invariant 3). */
     enum vz_status status =
-        vz_generation_get_id(batch->gen, batch->gen->txn, op->id, &current, err);
+        whole && !op->has_if_seq_no
+            ? vz_generation_claim_id(batch->gen, op->id, &fresh, &current, &claimed, err)
+            : vz_generation_get_id(batch->gen, batch->gen->txn, op->id, &current, err);
+    if (claimed) {
+        atomic_fetch_add_explicit(&batch->index->counters.index_total, 1, memory_order_relaxed);
+        return write_claimed(batch, op, prepared, err);
+    }
     bool known = status == VZ_OK, exists = known && !current.deleted;
     if (status != VZ_OK && status != VZ_NOT_FOUND)
         return status;
