@@ -54,7 +54,7 @@ Differences worth knowing:
   that score the terms of a pattern (`scoring_boolean`, `top_terms_N`). `max_determinized_states` bounds what
   `~` and `&` of a regular expression take; nothing else is determinized. Query strings may nest 64 parentheses and be 1 MiB long. Every query is
   explained, named (`_name`) and validated; the children of `nested` in an explanation are told as a whole.
-- Inside `nested` every query is served that is served outside, but `ids`, `pinned`, `more_like_this` and
+- Inside `nested` every query is served that is served outside, but `more_like_this` of documents and
   `knn` beside others, scored over the objects, which count until their document is compacted away. The index
   of the objects is made by the first such query after a start or a compaction, which takes longer, and the
   `timeout` holds for it. Texts in filters of `nested` sorts, of `knn` on nested vectors and of aggregations

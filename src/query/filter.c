@@ -10,6 +10,7 @@
  * ("index": false) scores its boost too, as Elasticsearch's doc-values queries do.
  */
 #include "query/filter.h"
+#include "query/objects.h"
 
 #include "base/text.h"
 #include "text/analysis.h"
@@ -377,9 +378,9 @@ static enum vz_status eval_ids(struct vz_eval *eval, const struct vz_node *node,
         return VZ_OK;
     vz_docset_begin(out, eval);
     for (size_t i = 0; i < node->value_count; i++) {
-        uint32_t docno;
-        struct vz_slice id = vz_query_scalar_text(node->values[i], eval->arena);
-        if (vz_snapshot_find(eval->snap, id, &docno, NULL) == VZ_OK && docno < eval->limit)
+        uint32_t docno, end;
+        vz_objects_of_id(eval, vz_query_scalar_text(node->values[i], eval->arena), &docno, &end);
+        for (; docno < end; docno++)
             vz_bitset_set(&out->bits, docno);
     }
     return VZ_OK;
@@ -387,7 +388,7 @@ static enum vz_status eval_ids(struct vz_eval *eval, const struct vz_node *node,
 
 static void eval_index_name(struct vz_eval *eval, const struct vz_node *node, struct vz_docset *out)
 {
-    struct vz_slice name = vz_index_name(vz_snapshot_index(eval->snap));
+    struct vz_slice name = vz_objects_index_name(eval);
     for (size_t i = 0; i < node->value_count; i++)
         if (vz_wildcard_match(vz_query_scalar_text(node->values[i], eval->arena), name))
             out->kind = VZ_SET_ALL;

@@ -604,6 +604,11 @@ static enum vz_status choose_fields(struct run *run)
     return VZ_OK;
 }
 
+bool vz_like_names_documents(const struct vz_node *node)
+{
+    return node->like->like.item_count || node->like->unlike.item_count;
+}
+
 /* The documents themselves are not to be found. */
 static struct vz_node *without_items(struct run *run, struct vz_node *found)
 {

@@ -10,6 +10,7 @@
 #include "query/objects.h"
 
 #include "base/clock.h"
+#include "query/fusion.h"
 #include "query/inner.h"
 #include "query/nested.h"
 
@@ -541,6 +542,30 @@ uint32_t vz_objects_first(const struct vz_objects *objects, uint32_t docno)
     return low;
 }
 
+void vz_objects_of_id(const struct vz_eval *eval, struct vz_slice id, uint32_t *from, uint32_t *to)
+{
+    *from = *to = 0;
+    if (eval->outer) {
+        uint32_t first, last;
+        vz_objects_of_id(eval->outer, id, &first, &last);
+        if (first == last)
+            return;
+        *from = vz_objects_first(eval->among, first);
+        *to = vz_objects_first(eval->among, last);
+    } else if (vz_snapshot_find(eval->snap, id, from, NULL) == VZ_OK && *from < eval->limit) {
+        *to = *from + 1;
+    } else {
+        *from = 0;
+    }
+}
+
+struct vz_slice vz_objects_index_name(const struct vz_eval *eval)
+{
+    while (eval->outer)
+        eval = eval->outer;
+    return vz_index_name(vz_snapshot_index(eval->snap));
+}
+
 static enum vz_status answer(struct vz_eval *eval, const void *key, const struct vz_node *query,
                              const struct vz_field *scope, struct vz_object_answer **out,
                              struct vz_error *err)
@@ -555,6 +580,8 @@ static enum vz_status answer(struct vz_eval *eval, const void *key, const struct
         return status;
     }
     vz_eval_init(&made->eval, made->objects.snap, eval->arena, eval->now_ms, eval->deadline_ns);
+    made->eval.outer = eval;
+    made->eval.among = &made->objects;
     made->eval.stop = eval->stop;
     made->eval.spent = eval->spent;
     if (query)
@@ -649,12 +676,13 @@ enum vz_status vz_objects_serve(const struct vz_mapping *mapping, const struct v
         return serve_list(mapping, node->parts, served, err);
     case VZ_NODE_KNN:
         return refuse("knn", err);
-    case VZ_NODE_IDS:
-        return refuse("ids", err);
     case VZ_NODE_PINNED:
-        return refuse("pinned", err);
+        inner = node->pinned->organic;
+        break;
     case VZ_NODE_MORE_LIKE_THIS:
-        return refuse("more_like_this", err);
+        if (vz_like_names_documents(node))
+            return refuse("more_like_this] of documents [like", err);
+        break;
     case VZ_NODE_SCRIPT_SCORE:
         inner = vz_script_score_query(node);
         break;

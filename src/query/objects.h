@@ -37,6 +37,11 @@ uint32_t vz_objects_first(const struct vz_objects *objects, uint32_t docno);
 
 struct vz_inner_view; /* inner.h */
 
+/* The documents of an id [*from, *to): one or none; of objects, all of the document of that id. */
+void vz_objects_of_id(const struct vz_eval *eval, struct vz_slice id, uint32_t *from, uint32_t *to);
+/* The name of the index that is searched, also of its objects. */
+struct vz_slice vz_objects_index_name(const struct vz_eval *eval);
+
 /* What matched one query, kept for the inner_hits of the same search. */
 struct vz_object_answer {
     struct vz_object_answer *next;

@@ -495,6 +495,8 @@ struct vz_eval {
     struct vz_expanded *expanded;   /* expand.c */
     struct vz_made_text *made;      /* expand.c: JSON strings of such nodes */
     struct vz_object_answer *objects; /* objects.h */
+    struct vz_eval *outer;            /* of the documents whose nested objects this one is of */
+    const struct vz_objects *among;   /* those objects */
     bool explained;                   /* rescorers remember whom they scored: rescore.c */
     struct vz_rescored *rescored;
 };
@@ -833,6 +835,8 @@ enum vz_status vz_value_format_check(const struct vz_field *field, struct vz_sli
 bool vz_field_is_number(const struct vz_field *field);
 /* agg_format.c */
 bool vz_decimal_format(struct vz_slice pattern, double value, struct vz_buf *out);
+/* more_like_this.c: whether documents are in its `like` or `unlike`, not texts alone. */
+bool vz_like_names_documents(const struct vz_node *node);
 /* The request of `requests` that names the field, or NULL. */
 const struct vz_field_request *vz_fields_request(const struct vz_field_requests *requests,
                                                  const struct vz_field *field);

@@ -4,6 +4,7 @@
  * pin scores the second float above the cap, each before it the next one; an organic score is
  * capped below them (ORGANIC_CAP). A document that is pinned and found takes its pin's score.
  */
+#include "query/objects.h"
 #include "query/dsl.h"
 #include "query/retriever.h"
 
@@ -158,6 +159,16 @@ float vz_pin_cap(float score)
     return VZ_MIN(score, float_of(ORGANIC_CAP));
 }
 
+/* The documents of a pin, or the objects of its document. */
+static void pin_range(const struct vz_eval *eval, const struct vz_pin *pin, uint32_t *from,
+                      uint32_t *to)
+{
+    *from = *to = 0;
+    if (pin->index.len && !vz_wildcard_match(pin->index, vz_objects_index_name(eval)))
+        return;
+    vz_objects_of_id(eval, pin->id, from, to);
+}
+
 bool vz_pin_find(struct vz_eval *eval, const struct vz_pin *pin, uint32_t *docno)
 {
     if (pin->index.len &&
@@ -182,12 +193,14 @@ enum vz_status vz_pinned_eval(struct vz_eval *eval, const struct vz_node *node, 
          i = vz_bitset_next(&out->bits, i + 1))
         out->scores[i] = vz_pin_cap(out->scores[i]) * node->boost;
     for (size_t i = 0; i < pinned->count; i++) {
-        uint32_t docno;
-        if (!vz_pin_find(eval, &pinned->pins[i], &docno))
-            continue;
-        vz_bitset_set(&out->bits, docno);
-        if (scores)
-            out->scores[docno] = vz_pin_score(i, pinned->count) * node->boost;
+        uint32_t docno, end;
+        for (pin_range(eval, &pinned->pins[i], &docno, &end); docno < end; docno++) {
+            if (eval->alias && !vz_bitset_has(eval->alias, docno))
+                continue;
+            vz_bitset_set(&out->bits, docno);
+            if (scores)
+                out->scores[docno] = vz_pin_score(i, pinned->count) * node->boost;
+        }
     }
     return VZ_OK;
 }

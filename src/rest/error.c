@@ -350,6 +350,13 @@ void vz_problem_copy(struct vz_arena *arena, const struct vz_problem *from,
 static void print_script(const struct vz_problem *p, struct vz_json_writer *w)
 {
     struct vz_buf arrow = {0};
+    if (p->script_lang) {
+        vz_json_key(w, "script_stack");
+        vz_json_put_raw(w, VZ_SLICE("[]"));
+        vz_json_field_string(w, "script", p->script);
+        vz_json_field_str(w, "lang", p->script_lang);
+        return;
+    }
     for (unsigned i = 0; i < p->script_at; i++)
         vz_buf_append_char(&arrow, ' ');
     vz_buf_append_str(&arrow, "^---- HERE");

@@ -414,7 +414,8 @@ static int by_index_name(const void *a, const void *b)
     return vz_slice_cmp(vz_index_name(x->index), vz_index_name(y->index));
 }
 
-static struct vz_search *parse_filter(struct caps_run *run)
+struct vz_search *vz_index_filter(struct vz_call *call, struct vz_json filter,
+                                  struct vz_json_doc **kept)
 {
     struct vz_buf text = {0};
     struct vz_json_doc *doc = NULL;
@@ -423,21 +424,21 @@ static struct vz_search *parse_filter(struct caps_run *run)
     struct vz_search_params params = {0};
     struct vz_error err = {.offset = VZ_NO_OFFSET};
     vz_buf_append_str(&text, "{\"query\":");
-    vz_json_print(run->filter, &text);
+    vz_json_print(filter, &text);
     vz_buf_append_char(&text, '}');
-    struct vz_slice copy = vz_arena_copy(run->call->arena, vz_buf_slice(&text));
+    struct vz_slice copy = vz_arena_copy(call->arena, vz_buf_slice(&text));
     vz_buf_deinit(&text);
-    vz_ml_embedder(run->call, &params);
-    vz_call_watch(run->call, true, &params);
+    vz_ml_embedder(call, &params);
+    vz_call_watch(call, true, &params);
     enum vz_status status = vz_json_parse(copy, &doc, &root, &err);
     if (status == VZ_OK)
-        status = vz_search_parse(root, &params, run->call->arena, &search, &err);
+        status = vz_search_parse(root, &params, call->arena, &search, &err);
     if (status != VZ_OK) {
-        vz_call_fail_error(run->call, &err, VZ_AT_SEARCH);
+        vz_call_fail_error(call, &err, VZ_AT_SEARCH);
         vz_json_free(doc);
         return NULL;
     }
-    run->filter_doc = doc;
+    *kept = doc;
     return search;
 }
 
@@ -448,7 +449,8 @@ static void collect(struct caps_run *run, const struct vz_resolved *resolved)
     struct vz_search *search = NULL;
     if (resolved->count)
         qsort(targets, resolved->count, sizeof *targets, by_index_name);
-    if (vz_json_type(run->filter) != VZ_JSON_MISSING && !(search = parse_filter(run)))
+    if (vz_json_type(run->filter) != VZ_JSON_MISSING &&
+        !(search = vz_index_filter(call, run->filter, &run->filter_doc)))
         return;
     run->indices = vz_arena_alloc(call->arena, (resolved->count + 1) * sizeof *run->indices);
     for (size_t i = 0; i < resolved->count && !call->problem.status; i++) {

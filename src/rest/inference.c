@@ -1,5 +1,6 @@
 /* `_inference` endpoints: a name for a model and a task. Every installed model has one without
  * being put, under its id and its other names; those that are put are kept in the store. */
+#include "rest/ingest.h"
 #include "rest/ml.h"
 #include "json/value.h"
 
@@ -459,9 +460,51 @@ static size_t find_users(struct vz_call *call, struct vz_slice id, struct vz_buf
     return found;
 }
 
+/* Whether some processor in a tree of a pipeline's body is an inference of that model. */
+static bool infers_by(struct vz_json value, struct vz_slice id, unsigned depth)
+{
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member, model;
+    enum vz_json_type type = vz_json_type(value);
+    if (depth > 64 || (type != VZ_JSON_OBJECT && type != VZ_JSON_ARRAY))
+        return false;
+    while (vz_json_next(&it, type == VZ_JSON_OBJECT ? &key : NULL, &member)) {
+        if (type == VZ_JSON_OBJECT && vz_slice_is(key, "inference") &&
+            vz_json_type(member) == VZ_JSON_OBJECT && vz_json_get(member, "model_id", &model) &&
+            vz_slice_eq(vz_json_string(model), id))
+            return true;
+        if (infers_by(member, id, depth + 1))
+            return true;
+    }
+    return false;
+}
+
+/* The pipelines with a processor that names the endpoint: a JSON list, and "a, b". */
+static size_t find_pipelines(struct vz_call *call, struct vz_slice id, struct vz_buf *users,
+                             struct vz_buf *names_text)
+{
+    struct vz_slice *names;
+    size_t count = vz_store_blob_names(call->store, VZ_BLOB_PIPELINE, call->arena, &names);
+    size_t found = 0;
+    struct vz_json_writer w = vz_json_writer_on(users);
+    vz_json_begin_array(&w);
+    for (size_t i = 0; i < count; i++) {
+        struct vz_json root;
+        struct vz_json_doc *doc = vz_ml_blob(call->rest, VZ_BLOB_PIPELINE, names[i], &root);
+        if (doc && infers_by(root, id, 0)) {
+            vz_json_put_string(&w, names[i]);
+            vz_buf_printf(names_text, "%s%.*s", found++ ? ", " : "", VZ_S(names[i]));
+        }
+        vz_json_free(doc);
+    }
+    vz_json_end_array(&w);
+    return found;
+}
+
 void vz_rest_inference_delete(struct vz_call *call)
 {
-    struct vz_buf users = {0};
+    struct vz_buf users = {0}, pipelines = {0}, pipeline_names = {0}, why = {0};
     struct vz_slice task, id;
     struct vz_json root;
     struct vz_error err = {0};
@@ -484,22 +527,34 @@ void vz_rest_inference_delete(struct vz_call *call)
     }
     bool dry = vz_call_bool(call, "dry_run", false), force = vz_call_bool(call, "force", false);
     size_t count = find_users(call, id, &users);
+    size_t piped = find_pipelines(call, id, &pipelines, &pipeline_names);
+    if (piped && !dry && !force)
+        vz_buf_printf(&why,
+                      "Inference endpoint %.*s is referenced by pipelines: [%.*s]. Ensure that no "
+                      "pipelines are using this inference endpoint, or use force to ignore this "
+                      "warning and delete the inference endpoint.",
+                      VZ_S(id), VZ_S(vz_buf_slice(&pipeline_names)));
     if (count && !dry && !force)
-        vz_call_fail(call, 409, "status_exception",
-                     " Inference endpoint %.*s is being used in the mapping for indexes: %.*s. "
-                     "Ensure that no index mappings are using this inference endpoint, or use "
-                     "force to ignore this warning and delete the inference endpoint.",
-                     VZ_S(id), (int)users.len, users.data);
+        vz_buf_printf(&why,
+                      " Inference endpoint %.*s is being used in the mapping for indexes: %.*s. "
+                      "Ensure that no index mappings are using this inference endpoint, or use "
+                      "force to ignore this warning and delete the inference endpoint.",
+                      VZ_S(id), VZ_S(vz_buf_slice(&users)));
+    if (why.len)
+        vz_call_fail(call, 409, "status_exception", "%.*s", VZ_S(vz_buf_slice(&why)));
     else if (!dry && vz_store_delete_blob(call->store, VZ_BLOB_ENDPOINT, id, &err) != VZ_OK)
         vz_call_fail_error(call, &err, VZ_AT_REQUEST);
     if (!call->problem.status) {
         vz_json_begin_object(&call->w);
         vz_json_field_bool(&call->w, "acknowledged", !dry);
         vz_json_key(&call->w, "pipelines");
-        vz_json_put_raw(&call->w, VZ_SLICE("[]"));
+        print_users(&pipelines, &call->w);
         vz_json_key(&call->w, "indexes");
         print_users(&users, &call->w);
         vz_json_end_object(&call->w);
     }
     vz_buf_deinit(&users);
+    vz_buf_deinit(&pipelines);
+    vz_buf_deinit(&pipeline_names);
+    vz_buf_deinit(&why);
 }

@@ -54,6 +54,7 @@ struct vz_problem {
     bool without_status;   /* and not even the status */
     bool is_script;            /* script_stack, script, lang, position */
     struct vz_slice script;    /* an excerpt of it */
+    const char *script_lang;   /* NULL: painless; others have no stack and no position */
     unsigned script_at;        /* where in it */
     /* NULL, or the reason of an illegal_argument_exception around all the others. */
     const char *wrapped_in;
@@ -344,6 +345,10 @@ void vz_rest_validate(struct vz_call *call);
 void vz_uri_query_of(struct vz_call *call, struct vz_uri_query *uri);
 void vz_search_params_of(struct vz_call *call, struct vz_search_params *params);
 /* The resolved indices as targets, in the call's arena. */
+/* field_caps.c: an index_filter as a search of its own, whose JSON lives as long as *doc, which the
+ * caller frees. NULL with a problem. */
+struct vz_search *vz_index_filter(struct vz_call *call, struct vz_json filter,
+                                  struct vz_json_doc **doc);
 struct vz_search_target *vz_search_targets(struct vz_arena *arena,
                                            const struct vz_resolved *resolved);
 /* Starts a scroll for a checked body and answers its first page. */

@@ -58,7 +58,7 @@ bool vz_search_template_text(struct vz_arena *arena, struct vz_slice source, str
     enum vz_status status = vz_mustache_compile(source, NULL, arena, &template, &err);
     if (status != VZ_OK) {
         vz_script_problem(arena, "compile error", source, status, &err, problem);
-        problem->is_script = false; /* no Painless, so no stack of its */
+        problem->script_lang = "mustache";
         return false;
     }
     const struct vz_mustache_scope scope = {.root = vz_json_type(params) == VZ_JSON_OBJECT

@@ -30,8 +30,29 @@ static bool read_timeout(struct vz_slice text, uint64_t *out_ms)
     return true;
 }
 
+/* Leaves the targets in which the filter finds a document; false with a problem. */
+static bool filter_targets(struct vz_call *call, struct vz_json filter,
+                           struct vz_search_target *targets, size_t *count)
+{
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    struct vz_json_doc *doc = NULL;
+    struct vz_search *search = vz_index_filter(call, filter, &doc);
+    size_t kept = 0;
+    bool fine = search != NULL;
+    for (size_t i = 0; fine && i < *count; i++) {
+        uint64_t found = 0;
+        if (vz_search_count(&targets[i], 1, search, &found, &err) != VZ_OK)
+            fine = vz_call_fail_index(call, &err, VZ_AT_SHARD, targets[i].index);
+        if (found)
+            targets[kept++] = targets[i];
+    }
+    *count = kept;
+    vz_json_free(doc);
+    return fine;
+}
+
 static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_json value,
-                        struct vz_terms_enum *how)
+                        struct vz_terms_enum *how, struct vz_json *filter)
 {
     int64_t size;
     bool is_text = vz_json_type(value) == VZ_JSON_STRING;
@@ -58,8 +79,8 @@ static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_jso
     if (vz_slice_is(key, "timeout"))
         return read_timeout(vz_json_string(value), &how->timeout_ms) || bad(call, key);
     if (vz_slice_is(key, "index_filter")) {
-        vz_call_unsupported(call, "[index_filter] in [_terms_enum] is");
-        return false;
+        *filter = value;
+        return vz_json_type(value) == VZ_JSON_OBJECT || bad(call, key);
     }
     return vz_call_fail(call, 400, "x_content_parse_exception",
                         "[terms_enum_request] unknown field [%.*s]", VZ_S(key));
@@ -68,7 +89,7 @@ static bool read_member(struct vz_call *call, struct vz_slice key, struct vz_jso
 void vz_rest_terms_enum(struct vz_call *call)
 {
     struct vz_terms_enum how = {.size = 10, .timeout_ms = 1000, .prefix = {"", 0}};
-    struct vz_json body, value;
+    struct vz_json body, value, filter = {0};
     struct vz_resolved resolved;
     struct vz_slice key, *terms;
     struct vz_error err = {.offset = VZ_NO_OFFSET};
@@ -78,7 +99,7 @@ void vz_rest_terms_enum(struct vz_call *call)
         return;
     struct vz_json_iter it = vz_json_iterate(body);
     while (vz_json_next(&it, &key, &value))
-        if (!read_member(call, key, value, &how))
+        if (!read_member(call, key, value, &how, &filter))
             return;
     if (how.field.len == 0) {
         vz_call_fail(call, 400, "action_request_validation_exception",
@@ -88,7 +109,13 @@ void vz_rest_terms_enum(struct vz_call *call)
     if (!vz_resolve(call, call->args[0], VZ_RESOLVE_ALIASES, &resolved))
         return;
     struct vz_search_target *targets = vz_search_targets(call->arena, &resolved);
-    enum vz_status status = vz_terms_enum_run(targets, resolved.count, &how, call->arena, &terms,
+    size_t target_count = resolved.count;
+    if (vz_json_type(filter) == VZ_JSON_OBJECT &&
+        !filter_targets(call, filter, targets, &target_count)) {
+        vz_resolved_release(&resolved);
+        return;
+    }
+    enum vz_status status = vz_terms_enum_run(targets, target_count, &how, call->arena, &terms,
                                               &count, &complete, &err);
     if (status != VZ_OK) {
         vz_call_fail_error(call, &err, VZ_AT_SEARCH);
