@@ -49,6 +49,7 @@ struct finding {
     uint32_t target;
     struct vz_slice query; /* analysed */
     unsigned edits;        /* 0: exact */
+    struct vz_matcher *matcher; /* of the regex; or NULL */
     struct candidates *out;
     struct vz_error *err;
 };
@@ -110,15 +111,9 @@ static enum vz_status consider(struct finding *f, struct vz_slice term)
         return VZ_OK;
     float score = (float)c.weight;
     if (s->regex.ptr) {
-        struct vz_buf pattern = {0};
-        bool matches = false;
-        vz_buf_printf(&pattern, "(%.*s).*", VZ_ARG(s->regex));
-        struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = vz_buf_slice(&pattern)};
-        enum vz_status status = vz_walk_matches(&walk, c.form, &matches, f->err);
-        vz_buf_deinit(&pattern);
-        if (status == VZ_OK && matches)
+        if (vz_matcher_matches(f->matcher, c.form))
             add_candidate(f, term, &c, score);
-        return status;
+        return VZ_OK;
     }
     if (f->edits) {
         if (vz_completion_edits(f->query, c.form, f->edits, s->completion.prefix_length,
@@ -161,11 +156,15 @@ static enum vz_status find_in(struct finding *f)
     struct vz_walk walk = walk_of(f, &pattern);
     enum vz_status status =
         vz_text_walk(view, f->field->id, &walk, f->eval->arena, &terms, &count, &truncated, f->err);
+    if (status == VZ_OK && f->suggestion->regex.ptr)
+        status = vz_matcher_open(&walk, &f->matcher, f->err);
     for (size_t i = 0; status == VZ_OK && i < count; i++) {
         status = consider(f, terms[i].term);
         if (status == VZ_OK && i % 1024 == 1023 && vz_eval_late(f->eval))
             status = vz_fail(f->err, VZ_CANCELLED, "the search was stopped");
     }
+    vz_matcher_close(f->matcher);
+    f->matcher = NULL;
     vz_buf_deinit(&pattern);
     return status;
 }

@@ -261,8 +261,10 @@ static void write_chunk(struct chunk *c, bool last)
 {
     struct vz_bulk *b = c->b;
     struct vz_error err = {0};
-    struct vz_write_options options = {.refresh = last ? b->refresh : VZ_REFRESH_NONE,
-                                       .arena = b->call->arena};
+    struct vz_write_options options = {
+        .refresh = last ? b->refresh : VZ_REFRESH_NONE,
+        .arena = b->call->arena,
+        .semantics = vz_ingest_work_semantics(b->work, c->group->name, c->group->require_alias)};
     enum vz_status status = vz_index_write(c->group->index, c->ops, c->count, &options, &err);
     for (size_t i = 0; i < c->count; i++) {
         if (status != VZ_OK)

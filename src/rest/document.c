@@ -94,10 +94,11 @@ static void print_result(struct vz_call *call, struct vz_index *index, const str
 }
 
 /* Does one write and prints the members of its answer; the braces are the caller's. */
-static bool write_one(struct vz_call *call, struct vz_index *index, struct vz_write *op)
+static bool write_one(struct vz_call *call, struct vz_index *index, struct vz_write *op,
+                      const uint64_t *semantics)
 {
     struct vz_error err = {0};
-    struct vz_write_options options = {.arena = call->arena};
+    struct vz_write_options options = {.arena = call->arena, .semantics = semantics};
     if (!vz_call_refresh(call, &options.refresh))
         return false;
     if (vz_index_write(index, op, 1, &options, &err) != VZ_OK)
@@ -179,7 +180,8 @@ static bool read_op_type(struct vz_call *call, struct vz_write *op)
     return true;
 }
 
-static void put_one(struct vz_call *call, struct vz_ingest_item *item, struct vz_write *op)
+static void put_one(struct vz_call *call, struct vz_ingest_work *work, struct vz_ingest_item *item,
+                    struct vz_write *op)
 {
     struct vz_index *index = vz_resolve_write(call->store, call->arena, item->index, true,
                                               item->require_alias, &call->problem);
@@ -188,7 +190,8 @@ static void put_one(struct vz_call *call, struct vz_ingest_item *item, struct vz
     if (check_id(call, op->id) && !vz_ingest_remember(call, index, item))
         call->problem = *item->problem;
     else if (!call->problem.status)
-        write_one(call, index, op);
+        write_one(call, index, op,
+                  vz_ingest_work_semantics(work, item->index, item->require_alias));
     vz_index_release(index);
 }
 
@@ -222,7 +225,7 @@ void vz_rest_doc_put(struct vz_call *call)
     if (ok && item.dropped)
         print_dropped(call, &item);
     else if (ok)
-        put_one(call, &item, &op);
+        put_one(call, work, &item, &op);
     vz_json_end_object(&call->w);
     end_ingest(call, work);
 }
@@ -237,7 +240,7 @@ void vz_rest_doc_delete(struct vz_call *call)
     if (!index)
         return;
     vz_json_begin_object(&call->w);
-    write_one(call, index, &op);
+    write_one(call, index, &op, NULL);
     vz_json_end_object(&call->w);
     vz_index_release(index);
 }
@@ -284,7 +287,7 @@ static bool update_by_script(struct vz_call *call, struct vz_index *index, const
 static bool update_one(struct vz_call *call, struct vz_index *index, struct vz_write *op)
 {
     return vz_update_has_script(op->source) ? update_by_script(call, index, op)
-                                            : write_one(call, index, op);
+                                            : write_one(call, index, op, NULL);
 }
 
 void vz_rest_doc_update(struct vz_call *call)

@@ -39,6 +39,9 @@ void vz_ingest_work_free(struct vz_ingest_work *work);
 /* Whether an item has to pass vz_ingest_work_run: its request or its index names a pipeline, or its
  * document may hold a picture for a vector. Cheap. */
 bool vz_ingest_work_needs(struct vz_ingest_work *work, const struct vz_ingest_item *item);
+/* For vz_write_options, of documents that passed here; NULL for no work. Valid as long as that. */
+const uint64_t *vz_ingest_work_semantics(struct vz_ingest_work *work, struct vz_slice name,
+                                         bool require_alias);
 /* Runs them all, on all cores when there are many. Blocks. */
 void vz_ingest_work_run(struct vz_ingest_work *work, struct vz_ingest_item *items, size_t count);
 /* Holds the vectors that models made for `index` against the models its fields remember, and makes

@@ -29,6 +29,7 @@ struct plan {
     size_t vector_count;
     struct vz_ingest_semantic *semantics;
     size_t semantic_count;
+    uint64_t seen;         /* vz_mapping_semantics of the mapping that this was made from */
     enum vz_status status; /* of what could not be planned: its documents fail with it */
     struct vz_error error;
     struct plan *next;
@@ -106,6 +107,7 @@ static void plan_vectors(struct vz_ingest_work *work, struct plan *plan, struct 
 static void plan_semantics(struct vz_ingest_work *work, struct plan *plan,
                            const struct vz_mapping *mapping)
 {
+    plan->seen = vz_mapping_semantics(mapping);
     plan->status = vz_semantic_plan(work->call->rest, mapping, &work->arena, &plan->semantics,
                                     &plan->semantic_count, &plan->error);
 }
@@ -199,6 +201,12 @@ static const struct plan *find_plan(struct vz_ingest_work *work, struct vz_slice
     const struct plan *plan = find_plan_locked(work, name, require_alias);
     pthread_mutex_unlock(&work->mutex);
     return plan;
+}
+
+const uint64_t *vz_ingest_work_semantics(struct vz_ingest_work *work, struct vz_slice name,
+                                         bool require_alias)
+{
+    return work ? &find_plan(work, name, require_alias)->seen : NULL;
 }
 
 bool vz_ingest_work_needs(struct vz_ingest_work *work, const struct vz_ingest_item *item)

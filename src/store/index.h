@@ -240,6 +240,7 @@ struct vz_preparing {
     struct vz_arena *arena;
     struct vz_text_batch *batch; /* NULL: each document keeps its tokens */
     uint32_t doc;                /* its number in the batch */
+    const uint64_t *semantics;   /* of struct vz_write_options */
     struct vz_tokens scratch;    /* grows to the longest text and is used again */
 };
 /* Reads a document. Not packed yet. */

@@ -237,6 +237,9 @@ bool vz_field_is_stored(const struct vz_field *field);
 /* The vectors of a semantic field; NULL when it is none or has none yet. */
 const struct vz_field *vz_mapping_vectors(const struct vz_mapping *mapping,
                                           const struct vz_field *field);
+/* Which texts of a document have to go to which models before it is written, as a number: of
+ * another mapping it is the same when that asks for the same. 0: none. */
+uint64_t vz_mapping_semantics(const struct vz_mapping *mapping);
 /* The fields whose values a semantic field gets: itself or the field it is a multi-field of, and
  * those that are copied to it. At most `max` paths; how many. */
 size_t vz_mapping_semantic_sources(const struct vz_mapping *mapping, const struct vz_field *field,

@@ -58,6 +58,7 @@ struct vz_mapping {
     struct vz_slice *source_includes, *source_excludes;
     size_t source_include_count, source_exclude_count;
     bool has_constants; /* a constant_keyword with a value */
+    uint64_t semantics; /* vz_mapping_semantics */
     size_t base_count;  /* fields of what is being merged into */
     bool loading;       /* from disk: what a newer version refuses was taken once, and stays */
     struct vz_mapping_param *params; /* _meta, date_detection ... in the order given */

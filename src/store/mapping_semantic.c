@@ -405,10 +405,13 @@ enum vz_status vz_mapping_resolve_semantic(struct vz_mapping *mapping, bool make
 {
     enum vz_status status = VZ_OK;
     size_t count = mapping->count;
+    mapping->semantics = 0;
     for (size_t i = 0; status == VZ_OK && i < count; i++) {
         struct vz_field *field = &mapping->nodes[i].field;
         if (field->type != VZ_FIELD_SEMANTIC_TEXT)
             continue;
+        mapping->semantics +=
+            vz_hash(field->path, 1) | 1; /* its model may be settled on first use */
         if (field->under_nested)
             return vz_mapping_fault(err, "semantic_text field [%.*s] cannot be nested",
                                     (int)field->path.len, field->path.ptr);
@@ -434,6 +437,11 @@ enum vz_status vz_mapping_refuse_hidden(struct vz_json properties, struct vz_err
                                     VZ_INFERENCE_FIELDS);
     }
     return VZ_OK;
+}
+
+uint64_t vz_mapping_semantics(const struct vz_mapping *mapping)
+{
+    return mapping->semantics;
 }
 
 /* ---- sources ------------------------------------------------------------------------------ */

@@ -234,6 +234,10 @@ enum vz_refresh { VZ_REFRESH_NONE, VZ_REFRESH_TRUE, VZ_REFRESH_WAIT_FOR };
 struct vz_write_options {
     enum vz_refresh refresh;
     struct vz_arena *arena;   /* for made ids; required when an id is empty */
+    /* What vz_mapping_semantics was when the documents' texts were given to models, or NULL: one
+     * that the mapping of now would have more of fails alone with VZ_BUSY, and may be sent again.
+     */
+    const uint64_t *semantics;
 };
 
 /* Does all operations in order, each with its own outcome in the struct; returns when what

@@ -27,8 +27,13 @@ static enum vz_status prepare_once(struct vz_preparing *p, struct vz_slice id,
 {
     struct vz_mapping *mapping = p->mapping;
     struct vz_arena *arena = p->arena;
-    enum vz_status status = vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
     *again = false;
+    if (p->semantics && *p->semantics != vz_mapping_semantics(mapping))
+        return vz_fail(err, VZ_BUSY,
+                       "the semantic_text fields of [%s] changed while document [%.*s] was on its "
+                       "way, send it again",
+                       p->index->name, (int)id.len, id.ptr);
+    enum vz_status status = vz_document_parse(mapping, id, source, arena, &prepared->doc, err);
     if (status != VZ_OK)
         return status;
     if (prepared->doc.new_fields.len) {
@@ -192,6 +197,7 @@ static void prepare_ops(struct vz_index *index, struct vz_task *task,
     struct vz_preparing p = {.index = index,
                              .mapping = vz_index_mapping(index),
                              .arena = arena,
+                             .semantics = options->semantics,
                              .batch = task->batch};
     for (size_t i = 0; i < task->count; i++) {
         struct vz_write *op = &task->ops[i];

@@ -246,6 +246,41 @@ static void test_open_with_broken_analyzers(void **state)
     expect(w, "POST", "/o/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":1");
 }
 
+/* ---- semantic fields ----------------------------------------------------------------------- */
+
+/* A mapping that gets a semantic field between the models' work and the write. */
+static void test_semantics_come_between(void **state)
+{
+    struct world *w = *state;
+    struct vz_error err = {0};
+    expect(w, "PUT", "/m/_doc/1?refresh=true", "{\"t\":\"red\"}", 201, NULL);
+    struct vz_index *index = vz_store_index(w->store, VZ_SLICE("m"));
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    const uint64_t seen = vz_mapping_semantics(mapping);
+    vz_mapping_release(mapping);
+    assert_int_equal(seen, 0);
+    static const char source[256] = "{\"t\":\"a\",\"s\":\"fox\"}";
+    const struct vz_write_options options = {.semantics = &seen};
+    struct vz_write op = {.id = VZ_SLICE("2"), .source = vz_slice_from(source)};
+    expect(w, "PUT", "/m/_mapping",
+           "{\"properties\":{\"s\":{\"type\":\"semantic_text\",\"inference_id\":\"none\"}}}", 200,
+           NULL);
+    assert_int_equal(vz_index_write(index, &op, 1, &options, &err), VZ_OK);
+    assert_int_equal(op.status, VZ_BUSY);
+    assert_non_null(strstr(op.error.text, "send it again"));
+    expect(w, "GET", "/m/_doc/2", NULL, 404, NULL);
+    /* Other changes ask for nothing. */
+    mapping = vz_index_mapping(index);
+    const uint64_t now = vz_mapping_semantics(mapping);
+    vz_mapping_release(mapping);
+    assert_true(now != 0);
+    expect(w, "PUT", "/m/_mapping", "{\"properties\":{\"k\":{\"type\":\"keyword\"}}}", 200, NULL);
+    mapping = vz_index_mapping(index);
+    assert_true(now == vz_mapping_semantics(mapping));
+    vz_mapping_release(mapping);
+    vz_index_release(index);
+}
+
 /* ---- small things -------------------------------------------------------------------------- */
 
 static void test_sizes_are_told(void **state)
@@ -291,6 +326,7 @@ int main(void)
         cmocka_unit_test(test_deleted_stays_deleted),
         cmocka_unit_test(test_clone_with_broken_analyzers),
         cmocka_unit_test(test_open_with_broken_analyzers),
+        cmocka_unit_test(test_semantics_come_between),
         cmocka_unit_test(test_sizes_are_told),
         cmocka_unit_test(test_infinite_scores),
     };
