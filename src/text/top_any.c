@@ -196,6 +196,11 @@ static unsigned pick(struct vz_top *top, struct vz_clause *clause, uint32_t low,
     struct vz_postings *p = &clause->p;
     unsigned count = 0, end = p->count, from = vz_block_find(p->docs, 0, low);
     uint64_t masks[2];
+    /* Here, not behind pointers: places are bytes, which may change anything. */
+    float threshold = top->threshold;
+    uint32_t base = p->base;
+    const struct vz_bm25 *bm25 = &clause->weight->bm25;
+    const unsigned char *norms = clause->weight->query->constant ? NULL : p->norms;
     if (!p->freqs_ready)
         vz_postings_load_freqs(p);
     uint32_t least = p->skips ? least_freq(top, clause, p->block, others) : 0;
@@ -209,10 +214,12 @@ static unsigned pick(struct vz_top *top, struct vz_clause *clause, uint32_t low,
             unsigned at = half * 64 + (unsigned)__builtin_ctzll(left);
             if (at < from)
                 continue;
-            float score = score_of(clause, at);
+            float score = norms
+                              ? vz_bm25_score(bm25, (float)p->freqs[at], norms[p->docs[at] - base])
+                              : score_of(clause, at);
             picked->places[count] = (uint8_t)at;
             picked->scores[count] = score;
-            count += is_over(top, score + others);
+            count += (float)(score + others) > threshold;
         }
     p->at = end < p->count ? end : p->count - 1;
     p->doc = p->docs[p->at];
