@@ -88,7 +88,7 @@ out:
 static enum vz_status grow_anonymous(struct vz_grow *grow, size_t from, size_t size,
                                      struct vz_error *err)
 {
-    if (mprotect(grow->base + from, size - from, PROT_READ | PROT_WRITE) != 0)
+    if (from < size && mprotect(grow->base + from, size - from, PROT_READ | PROT_WRITE) != 0)
         return vz_fail(err, VZ_BUDGET, "cannot grow memory to %zu bytes", size);
     return VZ_OK;
 }
@@ -96,8 +96,8 @@ static enum vz_status grow_anonymous(struct vz_grow *grow, size_t from, size_t s
 static enum vz_status grow_file(struct vz_grow *grow, size_t mapped, size_t size,
                                 struct vz_error *err)
 {
-    int failed = posix_fallocate(grow->fd, (off_t)grow->size_bytes,
-                                 (off_t)(size - grow->size_bytes));
+    int failed =
+        posix_fallocate(grow->fd, (off_t)grow->size_bytes, (off_t)(size - grow->size_bytes));
     if (failed) {
         /* What was allocated before the failure would only confuse the next open. */
         if (ftruncate(grow->fd, (off_t)grow->size_bytes) != 0)
@@ -117,10 +117,10 @@ enum vz_status vz_grow_ensure(struct vz_grow *grow, size_t bytes, struct vz_erro
     size_t ahead = VZ_MIN(grow->size_bytes / 4, AHEAD_MAX_BYTES);
     size_t size = page_round(VZ_MAX(bytes, grow->size_bytes + ahead));
     size = VZ_MIN(size, grow->reserved_bytes);
-    size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t mapped = grow->size_bytes / page * page;
-    enum vz_status status = grow->fd < 0 ? grow_anonymous(grow, mapped, size, err)
-                                         : grow_file(grow, mapped, size, err);
+    /* A last page that is filled in part is mapped whole already, and others may be reading it. */
+    size_t mapped = page_round(grow->size_bytes);
+    enum vz_status status =
+        grow->fd < 0 ? grow_anonymous(grow, mapped, size, err) : grow_file(grow, mapped, size, err);
     if (status == VZ_OK)
         grow->size_bytes = size;
     return status;

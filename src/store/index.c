@@ -93,8 +93,8 @@ static void free_index(struct vz_index *index)
 struct vz_index *vz_index_shell(struct vz_store *store, const struct vz_index_entry *entry,
                                 struct vz_mapping *mapping)
 {
-    struct vz_index *index = new_index(store, entry->name, entry->uuid, entry->created_ms,
-                                       &entry->settings, mapping);
+    struct vz_index *index =
+        new_index(store, entry->name, entry->uuid, entry->created_ms, &entry->settings, mapping);
     atomic_store(&index->closed, true);
     index->shell_generation = entry->generation;
     return index;
@@ -197,7 +197,7 @@ int64_t vz_index_created_ms(const struct vz_index *index)
 struct vz_generation *vz_index_generation(struct vz_index *index)
 {
     pthread_mutex_lock(&index->view_lock);
-    struct vz_generation *gen = vz_generation_acquire(index->gen);
+    struct vz_generation *gen = index->gen ? vz_generation_acquire(index->gen) : NULL;
     pthread_mutex_unlock(&index->view_lock);
     return gen;
 }
@@ -354,10 +354,9 @@ enum vz_status vz_index_change_settings(struct vz_index *index, struct vz_json b
     pthread_mutex_lock(&index->mapping_lock);
     if (atomic_load(&index->closed)) {
         pthread_mutex_unlock(&index->mapping_lock);
-        how = (struct vz_settings_change){.closed = true, .preserve = preserve,
-                                          .index = index->name};
-        enum vz_status changed =
-            vz_closed_change(index, body, &how, (struct vz_json){0}, err);
+        how =
+            (struct vz_settings_change){.closed = true, .preserve = preserve, .index = index->name};
+        enum vz_status changed = vz_closed_change(index, body, &how, (struct vz_json){0}, err);
         vz_buf_deinit(&label);
         return changed;
     }
@@ -472,13 +471,14 @@ void vz_index_stats(struct vz_index *index, struct vz_index_stats *stats)
         .index_time_ns = atomic_load(&c->index_time_ns),
         .search_time_ns = atomic_load(&c->search_time_ns),
     };
+    pthread_mutex_lock(&index->view_lock);
     if (!index->gen) { /* a shell */
+        pthread_mutex_unlock(&index->view_lock);
         char *dir = vz_generation_path(index, index->shell_generation);
         stats->disk_bytes = folder_bytes(dir);
         free(dir);
         return;
     }
-    pthread_mutex_lock(&index->view_lock);
     struct vz_generation *gen = vz_generation_acquire(index->gen);
     struct vz_mapping *mapping = vz_mapping_acquire(index->mapping);
     stats->docs = index->view->live;

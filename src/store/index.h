@@ -203,7 +203,7 @@ struct vz_index *vz_store_take_closing_locked(struct vz_store *store, const char
 struct vz_index *vz_store_find_locked(struct vz_store *store, struct vz_slice name);
 /* store->lock held: takes a reference over into the list of open ones. */
 void vz_store_attach_locked(struct vz_store *store, struct vz_index *index);
-/* A reference to the current generation. */
+/* A reference to the current generation; NULL of a closed one's shell. */
 struct vz_generation *vz_index_generation(struct vz_index *index);
 /* Merges and persists a mapping change, then swaps it in. `seen`: the mapping the caller worked
  * with; when the index has another by now nothing is merged and VZ_OK tells to look again. */

@@ -144,9 +144,9 @@ size_t vz_index_vector_stats(struct vz_index *index, struct vz_arena *arena,
                              struct vz_vector_stats **out)
 {
     *out = NULL;
-    if (!index->gen) /* a shell of a closed one */
-        return 0;
     struct vz_generation *gen = vz_index_generation(index);
+    if (!gen) /* a shell of a closed one */
+        return 0;
     struct vz_mapping *mapping = vz_index_mapping(index);
     size_t count = 0, fields = vz_mapping_count(mapping);
     *out = vz_arena_alloc(arena, (fields + 1) * sizeof **out);

@@ -140,9 +140,7 @@ static void pack_ops(struct vz_index *index, struct vz_task *task, struct vz_are
     struct vz_generation *gen = NULL;
     for (int look = 0; look < 2; look++) {
         vz_generation_release(gen);
-        pthread_mutex_lock(&index->view_lock);
-        gen = index->gen ? vz_generation_acquire(index->gen) : NULL;
-        pthread_mutex_unlock(&index->view_lock);
+        gen = vz_index_generation(index);
         if (!gen || look || task->count < VZ_PACKER_SAMPLES || vz_generation_packer(gen) ||
             atomic_load_explicit(&index->packer_tried, memory_order_relaxed))
             break;
