@@ -16,6 +16,7 @@
  *  4. A bit in `tombs` is set for exactly state.dead documents, and never cleared.
  */
 #include "base/file.h"
+#include "base/strmap.h"
 #include "store/generation.h"
 
 #include <stdlib.h>
@@ -207,7 +208,9 @@ enum vz_status vz_generation_put_packer(struct vz_generation *gen, const struct 
                                         struct vz_error *err)
 {
     struct vz_slice bytes = vz_packer_bytes(packer);
-    return put_state(gen, "packer", bytes.ptr, bytes.len, err);
+    uint64_t hash = vz_hash(bytes, 0);
+    enum vz_status status = put_state(gen, "packer", bytes.ptr, bytes.len, err);
+    return status == VZ_OK ? put_state(gen, "packer_hash", &hash, sizeof hash, err) : status;
 }
 
 /* "rows" and "ordinals" change seldom or little; they are written when they did. */

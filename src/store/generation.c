@@ -2,6 +2,7 @@
 #include "store/generation.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/strmap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -303,13 +304,28 @@ static enum vz_status load_deaths(struct vz_generation *gen, MDB_txn *txn, struc
     return code == MDB_NOTFOUND ? VZ_OK : vz_fail_lmdb(err, code, "reading tombstones");
 }
 
+/* A damaged packer would make other documents of those that it packed, and nobody would see it: it
+ * is replaced by one that does nothing, so that they are refused. */
 static enum vz_status load_packer(struct vz_generation *gen, MDB_txn *txn, struct vz_error *err)
 {
-    MDB_val value;
+    MDB_val value, kept = {0, NULL};
+    uint64_t hash;
     enum vz_status status = get_state(gen, txn, "packer", &value, err);
-    if (status == VZ_OK && value.mv_size)
-        atomic_init(&gen->packer, vz_packer_new((struct vz_slice){value.mv_data, value.mv_size}));
-    return status;
+    if (status == VZ_OK)
+        status = get_state(gen, txn, "packer_hash", &kept, err);
+    if (status != VZ_OK || (value.mv_size == 0 && kept.mv_size == 0))
+        return status;
+    struct vz_slice bytes = {value.mv_data, value.mv_size};
+    bool damaged = bytes.len > VZ_PACKER_MAX_BYTES;
+    if (kept.mv_size == sizeof hash && !damaged) {
+        memcpy(&hash, kept.mv_data, sizeof hash);
+        damaged = hash != vz_hash(bytes, 0);
+    }
+    if (damaged)
+        vz_log(VZ_LOG_ERROR, "store", "%s: what documents were packed with is damaged", gen->dir);
+    if (damaged || bytes.len)
+        atomic_init(&gen->packer, vz_packer_new(damaged ? (struct vz_slice){0} : bytes));
+    return VZ_OK;
 }
 
 static enum vz_status load(struct vz_generation *gen, const struct vz_mapping *mapping,

@@ -95,7 +95,7 @@ struct vz_slice vz_packer_bytes(const struct vz_packer *packer)
 static ZSTD_CDict *pack_of(struct vz_packer *packer)
 {
     ZSTD_CDict *pack = atomic_load_explicit(&packer->pack, memory_order_acquire);
-    if (pack)
+    if (pack || !packer->len)
         return pack;
     pthread_mutex_lock(&packer->lock);
     pack = atomic_load_explicit(&packer->pack, memory_order_relaxed);
@@ -110,7 +110,7 @@ static ZSTD_CDict *pack_of(struct vz_packer *packer)
 static ZSTD_DDict *unpack_of(struct vz_packer *packer)
 {
     ZSTD_DDict *unpack = atomic_load_explicit(&packer->unpack, memory_order_acquire);
-    if (unpack)
+    if (unpack || !packer->len)
         return unpack;
     pthread_mutex_lock(&packer->lock);
     unpack = atomic_load_explicit(&packer->unpack, memory_order_relaxed);

@@ -16,10 +16,13 @@
 /* Smaller sources are stored as they are; fewer samples make no packer. */
 #define VZ_PACKED_FROM_BYTES 96
 #define VZ_PACKER_SAMPLES 256
+/* No program makes one so large; one that lies on disk is damaged. */
+#define VZ_PACKER_MAX_BYTES ((size_t)1 << 20)
 
 struct vz_packer;
 
-/* Copies the bytes. What compression needs is made by the first use. */
+/* Copies the bytes. What compression needs is made by the first use. Of no bytes: a packer that
+ * packs nothing and unpacks nothing. */
 struct vz_packer *vz_packer_new(struct vz_slice bytes);
 /* NULL: nothing. */
 void vz_packer_free(struct vz_packer *packer);

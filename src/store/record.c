@@ -19,6 +19,7 @@
 #define RECORD_FORMAT 1
 #define FLAG_ZSTD 1
 #define FLAG_SHARED 2
+#define FLAGS_KNOWN (FLAG_ZSTD | FLAG_SHARED)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "files are little-endian");
 
@@ -73,6 +74,16 @@ void vz_record_write(const struct vz_record *record, char *out)
     put(out, record->stored.ptr, record->stored.len);
 }
 
+/* What unpacking allocates is bounded by what there is to unpack: a block of zstd takes four bytes
+ * and gives 128 KiB at most. Sources stored as they are have one length. */
+static bool is_plausible(const struct record_head *head)
+{
+    if (!(head->flags & FLAG_ZSTD))
+        return head->flags == 0 && head->source_len == head->stored_len;
+    return (head->flags & ~FLAGS_KNOWN) == 0 && head->source_len <= UINT32_MAX / 2 &&
+           head->source_len <= ((uint64_t)head->stored_len / 4 + 1) << 17;
+}
+
 bool vz_record_read(struct vz_slice bytes, struct vz_record *record)
 {
     struct record_head head;
@@ -80,7 +91,7 @@ bool vz_record_read(struct vz_slice bytes, struct vz_record *record)
         return false;
     memcpy(&head, bytes.ptr, sizeof head);
     size_t want = sizeof head + (size_t)head.id_len + head.splice_bytes + head.stored_len;
-    if (head.format != RECORD_FORMAT || want != bytes.len)
+    if (head.format != RECORD_FORMAT || want != bytes.len || !is_plausible(&head))
         return false;
     const char *at = bytes.ptr + sizeof head;
     *record = (struct vz_record){

@@ -429,8 +429,8 @@ static void test_elements(void **state)
 
 /* ---- what an older program wrote ------------------------------------------------------------- */
 
-/* Sets or reads the format of a closed generation's state. */
-static uint32_t state_format(const char *path, uint32_t set)
+/* Reads the format of a closed generation's state, and makes it `set` unless that is NULL. */
+static uint32_t exchange_format(const char *path, const uint32_t *set)
 {
     MDB_env *env;
     MDB_txn *txn;
@@ -448,7 +448,7 @@ static uint32_t state_format(const char *path, uint32_t set)
     memcpy(&state, value.mv_data, sizeof state);
     uint32_t was = state.format;
     if (set) {
-        state.format = set;
+        state.format = *set;
         value = (MDB_val){sizeof state, &state};
         assert_int_equal(mdb_put(txn, db, &key, &value, 0), 0);
     }
@@ -457,36 +457,62 @@ static uint32_t state_format(const char *path, uint32_t set)
     return was;
 }
 
+static uint32_t state_format(const char *path)
+{
+    return exchange_format(path, NULL);
+}
+
+static void set_format(const char *path, uint32_t format)
+{
+    exchange_format(path, &format);
+}
+
+/* Floats as numbers lie in 1 as in 2 and 3, and nothing is packed together. */
 static void test_older_format(void **state)
 {
+    enum { NOW = VZ_STATE_FORMAT };
     struct vz_error err = {0};
-    struct vz_buf truth = {0};
+    struct vz_buf truth = {0}, map = {0};
     char *path = temp_folder();
     struct vz_store *store = open_store(path);
     struct vz_index *index = index_of(store, "int8_hnsw", "cosine");
     put_docs(index, 0, 500);
     struct vz_generation *gen = vz_index_generation(index);
     vz_buf_printf(&truth, "%s/truth.mdb", gen->dir);
+    vz_buf_printf(&map, "%s/doc.0", gen->dir);
     vz_generation_release(gen);
     vz_index_release(index);
     vz_store_close(store);
-    assert_int_equal(state_format(truth.data, 1), 2); /* floats as numbers lie in 1 as in 2 */
-    store = open_store(path);
-    index = vz_store_index(store, VZ_SLICE("kinds"));
-    assert_non_null(index);
-    assert_true(recall_of(index) >= 0.95);
-    OK(vz_index_validate(index, &err));
-    vz_index_release(index);
-    vz_store_close(store);
-    store = open_store(path);
-    index = vz_store_index(store, VZ_SLICE("kinds"));
-    put_docs(index, 500, 1000);
-    vz_index_release(index);
-    vz_store_close(store);
-    assert_int_equal(state_format(truth.data, 3), 2);
-    store = open_store(path);
-    assert_null(vz_store_index(store, VZ_SLICE("kinds"))); /* from a newer program */
-    vz_store_close(store);
+    for (uint32_t older = 1; older <= NOW; older++) {
+        int docs = 500 + 100 * (int)older;
+        assert_int_equal(state_format(truth.data), NOW);
+        set_format(truth.data, older);
+        store = open_store(path);
+        index = vz_store_index(store, VZ_SLICE("kinds"));
+        assert_non_null(index);
+        assert_true(recall_of(index) >= 0.95);
+        OK(vz_index_validate(index, &err));
+        vz_index_release(index);
+        vz_store_close(store);
+        assert_int_equal(state_format(truth.data), older); /* who only reads changes nothing */
+        assert_int_equal(truncate(map.data, 0), 0);        /* so opening has something to mend */
+        store = open_store(path);
+        index = vz_store_index(store, VZ_SLICE("kinds"));
+        assert_non_null(index);
+        OK(vz_index_validate(index, &err));
+        put_docs(index, docs - 100, docs);
+        OK(vz_index_validate(index, &err));
+        vz_index_release(index);
+        vz_store_close(store);
+    }
+    const uint32_t unknown[] = {0, NOW + 1, UINT32_MAX}; /* of nobody, or from a newer program */
+    for (size_t i = 0; i < VZ_COUNT_OF(unknown); i++) {
+        set_format(truth.data, unknown[i]);
+        store = open_store(path);
+        assert_null(vz_store_index(store, VZ_SLICE("kinds")));
+        vz_store_close(store);
+    }
+    vz_buf_deinit(&map);
     vz_buf_deinit(&truth);
     drop_folder(path);
 }

@@ -3,6 +3,9 @@
 #include "store/packing.h"
 #include "store_support.h"
 
+#include "store/generation.h"
+#include "store/index.h"
+
 #include <pthread.h>
 
 #define DOCS 600
@@ -80,6 +83,75 @@ static void test_no_packer(void **state)
         sources[i] = VZ_SLICE("{\"too\":\"small\"}");
     assert_null(vz_packer_train(sources, DOCS));
     vz_arena_deinit(&arena);
+}
+
+/* What a damaged packer packs can be read with it, or it packs nothing. */
+static void test_damaged_packer(void **state)
+{
+    struct vz_arena arena = {0};
+    struct vz_slice sources[DOCS], back;
+    bool compressed, shared;
+    for (unsigned i = 0; i < DOCS; i++)
+        sources[i] = product(&arena, i, "");
+    struct vz_packer *packer = vz_packer_train(sources, DOCS);
+    assert_non_null(packer);
+    struct vz_slice whole = vz_packer_bytes(packer);
+    char *bytes = test_malloc(whole.len);
+    for (size_t round = 0; round < whole.len * 2; round++) {
+        size_t len = round < whole.len ? round : whole.len, at = round - len;
+        memcpy(bytes, whole.ptr, whole.len);
+        if (len == whole.len)
+            bytes[at] = (char)(bytes[at] ^ (1 << at % 8));
+        struct vz_packer *damaged = vz_packer_new((struct vz_slice){bytes, len});
+        struct vz_slice source = sources[round % DOCS];
+        struct vz_slice stored = vz_source_pack(damaged, source, &arena, &compressed, &shared);
+        assert_true(shared <= compressed);
+        if (compressed) {
+            assert_true(
+                vz_source_unpack(shared ? damaged : NULL, stored, source.len, &arena, &back));
+            assert_true(vz_slice_eq(back, source));
+        }
+        stored = vz_source_pack(packer, source, &arena, &compressed, &shared);
+        vz_source_unpack(damaged, stored, source.len, &arena, &back); /* must not crash */
+        vz_packer_free(damaged);
+    }
+    test_free(bytes);
+    vz_packer_free(packer);
+    vz_arena_deinit(&arena);
+}
+
+/* A length that its bytes cannot unpack to is no record: nothing is allocated for it. */
+static void test_impossible_lengths(void **state)
+{
+    static const struct {
+        bool compressed, shared;
+        uint32_t stored, source;
+        bool good;
+    } cases[] = {
+        {false, false, 10, 10, true},          {false, false, 0, 0, true},
+        {false, false, 10, 11, false},         {false, false, 10, 0, false},
+        {false, true, 10, 10, false},          {true, false, 100, 3000, true},
+        {true, true, 100, 3 << 20, true},      {true, true, 100, 4 << 20, false},
+        {true, false, 100, UINT32_MAX, false}, {true, false, 65536, UINT32_MAX / 2 + 1, false},
+    };
+    char *stored = test_calloc(1, 65536);
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        struct vz_record record = {.id = VZ_SLICE("a"),
+                                   .compressed = cases[i].compressed,
+                                   .shared = cases[i].shared,
+                                   .source_len = cases[i].source,
+                                   .stored = {stored, cases[i].stored}},
+                         back;
+        size_t len = vz_record_bytes(&record);
+        char *bytes = test_malloc(len);
+        vz_record_write(&record, bytes);
+        if (vz_record_read((struct vz_slice){bytes, len}, &back) != cases[i].good)
+            fail_msg("case %zu", i);
+        bytes[1] = (char)(bytes[1] | 4); /* a flag that nobody writes */
+        assert_false(vz_record_read((struct vz_slice){bytes, len}, &back));
+        test_free(bytes);
+    }
+    test_free(stored);
 }
 
 /* ---- in an index --------------------------------------------------------------------------- */
@@ -223,13 +295,112 @@ static void test_compaction_meanwhile(void **state)
     }
 }
 
+/* Of a closed generation. NULL: removes it. */
+static void set_packer(const char *truth, const char *bytes, size_t len)
+{
+    MDB_env *env;
+    MDB_txn *txn;
+    MDB_dbi db;
+    union {
+        const char *from;
+        void *to;
+    } unconst = {.from = bytes};
+    MDB_val key = {6, (char[]){"packer"}}, value = {len, unconst.to};
+    assert_int_equal(mdb_env_create(&env), 0);
+    mdb_env_set_maxdbs(env, 8);
+    mdb_env_set_mapsize(env, (size_t)1 << 30);
+    assert_int_equal(mdb_env_open(env, truth, MDB_NOSUBDIR, 0644), 0);
+    assert_int_equal(mdb_txn_begin(env, NULL, 0, &txn), 0);
+    assert_int_equal(mdb_dbi_open(txn, "state", 0, &db), 0);
+    assert_int_equal(bytes ? mdb_put(txn, db, &key, &value, 0) : mdb_del(txn, db, &key, NULL), 0);
+    assert_int_equal(mdb_txn_commit(txn), 0);
+    mdb_env_close(env);
+}
+
+static void packed_are_lost(struct vz_index *index, unsigned from, unsigned count)
+{
+    struct vz_arena arena = {0};
+    struct vz_stored_doc doc;
+    char id[16];
+    for (unsigned i = from; i < from + count; i++) {
+        struct vz_error err = {0};
+        snprintf(id, sizeof id, "p%u", i);
+        if (vz_index_get(index, vz_slice_from(id), VZ_DOC_SOURCE, &arena, &doc, &err) == VZ_OK)
+            fail_msg("%s was read: %s", id, doc.source.ptr);
+        assert_int_equal(err.status, VZ_CORRUPT);
+    }
+    vz_arena_deinit(&arena);
+}
+
+/* Without the packer that packed them documents are refused, not misread, whatever lies in its
+ * place; others are what they were, and new ones can be written. */
+static void test_wrong_packer(void **state)
+{
+    struct vz_arena arena = {0};
+    struct vz_buf truth = {0};
+    struct vz_slice others[DOCS];
+    char *path = temp_folder(), *large = test_calloc(1, VZ_PACKER_MAX_BYTES + 1);
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(store, "shop", mapping);
+    write_products(index, 0, 50, "alone");
+    write_products(index, 50, DOCS, "many");
+    struct vz_generation *gen = vz_index_generation(index);
+    assert_non_null(vz_generation_packer(gen));
+    struct vz_slice right = vz_arena_copy(&arena, vz_packer_bytes(vz_generation_packer(gen)));
+    vz_buf_printf(&truth, "%s/truth.mdb", gen->dir);
+    vz_generation_release(gen);
+    for (unsigned i = 0; i < DOCS; i++)
+        others[i] = product(&arena, 5000 + i, "of another shop, with other things to say of it");
+    struct vz_packer *other = vz_packer_train(others, DOCS);
+    assert_non_null(other);
+    char *flipped = test_malloc(right.len);
+    memcpy(flipped, right.ptr, right.len);
+    flipped[right.len - 100] ^= 1;
+    struct vz_slice wrong[] = {{0},
+                               vz_packer_bytes(other),
+                               {right.ptr, right.len / 2},
+                               {right.ptr + 4, right.len - 4},
+                               {right.ptr, 1},
+                               {flipped, right.len},
+                               {large, VZ_PACKER_MAX_BYTES + 1}};
+    for (unsigned i = 0; i < VZ_COUNT_OF(wrong); i++) {
+        unsigned first = 3000 + i * 1000;
+        vz_index_release(index);
+        vz_store_close(store);
+        set_packer(truth.data, wrong[i].ptr, wrong[i].len);
+        store = open_store(path);
+        index = vz_store_index(store, VZ_SLICE("shop"));
+        assert_non_null(index);
+        packed_are_lost(index, 50, DOCS);
+        products_are(index, 0, 50, "alone");
+        write_products(index, first, DOCS, "since");
+        products_are(index, first, DOCS, "since");
+        packed_are_lost(index, 50, DOCS);
+        vz_index_release(index);
+        vz_store_close(store);
+        set_packer(truth.data, right.ptr, right.len);
+        store = open_store(path);
+        index = vz_store_index(store, VZ_SLICE("shop"));
+        products_are(index, 50, DOCS, "many");
+        products_are(index, 0, 50, "alone");
+    }
+    vz_index_release(index);
+    vz_store_close(store);
+    vz_packer_free(other);
+    test_free(flipped);
+    test_free(large);
+    vz_buf_deinit(&truth);
+    vz_arena_deinit(&arena);
+    drop_folder(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pack_and_unpack),
-        cmocka_unit_test(test_no_packer),
-        cmocka_unit_test(test_documents_come_back),
-        cmocka_unit_test(test_compaction_meanwhile),
+        cmocka_unit_test(test_pack_and_unpack),     cmocka_unit_test(test_no_packer),
+        cmocka_unit_test(test_damaged_packer),      cmocka_unit_test(test_impossible_lengths),
+        cmocka_unit_test(test_documents_come_back), cmocka_unit_test(test_compaction_meanwhile),
+        cmocka_unit_test(test_wrong_packer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
