@@ -31,6 +31,7 @@ struct vz_automaton {
     int32_t start;
     bool ignore_case; /* of ASCII letters */
     size_t words;     /* of a set of states */
+    size_t work;      /* ranges looked at while parts were determinized */
 };
 /* Where it begins and the one state it ends in (a SPLIT without ways). */
 struct vz_piece {

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define MAX_WORK ((size_t)1 << 28) /* of a whole pattern: ranges that characters are held against  \
+                                    */
 #define MAX_WAYS ((size_t)1 << 20) /* of one complement: sets by pieces of the line */
 
 struct subset {
@@ -38,21 +40,39 @@ static int by_char(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* Cuts at the ranges of what the piece leads to, not at those of all that was made before. */
 static void cut_characters(struct sets *s)
 {
     const struct vz_automaton *a = s->p->a;
-    size_t count = 0;
-    s->cuts = vz_alloc((2 * a->range_count + 64) * sizeof *s->cuts);
+    uint64_t *seen = vz_calloc(s->words, sizeof *seen);
+    size_t count = 0, room = 64, depth = 0;
+    s->cuts = vz_alloc(room * sizeof *s->cuts);
     s->cuts[count++] = 0;
     s->cuts[count++] = 0x110000;
-    for (size_t i = 0; i < a->range_count; i++) {
-        s->cuts[count++] = a->ranges[i].low;
-        s->cuts[count++] = a->ranges[i].high + 1;
-    }
     for (UChar32 c = 'a'; a->ignore_case && c <= '{'; c++) {
+        s->cuts = count + 2 > room ? vz_realloc(s->cuts, (room *= 2) * sizeof *s->cuts) : s->cuts;
         s->cuts[count++] = c;
         s->cuts[count++] = c - 32;
     }
+    s->stack[depth++] = s->piece.start;
+    while (depth) {
+        int32_t at = s->stack[--depth];
+        if (at < 0 || (seen[at >> 6] >> (at & 63) & 1))
+            continue;
+        const struct vz_state *state = &a->states[at];
+        seen[at >> 6] |= 1ull << (at & 63);
+        s->stack[depth++] = state->next;
+        s->stack[depth++] = state->other;
+        if (state->kind != STATE_CHARS)
+            continue;
+        while (count + 2 * (size_t)state->range_count > room)
+            s->cuts = vz_realloc(s->cuts, (room *= 2) * sizeof *s->cuts);
+        for (uint32_t i = 0; i < state->range_count; i++) {
+            s->cuts[count++] = a->ranges[state->first_range + i].low;
+            s->cuts[count++] = a->ranges[state->first_range + i].high + 1;
+        }
+    }
+    free(seen);
     qsort(s->cuts, count, sizeof *s->cuts, by_char);
     for (size_t i = 0; i < count; i++)
         if (s->cut_count == 0 || s->cuts[i] != s->cuts[s->cut_count - 1])
@@ -123,6 +143,7 @@ static size_t follow(struct sets *s, size_t from, UChar32 c)
     for (size_t w = 0; w < s->words; w++)
         for (uint64_t word = s->bits[from * s->words + w]; word; word &= word - 1) {
             const struct vz_state *state = &a->states[w * 64 + (size_t)__builtin_ctzll(word)];
+            s->p->a->work += state->range_count + 1;
             if (state->kind == STATE_CHARS && vz_automaton_accepts(a, state, c))
                 vz_automaton_enter(a, to, state->next, s->stack);
         }
@@ -140,7 +161,7 @@ static int32_t *find_sets(struct sets *s)
     for (size_t i = 0; i < s->count && p->status == VZ_OK; i++) {
         p->spent += s->items[i].size;
         if (p->spent >= (size_t)p->effort * 10 || s->count > VZ_MAX_STATES ||
-            s->count * classes > MAX_WAYS) {
+            s->count * classes > MAX_WAYS || p->a->work > MAX_WORK) {
             p->status = vz_fail(p->err, VZ_BAD_QUERY,
                                 "Determinizing automaton with %zu states and %zu transitions would "
                                 "require more than %u effort.",
@@ -183,7 +204,10 @@ static void put_set(struct sets *s, size_t set, const int32_t *ways, int32_t end
         size_t first = p->a->range_count;
         for (size_t d = c; d < classes; d++)
             if (ways[d] == ways[c]) {
-                vz_automaton_range(p->a, s->cuts[d], s->cuts[d + 1] - 1);
+                if (d > c && ways[d - 1] == ways[c])
+                    p->a->ranges[p->a->range_count - 1].high = s->cuts[d + 1] - 1;
+                else
+                    vz_automaton_range(p->a, s->cuts[d], s->cuts[d + 1] - 1);
                 done[d] = true;
             }
         int32_t way = vz_automaton_state(

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -123,10 +124,28 @@ static void test_errors(void **state)
     assert_int_not_equal(vz_matcher_open(&walk, &matcher, NULL), VZ_OK);
 }
 
+/* Each complement looks at its own ranges, not at those of all made before: half a minute else. */
+static void test_many_complements(void **state)
+{
+    struct vz_buf text = {0};
+    struct vz_matcher *matcher = NULL;
+    struct vz_error err = {0};
+    (void)state;
+    vz_buf_printf(&text, "(~[");
+    for (int c = 0; c < 300; c++) /* U+4E00 and on */
+        vz_buf_printf(&text, "%c%c%c", 0xE4, 0xB8 + c / 64, 0x80 + c % 64);
+    vz_buf_printf(&text, "]){500}");
+    struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = vz_buf_slice(&text)};
+    clock_t start = clock();
+    assert_int_not_equal(vz_matcher_open(&walk, &matcher, &err), VZ_OK);
+    assert_true(clock() - start < 8 * CLOCKS_PER_SEC);
+    vz_buf_deinit(&text);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_complement_and_intersection),
-                                       cmocka_unit_test(test_intervals),
-                                       cmocka_unit_test(test_errors)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_complement_and_intersection), cmocka_unit_test(test_intervals),
+        cmocka_unit_test(test_errors), cmocka_unit_test(test_many_complements)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
