@@ -73,7 +73,7 @@ static enum vz_status read_measure(struct vz_eval *eval, const struct vz_node *n
         return vz_query_fail(err, VZ_BAD_QUERY,
                              "failed to parse setting [distance_feature.pivot] with value [%.*s]",
                              VZ_ARG(from->pivot));
-    if (!(out->pivot > 0))
+    if (!(out->pivot > 0) || isinf(out->pivot))
         return vz_query_fail(err, VZ_BAD_QUERY, "pivotDistance must be > 0, got %g", out->pivot);
     return VZ_OK;
 }

@@ -17,6 +17,7 @@
 #define MAX_EMITS 100 /* of a document */
 #define LATE_EVERY 1024
 #define MAX_TEXT_BYTES ((size_t)256 << 20) /* of all terms of a field */
+#define MAX_BYTES ((size_t)512 << 20)      /* of all fields of a target, values and terms */
 
 struct vz_derived {
     struct vz_field field;
@@ -28,6 +29,8 @@ struct vz_derived {
     struct vz_arena texts;
     /* while it is made */
     size_t capacity, first; /* first: of the document at hand */
+    size_t others;          /* bytes of the fields made before */
+    bool is_full;
     uint32_t *docnos;
     union {
         int64_t *i64;
@@ -156,14 +159,30 @@ static enum vz_status add_term(struct vz_derived *made, struct vz_slice text, ui
     return VZ_OK;
 }
 
-static void make_room(struct vz_derived *made)
+static size_t value_size(const struct vz_derived *made)
 {
-    size_t size = made->field.column == VZ_COLUMN_ORDINAL ? sizeof(uint32_t) : sizeof(int64_t);
+    return made->field.column == VZ_COLUMN_ORDINAL ? sizeof(uint32_t) : sizeof(int64_t);
+}
+
+static size_t bytes_of(const struct vz_derived *made)
+{
+    return made->column.count * (sizeof *made->docnos + value_size(made)) + made->term_bytes;
+}
+
+static enum vz_status make_room(struct vz_derived *made, struct vz_error *err)
+{
+    size_t size = value_size(made);
+    made->is_full = made->others + bytes_of(made) > MAX_BYTES;
+    if (made->is_full)
+        return vz_fail(err, VZ_LIMIT,
+                       "the runtime fields of a search may have at most [%zu] bytes of values",
+                       MAX_BYTES);
     if (made->column.count < made->capacity)
-        return;
+        return VZ_OK;
     made->capacity = made->capacity * 2 + 1024;
     made->docnos = vz_realloc(made->docnos, made->capacity * sizeof *made->docnos);
     made->values = vz_realloc(made->values, made->capacity * size);
+    return VZ_OK;
 }
 
 static enum vz_status emit(void *context, void *prepared, const struct vz_value *const *args,
@@ -181,7 +200,9 @@ static enum vz_status emit(void *context, void *prepared, const struct vz_value 
                        "Runtime field [%.*s] is emitting [%d] values while the maximum number of "
                        "values allowed is [%d]",
                        VZ_ARG(field->path), MAX_EMITS + 1, MAX_EMITS);
-    make_room(made);
+    enum vz_status roomy = make_room(made, err);
+    if (roomy != VZ_OK)
+        return roomy;
     size_t at = made->column.count;
     enum vz_value_type type = value->type;
     bool is_number = type == VZ_VALUE_INT || type == VZ_VALUE_DOUBLE;
@@ -222,7 +243,7 @@ static enum vz_status make_all(struct vz_eval *eval, const struct vz_runtime_fie
         struct vz_value *ignored;
         made->first = made->column.count;
         status = vz_doc_script_value(script, (uint32_t)d, 0, &ignored, err);
-        if (status != VZ_OK && from->continues) {
+        if (status != VZ_OK && !made->is_full && from->continues) {
             made->column.count = made->first; /* as Elasticsearch: nothing of that document */
             status = VZ_OK;
         }
@@ -259,6 +280,8 @@ enum vz_status vz_runtime_open(struct vz_eval *eval, const struct vz_search *sea
                                         .alias_of = VZ_NO_FIELD,
                                         .keyed = VZ_NO_FIELD,
                                         .derived = made};
+        for (size_t d = 0; d < eval->derived_count; d++)
+            made->others += bytes_of(eval->derived[d]);
         status = make_all(eval, from, made, err);
         made->column.kind = made->field.column;
         made->column.docnos = made->docnos;

@@ -88,22 +88,27 @@ static bool is_below(struct vz_slice path, struct vz_slice key, struct vz_slice 
     return true;
 }
 
-/* All values at a path, through lists; a key may have dots in it. As deep as documents may be. */
-static void gather(struct vz_value *from, struct vz_slice path, struct vz_value *out)
+/* All values at a path, through lists; a key may have dots in it. As deep as documents may be. Only
+ * what is found is kept: many lookups of a large document are not so many copies of it. */
+static void gather(struct vz_arena *arena, struct vz_json from, struct vz_slice path,
+                   struct vz_value *out)
 {
-    struct vz_slice rest;
+    struct vz_json_iter it = vz_json_iterate(from);
+    struct vz_slice rest, key;
+    struct vz_json member;
+    enum vz_json_type type = vz_json_type(from);
     if (out->array.count > MAX_TERMS)
         return;
-    if (from->type == VZ_VALUE_ARRAY) {
-        for (size_t i = 0; i < from->array.count; i++)
-            gather(from->array.items[i], path, out);
+    if (type == VZ_JSON_ARRAY) {
+        while (vz_json_next(&it, NULL, &member))
+            gather(arena, member, path, out);
     } else if (path.len == 0) {
-        if (from->type != VZ_VALUE_NULL && from->type != VZ_VALUE_OBJECT)
-            vz_value_append(out, from);
-    } else if (from->type == VZ_VALUE_OBJECT) {
-        for (size_t i = 0; i < from->object.count; i++)
-            if (is_below(path, from->object.members[i].key, &rest))
-                gather(from->object.members[i].value, rest, out);
+        if (type != VZ_JSON_NULL && type != VZ_JSON_OBJECT)
+            vz_value_append(out, vz_value_from(arena, from));
+    } else if (type == VZ_JSON_OBJECT) {
+        while (vz_json_next(&it, &key, &member))
+            if (is_below(path, key, &rest))
+                gather(arena, member, rest, out);
     }
 }
 
@@ -122,7 +127,7 @@ static struct vz_value *look_up(struct vz_rest *rest, struct vz_arena *arena,
     enum vz_status status = vz_index_get(index, lookup->id, VZ_DOC_CUT_SOURCE, arena, &doc, &err);
     vz_index_release(index);
     if (status == VZ_OK && vz_json_parse(doc.source, &parsed, &root, &err) == VZ_OK) {
-        gather(vz_value_from(arena, root), lookup->path, list);
+        gather(arena, root, lookup->path, list);
         vz_json_free(parsed);
     } else if (status != VZ_NOT_FOUND) {
         vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){"", 0},
