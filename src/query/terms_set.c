@@ -9,6 +9,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define LATE_EVERY 1024 /* documents that a script is asked about */
+
 struct vz_terms_set {
     struct vz_node_list terms;
     bool has_terms;
@@ -199,6 +201,7 @@ enum vz_status vz_terms_set_eval(struct vz_eval *eval, const struct vz_node *nod
     const struct vz_terms_set *set = node->terms_set;
     struct counts counts = {0};
     struct minimum minimum;
+    size_t since = 0;
     *out = (struct vz_docset){.constant = node->boost};
     enum vz_status status = open_minimum(eval, set, &minimum, err);
     if (status != VZ_OK || set->terms.count == 0)
@@ -217,6 +220,8 @@ enum vz_status vz_terms_set_eval(struct vz_eval *eval, const struct vz_node *nod
         if (!counts.terms[d] || (minimum.script && !vz_eval_wants(eval, d)))
             continue;
         status = minimum_of(&minimum, d, &wanted, err);
+        if (minimum.script && ++since % LATE_EVERY == 0 && vz_eval_late(eval) && status == VZ_OK)
+            status = vz_fail(err, VZ_CANCELLED, "the search took too long");
         if (status != VZ_OK || !wanted || counts.terms[d] < wanted)
             continue;
         vz_bitset_set(&out->bits, d);
