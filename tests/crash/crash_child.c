@@ -2,6 +2,7 @@
  * and compares it with what the child had been told was done.
  *
  *     crash_child DIR ROUNDS SEED      the whole; exit status 0 when every round held
+ *     crash_child --check DIR          validates every index of a folder (packed.py asks it)
  *
  * The child writes from three threads. Before a call each thread prints what it will do, and after
  * it what it was acknowledged, as fixed-size messages into a pipe (smaller than PIPE_BUF, so they
@@ -15,6 +16,8 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "store/generation.h"
+#include "store/index.h"
 #include "store/store.h"
 #include "text/postings.h"
 
@@ -476,8 +479,51 @@ static int run_round(const char *dir, struct expected *e, uint64_t round, uint64
     return check(dir, e, round);
 }
 
+/* ---- another's folder ---------------------------------------------------------------------- */
+
+static int check_index(struct vz_index *index, int *packed)
+{
+    struct vz_error err = {0};
+    struct vz_generation *gen = vz_index_generation(index);
+    bool has = gen && vz_generation_packer(gen);
+    struct vz_slice name = vz_index_name(index);
+    if (!has)
+        printf("[%.*s] has no dictionary\n", (int)name.len, name.ptr);
+    *packed += has;
+    vz_generation_release(gen);
+    if (vz_index_validate(index, &err) == VZ_OK)
+        return 0;
+    fprintf(stderr, "[%.*s]: %s\n", (int)name.len, name.ptr, err.text);
+    return 1;
+}
+
+static int check_folder(const char *dir)
+{
+    struct vz_error err = {0};
+    struct vz_store *store;
+    struct vz_arena arena = {0};
+    struct vz_slice *names;
+    int bad = 0, packed = 0;
+    if (vz_store_open(dir, &(struct vz_store_options){0}, &store, &err) != VZ_OK) {
+        fprintf(stderr, "does not open: %s\n", err.text);
+        return 1;
+    }
+    size_t count = vz_store_names(store, &arena, &names);
+    for (size_t i = 0; i < count; i++) {
+        struct vz_index *index = vz_store_index(store, names[i]);
+        bad += index ? check_index(index, &packed) : 1;
+        vz_index_release(index);
+    }
+    printf("%zu indices, %d with a dictionary\n", count, packed);
+    vz_arena_deinit(&arena);
+    vz_store_close(store);
+    return bad != 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && strcmp(argv[1], "--check") == 0)
+        return check_folder(argv[2]);
     if (argc == 5 && strcmp(argv[1], "--child") == 0)
         child(argv[2], strtoull(argv[3], NULL, 10), atoi(argv[4]));
     if (argc != 4) {
