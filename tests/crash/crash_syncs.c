@@ -165,8 +165,7 @@ static int check_index(struct vz_index *index, int acked, struct vz_buf *why)
             vz_buf_printf(why, " does not validate: %s", err.text);
             return 1;
         }
-        if (!is_after(index, acked, why) &&
-            (acked == REQUESTS || !is_after(index, acked + 1, why)))
+        if (!is_after(index, acked, why) && (acked == REQUESTS || !is_after(index, acked + 1, why)))
             return 1;
         if (!look && vz_index_compact(index, &err) != VZ_OK) {
             vz_buf_printf(why, " is not compacted: %s", err.text);
