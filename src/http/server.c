@@ -35,8 +35,12 @@
  *   - a request that the caller's `quick` calls cheap runs where it was read; the rest, which take
  *     longer than the hand-off, go to workers. A network thread is held up only by what `quick`
  *     misjudges, so whoever gives one must bound that (src/rest/rest.c does, for searches);
- *   - rejected: handlers on several network threads (MHD_OPTION_THREAD_POOL_SIZE) for all requests:
- *     fastest, but one slow commit stalls every connection that shares its thread;
+ *   - rejected: handlers on several network threads for all requests: fastest, but one slow commit
+ *     stalls every connection that shares its thread;
+ *   - connections are let in by one thread, which gives each to the network thread with the fewest.
+ *     Rejected: libmicrohttpd's pool of threads on one listening socket (MHD_OPTION_THREAD_POOL_SIZE):
+ *     of four clients that came together often all were on one thread, and searches had half the
+ *     requests a second (bench/search, terms: 10,300 where 17,300 were possible).
  *   - rejected: workers that spin before they sleep: they take the core the client needs (20,000).
  *
  * POOL_BYTES is what an idle connection costs, because libmicrohttpd clears all of it after each
@@ -78,11 +82,20 @@ enum {
     POOL_BYTES = 24 * 1024, /* libmicrohttpd's memory a connection: request line, headers, reads */
 };
 
+/* A network thread: a daemon of its own, which is given its connections. */
+struct network {
+    struct vz_http_server *server;
+    struct MHD_Daemon *daemon;
+    atomic_uint connections;
+};
+
 struct vz_http_server {
     /* Immutable after start. */
     struct vz_http_options options;
-    struct MHD_Daemon *daemon;
+    struct network *networks; /* options.network_threads */
     struct vz_pool *pool;
+    int listener;
+    pthread_t acceptor;
     uint16_t port;
 
     /* Guards pushes against the end of the pool. */
@@ -109,10 +122,10 @@ struct exchange {
     bool has_content_length;
     bool head;
     bool target_ok;
-    bool gzipped;       /* response.body is compressed */
-    size_t body_bytes;  /* of the request, as received, also of those dropped */
-    size_t held_bytes;  /* this request's part of bodies_bytes */
-    bool crowded_out;   /* the bodies of all requests together were too large */
+    bool gzipped;      /* response.body is compressed */
+    size_t body_bytes; /* of the request, as received, also of those dropped */
+    size_t held_bytes; /* this request's part of bodies_bytes */
+    bool crowded_out;  /* the bodies of all requests together were too large */
     int fd;
     struct vz_buf body; /* as received, later decompressed */
     struct vz_http_request request;
@@ -174,12 +187,14 @@ static void finished(void *context, struct MHD_Connection *connection, void **st
 static void connection_changed(void *context, struct MHD_Connection *connection, void **state,
                                enum MHD_ConnectionNotificationCode code)
 {
-    struct vz_http_server *server = context;
+    struct network *network = context;
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        COUNT(server->connections_total);
-        COUNT(server->connections_open);
+        COUNT(network->server->connections_total);
+        COUNT(network->server->connections_open);
+        COUNT(network->connections);
     } else {
-        DROP(server->connections_open);
+        DROP(network->server->connections_open);
+        DROP(network->connections);
     }
 }
 
@@ -580,7 +595,7 @@ static enum vz_status open_listener(const struct vz_http_options *options, int *
     } else {
         return vz_fail(err, VZ_BAD_ARGUMENT, "[%s] is not a numeric address", options->host);
     }
-    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return vz_fail_errno(err, errno, "cannot make a socket");
     int on = 1;
@@ -614,33 +629,87 @@ static void allow_descriptors(unsigned connections)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* A server that stops lets nobody in. (MHD_quiesce_daemon would be the call for that; with epoll it
- * races with the library's own threads for the listening socket and may end the process: "Failed to
- * remove listen FD from epoll set".) */
-static enum MHD_Result let_in(void *context, const struct sockaddr *address, socklen_t len)
+/* ---- letting in ------------------------------------------------------------------------------ */
+
+/* The network thread with the fewest connections; `turn` decides between equals. Had all threads
+ * the listening socket, the one that wakes first would take whoever waits there: four clients that
+ * come at once often shared one thread, and one core, for as long as they stayed. */
+static struct network *least(struct vz_http_server *server, unsigned turn)
 {
-    struct vz_http_server *server = context;
-    return READ(server->stopping) ? MHD_NO : MHD_YES;
+    unsigned count = server->options.network_threads;
+    struct network *best = &server->networks[turn % count];
+    for (unsigned i = 1; i < count; i++) {
+        struct network *other = &server->networks[(turn + i) % count];
+        if (READ(other->connections) < READ(best->connections))
+            best = other;
+    }
+    return best;
 }
 
-static struct MHD_Daemon *start_daemon(struct vz_http_server *server, int fd)
+/* Whoever comes while the server is full waits in the backlog. */
+static void wait_for_place(struct vz_http_server *server)
 {
+    while (READ(server->connections_open) >= server->options.max_connections &&
+           !READ(server->stopping))
+        usleep(1000);
+}
+
+/* The acceptor's thread, until the listener is shut down. A server that stops lets nobody in. */
+static void *let_in(void *context)
+{
+    struct vz_http_server *server = context;
+    for (unsigned turn = 0;; turn++) {
+        struct sockaddr_storage address;
+        socklen_t len = sizeof address;
+        wait_for_place(server);
+        int fd = accept4(server->listener, (struct sockaddr *)&address, &len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM))
+            usleep(10000); /* somebody may leave */
+        else if (fd < 0 && (errno == EINVAL || errno == EBADF))
+            return NULL; /* shut down */
+        else if (fd >= 0 && READ(server->stopping))
+            close(fd);
+        else if (fd >= 0) /* which closes it when it cannot */
+            MHD_add_connection(least(server, turn)->daemon, fd, (struct sockaddr *)&address, len);
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct network *network)
+{
+    struct vz_http_server *server = network->server;
     const struct vz_http_options *o = &server->options;
-    struct MHD_OptionItem more[] = {
-        {o->network_threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
-         (intptr_t)o->network_threads, NULL},
-        {MHD_OPTION_END, 0, NULL}};
     return MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO |
-            MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG,
-        server->port, let_in, server, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon,
-        NULL, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, target_seen, server,
-        MHD_OPTION_NOTIFY_COMPLETED, finished, server, MHD_OPTION_NOTIFY_CONNECTION,
-        connection_changed, server, MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL,
-        MHD_OPTION_CONNECTION_LIMIT, o->max_connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        o->idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)4096, MHD_OPTION_ARRAY, more,
-        MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_USE_TURBO | MHD_USE_SUPPRESS_DATE_NO_CLOCK | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, log_daemon, NULL,
+        MHD_OPTION_URI_LOG_CALLBACK, target_seen, server, MHD_OPTION_NOTIFY_COMPLETED, finished,
+        server, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, network,
+        MHD_OPTION_UNESCAPE_CALLBACK, no_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        o->max_connections + 16, MHD_OPTION_CONNECTION_TIMEOUT, o->idle_timeout_s,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_MEMORY_INCREMENT, (size_t)4096, MHD_OPTION_END);
+}
+
+static void stop_networks(struct vz_http_server *server)
+{
+    for (unsigned i = 0; i < server->options.network_threads; i++)
+        if (server->networks[i].daemon)
+            MHD_stop_daemon(server->networks[i].daemon);
+    free(server->networks);
+}
+
+static bool start_networks(struct vz_http_server *server)
+{
+    unsigned count = server->options.network_threads;
+    server->networks = vz_calloc(count, sizeof *server->networks);
+    for (unsigned i = 0; i < count; i++) {
+        server->networks[i].server = server;
+        server->networks[i].daemon = start_daemon(&server->networks[i]);
+        if (!server->networks[i].daemon)
+            return false;
+    }
+    return pthread_create(&server->acceptor, NULL, let_in, server) == 0;
 }
 
 static void fill_defaults(struct vz_http_options *o)
@@ -667,18 +736,17 @@ enum vz_status vz_http_start(const struct vz_http_options *options, struct vz_ht
     server->options = *options;
     fill_defaults(&server->options);
     pthread_mutex_init(&server->gate, NULL);
-    int fd = -1;
-    enum vz_status status = open_listener(&server->options, &fd, &server->port, err);
+    enum vz_status status = open_listener(&server->options, &server->listener, &server->port, err);
     if (status != VZ_OK) {
         free(server);
         return status;
     }
     allow_descriptors(server->options.max_connections);
     server->pool = vz_pool_new("http", server->options.worker_threads, server->options.max_queue);
-    server->daemon = start_daemon(server, fd);
-    if (!server->daemon) {
+    if (!start_networks(server)) {
+        stop_networks(server);
         vz_pool_free(server->pool);
-        close(fd);
+        close(server->listener);
         free(server);
         return vz_fail(err, VZ_IO, "cannot start the HTTP threads");
     }
@@ -734,7 +802,10 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     pthread_mutex_unlock(&server->gate);
     vz_pool_free(server->pool);
     wait_for_exchanges(server, 200); /* for the sending of the last answers */
-    MHD_stop_daemon(server->daemon); /* closes the listening socket, too */
+    shutdown(server->listener, SHUT_RDWR);
+    pthread_join(server->acceptor, NULL);
+    close(server->listener);
+    stop_networks(server);
     pthread_mutex_destroy(&server->gate);
     free(server);
 }

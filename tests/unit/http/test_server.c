@@ -396,6 +396,38 @@ static void test_quick(void **state)
     stop(NULL);
 }
 
+static pthread_t served_by; /* the network thread that saw the last request */
+
+static bool note_thread(void *context, const struct vz_http_request *rq)
+{
+    served_by = pthread_self();
+    return false;
+}
+
+/* Connections that come at once are shared out, or one core would serve them all. */
+static void test_connections_are_spread(void **state)
+{
+    for (int round = 0; round < 5; round++) {
+        int fds[6], of_first = 0;
+        pthread_t first = 0;
+        start_with((struct vz_http_options){
+            .quick = note_thread, .network_threads = 2, .worker_threads = 1});
+        for (size_t i = 0; i < VZ_COUNT_OF(fds); i++)
+            fds[i] = dial();
+        for (size_t i = 0; i < VZ_COUNT_OF(fds); i++) {
+            send_text(fds[i], "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+            expect(fds[i], 200, "ok"); /* after which served_by is not written */
+            if (i == 0)
+                first = served_by;
+            of_first += pthread_equal(first, served_by) != 0;
+        }
+        assert_int_equal(of_first, VZ_COUNT_OF(fds) / 2);
+        for (size_t i = 0; i < VZ_COUNT_OF(fds); i++)
+            close(fds[i]);
+        stop(NULL);
+    }
+}
+
 static void expect_status(const char *request, int status)
 {
     struct answer a;
@@ -474,6 +506,7 @@ int main(void)
         WITH_SERVER(test_call),
         cmocka_unit_test(test_call_of_an_endless_answer),
         cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_connections_are_spread),
         cmocka_unit_test(test_foreign_pages),
         cmocka_unit_test(test_start_errors),
     };
