@@ -91,7 +91,9 @@ void vz_rest_alias_get(struct vz_call *call)
     size_t count = vz_split(call->arena, call->args[has_index ? 1 : 0], &parts);
     struct vz_resolved indices;
     if (!vz_resolve(call, expression,
-                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ | VZ_RESOLVE_EVERY, &indices))
+                    VZ_RESOLVE_ALIASES | VZ_RESOLVE_CLOSED | VZ_RESOLVE_METADATA_READ |
+                        VZ_RESOLVE_EVERY,
+                    &indices))
         return;
     struct vz_alias *aliases;
     size_t alias_count = vz_store_aliases(call->store, call->arena, &aliases);
@@ -156,8 +158,7 @@ static bool is_removed(const struct actions *list, struct vz_slice name)
     return false;
 }
 
-static bool check_alias_name(struct vz_call *call, const struct actions *list,
-                             struct vz_slice name)
+static bool check_alias_name(struct vz_call *call, const struct actions *list, struct vz_slice name)
 {
     const char *why = NULL;
     if (name.len == 0)
@@ -213,17 +214,8 @@ static bool read_filter(struct vz_call *call, struct vz_json value, struct vz_sl
 
 static bool read_text(struct vz_call *call, struct vz_json value, struct vz_slice *text)
 {
-    struct vz_buf printed = {0};
-    if (vz_json_type(value) == VZ_JSON_STRING) {
-        *text = vz_arena_copy(call->arena, vz_json_string(value));
-        return true;
-    }
-    if (!vz_json_is_number(value))
-        return vz_call_fail(call, 400, "parsing_exception", "expected a string");
-    vz_json_print(value, &printed);
-    *text = vz_arena_copy(call->arena, vz_buf_slice(&printed));
-    vz_buf_deinit(&printed);
-    return true;
+    return vz_call_scalar(call, value, text) ||
+           vz_call_fail(call, 400, "parsing_exception", "expected a string");
 }
 
 /* One member of an action's (or of PUT _alias's) body that describes the alias. *known is false

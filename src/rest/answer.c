@@ -21,6 +21,21 @@ struct vz_slice vz_call_format(struct vz_call *call, const char *format, ...)
     return copy;
 }
 
+bool vz_call_scalar(struct vz_call *call, struct vz_json value, struct vz_slice *text)
+{
+    struct vz_buf printed = {0};
+    if (vz_json_type(value) != VZ_JSON_STRING && !vz_json_is_number(value))
+        return false;
+    if (vz_json_type(value) == VZ_JSON_STRING)
+        *text = vz_arena_copy(call->arena, vz_json_string(value));
+    else {
+        vz_json_print(value, &printed);
+        *text = vz_arena_copy(call->arena, vz_buf_slice(&printed));
+        vz_buf_deinit(&printed);
+    }
+    return true;
+}
+
 static struct vz_slice format_args(struct vz_call *call, const char *format, va_list args)
 {
     struct vz_buf text = {0};

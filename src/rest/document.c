@@ -260,7 +260,8 @@ static void print_got_members(struct vz_call *call, const struct vz_stored_doc *
 }
 
 /* Reads, runs the script, writes; again when another write came between, as often as asked for. */
-static bool update_by_script(struct vz_call *call, struct vz_index *index, const struct vz_write *op)
+static bool update_by_script(struct vz_call *call, struct vz_index *index,
+                             const struct vz_write *op)
 {
     struct vz_write_options options = {.arena = call->arena};
     unsigned left = op->has_if_seq_no ? 0 : op->retry_on_conflict;
@@ -315,9 +316,9 @@ void vz_rest_doc_update(struct vz_call *call)
     } else {
         vz_source_of_params(call, &choice);
     }
-    bool creates =
-        vz_json_get(body, "upsert", &upsert) || vz_json_get(body, "doc_as_upsert", &upsert) ||
-        vz_json_get(body, "scripted_upsert", &upsert);
+    bool creates = vz_json_get(body, "upsert", &upsert) ||
+                   vz_json_get(body, "doc_as_upsert", &upsert) ||
+                   vz_json_get(body, "scripted_upsert", &upsert);
     struct vz_ingest_item item;
     struct vz_ingest_work *work;
     struct vz_index *index = NULL;
@@ -331,7 +332,7 @@ void vz_rest_doc_update(struct vz_call *call)
         print_dropped(call, &item);
     else if (index && !call->problem.status && update_one(call, index, &op) && wants_source &&
              !choice.off &&
-        vz_index_get(index, op.id, VZ_DOC_SOURCE, call->arena, &stored, NULL) == VZ_OK) {
+             vz_index_get(index, op.id, VZ_DOC_SOURCE, call->arena, &stored, NULL) == VZ_OK) {
         vz_json_key(&call->w, "get");
         vz_json_begin_object(&call->w);
         print_got_members(call, &stored, &choice);
@@ -508,22 +509,6 @@ static void print_mget_doc(struct vz_call *call, const struct wanted_doc *want,
     vz_index_release(index);
 }
 
-/* A string, or a number as some clients send ids. */
-static bool read_scalar(struct vz_call *call, struct vz_json value, struct vz_slice *out)
-{
-    if (vz_json_type(value) == VZ_JSON_STRING) {
-        *out = vz_json_string(value);
-        return true;
-    }
-    if (!vz_json_is_number(value))
-        return false;
-    struct vz_buf text = {0};
-    vz_json_print(value, &text);
-    *out = vz_arena_copy(call->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
-    return true;
-}
-
 static bool read_wanted(struct vz_call *call, struct vz_json item, struct wanted_doc *want)
 {
     struct vz_json_iter it = vz_json_iterate(item);
@@ -535,9 +520,9 @@ static bool read_wanted(struct vz_call *call, struct vz_json item, struct wanted
     while (vz_json_next(&it, &key, &value)) {
         bool ok = true;
         if (vz_slice_is(key, "_index"))
-            ok = read_scalar(call, value, &want->index);
+            ok = vz_call_scalar(call, value, &want->index);
         else if (vz_slice_is(key, "_id"))
-            ok = read_scalar(call, value, &want->id);
+            ok = vz_call_scalar(call, value, &want->id);
         else if (vz_slice_is(key, "_source"))
             ok = vz_source_of_json(call->arena, value, &want->choice);
         else if (vz_slice_is(key, "stored_fields"))
@@ -579,7 +564,7 @@ static bool read_all_wanted(struct vz_call *call, struct vz_json body, struct wa
         while (vz_json_next(&it, NULL, &item)) {
             struct wanted_doc *want = &wants[(*count)++];
             *want = (struct wanted_doc){.index = call->args[0], .choice = choice};
-            if (!read_scalar(call, item, &want->id))
+            if (!vz_call_scalar(call, item, &want->id))
                 return vz_call_fail(call, 400, "illegal_argument_exception",
                                     "ids array element should only contain ids");
         }

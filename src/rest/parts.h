@@ -190,6 +190,9 @@ void vz_call_shards(struct vz_json_writer *w, unsigned total, unsigned successfu
                     bool with_skipped);
 /* Splits a comma-separated list into the arena; empty parts are dropped. */
 size_t vz_split(struct vz_arena *arena, struct vz_slice text, struct vz_slice **parts);
+/* A string as it is, or a number as it is written (some clients send ids so), in the arena. False for
+ * anything else, without a problem. */
+bool vz_call_scalar(struct vz_call *call, struct vz_json value, struct vz_slice *text);
 struct vz_slice vz_call_format(struct vz_call *call, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 #define VZ_S(slice) (int)(slice).len, (slice).ptr ? (slice).ptr : ""

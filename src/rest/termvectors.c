@@ -23,19 +23,14 @@ static bool bad(struct vz_call *call, const char *what)
                         what);
 }
 
-/* A string, or a number as some clients send ids. */
+/* Flags, too, as they are written. */
 static bool read_text(struct vz_call *call, struct vz_json value, struct vz_slice *out)
 {
-    if (vz_json_type(value) == VZ_JSON_STRING) {
-        *out = vz_json_string(value);
-        return true;
-    }
-    if (!vz_json_is_number(value) && vz_json_type(value) != VZ_JSON_BOOL)
-        return false;
-    struct vz_buf text = {0};
-    vz_json_print(value, &text);
-    *out = vz_arena_copy(call->arena, vz_buf_slice(&text));
-    vz_buf_deinit(&text);
+    bool flag;
+    if (vz_json_type(value) != VZ_JSON_BOOL)
+        return vz_call_scalar(call, value, out);
+    vz_json_as_bool(value, &flag);
+    *out = vz_slice_from(flag ? "true" : "false");
     return true;
 }
 
