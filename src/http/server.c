@@ -658,6 +658,7 @@ static void wait_for_place(struct vz_http_server *server)
 static void *let_in(void *context)
 {
     struct vz_http_server *server = context;
+    vz_thread_name("accept");
     for (unsigned turn = 0;; turn++) {
         struct sockaddr_storage address;
         socklen_t len = sizeof address;
