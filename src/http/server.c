@@ -184,18 +184,17 @@ static void finished(void *context, struct MHD_Connection *connection, void **st
     DROP(server->exchanges_open);
 }
 
+static void count_out(struct network *network)
+{
+    DROP(network->server->connections_open);
+    DROP(network->connections);
+}
+
 static void connection_changed(void *context, struct MHD_Connection *connection, void **state,
                                enum MHD_ConnectionNotificationCode code)
 {
-    struct network *network = context;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        COUNT(network->server->connections_total);
-        COUNT(network->server->connections_open);
-        COUNT(network->connections);
-    } else {
-        DROP(network->server->connections_open);
-        DROP(network->connections);
-    }
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED)
+        count_out(context); /* assign() counted it in */
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */
@@ -654,6 +653,17 @@ static void wait_for_place(struct vz_http_server *server)
         usleep(1000);
 }
 
+/* Counted here and not when the network thread comes to it: by then the next ones may have been
+ * shared out, and let in, as if this one were not there. */
+static void assign(struct network *network, int fd, const struct sockaddr *from, socklen_t len)
+{
+    COUNT(network->server->connections_total);
+    COUNT(network->server->connections_open);
+    COUNT(network->connections);
+    if (MHD_add_connection(network->daemon, fd, from, len) != MHD_YES)
+        count_out(network); /* it is closed already */
+}
+
 /* The acceptor's thread, until the listener is shut down. A server that stops lets nobody in. */
 static void *let_in(void *context)
 {
@@ -671,8 +681,8 @@ static void *let_in(void *context)
             return NULL; /* shut down */
         else if (fd >= 0 && READ(server->stopping))
             close(fd);
-        else if (fd >= 0) /* which closes it when it cannot */
-            MHD_add_connection(least(server, turn)->daemon, fd, (struct sockaddr *)&address, len);
+        else if (fd >= 0)
+            assign(least(server, turn), fd, (struct sockaddr *)&address, len);
     }
 }
 
