@@ -2,7 +2,7 @@
  *
  *   lex.c       source to tokens
  *   parse.c     tokens to a tree
- *   compile.c   the tree to instructions; constants are folded, names resolved
+ *   compile*.c  the tree to instructions; constants are folded, names resolved (compile.h)
  *   run.c       the machine
  *   number.c    arithmetic, comparison and conversion as Java does them
  *   static.c    Math.max(), Integer.parseInt() and others of a class
