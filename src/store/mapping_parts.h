@@ -92,6 +92,15 @@ enum vz_status vz_mapping_fault(struct vz_error *err, const char *format, ...)
 enum vz_status vz_mapping_unsupported(struct vz_error *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The fault that says which parameter is unknown, with its value; an empty path: of the root, and
+ * `root_text` begins the sentence. VZ_BAD_MAPPING. */
+enum vz_status vz_mapping_unsupported_parameter(struct vz_slice path, struct vz_slice key,
+                                                struct vz_json value, const char *root_text,
+                                                struct vz_error *err);
+
+/* One of its own with the same fields, ids and parameters; NULL: an empty one. */
+struct vz_mapping *vz_mapping_copy(const struct vz_mapping *from);
+
 /* Adds one parameter (copied into the arena) to a list. */
 void vz_mapping_param_add(struct vz_mapping *mapping, struct vz_mapping_param **params,
                           size_t *count, struct vz_slice name, struct vz_json value);
