@@ -2,6 +2,8 @@
  * thousandth of computing it. A hash table and a list by last use, under one lock. */
 #include "infer/parts.h"
 
+#include "base/hash.h"
+
 #include <stdlib.h>
 
 #define MAX_TEXT_BYTES 2048
@@ -30,7 +32,7 @@ struct cache *cache_new(uint64_t max_bytes, uint32_t dims)
     pthread_mutex_init(&c->lock, NULL);
     c->dims = dims;
     c->max_bytes = (size_t)max_bytes;
-    c->seed = vz_now_ns();
+    c->seed = vz_hash_seed.c;
     return c;
 }
 

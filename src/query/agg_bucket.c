@@ -8,6 +8,8 @@
  */
 #include "query/agg.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -19,11 +21,7 @@
 
 static size_t slot_of(const struct vz_agg_node *node, uint32_t owner, int64_t key)
 {
-    uint64_t z = (uint64_t)key * 0x9E3779B97F4A7C15ull + owner * 0xC2B2AE3D27D4EB4Full;
-    z ^= z >> 32;
-    z *= 0xD6E8FEB86659FD93ull;
-    z ^= z >> 29;
-    return (size_t)z & (node->slot_count - 1);
+    return (size_t)vz_hash_number(key, owner) & (node->slot_count - 1);
 }
 
 static bool grow_slots(struct vz_agg_node *node)

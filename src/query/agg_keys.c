@@ -6,6 +6,7 @@
  */
 #include "query/agg.h"
 
+#include "base/hash.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -21,11 +22,7 @@ struct vz_agg_pair {
 
 static size_t pair_slot(const struct vz_agg_node *node, uint32_t before, int64_t part)
 {
-    uint64_t z = (uint64_t)part * 0x9E3779B97F4A7C15ull + before * 0xC2B2AE3D27D4EB4Full;
-    z ^= z >> 31;
-    z *= 0xD6E8FEB86659FD93ull;
-    z ^= z >> 30;
-    return (size_t)z & (node->pair_slot_count - 1);
+    return (size_t)vz_hash_number(part, before) & (node->pair_slot_count - 1);
 }
 
 static bool grow_pairs(struct vz_agg_node *node)

@@ -7,6 +7,8 @@
  */
 #include "query/agg.h"
 
+#include "base/hash.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -210,18 +212,12 @@ static void take_counts(struct vz_agg_node *node, const struct vz_agg_block *blo
 
 static inline size_t mixed(int64_t key)
 {
-    uint64_t z = (uint64_t)key * 0x9E3779B97F4A7C15ull;
-    z ^= z >> 32;
-    z *= 0xD6E8FEB86659FD93ull;
-    return (size_t)(z >> 20);
+    return (size_t)vz_hash_number(key, 0);
 }
 
 static inline size_t slot_of(const struct vz_agg_node *node, uint32_t owner, int64_t key)
 {
-    uint64_t z = ((uint64_t)key ^ (uint64_t)owner << 40) * 0x9E3779B97F4A7C15ull;
-    z ^= z >> 32;
-    z *= 0xD6E8FEB86659FD93ull;
-    return (size_t)(z >> 20) & (node->slot_count - 1);
+    return (size_t)vz_hash_number(key, owner) & (node->slot_count - 1);
 }
 
 static bool grow_table(struct vz_agg_node *node)

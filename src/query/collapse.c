@@ -14,6 +14,7 @@
 #include "query/filter.h"
 #include "query/run.h"
 
+#include "base/hash.h"
 #include "base/strmap.h"
 
 #include <stdlib.h>
@@ -231,8 +232,7 @@ static void prune(struct vz_collapser *collapser, struct vz_collector *collector
     qsort_r(items, collapser->count, sizeof *items, by_order, collector);
     for (size_t i = 0; i < collapser->count && kept < collector->limit; i++) {
         struct key key = items[i].key;
-        struct vz_slice bytes = {(const char *)&key.value, sizeof key.value};
-        size_t slot = vz_hash(bytes, key.kind) & (slots - 1);
+        size_t slot = (size_t)vz_hash_number((int64_t)key.value, key.kind) & (slots - 1);
         while (seen[slot] && (items[seen[slot] - 1].key.kind != key.kind ||
                               items[seen[slot] - 1].key.value != key.value))
             slot = (slot + 1) & (slots - 1);

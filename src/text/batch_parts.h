@@ -2,6 +2,7 @@
 #ifndef VZ_TEXT_BATCH_PARTS_H
 #define VZ_TEXT_BATCH_PARTS_H
 
+#include "base/hash.h"
 #include "base/strmap.h"
 #include "text/batch.h"
 
@@ -38,7 +39,9 @@ struct vz_text_batch {
     uint32_t docs;
 };
 
-/* Of a term in a field. Most terms are short: two overlapping loads and one multiplication. */
+/* Of a term in a field, seeded (base/hash.h). Most terms are short: two overlapping loads and two
+ * multiplications. Their length and field go in by a secret factor: added or xored as they are, those
+ * of one term could make up for those of another. */
 static inline uint32_t vz_term_hash(uint16_t field, struct vz_slice text)
 {
     uint64_t a = 0, b = 0;
@@ -53,11 +56,9 @@ static inline uint32_t vz_term_hash(uint16_t field, struct vz_slice text)
         b = (unsigned char)text.ptr[text.len - 1];
     }
     if (text.len > 16)
-        b ^= vz_hash(text, field);
-    a ^= 0x9E3779B97F4A7C15ull + field;
-    b ^= 0xC2B2AE3D27D4EB4Full + (text.len << 32);
-    unsigned __int128 product = (unsigned __int128)a * b;
-    uint64_t mixed = (uint64_t)product ^ (uint64_t)(product >> 64);
+        b ^= vz_hash(text, vz_hash_seed.c);
+    a ^= vz_hash_seed.a + ((uint64_t)field << 32 | (uint32_t)text.len) * vz_hash_seed.c;
+    uint64_t mixed = vz_hash_fold(a, b ^ vz_hash_seed.b);
     return (uint32_t)(mixed ^ mixed >> 29);
 }
 
