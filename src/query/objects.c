@@ -13,6 +13,7 @@
 #include "query/fusion.h"
 #include "query/inner.h"
 #include "query/nested.h"
+#include "text/analysis.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -40,6 +41,7 @@ struct vz_object_index {
     pthread_mutex_t lock; /* of filling */
     /* guarded by it; pages below a published count are read without */
     struct vz_index *index;
+    struct vz_analysis *analysis; /* a reference: the analyzers that the documents' index has */
     char *mapping;
     uint32_t filled, count;
     struct vz_object_place *pages[PAGES];
@@ -66,6 +68,7 @@ static void free_index(struct vz_object_index *index)
         vz_index_release(index->index);
         vz_store_delete_index(index->store, vz_slice_from(index->name), NULL);
     }
+    vz_analysis_release(index->analysis);
     for (uint32_t i = 0; i < PAGES && index->pages[i]; i++)
         free(index->pages[i]);
     pthread_mutex_destroy(&index->lock);
@@ -281,11 +284,13 @@ static enum vz_status print_mapping(struct vz_eval *eval, const struct vz_field 
     return status;
 }
 
-/* What of the index's settings says how values are read. */
-static enum vz_status print_settings(struct vz_eval *eval, char **out, struct vz_error *err)
+/* What of the index's settings says how values are read. Analyzers are in it to tell one index from
+ * another; an index is made without them and given the documents' own, see settle_analysis. */
+static enum vz_status print_settings(struct vz_eval *eval, bool with_analysis, char **out,
+                                     struct vz_error *err)
 {
-    static const char *const kept[] = {"analysis",       "similarity",       "mapping",
-                                       "max_ngram_diff", "max_shingle_diff", "query"};
+    static const char *const kept[] = {"similarity", "mapping", "max_ngram_diff",
+                                       "max_shingle_diff", "query", "analysis"};
     struct vz_buf whole = {0}, text = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root, index, value;
@@ -293,7 +298,7 @@ static enum vz_status print_settings(struct vz_eval *eval, char **out, struct vz
     vz_index_print_settings(vz_snapshot_index(eval->snap), &whole);
     enum vz_status status = vz_json_parse(vz_buf_slice(&whole), &doc, &root, err);
     vz_json_begin_object(&w);
-    for (size_t i = 0; i < VZ_COUNT_OF(kept) && status == VZ_OK; i++)
+    for (size_t i = 0; i < VZ_COUNT_OF(kept) - !with_analysis && status == VZ_OK; i++)
         if (vz_json_get(root, "index", &index) && vz_json_get(index, kept[i], &value)) {
             vz_json_key(&w, kept[i]);
             vz_json_put_value(&w, value);
@@ -309,42 +314,70 @@ static enum vz_status print_settings(struct vz_eval *eval, char **out, struct vz
     return status;
 }
 
-/* Index locked. Takes `mapping` over. */
-static enum vz_status settle_mapping(struct vz_object_index *at, char *mapping,
-                                     struct vz_error *err)
+/* Index locked. An index of that name, still without fields and analyzers. */
+static enum vz_status make_index(struct vz_object_index *at, struct vz_eval *eval,
+                                 struct vz_error *err)
 {
     struct vz_buf body = {0};
     struct vz_json_doc *doc = NULL;
     struct vz_json root;
-    enum vz_status status = VZ_OK;
-    if (at->mapping && strcmp(at->mapping, mapping) == 0) {
-        free(mapping);
-        return VZ_OK;
+    char *settings = NULL;
+    enum vz_status status = print_settings(eval, false, &settings, err);
+    if (status == VZ_OK) {
+        vz_buf_printf(&body, "{\"settings\":{\"index\":%s}}", settings);
+        status = vz_json_parse(vz_buf_slice(&body), &doc, &root, err);
     }
-    if (at->index)
-        vz_buf_append_str(&body, mapping);
-    else
-        vz_buf_printf(&body, "{\"settings\":{\"index\":%s},\"mappings\":%s}", at->settings,
-                      mapping);
-    status = vz_json_parse(vz_buf_slice(&body), &doc, &root, err);
-    if (status == VZ_OK && at->index) {
-        status = vz_index_put_mapping(at->index, root, err);
-    } else if (status == VZ_OK) {
+    if (status == VZ_OK)
         status = vz_store_create_index(at->store, vz_slice_from(at->name), root, err);
-        if (status == VZ_OK)
-            at->index = vz_store_index(at->store, vz_slice_from(at->name));
-        if (status == VZ_OK && !at->index)
-            status = vz_fail(err, VZ_INTERNAL, "an index of nested objects did not open");
+    if (status == VZ_OK)
+        at->index = vz_store_index(at->store, vz_slice_from(at->name));
+    if (status == VZ_OK && !at->index)
+        status = vz_fail(err, VZ_INTERNAL, "an index of nested objects did not open");
+    vz_json_free(doc);
+    vz_buf_deinit(&body);
+    free(settings);
+    return status;
+}
+
+/* Index locked. The analyzers are the documents' own, not made anew: rules of synonyms sets are
+ * asked of the documents' store, and are those that this snapshot's mapping has. */
+static enum vz_status settle_analysis(struct vz_object_index *at, struct vz_eval *eval,
+                                      struct vz_error *err)
+{
+    struct vz_analysis *analysis = vz_mapping_analysis(eval->mapping);
+    if (!analysis || at->analysis == analysis)
+        return VZ_OK;
+    enum vz_status status = vz_index_adopt_analysis(at->index, analysis, err);
+    if (status == VZ_OK) {
+        vz_analysis_release(at->analysis);
+        at->analysis = vz_analysis_acquire(analysis);
     }
+    return status;
+}
+
+/* Index locked. Takes `mapping` over. */
+static enum vz_status settle_mapping(struct vz_object_index *at, struct vz_eval *eval,
+                                     char *mapping, struct vz_error *err)
+{
+    struct vz_json_doc *doc = NULL;
+    struct vz_json root;
+    enum vz_status status = at->index ? VZ_OK : make_index(at, eval, err);
+    if (status == VZ_OK)
+        status = settle_analysis(at, eval, err);
+    if (status != VZ_OK || (at->mapping && strcmp(at->mapping, mapping) == 0)) {
+        free(mapping);
+        return status;
+    }
+    status = vz_json_parse(vz_slice_from(mapping), &doc, &root, err);
+    if (status == VZ_OK)
+        status = vz_index_put_mapping(at->index, root, err);
     if (status == VZ_OK) {
         free(at->mapping);
         at->mapping = mapping;
     } else {
         free(mapping);
     }
-    if (doc)
-        vz_json_free(doc);
-    vz_buf_deinit(&body);
+    vz_json_free(doc);
     return status;
 }
 
@@ -487,7 +520,7 @@ enum vz_status vz_objects_open(struct vz_eval *eval, const struct vz_field *scop
     *out = (struct vz_objects){0};
     enum vz_status status = vz_snapshot_scratch(eval->snap, &owner, &store, &cache, err);
     if (status == VZ_OK)
-        status = print_settings(eval, &settings, err);
+        status = print_settings(eval, true, &settings, err);
     if (status == VZ_OK)
         status = print_mapping(eval, scope, &mapping, err);
     if (status != VZ_OK) {
@@ -499,7 +532,7 @@ enum vz_status vz_objects_open(struct vz_eval *eval, const struct vz_field *scop
     free(settings);
     status = lock_index(out->index, eval->deadline_ns, err);
     if (status == VZ_OK) {
-        status = settle_mapping(out->index, mapping, err);
+        status = settle_mapping(out->index, eval, mapping, err);
         if (status == VZ_OK && out->index->filled < eval->limit)
             status = fill(out->index, eval, scope, err);
         if (status == VZ_OK)

@@ -244,32 +244,47 @@ static void swap_mapping_locked(struct vz_index *index, struct vz_mapping *mappi
     vz_mapping_release(old);
 }
 
-enum vz_status vz_index_reload_analysis(struct vz_index *index, struct vz_error *err)
+/* mapping_lock held. The mapping read anew with these analyzers, swapped in. */
+static enum vz_status adopt_locked(struct vz_index *index, struct vz_analysis *analysis,
+                                   struct vz_error *err)
 {
-    struct vz_settings settings = {0};
-    struct vz_analysis *analysis = NULL;
-    struct vz_mapping *fresh = NULL;
+    struct vz_mapping *base = vz_index_mapping(index), *fresh = NULL;
     struct vz_buf text = {0};
-    pthread_mutex_lock(&index->mapping_lock);
-    struct vz_mapping *base = vz_index_mapping(index);
-    vz_index_settings(index, &settings);
-    enum vz_status status = vz_settings_analysis(index->store, &settings, &analysis, err);
-    if (status == VZ_OK) {
-        vz_mapping_save(base, &text);
-        status = vz_mapping_load_with(vz_buf_slice(&text), analysis, &fresh, err);
-    }
+    vz_mapping_save(base, &text);
+    enum vz_status status = vz_mapping_load_with(vz_buf_slice(&text), analysis, &fresh, err);
     if (status == VZ_OK) {
         vz_mapping_set_rules(fresh, vz_mapping_get_rules(base));
         pthread_mutex_lock(&index->view_lock);
         swap_mapping_locked(index, vz_mapping_acquire(fresh));
         pthread_mutex_unlock(&index->view_lock);
     }
-    pthread_mutex_unlock(&index->mapping_lock);
-    vz_analysis_release(analysis);
     vz_mapping_release(fresh);
     vz_mapping_release(base);
-    vz_settings_deinit(&settings);
     vz_buf_deinit(&text);
+    return status;
+}
+
+enum vz_status vz_index_reload_analysis(struct vz_index *index, struct vz_error *err)
+{
+    struct vz_settings settings = {0};
+    struct vz_analysis *analysis = NULL;
+    pthread_mutex_lock(&index->mapping_lock);
+    vz_index_settings(index, &settings);
+    enum vz_status status = vz_settings_analysis(index->store, &settings, &analysis, err);
+    if (status == VZ_OK)
+        status = adopt_locked(index, analysis, err);
+    pthread_mutex_unlock(&index->mapping_lock);
+    vz_analysis_release(analysis);
+    vz_settings_deinit(&settings);
+    return status;
+}
+
+enum vz_status vz_index_adopt_analysis(struct vz_index *index, struct vz_analysis *analysis,
+                                       struct vz_error *err)
+{
+    pthread_mutex_lock(&index->mapping_lock);
+    enum vz_status status = adopt_locked(index, analysis, err);
+    pthread_mutex_unlock(&index->mapping_lock);
     return status;
 }
 

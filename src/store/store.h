@@ -291,6 +291,11 @@ struct vz_scratch_owner {
 enum vz_status vz_snapshot_scratch(const struct vz_snapshot *snap,
                                    const struct vz_scratch_owner *owner, struct vz_store **scratch,
                                    void **owned, struct vz_error *err);
+/* The index's fields use these analyzers from now on, compiled of other settings than its own: for an
+ * index in such a store. Takes a reference. VZ_BAD_MAPPING, with the old ones staying. */
+struct vz_analysis;
+enum vz_status vz_index_adopt_analysis(struct vz_index *index, struct vz_analysis *analysis,
+                                       struct vz_error *err);
 /* Docnos mean the same in all snapshots of one generation of an index. */
 uint64_t vz_snapshot_generation(const struct vz_snapshot *snap);
 struct vz_snapshot *vz_index_snapshot(struct vz_index *index);
