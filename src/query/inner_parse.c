@@ -1,8 +1,11 @@
-/* The inner_hits of a body: whose they are, that no two have one name, how many hits they show.
+/* The inner_hits of a body: what each asks for, whose they are, that no two have one name, how many
+ * hits they show.
  *
- * A parser gathers them as they come. A nested query takes those of the queries in it, as it is read
- * before it is known whether it has inner_hits itself. */
-#include "query/fusion.h"
+ * A parser gathers them as they come. A nested query takes those of the queries in it, as it is
+ * read before it is known whether it has inner_hits itself. */
+#include "query/parse.h"
+
+/* ---- whose they are -------------------------------------------------------------------------- */
 
 static struct vz_slice name_of(const struct vz_inner *inner)
 {
@@ -63,6 +66,92 @@ void vz_inner_settle(struct vz_search *search)
         settle_one(search->inners[i], search->named_scores);
     for (size_t i = 0; search->collapse && i < search->collapse->inner_count; i++)
         settle_one(search->collapse->inners[i], search->named_scores);
+}
+
+/* ---- one of them ----------------------------------------------------------------------------- */
+
+#define DEFAULT_INNER_SIZE 3
+
+/* Objects within a hit, or (`is_group`) other documents of its group. */
+static enum vz_status parse_inner_member(struct vz_body *body, struct vz_inner *inner,
+                                         bool is_group, struct vz_slice key, struct vz_json value,
+                                         struct vz_error *err)
+{
+    static const char *const same[] = {
+        "_source",      "fields",  "version",       "seq_no_primary_term",
+        "size",         "from",    "track_scores",  "highlight",
+        "sort",         "explain", "script_fields", "docvalue_fields",
+        "stored_fields"};
+    if (vz_slice_is(key, "name")) {
+        inner->name = vz_json_string(value);
+        return VZ_OK;
+    }
+    if (vz_slice_is(key, "ignore_unmapped"))
+        return VZ_OK; /* what is not mapped has no inner hits here anyway */
+    for (size_t i = 0; i < VZ_COUNT_OF(same); i++)
+        if (vz_slice_is(key, same[i]))
+            return vz_body_parse_member(body, key, value, err);
+    if (vz_slice_is(key, "collapse") && is_group)
+        return vz_body_parse_member(body, key, value, err);
+    if (vz_slice_is(key, "collapse"))
+        return vz_fail(err, VZ_UNSUPPORTED,
+                       "[inner_hits] [collapse] is not supported yet by vizsla");
+    return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] unknown field [%.*s]", VZ_ARG(key));
+}
+
+static enum vz_status parse_inner(struct vz_parser *parser, struct vz_json value, bool is_group,
+                                  struct vz_inner **out, struct vz_error *err)
+{
+    struct vz_search *fetch = vz_arena_zalloc(parser->arena, sizeof(*fetch));
+    struct vz_inner *inner = vz_arena_zalloc(parser->arena, sizeof(*inner));
+    struct vz_body body = {
+        .parser = {.arena = parser->arena, .depth = parser->depth, .clauses = parser->clauses},
+        .search = fetch,
+        .size = DEFAULT_INNER_SIZE};
+    struct vz_json_iter it = vz_json_iterate(value);
+    struct vz_slice key;
+    struct vz_json member;
+    if (vz_json_type(value) != VZ_JSON_OBJECT)
+        return vz_fail(err, VZ_BAD_QUERY, "[inner_hits] expected an object but got %s",
+                       vz_query_token(value));
+    fetch->with_source = true;
+    fetch->arena = parser->arena;
+    inner->fetch = fetch;
+    while (vz_json_next(&it, &key, &member)) {
+        enum vz_status status = parse_inner_member(&body, inner, is_group, key, member, err);
+        if (status != VZ_OK)
+            return status;
+    }
+    if (body.size < 0 || body.from < 0)
+        return vz_fail(err, VZ_BAD_QUERY, "illegal %s value, at least 0 required",
+                       body.size < 0 ? "size" : "from");
+    if (body.size > INT32_MAX || body.from > INT32_MAX)
+        return vz_fail(err, VZ_BAD_QUERY, "Numeric value (%lld) out of range of int",
+                       (long long)VZ_MAX(body.size, body.from));
+    fetch->size = (uint32_t)body.size;
+    fetch->from = (uint32_t)body.from;
+    vz_body_settle_source(&body);
+    *out = inner;
+    return VZ_OK;
+}
+
+enum vz_status vz_inner_parse(struct vz_parser *parser, struct vz_json value, struct vz_inner **out,
+                              struct vz_error *err)
+{
+    return parse_inner(parser, value, false, out, err);
+}
+
+enum vz_status vz_inner_parse_group(struct vz_parser *parser, struct vz_json value,
+                                    struct vz_inner **out, struct vz_error *err)
+{
+    enum vz_status status = parse_inner(parser, value, true, out, err);
+    struct vz_search *fetch = status == VZ_OK ? (*out)->fetch : NULL;
+    if (fetch && fetch->collapse && fetch->collapse->inner_count)
+        return vz_fail(err, VZ_BAD_QUERY,
+                       "[inner_hits] of a [collapse] within [inner_hits] are not allowed");
+    if (fetch && fetch->collapse)
+        vz_body_show_group(fetch, parser->arena);
+    return status;
 }
 
 /* ---- how many hits --------------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* query/parts.h - what the files of this room share. Private to the room and its tests.
  *
  * The life of a search:
- *   parse.c, dsl.c   the body becomes a struct vz_search: nodes, knn clauses, sort keys, what to
+ *   parse*.c dsl*.c  the body becomes a struct vz_search: nodes, knn clauses, sort keys, what to
  *                    fetch. No mapping is known yet, so nothing here depends on an index.
  *   filter.c scan.c  a leaf node, in one snapshot, becomes a docset (which documents match);
  *   values.c         what a request calls a value becomes what a column holds.
