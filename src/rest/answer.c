@@ -227,7 +227,7 @@ bool vz_call_body(struct vz_call *call, enum vz_place place, bool required, stru
     }
     struct vz_error err = {0};
     if (place == VZ_AT_SEARCH && vz_scripts_may_be_named(text) &&
-        !vz_scripts_inline(call->rest, call->arena, text, &text, &call->problem))
+        !vz_scripts_inline(call, call->arena, text, &text, &call->problem))
         return false;
     if (vz_json_parse_padded(text, &call->doc, body, &err) != VZ_OK)
         return vz_call_fail_error(call, &err, place);

@@ -8,6 +8,14 @@
 #include "store/store.h"
 
 #define MAX_TERMS 65536 /* index.max_terms_count; one more is kept, so that the search says so */
+#define MAX_LOOKUPS 256 /* a search */
+
+/* A term costs about three times this while the search is read and run. */
+#define TERM_BYTES 64
+#define MAX_HELD_BYTES ((size_t)64 << 20)
+/* What the searches of an _msearch cost one after the other is time. */
+#define MAX_TERM_BYTES ((size_t)512 << 20)
+#define MAX_SOURCE_BYTES ((size_t)1 << 30)
 
 bool vz_lookups_may_be_there(struct vz_slice body)
 {
@@ -16,6 +24,23 @@ bool vz_lookups_may_be_there(struct vz_slice body)
     if (memmem(body.ptr, body.len, "\"wrapper\"", 9))
         return true;
     return memmem(body.ptr, body.len, "\"terms\"", 7) && memmem(body.ptr, body.len, "\"path\"", 6);
+}
+
+/* As a breaker of Elasticsearch does. */
+static bool too_large(struct vz_arena *arena, size_t bytes, size_t limit,
+                      struct vz_problem *problem)
+{
+    struct vz_buf text = {0};
+    vz_buf_printf(&text,
+                  "[request] Data too large, data for [<terms_lookup>] would be [%zu], which is "
+                  "larger than the limit of [%zu]",
+                  bytes, limit);
+    *problem = (struct vz_problem){.status = 429,
+                                   .type = "circuit_breaking_exception",
+                                   .reason = vz_arena_copy(arena, vz_buf_slice(&text)),
+                                   .is_circuit = true};
+    vz_buf_deinit(&text);
+    return false;
 }
 
 static bool refuse(struct vz_arena *arena, struct vz_problem *problem, const char *type,
@@ -88,56 +113,101 @@ static bool is_below(struct vz_slice path, struct vz_slice key, struct vz_slice 
     return true;
 }
 
+static bool is_over(const struct vz_lookups *lookups)
+{
+    return lookups->held_bytes > MAX_HELD_BYTES || lookups->term_bytes > MAX_TERM_BYTES ||
+           lookups->source_bytes > MAX_SOURCE_BYTES;
+}
+
+static void append(struct vz_arena *arena, struct vz_lookups *lookups, struct vz_json term,
+                   struct vz_value *out)
+{
+    size_t bytes =
+        TERM_BYTES + (vz_json_type(term) == VZ_JSON_STRING ? vz_json_string(term).len : 0);
+    lookups->held_bytes += bytes;
+    lookups->term_bytes += bytes;
+    if (!is_over(lookups))
+        vz_value_append(out, vz_value_from(arena, term));
+}
+
 /* All values at a path, through lists; a key may have dots in it. As deep as documents may be. Only
  * what is found is kept: many lookups of a large document are not so many copies of it. */
-static void gather(struct vz_arena *arena, struct vz_json from, struct vz_slice path,
-                   struct vz_value *out)
+static void gather(struct vz_arena *arena, struct vz_lookups *lookups, struct vz_json from,
+                   struct vz_slice path, struct vz_value *out)
 {
     struct vz_json_iter it = vz_json_iterate(from);
     struct vz_slice rest, key;
     struct vz_json member;
     enum vz_json_type type = vz_json_type(from);
-    if (out->array.count > MAX_TERMS)
+    if (out->array.count > MAX_TERMS || is_over(lookups))
         return;
     if (type == VZ_JSON_ARRAY) {
         while (vz_json_next(&it, NULL, &member))
-            gather(arena, member, path, out);
+            gather(arena, lookups, member, path, out);
     } else if (path.len == 0) {
         if (type != VZ_JSON_NULL && type != VZ_JSON_OBJECT)
-            vz_value_append(out, vz_value_from(arena, from));
+            append(arena, lookups, from, out);
     } else if (type == VZ_JSON_OBJECT) {
         while (vz_json_next(&it, &key, &member))
             if (is_below(path, key, &rest))
-                gather(arena, member, rest, out);
+                gather(arena, lookups, member, rest, out);
     }
 }
 
-/* The list that a lookup stands for; NULL with a problem. */
-static struct vz_value *look_up(struct vz_rest *rest, struct vz_arena *arena,
-                                const struct lookup *lookup, struct vz_problem *problem)
+/* Appends what a lookup stands for. The document goes to an arena of its own: what is kept of it
+ * may be little, and there may be many. */
+static enum vz_status read_terms(struct vz_lookups *lookups, struct vz_index *index,
+                                 const struct lookup *lookup, struct vz_arena *arena,
+                                 struct vz_value *list, struct vz_error *err)
 {
+    struct vz_arena own = {0};
     struct vz_stored_doc doc;
     struct vz_json_doc *parsed;
     struct vz_json root;
-    struct vz_error err = {0};
-    struct vz_value *list = vz_value_array(arena);
-    struct vz_index *index = vz_resolve_one(rest->store, arena, lookup->index, problem);
-    if (!index)
-        return NULL;
-    enum vz_status status = vz_index_get(index, lookup->id, VZ_DOC_CUT_SOURCE, arena, &doc, &err);
-    vz_index_release(index);
-    if (status == VZ_OK && vz_json_parse(doc.source, &parsed, &root, &err) == VZ_OK) {
-        gather(arena, root, lookup->path, list);
+    enum vz_status status = vz_index_get(index, lookup->id, VZ_DOC_CUT_SOURCE, &own, &doc, err);
+    if (status == VZ_OK)
+        lookups->source_bytes += doc.source.len;
+    if (status == VZ_OK && !is_over(lookups) &&
+        (status = vz_json_parse(doc.source, &parsed, &root, err)) == VZ_OK) {
+        gather(arena, lookups, root, lookup->path, list);
         vz_json_free(parsed);
-    } else if (status != VZ_NOT_FOUND) {
-        vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){"", 0},
-                        (struct vz_slice){NULL, 0}, NULL, problem);
-        return NULL;
     }
-    return list;
+    vz_arena_deinit(&own);
+    return status == VZ_NOT_FOUND ? VZ_OK : status;
 }
 
-bool vz_lookup_terms(struct vz_rest *rest, struct vz_arena *arena, struct vz_value *terms,
+static bool refuse_over(const struct vz_lookups *lookups, struct vz_arena *arena,
+                        struct vz_problem *problem)
+{
+    if (lookups->held_bytes > MAX_HELD_BYTES)
+        return too_large(arena, lookups->held_bytes, MAX_HELD_BYTES, problem);
+    if (lookups->term_bytes > MAX_TERM_BYTES)
+        return too_large(arena, lookups->term_bytes, MAX_TERM_BYTES, problem);
+    return too_large(arena, lookups->source_bytes, MAX_SOURCE_BYTES, problem);
+}
+
+/* The list that a lookup stands for; NULL with a problem. */
+static struct vz_value *look_up(struct vz_call *call, struct vz_arena *arena,
+                                const struct lookup *lookup, struct vz_problem *problem)
+{
+    struct vz_error err = {0};
+    struct vz_value *list = vz_value_array(arena);
+    struct vz_index *index = vz_resolve_one(call->store, arena, lookup->index, problem);
+    if (!index)
+        return NULL;
+    enum vz_status status = read_terms(&call->lookups, index, lookup, arena, list, &err);
+    vz_index_release(index);
+    if (status != VZ_OK)
+        vz_problem_from(arena, &err, VZ_AT_REQUEST, (struct vz_slice){"", 0},
+                        (struct vz_slice){NULL, 0}, NULL, problem);
+    else if (is_over(&call->lookups))
+        refuse_over(&call->lookups, arena, problem);
+    else
+        return list;
+    return NULL;
+}
+
+bool vz_lookup_terms(struct vz_call *call, struct vz_arena *arena, struct vz_value *terms,
                      bool *changed, struct vz_problem *problem)
 {
     for (size_t i = 0; i < terms->object.count; i++) {
@@ -149,7 +219,11 @@ bool vz_lookup_terms(struct vz_rest *rest, struct vz_arena *arena, struct vz_val
             continue;
         if (!read_lookup(arena, member->value, &lookup, problem))
             return false;
-        struct vz_value *list = look_up(rest, arena, &lookup, problem);
+        if (++call->lookups.count > MAX_LOOKUPS)
+            return refuse(arena, problem, "illegal_argument_exception",
+                          "a request may look up the terms of at most [256] documents%.*s",
+                          (struct vz_slice){"", 0});
+        struct vz_value *list = look_up(call, arena, &lookup, problem);
         if (!list)
             return false;
         vz_value_put(terms, member->key, list);

@@ -130,6 +130,14 @@ unsigned vz_method_bit(const char *method);
 
 /* ---- one request (answer.c) ---------------------------------------------------------------- */
 
+/* What a call's lookups of terms took so far (lookups.c). */
+struct vz_lookups {
+    size_t held_bytes;   /* terms of the search at hand; of an _msearch each is let go by itself */
+    size_t term_bytes;   /* of all of its searches */
+    size_t source_bytes; /* of the documents that were read for them */
+    unsigned count;      /* in the search at hand */
+};
+
 struct vz_call {
     struct vz_rest *rest;
     struct vz_store *store;
@@ -147,6 +155,7 @@ struct vz_call {
     bool wants_json;    /* Accept named JSON */
     bool is_head;
     bool is_text; /* the body is plain text: no filter_path, no pretty */
+    struct vz_lookups lookups;
     bool gone;    /* watch.c: the client closed its connection */
     uint64_t look_ns; /* watch.c: when to look next */
 };

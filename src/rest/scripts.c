@@ -17,7 +17,6 @@
 #define MAX_SCRIPTS 10000
 #define MAX_ID 512
 #define EXCERPT 120
-#define MAX_LOOKUPS 256 /* of documents with terms, a request */
 
 /* ---- looking up ------------------------------------------------------------------------------ */
 
@@ -168,11 +167,11 @@ static bool is_script_key(struct vz_slice key)
 }
 
 struct inlining {
-    struct vz_rest *rest;
+    struct vz_call *call;
     struct vz_arena *arena;
     struct vz_problem *problem;
     bool changed;
-    unsigned lookups, depth;
+    unsigned depth;
 };
 
 static bool inline_one(struct inlining *in, struct vz_value *script)
@@ -181,7 +180,7 @@ static bool inline_one(struct inlining *in, struct vz_value *script)
     struct vz_slice source, lang;
     if (!id || id->type != VZ_VALUE_STRING || vz_value_get(script, VZ_SLICE("source")))
         return true;
-    if (!vz_script_stored(in->rest, id->string, in->arena, &source, &lang))
+    if (!vz_script_stored(in->call->rest, id->string, in->arena, &source, &lang))
         return not_stored(in->arena, id->string, in->problem);
     vz_value_remove(script, VZ_SLICE("id"));
     vz_value_put(script, VZ_SLICE("source"), vz_value_string(in->arena, source));
@@ -203,13 +202,7 @@ static bool look_up(struct inlining *in, struct vz_value *object)
     struct vz_value *terms = vz_value_get(object, VZ_SLICE("terms"));
     if (!terms || terms->type != VZ_VALUE_OBJECT)
         return true;
-    changed = false;
-    if (!vz_lookup_terms(in->rest, in->arena, terms, &changed, in->problem))
-        return false;
-    in->changed |= changed;
-    return !changed || ++in->lookups <= MAX_LOOKUPS ||
-           refuse(in->arena, in->problem, 400, "illegal_argument_exception",
-                  "a request may look up the terms of at most [%d] documents", MAX_LOOKUPS);
+    return vz_lookup_terms(in->call, in->arena, terms, &in->changed, in->problem);
 }
 
 /* As deep as the parser lets a body be, and what was unwrapped in it. */
@@ -239,13 +232,15 @@ static bool inline_all(struct inlining *in, struct vz_value *value)
     return true;
 }
 
-bool vz_scripts_inline(struct vz_rest *rest, struct vz_arena *arena, struct vz_slice text,
+bool vz_scripts_inline(struct vz_call *call, struct vz_arena *arena, struct vz_slice text,
                        struct vz_slice *out, struct vz_problem *problem)
 {
     struct vz_json_doc *doc;
     struct vz_json root;
-    struct inlining in = {.rest = rest, .arena = arena, .problem = problem};
+    struct inlining in = {.call = call, .arena = arena, .problem = problem};
     *out = text;
+    call->lookups.count = 0;
+    call->lookups.held_bytes = 0;
     if (vz_json_parse(text, &doc, &root, NULL) != VZ_OK)
         return true; /* who reads the body says it better */
     struct vz_value *tree = vz_value_from(arena, root);

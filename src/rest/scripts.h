@@ -27,10 +27,10 @@ void vz_script_problem(struct vz_arena *arena, const char *what, struct vz_slice
                        struct vz_problem *problem);
 /* Whether a search's body may name stored scripts, or have what lookups.h is about. Cheap. */
 bool vz_scripts_may_be_named(struct vz_slice body);
-/* Puts stored scripts in the place of their names, terms in that of lookups: parses `text`, and when it names any, *out is
- * the new text in the arena, with 64 readable bytes behind it. *out is `text` itself otherwise.
- * False with a problem. */
-bool vz_scripts_inline(struct vz_rest *rest, struct vz_arena *arena, struct vz_slice text,
+/* Puts stored scripts in the place of their names, terms in that of lookups: parses `text`, one
+ * search of the call, and when it names any, *out is the new text in the arena, with 64 readable
+ * bytes behind it. *out is `text` itself otherwise. False with a problem. */
+bool vz_scripts_inline(struct vz_call *call, struct vz_arena *arena, struct vz_slice text,
                        struct vz_slice *out, struct vz_problem *problem);
 
 #endif

@@ -509,7 +509,7 @@ static bool ready_line(struct vz_call *call, struct vz_arena *arena, struct vz_s
     bool is_template = call->route->handle == vz_rest_msearch_template;
     return (!is_template || vz_search_template_line(call, arena, *line, line, problem)) &&
            (!vz_scripts_may_be_named(*line) ||
-            vz_scripts_inline(call->rest, arena, *line, line, problem));
+            vz_scripts_inline(call, arena, *line, line, problem));
 }
 
 /* One search of several; its failure is its own. False only when the request as a whole is wrong.

@@ -200,7 +200,7 @@ bool vz_sweep_query(struct vz_call *call, struct vz_sweep *sweep, struct vz_json
         vz_buf_deinit(&text);
         if (!vz_scripts_may_be_named(kept))
             ready = kept;
-        else if (!vz_scripts_inline(call->rest, call->arena, kept, &ready, &call->problem))
+        else if (!vz_scripts_inline(call, call->arena, kept, &ready, &call->problem))
             return false;
         if (vz_json_parse(ready, &sweep->query_doc, &body, &err) != VZ_OK)
             return vz_call_fail_error(call, &err, VZ_AT_SEARCH);

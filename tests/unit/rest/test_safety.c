@@ -317,6 +317,69 @@ static void test_infinite_scores(void **state)
            400, "script_score script returned an invalid score [-Infinity] for doc [0]");
 }
 
+/* ---- lookups ------------------------------------------------------------------------------- */
+
+static void put_terms(struct world *w, const char *path, unsigned count, unsigned width)
+{
+    struct vz_buf body = {0};
+    vz_buf_append_str(&body, "{\"t\":[");
+    for (unsigned i = 0; i < count; i++)
+        vz_buf_printf(&body, "%s\"%0*u\"", i ? "," : "", (int)width, i);
+    vz_buf_append_str(&body, "]}");
+    expect(w, "PUT", path, body.data, 201, NULL);
+    vz_buf_deinit(&body);
+}
+
+static void look_up(struct vz_buf *body, const char *id, unsigned times)
+{
+    vz_buf_append_str(body, "{\"query\":{\"bool\":{\"filter\":[");
+    for (unsigned i = 0; i < times; i++)
+        vz_buf_printf(body,
+                      "%s{\"terms\":{\"k\":{\"index\":\"lists\",\"id\":\"%s\",\"path\":\"t\"}}}",
+                      i ? "," : "", id);
+    vz_buf_append_str(body, "]}}}");
+}
+
+/* A few bytes in a request stand for many terms: together they have a limit, in one search and in
+ * all of an _msearch. */
+static void test_lookups_have_a_limit(void **state)
+{
+    static const char refused[] = "\"type\":\"circuit_breaking_exception\",\"reason\":\"[request] "
+                                  "Data too large, data for [<terms_lookup>] would be [";
+    struct world *w = *state;
+    struct vz_buf body = {0}, answer = {0};
+    expect(w, "PUT", "/lists", "{\"mappings\":{\"dynamic\":false}}", 200, NULL);
+    expect(w, "PUT", "/l", "{\"mappings\":{\"properties\":{\"k\":{\"type\":\"keyword\"}}}}", 200,
+           NULL);
+    expect(w, "PUT", "/l/_doc/1?refresh=true", "{\"k\":\"00007\"}", 201, NULL);
+    put_terms(w, "/lists/_doc/many", 65536, 5);
+    put_terms(w, "/lists/_doc/wide", 3000, 2500);
+    look_up(&body, "many", 3);
+    expect(w, "POST", "/l/_count", body.data, 200, "\"count\":");
+    vz_buf_clear(&body);
+    look_up(&body, "many", 200);
+    expect(w, "POST", "/l/_search", body.data, 429, refused);
+    expect(w, "POST", "/l/_count", body.data, 429, refused);
+    vz_buf_clear(&body);
+    for (unsigned i = 0; i < 12; i++) { /* 54 MB each */
+        vz_buf_append_str(&body, "{}\n");
+        look_up(&body, "wide", 7);
+        vz_buf_append_str(&body, "\n");
+    }
+    assert_int_equal(
+        call(w, "POST", "/l/_msearch?filter_path=responses.status", body.data, &answer), 200);
+    assert_string_equal(answer.data,
+                        "{\"responses\":[{\"status\":200},{\"status\":200},{\"status\":200},"
+                        "{\"status\":200},{\"status\":200},{\"status\":200},{\"status\":200},"
+                        "{\"status\":200},{\"status\":200},{\"status\":429},{\"status\":429},"
+                        "{\"status\":429}]}");
+    vz_buf_deinit(&answer);
+    vz_buf_clear(&body);
+    look_up(&body, "none", 257);
+    expect(w, "POST", "/l/_search", body.data, 400, "at most [256] documents");
+    vz_buf_deinit(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -329,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_semantics_come_between),
         cmocka_unit_test(test_sizes_are_told),
         cmocka_unit_test(test_infinite_scores),
+        cmocka_unit_test(test_lookups_have_a_limit),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
 }
