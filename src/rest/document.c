@@ -1,6 +1,6 @@
 /* Single documents: index, create, get, source, delete, update, mget. */
 #include "rest/by_query.h"
-#include "rest/ingest.h"
+#include "rest/semantic.h"
 
 #include <stdlib.h>
 
@@ -263,7 +263,7 @@ static void print_got_members(struct vz_call *call, const struct vz_stored_doc *
 static bool update_by_script(struct vz_call *call, struct vz_index *index,
                              const struct vz_write *op)
 {
-    struct vz_write_options options = {.arena = call->arena};
+    struct vz_write_options options = {.arena = call->arena, .semantics = &vz_semantic_none};
     unsigned left = op->has_if_seq_no ? 0 : op->retry_on_conflict;
     if (!vz_call_refresh(call, &options.refresh))
         return false;
@@ -285,10 +285,11 @@ static bool update_by_script(struct vz_call *call, struct vz_index *index,
     }
 }
 
-static bool update_one(struct vz_call *call, struct vz_index *index, struct vz_write *op)
+static bool update_one(struct vz_call *call, struct vz_index *index, struct vz_write *op,
+                       const uint64_t *semantics)
 {
     return vz_update_has_script(op->source) ? update_by_script(call, index, op)
-                                            : write_one(call, index, op, NULL);
+                                            : write_one(call, index, op, semantics);
 }
 
 void vz_rest_doc_update(struct vz_call *call)
@@ -330,8 +331,10 @@ void vz_rest_doc_update(struct vz_call *call)
         call->problem = *item.problem;
     if (item.dropped)
         print_dropped(call, &item);
-    else if (index && !call->problem.status && update_one(call, index, &op) && wants_source &&
-             !choice.off &&
+    else if (index && !call->problem.status &&
+             update_one(call, index, &op,
+                        vz_ingest_work_semantics(work, item.index, item.require_alias)) &&
+             wants_source && !choice.off &&
              vz_index_get(index, op.id, VZ_DOC_SOURCE, call->arena, &stored, NULL) == VZ_OK) {
         vz_json_key(&call->w, "get");
         vz_json_begin_object(&call->w);

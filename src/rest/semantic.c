@@ -95,6 +95,8 @@ void vz_semantic_plan_deinit(struct vz_ingest_semantic *fields, size_t count)
     }
 }
 
+const uint64_t vz_semantic_none = 0;
+
 bool vz_semantic_may_script(struct vz_index *index, struct vz_problem *problem)
 {
     struct vz_mapping *mapping = vz_index_mapping(index);

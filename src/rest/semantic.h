@@ -14,6 +14,8 @@ void vz_semantic_plan_deinit(struct vz_ingest_semantic *fields, size_t count);
 /* Whether a script may update documents of the index: not where chunks would have to be made of what
  * it leaves, which Elasticsearch refuses too. */
 bool vz_semantic_may_script(struct vz_index *index, struct vz_problem *problem);
+/* For vz_write_options, of what a script left: it was run for an index without semantic fields. */
+extern const uint64_t vz_semantic_none;
 
 /* Holds the model that made a document's chunks against the one the field remembers; makes the
  * field remember it when it does not. False with item->problem. */

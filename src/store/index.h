@@ -101,6 +101,7 @@ struct vz_task {
     struct vz_prepared *prepared;
     size_t count;
     struct vz_text_batch *batch; /* NULL, or of all that is prepared */
+    const uint64_t *semantics;   /* of struct vz_write_options */
     enum vz_status status;
     struct vz_error err;
     uint64_t commit_number;

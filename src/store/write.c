@@ -305,7 +305,7 @@ enum vz_status vz_index_write(struct vz_index *index, struct vz_write *ops, size
         return VZ_OK;
     uint64_t start = vz_now_ns();
     struct vz_arena arena = {0};
-    struct vz_task task = {.ops = ops, .count = count};
+    struct vz_task task = {.ops = ops, .count = count, .semantics = options->semantics};
     enum vz_status status = vz_index_check_block(index, VZ_BLOCK_WRITE, err);
     if (status != VZ_OK)
         return status;

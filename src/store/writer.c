@@ -80,6 +80,7 @@ struct batch {
     struct vz_index *index;
     struct vz_generation *gen;
     struct vz_mapping *mapping;
+    const uint64_t *semantics; /* of the task that runs: see struct vz_write_options */
 };
 
 /* The entry of a document whose id nobody has. */
@@ -205,8 +206,10 @@ static enum vz_status update_doc(struct batch *batch, struct vz_write *op,
     status =
         vz_update_source(gen, op, exists ? current : NULL, &gen->arena, &source, &noop, &op->error);
     if (status == VZ_OK && !noop) {
-        struct vz_preparing p = {
-            .index = batch->index, .mapping = batch->mapping, .arena = &gen->arena};
+        struct vz_preparing p = {.index = batch->index,
+                                 .mapping = batch->mapping,
+                                 .arena = &gen->arena,
+                                 .semantics = batch->semantics};
         status = vz_prepare(&p, op->id, source, &prepared, &op->error);
         batch->mapping = p.mapping;
         vz_tokens_deinit(&p.scratch);
@@ -399,12 +402,14 @@ static enum vz_status write_groups(struct vz_index *index, struct vz_task *first
     enum vz_status status = VZ_OK;
     if (!index->commit_due_ns)
         status = vz_generation_begin(batch.gen, err);
-    for (struct vz_task *task = first; status == VZ_OK && task != end; task = task->next)
+    for (struct vz_task *task = first; status == VZ_OK && task != end; task = task->next) {
+        batch.semantics = task->semantics;
         for (size_t i = 0; status == VZ_OK && i < task->count; i++) {
             look_ahead(task, i);
             if (task->ops[i].status == VZ_OK)
                 status = run_op(&batch, &task->ops[i], &task->prepared[i], err);
         }
+    }
     if (status == VZ_OK && defer)
         status = leave_open(index, ops, interval_ms, err);
     else if (status == VZ_OK)

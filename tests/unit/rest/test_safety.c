@@ -269,6 +269,22 @@ static void test_semantics_come_between(void **state)
     assert_int_equal(op.status, VZ_BUSY);
     assert_non_null(strstr(op.error.text, "send it again"));
     expect(w, "GET", "/m/_doc/2", NULL, 404, NULL);
+    /* So of what the writer reads: updates, of what is there or not, with others that need no look. */
+    static const char patches[][256] = {
+        "{\"doc\":{\"s\":\"fox\"}}", "{\"doc\":{\"s\":\"fox\"},\"doc_as_upsert\":true}",
+        "{\"doc\":{\"t\":\"b\"},\"upsert\":{\"s\":\"fox\"}}", "{\"doc\":{\"t\":\"red\"}}"};
+    struct vz_write updates[] = {
+        {.verb = VZ_WRITE_UPDATE, .id = VZ_SLICE("1"), .source = vz_slice_from(patches[0])},
+        {.verb = VZ_WRITE_UPDATE, .id = VZ_SLICE("2"), .source = vz_slice_from(patches[1])},
+        {.verb = VZ_WRITE_UPDATE, .id = VZ_SLICE("2"), .source = vz_slice_from(patches[2])},
+        {.verb = VZ_WRITE_UPDATE, .id = VZ_SLICE("1"), .source = vz_slice_from(patches[3])}};
+    assert_int_equal(vz_index_write(index, updates, 4, &options, &err), VZ_OK);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(updates[i].status, VZ_BUSY);
+    assert_int_equal(updates[3].status, VZ_OK); /* nothing is written */
+    assert_int_equal(updates[3].result, VZ_RESULT_NOOP);
+    expect(w, "GET", "/m/_doc/1", NULL, 200, "\"_source\":{\"t\":\"red\"}");
+    expect(w, "GET", "/m/_doc/2", NULL, 404, NULL);
     /* Other changes ask for nothing. */
     mapping = vz_index_mapping(index);
     const uint64_t now = vz_mapping_semantics(mapping);
