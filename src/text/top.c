@@ -1,7 +1,8 @@
 /* The best k of a query, and all of it.
  *
- * Four ways through a segment: any of several single terms (or one), all of several, an exact
- * phrase (top_any.c, top_every.c, top_phrase.c), and everything else document by document, here.
+ * Four ways through a segment: any of several single terms, be it in several fields (or one), all
+ * of several, an exact phrase (top_any.c, top_fields.c, top_every.c, top_phrase.c), and everything
+ * else document by document, here.
  *
  * Ties go to the lower docno, which came first. Nothing is left out before `total_limit` matches
  * are counted; where that can be done apart (count.h) it is, and documents are left out from the
@@ -37,11 +38,24 @@ static void sift_down(struct vz_top *top, size_t at)
     top->hits[at] = hit;
 }
 
+#define SLACK 0x1p-18f /* a few roundings */
+
 static void set_threshold(struct vz_top *top)
 {
     bool full = top->count == top->search->k;
     top->worst = full ? (top->search->k ? top->hits[0].score : INFINITY) : -1;
     top->threshold = top->counting ? -1 : top->worst > top->floor ? top->worst : top->floor;
+    if (top->again && top->threshold >= 0)
+        top->threshold = nextafterf(top->threshold, -1);
+    if (top->roughly && top->threshold > 0)
+        top->threshold -= top->threshold * SLACK;
+}
+
+void vz_top_mode(struct vz_top *top, bool again, bool roughly)
+{
+    top->again = again;
+    top->roughly = roughly;
+    set_threshold(top);
 }
 
 void vz_top_floor(struct vz_top *top, float score)
@@ -50,10 +64,8 @@ void vz_top_floor(struct vz_top *top, float score)
     set_threshold(top);
 }
 
-void vz_top_offer(struct vz_top *top, uint32_t docno, float score)
+static void put(struct vz_top *top, uint32_t docno, float score)
 {
-    if (score <= top->worst || score <= top->threshold)
-        return;
     struct vz_text_hit hit = {docno, score};
     if (top->count < top->search->k) {
         size_t at = top->count++;
@@ -65,6 +77,28 @@ void vz_top_offer(struct vz_top *top, uint32_t docno, float score)
         sift_down(top, 0);
     }
     set_threshold(top);
+}
+
+void vz_top_offer(struct vz_top *top, uint32_t docno, float score)
+{
+    if (score > top->worst && score > top->threshold)
+        put(top, docno, score);
+}
+
+void vz_top_offer_again(struct vz_top *top, uint32_t docno, float score, bool known)
+{
+    struct vz_text_hit hit = {docno, score};
+    for (size_t i = 0; i < top->count && known; i++)
+        if (top->hits[i].docno == docno) {
+            if (score > top->hits[i].score) {
+                top->hits[i].score = score;
+                sift_down(top, i);
+                set_threshold(top);
+            }
+            return;
+        }
+    if (top->count < top->search->k || (top->count && worse(&top->hits[0], &hit)))
+        put(top, docno, score);
 }
 
 void vz_top_count(struct vz_top *top, uint64_t matches)
@@ -166,31 +200,19 @@ static void top_generic(struct vz_top *top, const struct vz_weight *weight,
     vz_scorer_close(scorer);
 }
 
-static bool is_plain(const struct vz_text_query *query)
-{
-    return query->kind == VZ_TEXT_TERM && query->term_count == 1;
-}
-
-/* Whether the query is one of terms alone; then they are gathered. */
-static bool plain_parts(const struct vz_weight *weight, const struct vz_weight ***parts,
-                        size_t *count, struct vz_arena *arena)
+/* Whether all of several single terms must be there; then they are gathered. */
+static bool every_part(const struct vz_weight *weight, struct vz_top_plan *plan,
+                       struct vz_arena *arena)
 {
     const struct vz_text_query *query = weight->query;
-    if (is_plain(query)) {
-        *parts = vz_arena_alloc(arena, sizeof **parts);
-        (*parts)[0] = weight;
-        *count = 1;
-        return true;
-    }
-    if (!((query->kind == VZ_TEXT_ANY && query->minimum <= 1) || query->kind == VZ_TEXT_EVERY) ||
-        query->part_count == 0)
+    if (query->kind != VZ_TEXT_EVERY || query->part_count == 0)
         return false;
-    *parts = vz_arena_alloc(arena, query->part_count * sizeof **parts);
-    *count = query->part_count;
+    *plan = (struct vz_top_plan){.leaf_count = query->part_count};
+    plan->leaves = vz_arena_alloc(arena, query->part_count * sizeof *plan->leaves);
     for (size_t i = 0; i < query->part_count; i++) {
-        if (!is_plain(query->parts[i]))
+        if (query->parts[i]->kind != VZ_TEXT_TERM || query->parts[i]->term_count != 1)
             return false;
-        (*parts)[i] = weight->parts[i];
+        plan->leaves[i] = weight->parts[i];
     }
     return true;
 }
@@ -201,49 +223,46 @@ static int rarest_first(const void *a, const void *b)
     return x->p.doc_freq < y->p.doc_freq ? -1 : x->p.doc_freq > y->p.doc_freq;
 }
 
-static void top_segment(struct vz_top *top, const struct vz_weight *weight,
-                        const struct vz_weight **parts, size_t count,
-                        const struct vz_segment *segment, struct vz_arena *arena)
+static void top_every(struct vz_top *top, const struct vz_top_plan *plan,
+                      const struct vz_segment *segment)
 {
-    if (!parts && vz_top_phrase(top, weight, segment, arena))
-        return;
-    if (!parts) {
-        top_generic(top, weight, segment, arena);
-        return;
-    }
-    struct vz_clause *clauses = vz_try_alloc_aligned(count, sizeof *clauses);
+    struct vz_clause *clauses = vz_try_alloc_aligned(plan->leaf_count, sizeof *clauses);
     size_t open = 0;
-    bool every = weight->query->kind == VZ_TEXT_EVERY;
-    if (!clauses)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        if (vz_clause_open(&clauses[open], parts[i], segment))
-            open++;
-        else if (every)
-            break;
-    }
-    if (open == (every ? count : VZ_MAX(open, 1))) {
-        if (every) {
-            qsort(clauses, open, sizeof *clauses, rarest_first);
-            vz_top_every(top, clauses, open);
-        } else {
-            vz_top_any(top, clauses, open, segment);
-        }
+    while (clauses && open < plan->leaf_count &&
+           vz_clause_open(&clauses[open], plan->leaves[open], segment))
+        open++;
+    if (open == plan->leaf_count) {
+        qsort(clauses, open, sizeof *clauses, rarest_first);
+        vz_top_every(top, clauses, open);
     }
     for (size_t i = 0; i < open; i++)
         vz_postings_close(&clauses[i].p);
     free(clauses);
 }
 
-/* Whether a single term already has more matches than are counted, so that none need be. */
-static bool surely_many(const struct vz_weight *weight, const struct vz_weight **parts,
-                        size_t count, const struct vz_text_search *search, uint64_t *total)
+static void top_segment(struct vz_top *top, const struct vz_weight *weight,
+                        const struct vz_top_plan *plan, const struct vz_segment *segment,
+                        struct vz_arena *arena)
 {
-    if (!parts || search->excluded == UINT64_MAX || weight->query->kind == VZ_TEXT_EVERY)
+    if (plan->leaf_count == 0) {
+        if (!vz_top_phrase(top, weight, segment, arena))
+            top_generic(top, weight, segment, arena);
+    } else if (weight->query->kind == VZ_TEXT_EVERY) {
+        top_every(top, plan, segment);
+    } else {
+        vz_top_fields(top, weight, plan, segment, arena);
+    }
+}
+
+/* Whether a single term already has more matches than are counted, so that none need be. */
+static bool surely_many(const struct vz_weight *weight, const struct vz_top_plan *plan,
+                        const struct vz_text_search *search, uint64_t *total)
+{
+    if (search->excluded == UINT64_MAX || weight->query->kind == VZ_TEXT_EVERY)
         return false;
-    for (size_t i = 0; i < count; i++)
-        if (parts[i]->doc_freq > search->excluded &&
-            parts[i]->doc_freq - search->excluded > search->total_limit) {
+    for (size_t i = 0; i < plan->leaf_count; i++)
+        if (plan->leaves[i]->doc_freq > search->excluded &&
+            plan->leaves[i]->doc_freq - search->excluded > search->total_limit) {
             *total = search->total_limit + 1;
             return true;
         }
@@ -257,38 +276,38 @@ enum vz_status vz_text_top(const struct vz_text_view *view, const struct vz_text
     struct vz_arena arena = {0};
     struct vz_top top = {
         .search = search, .hits = hits, .floor = -1, .counting = search->total_limit > 0};
-    const struct vz_weight **parts = NULL;
-    size_t count = 0;
+    struct vz_top_plan plan;
     *result = (struct vz_text_result){0};
     struct vz_weight *weight = vz_weigh(view, query, 1, &arena, err);
     if (!weight) {
         vz_arena_deinit(&arena);
         return VZ_BAD_QUERY;
     }
-    if (!plain_parts(weight, &parts, &count, &arena))
-        parts = NULL, count = 0;
-    uint64_t many = 0, doc_freq = count == 1 ? parts[0]->doc_freq : 0;
-    if (top.counting && surely_many(weight, parts, count, search, &many))
+    if (!every_part(weight, &plan, &arena) && !vz_top_plan(weight, &arena, &plan))
+        plan = (struct vz_top_plan){0};
+    bool plain = plan.leaf_count > 0, every = query->kind == VZ_TEXT_EVERY;
+    uint64_t many = 0, doc_freq = plan.leaf_count == 1 ? plan.leaves[0]->doc_freq : 0;
+    if (top.counting && surely_many(weight, &plan, search, &many))
         top.counting = false;
     uint64_t apart = 0;
-    bool counted = top.counting && parts && search->filter &&
-                   vz_count_plain(view, parts, count, query->kind == VZ_TEXT_EVERY, search->filter,
+    bool counted = top.counting && plain && search->filter &&
+                   vz_count_plain(view, plan.leaves, plan.leaf_count, every, search->filter,
                                   search->total_limit, &apart);
     if (counted)
         top.counting = false;
     /* One term, every document of it to be found: how many is known. */
-    bool known = top.counting && parts && count == 1 && !search->filter;
+    bool known = top.counting && plan.leaf_count == 1 && !search->filter;
     if (known)
         top.counting = false;
     bool exact = false;
-    if (top.counting && parts && weight->query->kind != VZ_TEXT_EVERY) {
-        vz_top_total(&top, view, parts, count);
+    if (top.counting && plain && !every) {
+        vz_top_total(&top, view, plan.leaves, plan.leaf_count);
         exact = top.counting;
         top.counting = false;
     }
     set_threshold(&top);
     for (size_t i = 0; i < view->count && !top.stopped; i++)
-        top_segment(&top, weight, parts, count, view->segments[i], &arena);
+        top_segment(&top, weight, &plan, view->segments[i], &arena);
     vz_arena_deinit(&arena);
     if (top.stopped)
         return vz_fail(err, VZ_CANCELLED, "the search was stopped");

@@ -246,7 +246,7 @@ static void refine(struct vz_top *top, struct vz_clause **clauses, size_t count,
             score += vz_clause_score(clause);
     }
     if (is_over(top, score))
-        vz_top_offer(top, doc, (float)score);
+        vz_top_found(top, doc, (float)score);
 }
 
 /* ---- one essential term -----------------------------------------------------------------------

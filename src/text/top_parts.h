@@ -4,6 +4,7 @@
  *  top_any.c     any of several terms, or one; top_total.c  how many have any
  *  top_every.c   all of several terms
  *  top_phrase.c  exact phrases of single terms
+ *  top_fields.c  words in several fields: any-of searches one after the other
  *
  * Invariant: a document is left out only when an upper bound of its score, made with the same float
  * operations from a larger freq and a smaller length, is not over the threshold. */
@@ -12,8 +13,10 @@
 
 #include "text/scorer.h"
 
+struct vz_judge;
 struct vz_top {
     const struct vz_text_search *search;
+    struct vz_judge *judge;   /* what is found goes there first; NULL: it is offered */
     struct vz_text_hit *hits; /* a heap, the worst first */
     size_t count;
     float threshold; /* a score must be over it; -1 while there is room or counting */
@@ -21,6 +24,8 @@ struct vz_top {
     float floor; /* k documents have more than it: known beforehand; -1 when not */
     uint64_t total;
     bool counting; /* still exact */
+    bool again;    /* documents may come behind others: who has just the worst's score is wanted */
+    bool roughly;  /* scores are known but for what rounding does */
     bool stopped;
     unsigned until_check;
 };
@@ -28,6 +33,11 @@ struct vz_top {
 /* Puts a document into the heap when it is over the worst there. Documents come in rising order,
  * so one that scores as the worst is behind it. */
 void vz_top_offer(struct vz_top *top, uint32_t docno, float score);
+/* The same where documents come in any order. `known`: the document may be in the heap; there it
+ * keeps the higher of its scores. */
+void vz_top_offer_again(struct vz_top *top, uint32_t docno, float score, bool known);
+/* Sets `again` and `roughly` for what follows. */
+void vz_top_mode(struct vz_top *top, bool again, bool roughly);
 /* That k documents have this score or more. */
 void vz_top_floor(struct vz_top *top, float score);
 /* Adds matches to the total, and ends counting past its limit. */
@@ -78,6 +88,37 @@ void vz_top_total(struct vz_top *top, const struct vz_text_view *view,
 /* Counts nothing: counting has ended, or vz_top_total has counted. */
 void vz_top_any(struct vz_top *top, struct vz_clause *clauses, size_t count,
                 const struct vz_segment *segment);
+
+/* One any-of search. Scores are those of the query in `parts` alone (whole), or the sum of its
+ * parts is a bound of a document's score, but for rounding. */
+struct vz_top_pass {
+    const struct vz_weight **parts;
+    size_t count;
+    bool whole;
+    float most; /* the largest sum there can be */
+};
+/* What a query over terms comes to. `leaves`: every term that makes a document match. */
+struct vz_top_plan {
+    const struct vz_weight **leaves;
+    size_t leaf_count;
+    struct vz_top_pass *passes; /* the one that can give most first */
+    size_t pass_count;
+};
+/* top_fields.c. False: the query is not of single terms, or of too many. */
+bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct vz_top_plan *plan);
+/* Counts nothing. */
+void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,
+                   const struct vz_top_plan *plan, const struct vz_segment *segment,
+                   struct vz_arena *arena);
+/* What a pass found: its score there. */
+void vz_judge_found(struct vz_top *top, uint32_t docno, float score);
+static inline void vz_top_found(struct vz_top *top, uint32_t docno, float score)
+{
+    if (top->judge)
+        vz_judge_found(top, docno, score);
+    else
+        vz_top_offer(top, docno, score);
+}
 /* clauses: the rarest first. */
 void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count);
 /* False, and nothing done, when the phrase is none of single terms without slop. */
