@@ -8,7 +8,6 @@ Standard library only. A Hub is a thread; stop() ends it.
 import hashlib
 import http.server
 import json
-import os
 import random
 import re
 import socket
