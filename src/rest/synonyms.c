@@ -188,6 +188,9 @@ static void reload(struct vz_call *call, const struct vz_synonym_use *uses, size
     vz_json_end_array(w);
 }
 
+/* Without the lock of changes: compiling the analyzers of many indices takes long. Two changes of one
+ * set may reload an index in any order; each compiles the rules that are stored by then, under that
+ * index's own lock, so that the later compilation has the later rules. */
 static void answer_changed(struct vz_call *call, struct vz_slice set, const char *result)
 {
     struct vz_synonym_use *uses;
@@ -304,9 +307,10 @@ void vz_rest_synonyms_put(struct vz_call *call)
     pthread_mutex_lock(&call->rest->templates_mutex);
     bool there = load_rules(call, set, &old);
     vz_json_free(old.doc);
-    if (save_rules(call, set, &rules))
-        answer_changed(call, set, there ? "updated" : "created");
+    bool saved = save_rules(call, set, &rules);
     pthread_mutex_unlock(&call->rest->templates_mutex);
+    if (saved)
+        answer_changed(call, set, there ? "updated" : "created");
     if (!call->problem.status && !there)
         call->response->status = 201;
 }
@@ -443,7 +447,7 @@ void vz_rest_synonym_rule_put(struct vz_call *call)
     pthread_mutex_lock(&call->rest->templates_mutex);
     bool there = load_rules(call, set, &rules);
     size_t at = find_rule(&rules, rule.id);
-    bool updated = at < rules.count;
+    bool updated = at < rules.count, saved = false;
     if (!there) {
         fail_no_set(call, set);
     } else if (!updated && rules.count >= VZ_MAX_SYNONYM_RULES) {
@@ -454,11 +458,12 @@ void vz_rest_synonym_rule_put(struct vz_call *call)
         rules.items[at] = rule;
         rules.count += !updated;
         order_rules(&rules);
-        if (save_rules(call, set, &rules))
-            answer_changed(call, set, updated ? "updated" : "created");
+        saved = save_rules(call, set, &rules);
     }
     vz_json_free(rules.doc);
     pthread_mutex_unlock(&call->rest->templates_mutex);
+    if (saved)
+        answer_changed(call, set, updated ? "updated" : "created");
     if (!call->problem.status && !updated)
         call->response->status = 201;
 }
@@ -470,6 +475,7 @@ void vz_rest_synonym_rule_delete(struct vz_call *call)
     pthread_mutex_lock(&call->rest->templates_mutex);
     bool there = load_rules(call, set, &rules);
     size_t at = find_rule(&rules, call->args[1]);
+    bool saved = false;
     if (!there) {
         fail_no_set(call, set);
     } else if (at == rules.count) {
@@ -478,9 +484,10 @@ void vz_rest_synonym_rule_delete(struct vz_call *call)
         memmove(&rules.items[at], &rules.items[at + 1],
                 (rules.count - at - 1) * sizeof *rules.items);
         rules.count--;
-        if (save_rules(call, set, &rules))
-            answer_changed(call, set, "deleted");
+        saved = save_rules(call, set, &rules);
     }
     vz_json_free(rules.doc);
     pthread_mutex_unlock(&call->rest->templates_mutex);
+    if (saved)
+        answer_changed(call, set, "deleted");
 }

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include "rest/tasks.h"
+#include "store/index.h"
 
 #include <pthread.h>
 #include <unistd.h>
@@ -246,6 +247,71 @@ static void test_open_with_broken_analyzers(void **state)
     expect(w, "POST", "/o/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":1");
 }
 
+struct putting {
+    struct world *world;
+    atomic_bool done;
+};
+
+static void *put_rules(void *putting_void)
+{
+    struct putting *putting = putting_void;
+    struct vz_buf answer = {0};
+    call(putting->world, "PUT", "/_synonyms/slow",
+         "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, c\"}]}", &answer);
+    vz_buf_deinit(&answer);
+    atomic_store(&putting->done, true);
+    return NULL;
+}
+
+/* While a changed set is compiled for an index (here: waits for that index), templates and other
+ * sets are changed, and indices made and searched. */
+static void test_reloading_blocks_nobody(void **state)
+{
+    struct world *w = *state;
+    struct putting putting = {.world = w};
+    pthread_t thread;
+    expect(w, "PUT", "/_synonyms/slow", "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, b\"}]}",
+           201, NULL);
+    expect(w, "PUT", "/r",
+           "{\"settings\":{\"analysis\":{\"filter\":{\"f\":{\"type\":\"synonym\",\"synonyms_set\":"
+           "\"slow\",\"updateable\":true}},\"analyzer\":{\"s\":{\"tokenizer\":\"standard\",\"filter\":"
+           "[\"f\"]}}}},\"mappings\":{\"properties\":{\"t\":{\"type\":\"text\",\"search_analyzer\":"
+           "\"s\"}}}}",
+           200, NULL);
+    expect(w, "PUT", "/r/_doc/1?refresh=true", "{\"t\":\"c\"}", 201, NULL);
+    struct vz_index *index = vz_store_index(w->store, VZ_SLICE("r"));
+    pthread_mutex_lock(&index->mapping_lock);
+    pthread_create(&thread, NULL, put_rules, &putting);
+    for (bool saved = false; !saved;) { /* it reloads from then on */
+        struct vz_buf answer = {0};
+        call(w, "GET", "/_synonyms/slow", NULL, &answer);
+        saved = strstr(answer.data, "a, c") != NULL;
+        vz_buf_deinit(&answer);
+    }
+    bool free_again = false;
+    for (int tries = 0; tries < 20000 && !free_again; tries++) {
+        free_again = pthread_mutex_trylock(&w->rest->templates_mutex) == 0;
+        if (!free_again)
+            usleep(1000);
+    }
+    if (free_again)
+        pthread_mutex_unlock(&w->rest->templates_mutex);
+    bool was_done = atomic_load(&putting.done);
+    if (free_again) {
+        expect(w, "PUT", "/_index_template/t", "{\"index_patterns\":[\"tt-*\"]}", 200, NULL);
+        expect(w, "PUT", "/_synonyms/other", "{\"synonyms_set\":[]}", 201, NULL);
+        expect(w, "PUT", "/r2", NULL, 200, NULL);
+        expect(w, "POST", "/r/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":0");
+    }
+    pthread_mutex_unlock(&index->mapping_lock);
+    pthread_join(thread, NULL);
+    vz_index_release(index);
+    assert_true(free_again);
+    assert_false(was_done);
+    expect(w, "POST", "/r/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":1");
+    expect(w, "DELETE", "/_index_template/t", NULL, 200, NULL);
+}
+
 /* ---- semantic fields ----------------------------------------------------------------------- */
 
 /* A mapping that gets a semantic field between the models' work and the write. */
@@ -405,6 +471,7 @@ int main(void)
         cmocka_unit_test(test_deleted_stays_deleted),
         cmocka_unit_test(test_clone_with_broken_analyzers),
         cmocka_unit_test(test_open_with_broken_analyzers),
+        cmocka_unit_test(test_reloading_blocks_nobody),
         cmocka_unit_test(test_semantics_come_between),
         cmocka_unit_test(test_sizes_are_told),
         cmocka_unit_test(test_infinite_scores),
