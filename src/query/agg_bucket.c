@@ -500,15 +500,16 @@ static bool bind_all_terms(struct vz_agg_node *node, struct vz_eval *eval)
         return vz_agg_fail(node->run, VZ_UNSUPPORTED,
                            "[terms] [min_doc_count] of 0 below another aggregation over several "
                            "indices is not supported yet by vizsla");
-    uint32_t count = vz_field_ordinal_count(eval->snap, values->field);
+    struct vz_bitset ordinals;
     struct vz_arena scratch = {0};
-    for (uint32_t o = 0; o < count && node->run->status == VZ_OK; o++) {
-        struct vz_slice text =
-            vz_field_term(eval->snap, values->field, o, &scratch);
-        if (vz_field_has_ordinal(eval, values->field, o, &scratch))
-            vz_agg_bucket(node, 0, vz_agg_intern(node->run, text));
+    vz_field_ordinals(eval, values->field, &ordinals);
+    for (size_t o = vz_bitset_next(&ordinals, 0); o < ordinals.bits && node->run->status == VZ_OK;
+         o = vz_bitset_next(&ordinals, o + 1)) {
+        struct vz_slice text = vz_field_term(eval->snap, values->field, (uint32_t)o, &scratch);
+        vz_agg_bucket(node, 0, vz_agg_intern(node->run, text));
         vz_arena_reset(&scratch);
     }
+    vz_bitset_deinit(&ordinals);
     vz_arena_deinit(&scratch);
     return node->run->status == VZ_OK;
 }

@@ -42,6 +42,7 @@ struct leaf {
     struct vz_text_query *query; /* text fields */
     struct vz_slice *terms;      /* keyword fields: TERM and TERMS, normalized, sorted */
     size_t term_count;
+    struct vz_matcher *matcher; /* REGEXP of keyword fields: made once, asked for each value; owned */
     uint32_t id; /* of its first term; others follow */
     struct guard *guard;
 };
@@ -124,6 +125,10 @@ static enum vz_status add_leaf(struct vz_marking *marking, const struct vz_node 
         *normal = *node;
         status = vz_normalize(field->normalizer, node->text, eval->arena, &normal->text, err);
         leaf.node = normal;
+    }
+    if (status == VZ_OK && !leaf.query && node->kind == VZ_NODE_REGEXP) {
+        struct vz_walk walk = vz_regexp_walk(node);
+        status = vz_matcher_open(&walk, &leaf.matcher, err);
     }
     if (status != VZ_OK)
         return node->lenient ? VZ_OK : status;
@@ -291,6 +296,8 @@ void vz_marking_close(struct vz_marking *marking)
         free(guard);
     }
     vz_strmap_deinit(&marking->by_terms);
+    for (size_t i = 0; i < marking->count; i++)
+        vz_matcher_close(marking->leaves[i].matcher);
     free(marking->leaves);
     free(marking);
 }
@@ -561,47 +568,43 @@ static bool in_range(struct vz_marking *marking, const struct vz_node *node, str
            (high < 0 || (high == 0 && upper->inclusive));
 }
 
-static enum vz_status keyword_matches(struct vz_marking *marking, const struct leaf *leaf,
-                                      struct vz_slice term, bool *match, struct vz_error *err)
+static void keyword_matches(struct vz_marking *marking, const struct leaf *leaf,
+                            struct vz_slice term, bool *match)
 {
     const struct vz_node *node = leaf->node;
-    struct vz_walk walk;
     switch (node->kind) {
     case VZ_NODE_TERM:
     case VZ_NODE_TERMS:
         *match = bsearch(&term, leaf->terms, leaf->term_count, sizeof term, by_slice) != NULL;
         for (size_t i = 0; !*match && node->fold_case && i < leaf->term_count; i++)
             *match = vz_folded_equal(term, leaf->terms[i]);
-        return VZ_OK;
+        break;
     case VZ_NODE_RANGE:
         *match = in_range(marking, node, term);
-        return VZ_OK;
+        break;
     case VZ_NODE_PREFIX:
     case VZ_NODE_WILDCARD:
         *match = vz_pattern_matches(node, term);
-        return VZ_OK;
+        break;
     case VZ_NODE_REGEXP:
-        walk = vz_regexp_walk(node);
-        return vz_walk_matches(&walk, term, match, err);
+        *match = vz_matcher_matches(leaf->matcher, term);
+        break;
     default: /* a fuzzy query of a keyword field was refused by the search */
         *match = false;
-        return VZ_OK;
+        break;
     }
 }
 
-static enum vz_status collect_keyword(struct collect *c, const struct leaf *leaf,
-                                      struct vz_error *err)
+static void collect_keyword(struct collect *c, const struct leaf *leaf)
 {
     const struct vz_marked_tokens *tokens = c->tokens;
-    enum vz_status status = VZ_OK;
-    for (size_t i = 0; status == VZ_OK && i < tokens->distinct_count; i++) {
+    for (size_t i = 0; i < tokens->distinct_count; i++) {
         uint32_t first = tokens->distinct[i];
         bool match = false;
-        status = keyword_matches(c->marking, leaf, tokens->terms[first], &match, err);
-        if (status == VZ_OK && match)
+        keyword_matches(c->marking, leaf, tokens->terms[first], &match);
+        if (match)
             mark_term(c, first, id_of(c->marking, &tokens->terms[first], 1), leaf->node->boost);
     }
-    return status;
 }
 
 enum vz_status vz_marking_collect(struct vz_marking *marking, uint32_t docno,
@@ -624,7 +627,7 @@ enum vz_status vz_marking_collect(struct vz_marking *marking, uint32_t docno,
         if (leaf->query)
             collect_query(&c, leaf->query, 1);
         else
-            status = collect_keyword(&c, leaf, err);
+            collect_keyword(&c, leaf);
     }
     return status;
 }

@@ -40,6 +40,21 @@ bool vz_field_has_ordinal(struct vz_eval *eval, const struct vz_field *field, ui
     return take_key(field, &term);
 }
 
+void vz_field_ordinals(struct vz_eval *eval, const struct vz_field *field, struct vz_bitset *out)
+{
+    uint32_t count = vz_field_ordinal_count(eval->snap, field);
+    struct vz_buf prefix = {0};
+    vz_bitset_init(out, count);
+    vz_buf_append_slice(&prefix, field->key);
+    vz_buf_append_char(&prefix, 0);
+    if (field->key.len == 0 || field->derived)
+        for (uint32_t i = 0; i < count; i++)
+            vz_bitset_set(out, i);
+    else /* unreadable: as a term that cannot be read, it is not there */
+        vz_snapshot_prefix_ordinals(eval->snap, field->id, vz_buf_slice(&prefix), out, NULL);
+    vz_buf_deinit(&prefix);
+}
+
 void vz_field_column(struct vz_eval *eval, const struct vz_field *field, struct vz_column *column)
 {
     if (field->derived) {
@@ -49,17 +64,8 @@ void vz_field_column(struct vz_eval *eval, const struct vz_field *field, struct 
     vz_snapshot_column(eval->snap, field->id, column);
     if (field->key.len == 0 || column->kind != VZ_COLUMN_ORDINAL)
         return;
-    uint32_t count = vz_snapshot_ordinal_count(eval->snap, field->id);
     struct vz_bitset wanted;
-    struct vz_arena scratch = {0};
-    vz_bitset_init(&wanted, count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (vz_field_has_ordinal(eval, field, i, &scratch))
-            vz_bitset_set(&wanted, i);
-        if (i % 1024 == 1023)
-            vz_arena_reset(&scratch);
-    }
-    vz_arena_deinit(&scratch);
+    vz_field_ordinals(eval, field, &wanted);
     size_t kept = 0;
     for (size_t i = 0; i < column->count; i++)
         kept += vz_bitset_has(&wanted, column->ordinals[i]);

@@ -511,7 +511,9 @@ struct vz_slice vz_field_term(const struct vz_snapshot *snap, const struct vz_fi
 bool vz_field_find_term(const struct vz_snapshot *snap, const struct vz_field *field,
                         struct vz_slice text, uint32_t *ordinal);
 uint32_t vz_field_ordinal_count(const struct vz_snapshot *snap, const struct vz_field *field);
-/* Whether an ordinal of the field's dictionary is of the field's key. */
+/* The ordinals of the field's dictionary that are of the field's key, in *out, which is made here. */
+void vz_field_ordinals(struct vz_eval *eval, const struct vz_field *field, struct vz_bitset *out);
+/* Whether one of them is. */
 bool vz_field_has_ordinal(struct vz_eval *eval, const struct vz_field *field, uint32_t ordinal,
                           struct vz_arena *scratch);
 /* Refuses what needs a value of each document when "doc_values" is false. */

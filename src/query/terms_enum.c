@@ -82,18 +82,20 @@ static enum vz_status add_text(struct terms *t, const struct vz_snapshot *snap,
 static void add_keywords(struct terms *t, struct vz_eval *eval, const struct vz_field *field)
 {
     struct vz_arena scratch = {0};
-    uint32_t count = vz_field_ordinal_count(eval->snap, field);
-    for (uint32_t i = 0; i < count && !t->late; i++) {
-        if (vz_field_has_ordinal(eval, field, i, &scratch)) {
-            struct vz_slice term = vz_field_term(eval->snap, field, i, &scratch);
-            if (wanted(t, term))
-                add(t, term);
-        }
-        if (i % 1024 == 1023) {
+    struct vz_bitset ordinals;
+    size_t looked = 0;
+    vz_field_ordinals(eval, field, &ordinals);
+    for (size_t i = vz_bitset_next(&ordinals, 0); i < ordinals.bits && !t->late;
+         i = vz_bitset_next(&ordinals, i + 1)) {
+        struct vz_slice term = vz_field_term(eval->snap, field, (uint32_t)i, &scratch);
+        if (wanted(t, term))
+            add(t, term);
+        if (++looked % 1024 == 0) {
             vz_arena_reset(&scratch);
             is_late(t);
         }
     }
+    vz_bitset_deinit(&ordinals);
     vz_arena_deinit(&scratch);
 }
 

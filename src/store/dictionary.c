@@ -116,6 +116,55 @@ enum vz_status vz_term_find(struct vz_generation *gen, MDB_txn *txn, uint16_t fi
     return probe_term(gen, txn, field, term, ordinal, &probe, err);
 }
 
+/* One of the two runs of keys that terms beginning with `prefix` have: of short ones and of long ones,
+ * of which a key has the first bytes only. */
+static enum vz_status prefix_run(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
+                                 struct vz_slice prefix, bool is_long, struct vz_bitset *out,
+                                 struct vz_error *err)
+{
+    char bytes[511] = {(char)(field >> 8), (char)field, (char)is_long};
+    size_t kept = VZ_MIN(prefix.len, (size_t)(is_long ? LONG_KEPT : SHORT_MAX));
+    if (kept)
+        memcpy(bytes + 3, prefix.ptr, kept);
+    MDB_val key = {3 + kept, bytes}, value;
+    MDB_cursor *cursor;
+    enum vz_status status = VZ_OK;
+    int code = mdb_cursor_open(txn, gen->terms_db, &cursor);
+    if (code)
+        return vz_fail_lmdb(err, code, "reading the dictionary");
+    code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    for (; code == 0 && status == VZ_OK; code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
+        uint32_t ordinal;
+        if (key.mv_size < 3 + kept || memcmp(key.mv_data, bytes, 3 + kept) != 0)
+            break;
+        if (value.mv_size != 4) {
+            status = vz_fail(err, VZ_CORRUPT, "a term of field [%u] has no ordinal", field);
+            break;
+        }
+        memcpy(&ordinal, value.mv_data, 4);
+        struct vz_slice term = prefix;
+        if (kept < prefix.len)
+            status = vz_term_of(gen, txn, field, ordinal, &term, err);
+        if (status == VZ_OK && ordinal < out->bits && term.len >= prefix.len &&
+            (prefix.len == 0 || memcmp(term.ptr, prefix.ptr, prefix.len) == 0))
+            vz_bitset_set(out, ordinal);
+    }
+    mdb_cursor_close(cursor);
+    if (status == VZ_OK && code && code != MDB_NOTFOUND)
+        return vz_fail_lmdb(err, code, "reading the dictionary");
+    return status;
+}
+
+enum vz_status vz_terms_of_prefix(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
+                                  struct vz_slice prefix, struct vz_bitset *out,
+                                  struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
+    if (prefix.len <= SHORT_MAX)
+        status = prefix_run(gen, txn, field, prefix, false, out, err);
+    return status == VZ_OK ? prefix_run(gen, txn, field, prefix, true, out, err) : status;
+}
+
 /* Where a term would be remembered; NULL: it is too long. */
 static struct met_term *met_place(struct vz_generation *gen, uint16_t field, struct vz_slice term)
 {

@@ -430,6 +430,11 @@ static inline struct vz_text_index *vz_generation_texts(struct vz_generation *ge
 }
 
 /* dictionary.c */
+/* Sets the bits of the ordinals below out->bits whose terms begin with `prefix`. */
+struct vz_bitset;
+enum vz_status vz_terms_of_prefix(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
+                                  struct vz_slice prefix, struct vz_bitset *out,
+                                  struct vz_error *err);
 enum vz_status vz_term_find(struct vz_generation *gen, MDB_txn *txn, uint16_t field,
                             struct vz_slice term, uint32_t *ordinal, struct vz_error *err);
 enum vz_status vz_term_add(struct vz_generation *gen, uint16_t field, struct vz_slice term,

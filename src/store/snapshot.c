@@ -348,6 +348,19 @@ struct vz_slice vz_snapshot_ordinal_term(const struct vz_snapshot *snap, uint16_
     return term;
 }
 
+enum vz_status vz_snapshot_prefix_ordinals(const struct vz_snapshot *snap, uint16_t field,
+                                           struct vz_slice prefix, struct vz_bitset *out,
+                                           struct vz_error *err)
+{
+    MDB_txn *txn;
+    enum vz_status status = vz_reader_begin(snap->gen, &txn, err);
+    if (status != VZ_OK)
+        return status;
+    status = vz_terms_of_prefix(snap->gen, txn, field, prefix, out, err);
+    vz_reader_end(snap->gen, txn);
+    return status;
+}
+
 uint32_t vz_snapshot_ordinal_count(const struct vz_snapshot *snap, uint16_t field)
 {
     return field < VZ_MAX_FIELDS

@@ -379,6 +379,12 @@ bool vz_snapshot_term_ordinal(const struct vz_snapshot *snap, uint16_t field, st
 /* The text of an ordinal, in the arena. */
 struct vz_slice vz_snapshot_ordinal_term(const struct vz_snapshot *snap, uint16_t field,
                                          uint32_t ordinal, struct vz_arena *arena);
+/* Sets the bits of the ordinals below out->bits whose terms begin with `prefix`; costs what these are,
+ * not what the dictionary is. VZ_IO, VZ_CORRUPT. */
+struct vz_bitset;
+enum vz_status vz_snapshot_prefix_ordinals(const struct vz_snapshot *snap, uint16_t field,
+                                           struct vz_slice prefix, struct vz_bitset *out,
+                                           struct vz_error *err);
 /* Ordinals 0 .. n-1 exist. */
 uint32_t vz_snapshot_ordinal_count(const struct vz_snapshot *snap, uint16_t field);
 

@@ -1,5 +1,6 @@
 /* Types with values of their own: addresses, constants, wildcard, scaled numbers, flattened
  * objects. Their columns are derived data: made again from the documents they are the same. */
+#include "base/bitset.h"
 #include "store/ip.h"
 #include "store/mapping.h"
 #include "store_support.h"
@@ -211,6 +212,69 @@ static void test_columns_come_back(void **state)
     drop_folder(path);
 }
 
+/* ---- terms by their beginnings ------------------------------------------------------------- */
+
+/* Terms of "a", "b" and bytes beyond, of every length around the limits of keys; what begins with a
+ * prefix by the dictionary's order is what does by comparing all. */
+static void test_terms_of_prefix(void **state)
+{
+    (void)state;
+    static const size_t lengths[] = {1, 2, 3, 447, 448, 449, 450, 479, 480, 481, 482, 600, 1100};
+    char *path = temp_folder();
+    struct vz_error err = {0};
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(
+        store, "p",
+        "{\"mappings\":{\"properties\":{\"k\":{\"type\":\"keyword\"},\"z\":{\"type\":\"keyword\"}}}}");
+    char text[1200], body[1400], name[16];
+    int made = 0;
+    for (size_t l = 0; l < VZ_COUNT_OF(lengths); l++)
+        for (int kind = 0; kind < 4; kind++) { /* "aaa", "aab", "baa", and another field's */
+            memset(text, 'a', lengths[l]);
+            text[lengths[l]] = '\0';
+            if (kind == 1)
+                text[lengths[l] - 1] = 'b';
+            if (kind == 2)
+                text[0] = 'b';
+            snprintf(body, sizeof body, "{\"%s\":\"%s\"}", kind == 3 ? "z" : "k", text);
+            snprintf(name, sizeof name, "%d", made++);
+            put_doc(index, name, body);
+        }
+    OK(vz_index_refresh(index, &err));
+    struct vz_mapping *mapping = vz_index_mapping(index);
+    uint16_t field = vz_mapping_find(mapping, VZ_SLICE("k"))->id;
+    vz_mapping_release(mapping);
+    struct vz_snapshot *snap = vz_index_snapshot(index);
+    uint32_t count = vz_snapshot_ordinal_count(snap, field);
+    assert_int_equal(count, VZ_COUNT_OF(lengths) * 3 - 1); /* "b" comes twice */
+    struct vz_arena arena = {0};
+    for (size_t l = 0; l <= VZ_COUNT_OF(lengths); l++)
+        for (int kind = 0; kind < 3; kind++) {
+            size_t len = l < VZ_COUNT_OF(lengths) ? lengths[l] : 0, matched = 0;
+            memset(text, 'a', sizeof text);
+            if (kind == 1 && len)
+                text[len - 1] = 'b';
+            if (kind == 2)
+                text[0] = 'b';
+            struct vz_bitset found;
+            vz_bitset_init(&found, count);
+            OK(vz_snapshot_prefix_ordinals(snap, field, (struct vz_slice){text, len}, &found, &err));
+            for (uint32_t o = 0; o < count; o++) {
+                struct vz_slice term = vz_snapshot_ordinal_term(snap, field, o, &arena);
+                bool begins = term.len >= len && memcmp(term.ptr, text, len) == 0;
+                assert_int_equal(begins, vz_bitset_has(&found, o));
+                matched += begins;
+            }
+            assert_true(matched > 0);
+            vz_bitset_deinit(&found);
+        }
+    vz_arena_deinit(&arena);
+    vz_snapshot_release(snap);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +282,7 @@ int main(void)
         cmocka_unit_test(test_addresses_at_random),
         cmocka_unit_test(test_blocks),
         cmocka_unit_test(test_columns_come_back),
+        cmocka_unit_test(test_terms_of_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
