@@ -15,6 +15,19 @@ static void equal_u32_plain(const uint32_t *values, size_t words, uint32_t wante
     }
 }
 
+static void among_u32_plain(const uint32_t *values, size_t words,
+                            const uint32_t set[VZ_MASK_SET / 32], uint32_t end, uint64_t *masks)
+{
+    for (size_t w = 0; w < words; w++, values += 64) {
+        uint64_t mask = 0;
+        for (unsigned j = 0; j < 64; j++) {
+            uint32_t bit = set[values[j] / 32 % 32] >> values[j] % 32 & (values[j] < end);
+            mask |= (uint64_t)bit << j;
+        }
+        masks[w] = mask;
+    }
+}
+
 static void range_i64_plain(const int64_t *values, size_t words, int64_t low, int64_t high,
                             uint64_t *masks)
 {
@@ -51,8 +64,8 @@ static void range_u16_plain(const uint16_t *codes, size_t words, uint16_t first,
     }
 }
 
-static const struct vz_mask_kernels plain = {"scalar", equal_u32_plain, range_i64_plain,
-                                             range_f64_plain, range_u16_plain};
+static const struct vz_mask_kernels plain = {"scalar",        equal_u32_plain, among_u32_plain,
+                                             range_i64_plain, range_f64_plain, range_u16_plain};
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -72,6 +85,25 @@ AVX2 static void equal_u32_avx2(const uint32_t *values, size_t words, uint32_t w
             mask |= (uint64_t)(unsigned)_mm256_movemask_ps(hits) << 8 * j;
         }
         masks[w] = mask;
+    }
+}
+
+AVX2 static void among_u32_avx2(const uint32_t *values, size_t words,
+                                const uint32_t set[VZ_MASK_SET / 32], uint32_t end, uint64_t *masks)
+{
+    const __m256i low = _mm256_set1_epi32(31), last = _mm256_set1_epi32((int)(end - 1));
+    for (size_t w = 0; w < words; w++, values += 64) {
+        uint64_t mask = 0;
+        for (unsigned j = 0; j < 8; j++) {
+            __m256i part = _mm256_loadu_si256((const __m256i *)(const void *)(values + 8 * j));
+            __m256i at = _mm256_and_si256(_mm256_srli_epi32(part, 5), low);
+            __m256i bits = _mm256_i32gather_epi32((const int *)(const void *)set, at, 4);
+            bits = _mm256_srlv_epi32(bits, _mm256_and_si256(part, low));
+            __m256i below = _mm256_cmpeq_epi32(_mm256_min_epu32(part, last), part);
+            bits = _mm256_slli_epi32(_mm256_and_si256(bits, below), 31);
+            mask |= (uint64_t)(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(bits)) << 8 * j;
+        }
+        masks[w] = end ? mask : 0;
     }
 }
 
@@ -166,6 +198,26 @@ AVX512 static void equal_u32_avx512(const uint32_t *values, size_t words, uint32
     }
 }
 
+AVX512 static void among_u32_avx512(const uint32_t *values, size_t words,
+                                    const uint32_t set[VZ_MASK_SET / 32], uint32_t end,
+                                    uint64_t *masks)
+{
+    const __m512i first = _mm512_loadu_si512(set), second = _mm512_loadu_si512(set + 16);
+    const __m512i one = _mm512_set1_epi32(1), to = _mm512_set1_epi32((int)end);
+    for (size_t w = 0; w < words; w++, values += 64) {
+        uint64_t mask = 0;
+        for (unsigned j = 0; j < 4; j++) {
+            __m512i part = _mm512_loadu_si512(values + 16 * j);
+            __m512i bits = /* both take of the numbers what they need */
+                _mm512_permutex2var_epi32(first, _mm512_srli_epi32(part, 5), second);
+            bits = _mm512_rorv_epi32(bits, part);
+            __mmask16 below = _mm512_cmplt_epu32_mask(part, to);
+            mask |= (uint64_t)_mm512_mask_test_epi32_mask(below, bits, one) << 16 * j;
+        }
+        masks[w] = mask;
+    }
+}
+
 AVX512 static void range_i64_avx512(const int64_t *values, size_t words, int64_t low, int64_t high,
                                     uint64_t *masks)
 {
@@ -196,10 +248,10 @@ AVX512 static void range_f64_avx512(const double *values, size_t words, double l
     }
 }
 
-static const struct vz_mask_kernels avx2 = {"avx2", equal_u32_avx2, range_i64_avx2, range_f64_avx2,
-                                            range_u16_avx2};
-static const struct vz_mask_kernels avx512 = {"avx512", equal_u32_avx512, range_i64_avx512,
-                                              range_f64_avx512, range_u16_avx512};
+static const struct vz_mask_kernels avx2 = {"avx2",         equal_u32_avx2, among_u32_avx2,
+                                            range_i64_avx2, range_f64_avx2, range_u16_avx2};
+static const struct vz_mask_kernels avx512 = {"avx512",         equal_u32_avx512, among_u32_avx512,
+                                              range_i64_avx512, range_f64_avx512, range_u16_avx512};
 #endif
 
 size_t vz_mask_kernels_all(const struct vz_mask_kernels *list[3])

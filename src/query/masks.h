@@ -10,10 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define VZ_MASK_SET 1024
+
 /* masks[w] of values[64 w .. 64 w + 63], for w below `words`. */
 struct vz_mask_kernels {
     const char *name;
     void (*equal_u32)(const uint32_t *values, size_t words, uint32_t wanted, uint64_t *masks);
+    /* value < end, and the bit value % 1024 of `set` is set */
+    void (*among_u32)(const uint32_t *values, size_t words, const uint32_t set[VZ_MASK_SET / 32],
+                      uint32_t end, uint64_t *masks);
     /* low <= value <= high */
     void (*range_i64)(const int64_t *values, size_t words, int64_t low, int64_t high,
                       uint64_t *masks);

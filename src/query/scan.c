@@ -69,14 +69,54 @@ static uint64_t wanted_of(const uint32_t *ordinals, const uint64_t *wanted, uint
     return mask;
 }
 
+/* A dictionary that is larger than VZ_MASK_SET is folded into it; with more bits than these set too
+ * much would have to be looked at again. */
+#define FOLDED_MOST (VZ_MASK_SET / 8)
+
+/* False where that does not help. */
+static bool fold(const struct vz_bitset *wanted, uint32_t set[VZ_MASK_SET / 32])
+{
+    size_t count = 0;
+    memset(set, 0, VZ_MASK_SET / 8);
+    for (size_t i = vz_bitset_next(wanted, 0); i < wanted->bits;
+         i = vz_bitset_next(wanted, i + 1)) {
+        uint32_t *word = &set[i / 32 % (VZ_MASK_SET / 32)], bit = 1u << i % 32;
+        count += !(*word & bit);
+        *word |= bit;
+    }
+    return wanted->bits <= VZ_MASK_SET || count <= FOLDED_MOST;
+}
+
+static uint64_t confirm(const uint32_t *ordinals, const struct vz_bitset *wanted, uint64_t mask)
+{
+    uint64_t out = 0;
+    for (uint64_t left = mask; left; left &= left - 1) {
+        unsigned j = (unsigned)__builtin_ctzll(left);
+        out |= (uint64_t)vz_bitset_has(wanted, ordinals[j]) << j;
+    }
+    return out;
+}
+
 void vz_scan_ordinals(const struct vz_column *column, const struct vz_bitset *wanted,
                       struct vz_bitset *bits)
 {
+    const struct vz_mask_kernels *kernels = vz_mask_kernels();
+    uint32_t set[VZ_MASK_SET / 32];
+    uint64_t masks[WORDS];
+    bool folded = fold(wanted, set), whole = wanted->bits <= VZ_MASK_SET;
+    uint32_t end = whole ? (uint32_t)wanted->bits : UINT32_MAX;
     size_t i = 0;
-    for (; wanted->bits && i + 64 <= column->count; i += 64)
+    for (; folded && i + 64 <= column->count; i += SLICE) {
+        size_t words = VZ_MIN((column->count - i) / 64, (size_t)WORDS);
+        kernels->among_u32(column->ordinals + i, words, set, end, masks);
+        for (size_t w = 0; w < words; w++)
+            place(bits, column->docnos + i + w * 64,
+                  whole ? masks[w] : confirm(column->ordinals + i + w * 64, wanted, masks[w]));
+    }
+    for (; !folded && wanted->bits && i + 64 <= column->count; i += 64)
         place(bits, column->docnos + i,
               wanted_of(column->ordinals + i, wanted->words, (uint32_t)wanted->bits - 1));
-    for (; i < column->count; i++)
+    for (i = column->count / 64 * 64; i < column->count; i++)
         if (vz_bitset_has(wanted, column->ordinals[i]))
             vz_bitset_set(bits, column->docnos[i]);
 }

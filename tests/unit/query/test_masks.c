@@ -16,7 +16,7 @@ static void every_level_gives_the_same(void **state)
 {
     const struct vz_mask_kernels *list[3];
     size_t levels = vz_mask_kernels_all(list);
-    uint32_t ordinals[COUNT + 1];
+    uint32_t ordinals[COUNT + 1], numbered[COUNT + 1], set[VZ_MASK_SET / 32];
     int64_t integers[COUNT + 1];
     double numbers[COUNT + 1];
     uint16_t codes[COUNT + 1];
@@ -29,6 +29,12 @@ static void every_level_gives_the_same(void **state)
             numbers[i] = vz_rng_next(&rng) % 3 ? (double)integers[i]
                                                : odd[vz_rng_next(&rng) % VZ_COUNT_OF(odd)];
         }
+        for (size_t i = 0; i <= COUNT; i++)
+            numbered[i] = (uint32_t)(vz_rng_next(&rng) % (i % 9 ? 3000 : UINT32_MAX));
+        for (size_t i = 0; i < VZ_COUNT_OF(set); i++)
+            set[i] = (uint32_t)(vz_rng_next(&rng) & (round % 2 ? vz_rng_next(&rng) : ~0u));
+        static const uint32_t last[] = {UINT32_MAX, 1024, 77, 2500, 0};
+        uint32_t end = last[round % 5];
         integers[7] = INT64_MIN;
         integers[70] = INT64_MAX;
         uint32_t wanted = ordinals[vz_rng_next(&rng) % COUNT];
@@ -37,24 +43,27 @@ static void every_level_gives_the_same(void **state)
             low = INT64_MIN, high = round % 20 ? INT64_MAX : 0;
         for (size_t shift = 0; shift < 2; shift++)
             for (size_t level = 0; level < levels; level++) {
-                uint64_t a[WORDS], b[WORDS], c[WORDS], d[WORDS], e[WORDS];
-                uint16_t first = codes[round], last = codes[round + 60];
-                uint16_t ends[] = {codes[round + 1], round % 3 ? last : 0xFFFF};
+                uint64_t a[WORDS], b[WORDS], c[WORDS], d[WORDS], e[WORDS], f[WORDS];
+                uint16_t low_code = codes[round], high_code = codes[round + 60];
+                uint16_t ends[] = {codes[round + 1], round % 3 ? high_code : 0xFFFF};
                 list[level]->equal_u32(ordinals + shift, WORDS, wanted, a);
                 list[level]->range_i64(integers + shift, WORDS, low, high, b);
                 list[level]->range_f64(numbers + shift, WORDS, (double)low, (double)high, c);
-                list[level]->range_u16(codes + shift, WORDS, first, last, ends, d, e);
+                list[level]->range_u16(codes + shift, WORDS, low_code, high_code, ends, d, e);
+                list[level]->among_u32(numbered + shift, WORDS, set, end, f);
                 for (size_t i = 0; i < COUNT; i++) {
                     size_t at = i + shift;
                     bool want[] = {ordinals[at] == wanted,
                                    integers[at] >= low && integers[at] <= high,
                                    numbers[at] >= (double)low && numbers[at] <= (double)high,
-                                   codes[at] >= first && codes[at] <= last,
-                                   codes[at] == ends[0] || codes[at] == ends[1]};
+                                   codes[at] >= low_code && codes[at] <= high_code,
+                                   codes[at] == ends[0] || codes[at] == ends[1],
+                                   numbered[at] < end &&
+                                       (set[numbered[at] / 32 % 32] >> numbered[at] % 32 & 1)};
                     bool got[] = {a[i / 64] >> i % 64 & 1, b[i / 64] >> i % 64 & 1,
                                   c[i / 64] >> i % 64 & 1, d[i / 64] >> i % 64 & 1,
-                                  e[i / 64] >> i % 64 & 1};
-                    for (int k = 0; k < 5; k++)
+                                  e[i / 64] >> i % 64 & 1, f[i / 64] >> i % 64 & 1};
+                    for (int k = 0; k < 6; k++)
                         if (want[k] != got[k])
                             fail_msg("%s, kernel %d, value %zu of round %d", list[level]->name, k,
                                      at, round);
@@ -76,10 +85,11 @@ static void write_numbered(struct vz_index *index, int from, int to)
     struct vz_error err = {0};
     for (int i = from; i < to; i++) {
         char text[128];
-        int len =
-            snprintf(text, sizeof text,
-                     "{\"colour\":\"c%d\",\"age\":%d,\"price\":%d.5,\"code\":\"k%02d\"%s}", i % 5,
-                     i % 100, i % 1000, i % 50, i % 11 ? "" : ",\"tags\":[\"a\",\"b\"]");
+        int len = snprintf(text, sizeof text,
+                           "{\"colour\":\"c%d\",\"age\":%d,\"price\":%d.5,\"code\":\"k%02d\","
+                           "\"lot\":\"l%d\"%s}",
+                           i % 5, i % 100, i % 1000, i % 50, i % 3000,
+                           i % 11 ? "" : ",\"tags\":[\"a\",\"b\"]");
         char *copy = vz_arena_alloc(&arena, (size_t)len + 1), *id = vz_arena_alloc(&arena, 16);
         memcpy(copy, text, (size_t)len + 1);
         snprintf(id, 16, "%d", i);
@@ -112,12 +122,13 @@ static void what_was_matched_stays_right(void **state)
     fixture_open(&fixture);
     struct vz_index *index = fixture_create(
         &fixture, "numbered",
-        "{\"mappings\":{\"properties\":{\"colour\":{\"type\":\"keyword\"},\"code\":{\"type\":"
+        "{\"mappings\":{\"properties\":{\"colour\":{\"type\":\"keyword\"},\"lot\":{\"type\":"
+        "\"keyword\"},\"code\":{\"type\":"
         "\"keyword\"},\"tags\":{\"type\":"
         "\"keyword\"},\"age\":{\"type\":\"integer\"},\"price\":{\"type\":\"double\"}}}}");
     static const struct {
         const char *filter;
-        int every, from, to; /* matches i when from <= i % every < to */
+        int every, from, to; /* matches i when from <= i % every < to, or it begins with a 2 */
     } filters[] = {
         {"{\"term\":{\"colour\":\"c3\"}}", 5, 3, 4},
         {"{\"term\":{\"age\":42}}", 100, 42, 43},
@@ -131,6 +142,11 @@ static void what_was_matched_stays_right(void **state)
          "\"k37\",\"k38\",\"k39\"]}}",
          50, 30, 40},
         {"{\"prefix\":{\"code\":\"k2\"}}", 50, 20, 30},
+        /* of more than there are bits for in a register, few and many */
+        {"{\"terms\":{\"lot\":[\"l100\",\"l101\",\"l102\",\"l103\",\"l104\",\"l105\",\"l106\","
+         "\"l107\",\"l108\",\"l109\"]}}",
+         3000, 100, 110},
+        {"{\"prefix\":{\"lot\":\"l2\"}}", 3000, -1, -1},
     };
     write_numbered(index, 0, FIRST);
     struct vz_snapshot *before = vz_index_snapshot(index);
@@ -140,7 +156,10 @@ static void what_was_matched_stays_right(void **state)
             uint64_t want = 0, early = 0;
             for (int i = 0; i < docs; i++) {
                 int rest = i % filters[f].every;
-                bool match = rest >= filters[f].from && rest < filters[f].to;
+                char text[16];
+                snprintf(text, sizeof text, "%d", rest);
+                bool match = filters[f].from < 0 ? *text == '2'
+                                                 : rest >= filters[f].from && rest < filters[f].to;
                 want += match;
                 early += match && i < FIRST;
             }
