@@ -1,7 +1,8 @@
 /* The vector room's side of bench/vectors: holds rows and queries, obeys one command a line from
  * standard input, answers one JSON object a line. compare.py drives it.
  *
- *     bench_vectors ROWS QUERIES DIMS file|huge|cold      cold: a file that memory does not hold
+ *     bench_vectors ROWS QUERIES DIMS file|huge|cold|touch
+ *         cold: a file that memory does not hold; touch: likewise, but nothing is asked for ahead
  *
  *     build M EF_CONSTRUCTION QUANTIZE THREADS
  *                         {"seconds":..,"memory_bytes":..,"resident_bytes":..,"valid":..}
@@ -12,11 +13,13 @@
  *     filters PATH        a filter a query (see below); {"scan_seconds":..} of the matches
  *     filtered EF K QUANTIZE   {"seconds":..,"recall":..,"visited":..,"scans":..}
  *     scan THREADS        {"scan_gb_s":..,"read_gb_s":..,..} of float rows, and of flat codes
+ *     forget              drops the rows from the page cache {"seconds":..}
  *     save PATH QUANTIZE, open PATH M QUANTIZE    {"seconds":..}
  *
  * QUANTIZE is an enum vz_quantize, + 4 for flat; all stay side by side. Seconds are processor time
- * of the one thread that works, or with THREADS above 1 what a clock on the wall says.
+ * of the one thread that works, or, with THREADS above 1 or cold, what a clock on the wall says.
  */
+#include "base/ahead.h"
 #include "base/cpu.h"
 #include "base/file.h"
 #include "vector/hnsw.h"
@@ -36,6 +39,9 @@ enum { FILTERS = 50, FILTER_K = 10 };
 struct bench {
     float *rows, *queries;
     uint32_t row_count, query_count, dims;
+    const char *rows_path;
+    size_t row_bytes; /* of the file */
+    atomic_bool cold;
     struct vz_hnsw_options options;
     struct vz_hnsw *graphs[8]; /* by QUANTIZE */
     struct vz_near *truth;     /* truth_k per query */
@@ -79,7 +85,10 @@ static float *into_huge_pages(const float *from, size_t floats)
 }
 
 /* Processor time of this thread: all work here is done by one, and other programs on the machine
- * should not count. */
+ * should not count. With rows that memory does not hold the waiting for the disk counts: wall time.
+ */
+static clockid_t work_clock = CLOCK_THREAD_CPUTIME_ID;
+
 static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
@@ -89,7 +98,7 @@ static uint64_t clock_ns(clockid_t clock)
 
 static uint64_t now_ns(void)
 {
-    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    return clock_ns(work_clock);
 }
 
 static double seconds_since(uint64_t start)
@@ -135,6 +144,7 @@ static struct vz_hnsw_options options_of(const struct bench *b, uint32_t quantiz
     return (struct vz_hnsw_options){.similarity = VZ_COSINE,
                                     .dims = b->dims,
                                     .rows = b->rows,
+                                    .cold = &b->cold,
                                     .quantize = quantize % 4,
                                     .flat = quantize >= 4,
                                     .sample_rows = b->row_count,
@@ -453,6 +463,17 @@ static void reopen(struct bench *b, const char *path, uint32_t m, uint32_t quant
     printf("{\"seconds\":%.6f}\n", seconds_since(start));
 }
 
+static void forget(struct bench *b)
+{
+    uint64_t start = now_ns();
+    int fd = open(b->rows_path, O_RDONLY);
+    if (fd < 0 || madvise((void *)(uintptr_t)b->rows, b->row_bytes, MADV_DONTNEED) != 0 ||
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
+        die("cannot forget rows");
+    close(fd);
+    printf("{\"seconds\":%.4f}\n", seconds_since(start));
+}
+
 static void obey(struct bench *b, const char *line)
 {
     char path[400];
@@ -473,6 +494,8 @@ static void obey(struct bench *b, const char *line)
         save(b, path, x);
     else if (sscanf(line, "open %399s %u %u", path, &x, &y) == 3 && y < 8)
         reopen(b, path, x, y);
+    else if (strncmp(line, "forget", 6) == 0)
+        forget(b);
     else if (sscanf(line, "drop %u", &x) == 1 && x < 8) {
         vz_hnsw_free(b->graphs[x]);
         b->graphs[x] = NULL;
@@ -486,16 +509,25 @@ static void obey(struct bench *b, const char *line)
 int main(int argc, char **argv)
 {
     if (argc != 5)
-        die("usage: bench_vectors ROWS QUERIES DIMS file|huge|cold < commands");
+        die("usage: bench_vectors ROWS QUERIES DIMS file|huge|cold|touch < commands");
     struct bench b = {.dims = (uint32_t)strtoul(argv[3], NULL, 10)};
     size_t floats;
-    b.rows = map_floats(argv[1], &floats, strcmp(argv[4], "cold") == 0);
+    b.rows_path = argv[1];
+    b.cold = strcmp(argv[4], "cold") == 0;
+    bool larger = b.cold || strcmp(argv[4], "touch") == 0;
+    if (larger)
+        work_clock = CLOCK_MONOTONIC;
+    b.rows = map_floats(argv[1], &floats, larger);
+    b.row_bytes = floats * sizeof(float);
+    if (b.cold)
+        vz_ahead_alone((void *)(uintptr_t)b.rows, b.row_bytes);
     b.row_count = (uint32_t)(floats / b.dims);
     if (strcmp(argv[4], "huge") == 0)
         b.rows = into_huge_pages(b.rows, floats);
     b.queries = map_floats(argv[2], &floats, false);
     b.query_count = (uint32_t)(floats / b.dims);
-    b.options = (struct vz_hnsw_options){.similarity = VZ_COSINE, .dims = b.dims, .rows = b.rows};
+    b.options = (struct vz_hnsw_options){
+        .similarity = VZ_COSINE, .dims = b.dims, .rows = b.rows, .cold = &b.cold};
     char line[512];
     while (fgets(line, sizeof line, stdin)) {
         obey(&b, line);

@@ -108,7 +108,11 @@ struct vz_rows {
     /* published by the writer, release; readers acquire */
     _Atomic uint32_t count;
     _Atomic bool multi; /* some document has several rows */
+    /* More rows than half of the memory would hold: they are read here and there, not around. */
+    atomic_bool cold;
+    size_t cold_bytes; /* immutable: from this size of the file on */
     /* writer */
+    size_t alone_bytes; /* of the mapping that are told so */
     uint32_t next; /* count + staged */
     uint32_t last_docno;
     bool staged_multi;

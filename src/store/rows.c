@@ -7,7 +7,9 @@
  *  3. docnos[] ascends (equal for the rows of one document).
  *  4. Bytes past count * stride mean nothing; opening cuts them off.
  */
+#include "base/ahead.h"
 #include "base/file.h"
+#include "base/thread.h"
 #include "store/generation.h"
 
 #include <errno.h>
@@ -18,6 +20,17 @@
 
 #define ROW_ALIGN_BYTES 64
 #define VECTORS_A_CALL 512
+
+/* New parts of a mapping know nothing of what the old ones were told. */
+static void judge_cold(struct vz_rows *rows)
+{
+    size_t bytes = rows->vectors.size_bytes;
+    if (bytes <= rows->alone_bytes || bytes < rows->cold_bytes)
+        return;
+    vz_ahead_alone(rows->vectors.base, bytes);
+    rows->alone_bytes = bytes;
+    atomic_store_explicit(&rows->cold, true, memory_order_relaxed);
+}
 
 enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint32_t dims,
                             uint32_t count, struct vz_rows **out, struct vz_error *err)
@@ -30,6 +43,7 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     rows->element = field->element;
     rows->stride = (vz_element_bytes(field->element, dims) + ROW_ALIGN_BYTES - 1) /
                    ROW_ALIGN_BYTES * ROW_ALIGN_BYTES;
+    rows->cold_bytes = vz_memory_bytes() / 2;
     rows->next = count;
     rows->last_docno = VZ_NO_DOC;
     rows->vectors.fd = rows->docnos.fd = -1;
@@ -51,6 +65,7 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     status = vz_grow_truncate(&rows->vectors, (size_t)count * rows->stride, err);
     if (status != VZ_OK)
         goto out;
+    judge_cold(rows);
     vz_buf_clear(&path);
     vz_buf_printf(&path, "%s/doc.%u", dir, (unsigned)field->id);
     status = vz_grow_open_file(&rows->docnos, path.data, VZ_GROW_WRITE,
@@ -179,6 +194,7 @@ enum vz_status vz_rows_sync(struct vz_rows *rows, struct vz_error *err)
 
 void vz_rows_publish(struct vz_rows *rows)
 {
+    judge_cold(rows);
     if (rows->staged_multi)
         atomic_store_explicit(&rows->multi, true, memory_order_relaxed);
     atomic_store_explicit(&rows->count, rows->next, memory_order_release);
@@ -208,6 +224,7 @@ void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
         .stride =
             rows->stride / vz_element_bytes(rows->element, rows->element == VZ_ELEMENT_BIT ? 8 : 1),
         .rows = (const float *)(const void *)rows->vectors.base,
+        .cold = &rows->cold,
         .m = field ? field->m : 0,
         .ef_construction = field ? field->ef_construction : 0,
         .quantize = field ? field->quantize : VZ_QUANTIZE_NONE,

@@ -133,7 +133,12 @@ static void scan_all(struct scan *scan, const struct vz_hnsw_search *search, uin
                      size_t rows)
 {
     struct best *best = &scan->best;
+    size_t window = vz_space_ahead_rows(&scan->space) / BLOCK * BLOCK + BLOCK;
+    vz_space_ask(&scan->space, first, (uint32_t)VZ_MIN(rows, window));
     for (size_t from = 0; from < rows && !stop(search, from); from += BLOCK) {
+        if (from % window == 0 && from + window < rows)
+            vz_space_ask(&scan->space, first + (uint32_t)(from + window),
+                         (uint32_t)VZ_MIN(rows - from - window, window));
         uint32_t count = (uint32_t)VZ_MIN(rows - from, (size_t)BLOCK);
         vz_score_adjacent(&scan->scorer, first + (uint32_t)from, count, scan->similarities);
         for (uint32_t i = 0; i < count; i++) {

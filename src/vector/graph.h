@@ -43,7 +43,19 @@ struct vz_space {
     bool l2, cosine;
     enum vz_element element;
     const struct vz_kernels *kernels;
+    const atomic_bool *cold; /* hnsw.h; NULL: memory holds the rows */
 };
+static inline bool vz_space_is_cold(const struct vz_space *space)
+{
+    return space->cold && atomic_load_explicit(space->cold, memory_order_relaxed);
+}
+/* Cold rows that are read one after the other are asked for so many at a time. */
+static inline uint32_t vz_space_ahead_rows(const struct vz_space *space)
+{
+    return (uint32_t)(((size_t)4 << 20) / space->stride) + 1;
+}
+/* Has cold rows first .. first+count-1 read; does not wait. Nothing when they are not cold. */
+void vz_space_ask(const struct vz_space *space, uint32_t first, uint32_t count);
 /* Are element, dims and similarity of `options` possible, and together? VZ_BAD_ARGUMENT. */
 enum vz_status vz_space_check(const struct vz_hnsw_options *options, struct vz_error *err);
 void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options);

@@ -3,6 +3,7 @@
  * Rows in random order are scored four at a time while the next four are fetched; one function a
  * kind of element does the walking over rows, the kernels (kernels.h) the sums. Whichever way a row
  * is scored, its similarity is the same to the bit. */
+#include "base/ahead.h"
 #include "vector/graph.h"
 
 #include <math.h>
@@ -36,7 +37,33 @@ void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options
         .cosine = options->similarity == VZ_COSINE,
         .element = element,
         .kernels = vz_kernels(),
+        .cold = options->cold,
     };
+}
+
+/* ---- rows on disk ---- */
+
+static void ask_for_rows(const struct vz_space *space, const uint32_t *rows, uint32_t count)
+{
+    struct iovec pieces[VZ_AHEAD_MOST];
+    while (count) {
+        uint32_t part = VZ_MIN(count, (uint32_t)VZ_AHEAD_MOST);
+        for (uint32_t i = 0; i < part; i++)
+            pieces[i] =
+                (struct iovec){(void *)(uintptr_t)vz_space_row(space, rows[i]), space->row_bytes};
+        vz_ahead(pieces, part);
+        rows += part;
+        count -= part;
+    }
+}
+
+void vz_space_ask(const struct vz_space *space, uint32_t first, uint32_t count)
+{
+    if (!vz_space_is_cold(space) || !count)
+        return;
+    struct iovec piece = {(void *)(uintptr_t)vz_space_row(space, first),
+                          (size_t)count * space->stride};
+    vz_ahead(&piece, 1);
 }
 
 struct vz_scorer vz_scorer_of_query(const struct vz_space *space, const void *query)
@@ -163,6 +190,8 @@ static void score_elements(const struct vz_scorer *scorer, const uint32_t *rows,
 void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
               float *similarities)
 {
+    if (!scorer->coded && count > 4 && vz_space_is_cold(scorer->space))
+        ask_for_rows(scorer->space, rows, count); /* a few: they were scored a moment ago */
     if (scorer->coded)
         vz_codes_score(scorer, rows, count, similarities);
     else if (scorer->space->element == VZ_ELEMENT_FLOAT)

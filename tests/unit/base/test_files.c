@@ -1,12 +1,16 @@
 /* Growable maps and small files, on a real disk. */
+#include "base/ahead.h"
 #include "base/file.h"
 #include "base/grow.h"
 
-#include <setjmp.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -78,7 +82,8 @@ static void a_file_keeps_what_was_synced(void **state)
     assert_int_equal(grow.size_bytes, 9006);
     assert_memory_equal(grow.base + 9000, "vizsla", 6);
     vz_grow_close(&grow);
-    assert_int_equal(vz_grow_open_file(&grow, path_of("none"), VZ_GROW_READ, 0, &err), VZ_NOT_FOUND);
+    assert_int_equal(vz_grow_open_file(&grow, path_of("none"), VZ_GROW_READ, 0, &err),
+                     VZ_NOT_FOUND);
 }
 
 /* A file system of 1 MiB: growing past it is an error and the array stays usable. */
@@ -167,6 +172,42 @@ static void removing_twice_at_once_removes_all(void **state)
     }
 }
 
+/* Pieces anywhere in the file, of any length, over its end too: their pages come, and only soon. */
+static void pages_asked_for_come(void **state)
+{
+    enum { PAGES = 1000, PAGE = 4096 };
+    char *page = calloc(1, PAGE);
+    int fd = open(path_of("ahead"), O_RDWR | O_CREAT, 0600);
+    for (int i = 0; i < PAGES; i++) {
+        memset(page, i, PAGE);
+        assert_int_equal(write(fd, page, PAGE), PAGE);
+    }
+    assert_int_equal(fsync(fd), 0);
+    assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+    char *map = mmap(NULL, PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0);
+    assert_ptr_not_equal(map, MAP_FAILED);
+    vz_ahead_alone(map, PAGES * PAGE);
+    struct iovec pieces[VZ_AHEAD_MOST];
+    for (int i = 0; i < VZ_AHEAD_MOST; i++)
+        pieces[i] = (struct iovec){map + (size_t)(i * 15 + 1) * PAGE - 100, 200};
+    pieces[7] = (struct iovec){map + (size_t)(PAGES - 1) * PAGE + 5, 100 * PAGE};
+    vz_ahead(pieces, VZ_AHEAD_MOST);
+    for (int i = 0; i < VZ_AHEAD_MOST; i++) {
+        size_t at = i == 7 ? PAGES - 1 : (size_t)(i * 15);
+        unsigned char is_here = 0;
+        for (int wait = 0; wait < 30000 && !(is_here & 1); wait++) {
+            assert_int_equal(mincore(map + at * PAGE, PAGE, &is_here), 0);
+            if (!(is_here & 1))
+                usleep(1000);
+        }
+        assert_true(is_here & 1);
+        assert_int_equal((unsigned char)map[at * PAGE], at % 256);
+    }
+    munmap(map, PAGES * PAGE);
+    close(fd);
+    free(page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +216,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(files_are_replaced_whole),
         cmocka_unit_test(removing_twice_at_once_removes_all),
+        cmocka_unit_test(pages_asked_for_come),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -617,6 +617,30 @@ static void test_budget(void **state)
     drop_folder(path);
 }
 
+/* More vectors than half of the memory holds: told to the file and to whoever reads it. */
+static void test_cold(void **state)
+{
+    struct vz_error err = {0};
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = index_of(store, "int8_hnsw", "cosine");
+    put_docs(index, 0, FEWER);
+    struct vz_generation *gen = vz_index_generation(index);
+    struct vz_rows *rows = NULL;
+    for (uint16_t i = 0; i < 8 && !rows; i++)
+        rows = vz_generation_rows(gen, i);
+    assert_false(atomic_load(&rows->cold));
+    rows->cold_bytes = (size_t)FEWER * rows->stride + 1; /* as if memory were that small */
+    put_docs(index, FEWER, 2 * FEWER);
+    assert_true(atomic_load(&rows->cold));
+    OK(vz_index_settle(index, &err));
+    assert_true(recall_of(index) >= 0.95);
+    vz_generation_release(gen);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -624,6 +648,7 @@ int main(void)
         cmocka_unit_test(test_upgrades),       cmocka_unit_test(test_upgrade_cut_short),
         cmocka_unit_test(test_elements),       cmocka_unit_test(test_older_format),
         cmocka_unit_test(test_memory_by_part), cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_cold),
     };
     return cmocka_run_group_tests_name("store-kinds", tests, NULL, NULL);
 }
