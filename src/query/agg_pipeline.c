@@ -306,23 +306,46 @@ static void serial_diff(struct vz_agg_run *run, const struct vz_agg *agg,
 /* ---- scripts -----------------------------------------------------------------------------------
  */
 
+#define MAX_SCRIPT_STEPS ((uint64_t)1 << 28) /* of all buckets of one script: a second or two */
+#define COMPILE_STEPS 8 /* what a byte of source takes: a bucket's script is compiled for it */
+
 struct bucket_script {
     struct vz_arena program, params, scratch;
     struct vz_script *script;
+    struct vz_script_watch watch;
+    const struct vz_query_stop *stop;
+    uint64_t asked;
 };
+
+/* The search's timeout is not looked at: what was found by then is answered whole. */
+static bool is_stopped(void *script_void)
+{
+    struct bucket_script *s = script_void;
+    return (s->stop && s->stop->stopped(s->stop->context)) ||
+           ++s->asked > MAX_SCRIPT_STEPS / VZ_SCRIPT_WATCHED_STEPS;
+}
+
+static enum vz_status stopped(const struct bucket_script *s, struct vz_error *err)
+{
+    if (s->stop && s->stop->stopped(s->stop->context))
+        return vz_fail(err, VZ_CANCELLED, "the search took too long");
+    return vz_fail(err, VZ_LIMIT,
+                   "The maximum number of statements that the scripts of all buckets can execute "
+                   "has been reached.");
+}
 
 static bool script_failed(struct vz_agg_run *run, const struct vz_agg *agg,
                           const struct vz_error *inner, bool compiling)
 {
     if (run->status != VZ_OK)
         return false;
-    if (inner->status == VZ_UNSUPPORTED || inner->status == VZ_LIMIT)
+    if (inner->status == VZ_UNSUPPORTED || inner->status == VZ_LIMIT ||
+        inner->status == VZ_CANCELLED)
         return vz_agg_fail(run, inner->status, "%s", inner->text);
     size_t at = inner->offset == VZ_NO_OFFSET ? 0 : inner->offset;
-    run->status = vz_fail(run->err, VZ_BAD_QUERY, "%s\n%zu %.*s",
-                          compiling ? "compile error" : "runtime error", at,
-                          (int)VZ_MIN(agg->script->source.len, (size_t)200),
-                          agg->script->source.ptr);
+    run->status = vz_fail(
+        run->err, VZ_BAD_QUERY, "%s\n%zu %.*s", compiling ? "compile error" : "runtime error", at,
+        (int)VZ_MIN(agg->script->source.len, (size_t)200), agg->script->source.ptr);
     if (compiling)
         vz_fail_cause(run->err, "illegal_argument_exception\n%s", inner->text);
     else
@@ -336,6 +359,14 @@ static bool compile(struct vz_agg_run *run, const struct vz_agg *agg, struct buc
                     const double *values)
 {
     struct vz_error inner = {.offset = VZ_NO_OFFSET};
+    s->watch.steps += agg->script->source.len * COMPILE_STEPS;
+    if (s->watch.steps >= VZ_SCRIPT_WATCHED_STEPS) {
+        s->watch.steps -= VZ_SCRIPT_WATCHED_STEPS;
+        if (is_stopped(s)) {
+            stopped(s, &inner);
+            return script_failed(run, agg, &inner, true);
+        }
+    }
     vz_arena_reset(&s->params);
     vz_arena_reset(&s->program);
     struct vz_value *params = vz_json_type(agg->script->params) == VZ_JSON_OBJECT
@@ -368,7 +399,8 @@ static bool bucket_params(struct vz_agg_run *run, const struct vz_agg *agg,
 static void run_scripts(struct vz_agg_run *run, const struct vz_agg *agg,
                         struct vz_agg_result *parent)
 {
-    struct bucket_script s = {0};
+    struct bucket_script s = {.stop = run->last ? run->last->stop : NULL};
+    s.watch = (struct vz_script_watch){.stopped = is_stopped, .context = &s};
     double values[64];
     bool given;
     size_t kept = 0;
@@ -380,13 +412,15 @@ static void run_scripts(struct vz_agg_run *run, const struct vz_agg *agg,
             break;
         if (given && compile(run, agg, &s, values)) {
             vz_arena_reset(&s.scratch);
-            struct vz_script_run once = {.arena = &s.scratch};
+            struct vz_script_run once = {.arena = &s.scratch, .watch = &s.watch};
             struct vz_value *out;
             enum vz_status status;
             if (agg->kind == VZ_AGG_BUCKET_SELECTOR)
                 status = vz_script_run_bool(s.script, &once, &truth, &inner);
             else
                 status = vz_script_run(s.script, &once, &out, &inner);
+            if (status == VZ_CANCELLED)
+                status = stopped(&s, &inner);
             if (status != VZ_OK) {
                 script_failed(run, agg, &inner, false);
             } else if (agg->kind == VZ_AGG_BUCKET_SCRIPT) {

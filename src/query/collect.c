@@ -90,6 +90,8 @@ bool vz_collector_offer(struct vz_collector *collector, struct vz_sort_reader *r
         return false;
     for (size_t i = 0; i < collector->key_count; i++) {
         found.values[i] = vz_sort_read(&readers[i], docno, score);
+        if (readers[i].failure && readers[i].failure->status != VZ_OK)
+            return false; /* that was no value */
     }
     if (collector->after && !is_after(collector, found.values))
         return false;

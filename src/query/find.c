@@ -20,7 +20,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define SPARSE 512 /* a filter passes fewer than one of so many: each is asked alone */
+#define LATE_EVERY 16384 /* values of a sort that are read */
+#define SPARSE 512       /* a filter passes fewer than one of so many: each is asked alone */
 
 /* ---- knn ------------------------------------------------------------------------------------- */
 
@@ -278,14 +279,18 @@ static enum vz_status find_matches(struct vz_run *run, uint32_t t, struct matche
 /* ---- collecting ------------------------------------------------------------------------------ */
 
 /* Every match in order, each with its own score. */
-static void collect_each(struct vz_run *run, uint32_t t, struct matches *matches, bool offer)
+static enum vz_status collect_each(struct vz_run *run, uint32_t t, struct matches *matches,
+                                   bool offer, struct vz_error *err)
 {
     const struct vz_search *search = run->search;
     struct vz_eval *eval = &run->targets[t].eval;
     struct vz_sort_reader *readers = run->bound[t].readers;
     bool in_doc_order = search->sort_count && search->sort[0].kind == VZ_SORT_DOC &&
                         !search->sort[0].descending && !search->has_min_score;
-    bool kept_any = false;
+    bool kept_any = false, may_fail = false;
+    for (size_t i = 0; i < run->bound[t].reader_count; i++)
+        may_fail |= readers[i].failure != NULL;
+    enum vz_status status = VZ_OK;
     uint64_t counted = 0;
     size_t near = 0;
     uint32_t in_set = vz_docset_next(&matches->set, eval, 0);
@@ -304,7 +309,10 @@ static void collect_each(struct vz_run *run, uint32_t t, struct matches *matches
         }
         if (search->has_min_score && score < search->min_score)
             continue;
-        counted++;
+        if (counted++ % LATE_EVERY == LATE_EVERY - 1 && vz_eval_late(eval)) {
+            status = vz_fail(err, VZ_CANCELLED, "the search took too long");
+            break;
+        }
         if (!offer)
             continue;
         bool kept = vz_collector_offer(&run->collector, readers, t, docno, score);
@@ -314,8 +322,11 @@ static void collect_each(struct vz_run *run, uint32_t t, struct matches *matches
             counted = count_matches(matches, eval);
             break; /* later documents sort behind */
         }
+        if (!kept && may_fail && vz_sort_failed(readers, search->sort_count, err) != VZ_OK)
+            break;
     }
     run->total += counted;
+    return status != VZ_OK ? status : vz_sort_failed(readers, run->bound[t].reader_count, err);
 }
 
 /* All matches of the set score alike and nothing sorts them: its first documents are its best. */
@@ -570,8 +581,7 @@ static enum vz_status collect_target(struct vz_run *run, uint32_t t, struct vz_e
         else if (alike && search->sort_count == 0 && !search->collapse)
             collect_alike(run, t, &matches);
         else
-            collect_each(run, t, &matches, !none_wanted);
-        status = vz_sort_failed(run->bound[t].readers, run->bound[t].reader_count, err);
+            status = collect_each(run, t, &matches, !none_wanted, err);
     }
     vz_docset_deinit(&matches.set);
     return status;

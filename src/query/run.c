@@ -334,14 +334,15 @@ static void rank_hits(struct vz_run *run)
         }
 }
 
-/* Finds: the retrievers' lists first, then what is left of the search. */
+/* Finds, where time was left for it: the retrievers' lists first, then what is left of the search. */
 static enum vz_status find(struct vz_run *run, struct vz_error *err)
 {
     const struct vz_search *search = run->search;
     struct vz_search last;
     enum vz_status status = VZ_OK;
+    bool opened = !run->timed_out;
     vz_run_begin(run, search, search->size ? (size_t)search->from + search->size : 0);
-    if (search->retriever) {
+    if (search->retriever && opened) {
         status = vz_retriever_run(run, &last, err);
         run->search = &last;
         run->need_scores = true;
@@ -354,7 +355,7 @@ static enum vz_status find(struct vz_run *run, struct vz_error *err)
         run->aggs.knn_count = search->knn_count;
         run->aggs.named_scores = search->named_scores;
     }
-    if (status == VZ_OK)
+    if (status == VZ_OK && opened)
         status = vz_run_find(run, err);
     run->search = search;
     if (status == VZ_OK)
@@ -374,6 +375,10 @@ enum vz_status vz_search_run(const struct vz_search_target *targets, size_t targ
     if (search->timeout_ns)
         run.deadline_ns = run.started_ns + search->timeout_ns;
     status = open_targets(&run, targets, target_count, err);
+    if (status == VZ_CANCELLED && vz_run_is_over(search, run.deadline_ns)) {
+        run.timed_out = true; /* while values of runtime fields were made: nothing was found yet */
+        status = VZ_OK;
+    }
     if (status == VZ_OK)
         status = find(&run, err);
     if (status == VZ_OK && search->aggs)

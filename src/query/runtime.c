@@ -233,6 +233,8 @@ static enum vz_status make_all(struct vz_eval *eval, const struct vz_runtime_fie
     struct vz_doc_script *script;
     const struct vz_bitset *live = vz_eval_live(eval);
     size_t since = 0;
+    if (vz_eval_late(eval)) /* with the fields before it */
+        return vz_fail(err, VZ_CANCELLED, "the search took too long");
     enum vz_status status = vz_doc_script_open_with(eval, from->script, emit_functions,
                                                     VZ_COUNT_OF(emit_functions), &script, err);
     if (status != VZ_OK)
@@ -243,7 +245,7 @@ static enum vz_status make_all(struct vz_eval *eval, const struct vz_runtime_fie
         struct vz_value *ignored;
         made->first = made->column.count;
         status = vz_doc_script_value(script, (uint32_t)d, 0, &ignored, err);
-        if (status != VZ_OK && !made->is_full && from->continues) {
+        if (status != VZ_OK && status != VZ_CANCELLED && !made->is_full && from->continues) {
             made->column.count = made->first; /* as Elasticsearch: nothing of that document */
             status = VZ_OK;
         }

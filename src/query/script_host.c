@@ -319,8 +319,11 @@ static enum vz_status open_script(struct vz_eval *eval, const struct vz_script_t
     struct vz_doc_script *script = vz_calloc(1, sizeof *script);
     script->eval = eval;
     script->text = *text;
-    script->run =
-        (struct vz_script_run){.arena = &script->scratch, .context = script, .field = give_field};
+    script->watch = (struct vz_script_watch){.stopped = vz_text_late, .context = eval};
+    script->run = (struct vz_script_run){.arena = &script->scratch,
+                                         .context = script,
+                                         .field = give_field,
+                                         .watch = &script->watch};
     struct vz_script_host host = {
         .has_doc = true,
         .has_score = with_score,

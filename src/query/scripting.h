@@ -67,6 +67,7 @@ struct vz_doc_script {
     struct vz_script *script;
     struct vz_arena program, scratch; /* scratch: of one run */
     struct vz_script_run run;
+    struct vz_script_watch watch; /* the eval's deadline and its stop */
     uint32_t docno;
     struct vz_doc_field **fields;
     size_t field_count, field_capacity;

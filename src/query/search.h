@@ -201,9 +201,11 @@ struct vz_term_vectors {
     size_t analyzer_count;
     bool positions, offsets, payloads, term_statistics, field_statistics, filtered;
     struct vz_term_filter filter;
+    const struct vz_query_stop *stop; /* NULL: never */
+    uint64_t deadline_ns;             /* 0: none */
 };
 /* Writes "term_vectors": {...}. artificial: `source` is no document of the index. VZ_BAD_DOCUMENT,
- * VZ_LIMIT, VZ_BAD_JSON; what was written is of no use then. */
+ * VZ_LIMIT, VZ_BAD_JSON, VZ_CANCELLED; what was written is of no use then. */
 enum vz_status vz_term_vectors_print(struct vz_index *index, struct vz_slice source,
                                      bool artificial, const struct vz_term_vectors *how,
                                      struct vz_arena *arena, struct vz_json_writer *w,

@@ -14,6 +14,8 @@
 #define MAX_KEYWORDS                                                                               \
     1024 /* of one field whose statistics are asked for: each is a look at a column */
 
+#define LATE_EVERY 16 /* such looks */
+
 struct place {
     struct vz_slice term;
     uint32_t position, start, end;
@@ -325,7 +327,9 @@ static enum vz_status look_up(const struct run *run, const struct places *places
         return vz_fail(run->err, VZ_LIMIT, "statistics of more than [%d] terms of [%.*s]",
                        MAX_KEYWORDS, (int)places->field->path.len, places->field->path.ptr);
     for (size_t i = 0; asks && status == VZ_OK && i < count; i++) {
-        if (alone)
+        if (i % LATE_EVERY == LATE_EVERY - 1 && vz_eval_late(run->eval))
+            status = vz_fail(run->err, VZ_CANCELLED, "the term vectors took too long");
+        else if (alone)
             shown[i].known = (struct known){1, shown[i].count};
         else
             status =
@@ -378,7 +382,8 @@ enum vz_status vz_term_vectors_print(struct vz_index *index, struct vz_slice sou
     struct vz_mapping *lenient = vz_mapping_lenient(mapping);
     struct vz_eval eval;
     struct vz_document doc;
-    vz_eval_init(&eval, snap, arena, vz_wall_ms(), 0);
+    vz_eval_init(&eval, snap, arena, vz_wall_ms(), how->deadline_ns);
+    eval.stop = how->stop;
     struct run run = {.eval = &eval, .how = how, .artificial = artificial, .w = w, .err = err};
     size_t count = 0, all = vz_mapping_count(eval.mapping);
     const struct vz_field **fields = vz_arena_alloc(arena, (all + 1) * sizeof *fields);
@@ -397,6 +402,10 @@ enum vz_status vz_term_vectors_print(struct vz_index *index, struct vz_slice sou
     vz_json_begin_object(w);
     for (size_t i = 0; status == VZ_OK && i < count; i++) {
         struct places places = {.field = fields[i]};
+        if (vz_eval_late(&eval)) {
+            status = vz_fail(err, VZ_CANCELLED, "the term vectors took too long");
+            break;
+        }
         status = gather(&run, &doc, &places);
         if (status == VZ_OK && places.count)
             status = print_field(&run, &places);

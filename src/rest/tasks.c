@@ -29,6 +29,8 @@ static const struct {
     {vz_rest_doc_get, "indices:data/read/get"},
     {vz_rest_doc_get_source, "indices:data/read/get"},
     {vz_rest_doc_mget, "indices:data/read/mget"},
+    {vz_rest_termvectors, "indices:data/read/tv"},
+    {vz_rest_mtermvectors, "indices:data/read/mtv"},
     {vz_rest_doc_put, "indices:data/write/index"},
     {vz_rest_doc_delete, "indices:data/write/delete"},
     {vz_rest_doc_update, "indices:data/write/update"},

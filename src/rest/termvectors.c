@@ -6,6 +6,7 @@
 
 #define MAX_DOCS 1000
 #define MAX_NAMES 1000
+#define MAX_MS 60000 /* all documents of a request: statistics of keywords look at whole columns */
 
 struct asked {
     struct vz_slice index, id;
@@ -329,6 +330,13 @@ static enum vz_status check_version(const struct asked *asked, const struct vz_s
                    VZ_S(asked->id), (unsigned long long)doc->version, (long long)version);
 }
 
+static void limit(const struct vz_call *call, const struct vz_query_stop *stop,
+                  struct asked *asked)
+{
+    asked->how.stop = stop;
+    asked->how.deadline_ns = call->start_ns + MAX_MS * UINT64_C(1000000);
+}
+
 /* One answer; a problem is left in *problem, and nothing was written then. */
 static void answer(struct vz_call *call, const struct asked *asked, struct vz_arena *arena,
                    struct vz_problem *problem)
@@ -372,9 +380,13 @@ void vz_rest_termvectors(struct vz_call *call)
     struct vz_json body;
     asked.id = call->args[1];
     asked.has_id = asked.id.len > 0;
-    if (vz_call_body(call, VZ_AT_BODY, false, &body) && read_body(call, body, &asked) &&
-        read_url(call, &asked) && check(call, &asked, -1))
-        answer(call, &asked, call->arena, &call->problem);
+    if (!vz_call_body(call, VZ_AT_BODY, false, &body) || !read_body(call, body, &asked) ||
+        !read_url(call, &asked) || !check(call, &asked, -1))
+        return;
+    struct vz_search_params params = {0};
+    vz_call_watch(call, true, &params);
+    limit(call, params.stop, &asked);
+    answer(call, &asked, call->arena, &call->problem);
 }
 
 /* ---- several --------------------------------------------------------------------------------- */
@@ -485,6 +497,15 @@ static void print_one(struct vz_call *call, const struct asked *asked, struct vz
     vz_json_end_object(w);
 }
 
+static bool is_wanted(struct vz_call *call, const struct vz_query_stop *stop)
+{
+    struct vz_error err = {.offset = VZ_NO_OFFSET};
+    if (!stop->stopped(stop->context))
+        return true;
+    vz_fail(&err, VZ_CANCELLED, "the term vectors are not wanted any more");
+    return vz_call_fail_error(call, &err, VZ_AT_REQUEST);
+}
+
 void vz_rest_mtermvectors(struct vz_call *call)
 {
     struct many many = {
@@ -504,15 +525,18 @@ void vz_rest_mtermvectors(struct vz_call *call)
     for (size_t i = many.count; i-- > 0;)
         if (!check(call, &many.items[i], (int)i))
             return;
+    struct vz_search_params params = {0};
+    vz_call_watch(call, true, &params);
     struct vz_arena arena = {0}; /* of one document at a time */
     bool fits = true;
     vz_json_begin_object(&call->w);
     vz_json_key(&call->w, "docs");
     vz_json_begin_array(&call->w);
     for (size_t i = 0; i < many.count && fits; i++) {
+        limit(call, params.stop, &many.items[i]);
         print_one(call, &many.items[i], &arena);
         vz_arena_reset(&arena);
-        fits = vz_call_fits(call, call->response->body.len);
+        fits = vz_call_fits(call, call->response->body.len) && is_wanted(call, params.stop);
     }
     vz_arena_deinit(&arena);
     if (!fits)

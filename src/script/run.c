@@ -37,9 +37,23 @@ bool vz_machine_limit(struct vz_machine *vm, const char *format, ...)
     return false;
 }
 
+static bool is_wanted(struct vz_machine *vm, size_t steps)
+{
+    struct vz_script_watch *watch = vm->run->watch;
+    watch->steps += steps;
+    if (watch->steps < VZ_SCRIPT_WATCHED_STEPS)
+        return true;
+    watch->steps = 0;
+    if (vm->status == VZ_OK && watch->stopped(watch->context))
+        vm->status = vz_fail(vm->err, VZ_CANCELLED, "the script was stopped");
+    return vm->status == VZ_OK;
+}
+
 bool vz_machine_work(struct vz_machine *vm, size_t steps)
 {
     vm->steps += steps;
+    if (vm->run->watch && !is_wanted(vm, steps))
+        return false;
     return vm->steps <= VZ_SCRIPT_MAX_STEPS ||
            vz_machine_limit(vm, "The maximum number of statements that can be executed in a loop "
                                 "has been reached.");

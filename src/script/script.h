@@ -26,6 +26,7 @@
  * bytes in one run. */
 #define VZ_SCRIPT_MAX_SOURCE 16384
 #define VZ_SCRIPT_MAX_STEPS 1000000
+#define VZ_SCRIPT_WATCHED_STEPS 65536
 #define VZ_SCRIPT_MAX_BYTES (16u << 20)
 
 struct vz_script; /* lives in the arena that it was compiled into */
@@ -86,6 +87,14 @@ enum vz_status vz_script_compile(struct vz_slice source, const struct vz_script_
                                  struct vz_arena *arena, struct vz_script **out,
                                  struct vz_error *err);
 
+/* Whoever waits for scripts may stop waiting: asked about every VZ_SCRIPT_WATCHED_STEPS steps of all
+ * runs that share it, however little each does. */
+struct vz_script_watch {
+    bool (*stopped)(void *context);
+    void *context;
+    uint64_t steps; /* since it was asked */
+};
+
 /* One run. */
 struct vz_script_run {
     struct vz_arena *arena; /* for values made on the way; the caller may reset it between runs */
@@ -95,6 +104,7 @@ struct vz_script_run {
     double score;                /* _score */
     struct vz_value *ctx;        /* may be changed by the script */
     struct vz_value **variables; /* as the host named them */
+    struct vz_script_watch *watch; /* or NULL */
 };
 
 /* Whether _score is read: a search may skip scoring otherwise. */
@@ -107,7 +117,8 @@ bool vz_script_is_linear(const struct vz_script *script, unsigned *function, voi
 
 /* Errors: VZ_BAD_ARGUMENT (what Painless would throw: division by zero, a missing value, a wrong
  * type, an index out of bounds) with the offset into the source and, as the cause, Elasticsearch's
- * name of the exception ("arithmetic_exception"), VZ_LIMIT (steps, bytes). *out is null for a
+ * name of the exception ("arithmetic_exception"), VZ_LIMIT (steps, bytes), VZ_CANCELLED (by the
+ * watch). *out is null for a
  * script without a result; a tree that holds itself or is too large to be JSON is an error. */
 enum vz_status vz_script_run(const struct vz_script *script, const struct vz_script_run *run,
                              struct vz_value **out, struct vz_error *err);

@@ -492,8 +492,7 @@ static void test_alias(void **state)
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
         char *filter = quoted(cases[i].filter), *body = quoted(cases[i].body);
-        struct vz_search_target target = {.index = dogs,
-                                          .alias_filter = vz_slice_from(filter)};
+        struct vz_search_target target = {.index = dogs, .alias_filter = vz_slice_from(filter)};
         struct answer answer;
         search_targets(&target, 1, body, NULL, &answer);
         must(answer.status, &answer.err);
@@ -503,8 +502,7 @@ static void test_alias(void **state)
         free(filter);
         free(body);
     }
-    struct vz_search_target broken = {.index = dogs,
-                                      .alias_filter = VZ_SLICE("{\"bogus\":{}}")};
+    struct vz_search_target broken = {.index = dogs, .alias_filter = VZ_SLICE("{\"bogus\":{}}")};
     struct answer answer;
     assert_int_equal(search_targets(&broken, 1, "{}", NULL, &answer), VZ_BAD_QUERY);
     answer_deinit(&answer);
@@ -520,14 +518,51 @@ static void test_timeout(void **state)
     answer_deinit(&answer);
 }
 
+/* Scripts work for long: over every document before anything is looked for, and within one. */
+static void test_timeout_of_scripts(void **state)
+{
+    static const char *const bodies[] = {
+        "{'timeout':'1nanos','runtime_mappings':{'x':{'type':'long','script':'emit(1)'}},"
+        "'aggs':{'m':{'max':{'field':'x'}},'t':{'terms':{'field':'breed'}}},'explain':true}",
+        "{'timeout':'1nanos','runtime_mappings':{'x':{'type':'long','on_script_error':'continue',"
+        "'script':'int x = 0; for (int i = 0; i < 30000; i++) { x += i } emit(x)'}},"
+        "'retriever':{'rrf':{'retrievers':[{'standard':{'query':{'match_all':{}}}},"
+        "{'standard':{'query':{'range':{'x':{'gte':0}}}}}]}}}",
+        "{'timeout':'1nanos','runtime_mappings':{'x':{'type':'keyword','script':'emit(String."
+        "valueOf(7))'}},"
+        "'query':{'term':{'x':'7'}},'collapse':{'field':'breed'},'profile':true}",
+        "{'timeout':'1nanos','sort':{'_script':{'type':'number','script':'int x = 0; for (int i = "
+        "0; i < 30000; i++) { x += i } return 0'}}}",
+        "{'timeout':'1nanos','sort':{'_script':{'type':'string','script':'int x = 0; for (int i = "
+        "0; i < 30000; i++) { x += i } return String.valueOf(7)'}},'collapse':{'field':'breed'}}",
+        "{'timeout':'1nanos','query':{'script_score':{'query':{'match_all':{}},'script':'int x = "
+        "0; for (int i = 0; i < 30000; i++) { x += i } return 1'}}}",
+        "{'timeout':'1nanos','query':{'script':{'script':'int x = 0; for (int i = 0; i < 30000; "
+        "i++) { x += i } return true'}}}",
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(bodies); i++) {
+        struct answer answer;
+        ask(bodies[i], &answer);
+        if (answer.status != VZ_OK || !answer.result.timed_out || answer.result.hit_count)
+            fail_msg("%s: %s, %zu hits", bodies[i], answer.err.text, answer.result.hit_count);
+        answer_deinit(&answer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matches), cmocka_unit_test(test_scores),
-        cmocka_unit_test(test_counts),  cmocka_unit_test(test_source),
-        cmocka_unit_test(test_fields),  cmocka_unit_test(test_sort_values),
-        cmocka_unit_test(test_meta),    cmocka_unit_test(test_empty),
-        cmocka_unit_test(test_alias),   cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_matches),
+        cmocka_unit_test(test_scores),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_source),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_sort_values),
+        cmocka_unit_test(test_meta),
+        cmocka_unit_test(test_empty),
+        cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_timeout_of_scripts),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -209,11 +209,57 @@ static void many_keywords_are_refused(void **state)
     fixture_close(&fixture);
 }
 
+struct asking {
+    unsigned asked, limit;
+};
+
+static bool stop_after(void *context)
+{
+    struct asking *asking = context;
+    return ++asking->asked > asking->limit;
+}
+
+/* Statistics of keywords look at a column for each term: whoever waits is asked on the way. */
+static void stops_when_told(void **state)
+{
+    struct fixture fixture;
+    struct vz_error err = {0};
+    struct vz_json_doc *parsed;
+    struct vz_json root;
+    struct vz_buf source = {0};
+    fixture_open(&fixture);
+    struct vz_index *index = fixture_create(
+        &fixture, "k", "{\"mappings\":{\"properties\":{\"k\":{\"type\":\"keyword\"}}}}");
+    vz_buf_append_str(&source, "{\"k\":[");
+    for (unsigned i = 0; i < 500; i++)
+        vz_buf_printf(&source, "%s\"t%u\"", i ? "," : "", i);
+    vz_buf_append_str(&source, "]}");
+    put_doc(index, "1", source.data);
+    refresh(index);
+    struct asking asking = {.limit = 3};
+    struct vz_query_stop stop = {stop_after, &asking};
+    struct vz_term_vectors how = everything;
+    how.stop = &stop;
+    assert_int_equal(print(index, vz_buf_slice(&source), true, &how, &parsed, &root, &err),
+                     VZ_CANCELLED);
+    assert_int_equal(asking.asked, 4);
+    how.stop = NULL;
+    how.deadline_ns = 1;
+    assert_int_equal(print(index, vz_buf_slice(&source), true, &how, &parsed, &root, &err),
+                     VZ_CANCELLED);
+    how.deadline_ns = 0;
+    must(print(index, vz_buf_slice(&source), true, &how, &parsed, &root, &err), &err);
+    vz_json_free(parsed);
+    vz_buf_deinit(&source);
+    fixture_close(&fixture);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_documents),
         cmocka_unit_test(many_keywords_are_refused),
+        cmocka_unit_test(stops_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

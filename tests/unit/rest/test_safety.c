@@ -399,6 +399,28 @@ static void test_infinite_scores(void **state)
            400, "script_score script returned an invalid score [-Infinity] for doc [0]");
 }
 
+/* ---- scripts ------------------------------------------------------------------------------- */
+
+/* A script in each of 1,000 buckets, each within what one run may do. */
+static void test_scripts_of_buckets(void **state)
+{
+    struct world *w = *state;
+    static const char body[] =
+        "{\"size\":0,\"aggs\":{\"h\":{\"histogram\":{\"field\":\"n\",\"interval\":1,\"min_doc_"
+        "count\":0,"
+        "\"extended_bounds\":{\"min\":0,\"max\":999}},\"aggs\":{\"s\":{\"bucket_script\":{"
+        "\"buckets_path\":{"
+        "\"c\":\"_count\"},\"script\":\"int x = 0; for (int i = 0; i < %d; i++) { x += i } return "
+        "x + params.c\"}}}}}}";
+    char text[600];
+    expect(w, "PUT", "/buckets/_doc/1?refresh=true", "{\"n\":1}", 201, NULL);
+    snprintf(text, sizeof text, body, 100);
+    expect(w, "POST", "/buckets/_search", text, 200,
+           "{\"key\":999.0,\"doc_count\":0,\"s\":{\"value\":4950.0}");
+    snprintf(text, sizeof text, body, 80000);
+    expect(w, "POST", "/buckets/_search", text, 400, "that the scripts of all buckets can execute");
+}
+
 /* ---- lookups ------------------------------------------------------------------------------- */
 
 static void put_terms(struct world *w, const char *path, unsigned count, unsigned width)
@@ -475,6 +497,7 @@ int main(void)
         cmocka_unit_test(test_semantics_come_between),
         cmocka_unit_test(test_sizes_are_told),
         cmocka_unit_test(test_infinite_scores),
+        cmocka_unit_test(test_scripts_of_buckets),
         cmocka_unit_test(test_lookups_have_a_limit),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);

@@ -330,12 +330,56 @@ static void test_linear(void **state)
     expect_linear("twice(5) * _score", false, 0, 0);
 }
 
+struct asking {
+    unsigned asked, limit;
+};
+
+static bool stop_after(void *context)
+{
+    struct asking *asking = context;
+    return ++asking->asked >= asking->limit;
+}
+
+/* Whoever waits is asked within one run, and now and then while many do little. */
+static void test_watched(void **state)
+{
+    struct vz_arena arena = {0}, scratch = {0};
+    struct vz_script_host host = {0};
+    struct vz_error err = {0};
+    struct vz_script *endless, *little;
+    double number;
+    struct asking asking = {.limit = 3};
+    struct vz_script_watch watch = {.stopped = stop_after, .context = &asking};
+    struct vz_script_run run = {.arena = &scratch, .watch = &watch};
+    assert_int_equal(vz_script_compile(VZ_SLICE("while (true) {}"), &host, &arena, &endless, &err),
+                     VZ_OK);
+    assert_int_equal(vz_script_run_number(endless, &run, &number, &err), VZ_CANCELLED);
+    assert_int_equal(asking.asked, 3);
+    assert_int_equal(vz_script_compile(VZ_SLICE("double x = 0; for (int i = 0; i < 100; i++) { x "
+                                                "+= i } return x"),
+                                       &host, &arena, &little, &err),
+                     VZ_OK);
+    asking = (struct asking){.limit = 5};
+    watch.steps = 0;
+    enum vz_status status = VZ_OK;
+    unsigned runs = 0;
+    for (; runs < 100000 && status == VZ_OK; runs++)
+        status = vz_script_run_number(little, &run, &number, &err);
+    assert_int_equal(status, VZ_CANCELLED);
+    /* A turn of the loop is some 5 to 12 steps. */
+    assert_in_range(runs, 5 * VZ_SCRIPT_WATCHED_STEPS / 1200,
+                    5 * VZ_SCRIPT_WATCHED_STEPS / 500 + 1);
+    vz_arena_deinit(&arena);
+    vz_arena_deinit(&scratch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_bombs), cmocka_unit_test(test_endless),
         cmocka_unit_test(test_token_soup),    cmocka_unit_test(test_mutations),
         cmocka_unit_test(test_number_path),   cmocka_unit_test(test_linear),
+        cmocka_unit_test(test_watched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
