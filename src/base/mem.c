@@ -190,7 +190,10 @@ void vz_buf_append_str(struct vz_buf *buf, const char *text)
 
 void vz_buf_append_char(struct vz_buf *buf, char c)
 {
-    vz_buf_append(buf, &c, 1);
+    if (buf->len + 2 > buf->capacity)
+        vz_buf_reserve(buf, 1);
+    buf->data[buf->len++] = c;
+    buf->data[buf->len] = '\0';
 }
 
 void vz_buf_vprintf(struct vz_buf *buf, const char *format, va_list args)

@@ -39,6 +39,14 @@ size_t vz_utf8_valid_prefix(const char *text, size_t len)
 {
     size_t at = 0;
     while (at < len) {
+        uint64_t eight;
+        for (; len - at >= sizeof eight; at += sizeof eight) { /* most texts are ASCII */
+            memcpy(&eight, text + at, sizeof eight);
+            if (eight & 0x8080808080808080u)
+                break;
+        }
+        if (at == len)
+            break;
         size_t step = utf8_char_len((const unsigned char *)text + at, len - at);
         if (!step)
             break;

@@ -54,6 +54,26 @@ static inline const char *vz_find_escapable(const char *p, const char *end)
     return p;
 }
 
+/* Whether a string is ASCII without a byte that must be escaped. */
+static inline bool vz_is_plain_text(const char *p, size_t len)
+{
+    const char *end = p + len;
+#ifdef __SSE2__
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
+    const __m128i space = _mm_set1_epi8(0x20); /* signed: bytes from 0x80 on are below it, too */
+    for (; end - p >= 16; p += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i ends = _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash));
+        if (_mm_movemask_epi8(_mm_or_si128(_mm_cmplt_epi8(v, space), ends)))
+            return false;
+    }
+#endif
+    for (; p < end; p++)
+        if ((signed char)*p < 0x20 || vz_byte_ends_run((unsigned char)*p))
+            return false;
+    return true;
+}
+
 /* The next '"', '[', ']', '{' or '}'. Setting bit 5 makes '[' into '{' and ']' into '}'; it also
  * makes 0x02 into '"', which valid JSON does not hold outside strings. */
 static inline const char *vz_find_bracket(const char *p, const char *end)

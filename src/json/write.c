@@ -96,6 +96,16 @@ static void append_quoted(struct vz_buf *out, struct vz_slice text)
 {
     const char *p = text.ptr, *end = text.ptr + text.len;
     vz_buf_reserve(out, text.len + 2);
+    if (vz_is_plain_text(text.ptr, text.len)) {
+        char *to = out->data + out->len;
+        *to++ = '"';
+        if (text.len)
+            memcpy(to, text.ptr, text.len);
+        to[text.len] = '"';
+        to[text.len + 1] = 0;
+        out->len += text.len + 2;
+        return;
+    }
     vz_buf_append_char(out, '"');
     while (p < end) {
         const char *valid_end = p + vz_utf8_valid_prefix(p, (size_t)(end - p));

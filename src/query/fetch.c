@@ -126,6 +126,8 @@ static enum vz_status fetch_hit(const struct vz_search *search, struct vz_fetch_
     }
     if (plan->filter) {
         struct vz_buf buf = {0};
+        vz_buf_reserve(&buf,
+                       VZ_MIN(doc.source.len, (size_t)1024)); /* grown once instead of often */
         vz_json_filter_source(source, plan->includes, plan->excludes, &buf);
         hit->source = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
         vz_buf_deinit(&buf);

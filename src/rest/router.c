@@ -6,6 +6,7 @@
  * route without a handler is known to Elasticsearch and refused aloud. */
 #include "rest/parts.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #define INDICES "ignore_unavailable:bool allow_no_indices:bool expand_wildcards "
@@ -470,15 +471,57 @@ static bool match_path(const char *path, const struct vz_slice *segments, size_t
     }
 }
 
+/* What a path must have to match a template, looked at before it is matched name by name: of some
+ * four hundred templates, a handful are left. Made once; read by all threads. */
+#define SKETCHED 3
+static struct sketch {
+    uint8_t names;           /* of the template */
+    bool open;               /* it ends in "**": as many more as there are */
+    char begin[SKETCHED][2]; /* of each name; 0: anything */
+} sketches[VZ_COUNT_OF(vz_routes)];
+static pthread_once_t sketched = PTHREAD_ONCE_INIT;
+
+static void sketch_routes(void)
+{
+    for (size_t i = 0; i < vz_route_count; i++) {
+        struct sketch *sketch = &sketches[i];
+        for (const char *at = vz_routes[i].path; *at && at[1]; at += 1 + strcspn(at + 1, "/")) {
+            if (strcmp(at, "/**") == 0) {
+                sketch->open = true;
+                break;
+            }
+            if (sketch->names < SKETCHED && at[1] != '{' && at[2] != '/')
+                memcpy(sketch->begin[sketch->names], at + 1, 2);
+            sketch->names++;
+        }
+    }
+}
+
+static bool may_match(const struct sketch *sketch, const struct vz_slice *segments, size_t count)
+{
+    if (sketch->open ? count <= sketch->names : count != sketch->names)
+        return false;
+    for (size_t i = 0; i < SKETCHED && i < sketch->names; i++)
+        if (sketch->begin[i][0] &&
+            (segments[i].len == 0 || segments[i].ptr[0] != sketch->begin[i][0] ||
+             (segments[i].len > 1 && segments[i].ptr[1] != sketch->begin[i][1])))
+            return false;
+    return true;
+}
+
 const struct vz_route *vz_route_find(unsigned method, const struct vz_slice *segments, size_t count,
                                      struct vz_slice args[VZ_MAX_SEGMENTS], unsigned *allowed)
 {
     const struct vz_route *best = NULL;
     unsigned best_rank = 0;
     *allowed = 0;
+    pthread_once(&sketched, sketch_routes);
     for (size_t i = 0; i < vz_route_count; i++) {
-        struct vz_slice found[VZ_MAX_SEGMENTS] = {{NULL, 0}};
+        struct vz_slice found[VZ_MAX_SEGMENTS];
         unsigned rank;
+        if (!may_match(&sketches[i], segments, count))
+            continue;
+        memset(found, 0, sizeof found);
         if (!match_path(vz_routes[i].path, segments, count, found, &rank))
             continue;
         *allowed |= vz_routes[i].methods;

@@ -1,7 +1,10 @@
 /* BM25 in Lucene's steps: which of them are float and which are double is part of the result. */
 #include "text/bm25.h"
 
+#include "base/mem.h"
+
 #include <math.h>
+#include <pthread.h>
 
 /* A number of any size in a byte: as it is below 24, then with three bits behind the leading one,
  * as Lucene's SmallFloat.intToByte4 and longToInt4. */
@@ -39,6 +42,16 @@ uint32_t vz_norm_decode(unsigned char norm)
     return norm < FREE_VALUES ? norm : (uint32_t)(FREE_VALUES + from_int4(norm - FREE_VALUES));
 }
 
+/* What each byte stands for: every term of every query asks for all of them. */
+static float lengths[256];
+static pthread_once_t lengths_made = PTHREAD_ONCE_INIT;
+
+static void make_lengths(void)
+{
+    for (unsigned i = 0; i < VZ_COUNT_OF(lengths); i++)
+        lengths[i] = (float)vz_norm_decode((unsigned char)i);
+}
+
 float vz_bm25_idf(uint64_t doc_count, uint64_t doc_freq)
 {
     return (float)log(1 + ((double)doc_count - (double)doc_freq + 0.5) / ((double)doc_freq + 0.5));
@@ -59,10 +72,10 @@ void vz_bm25_init(struct vz_bm25 *bm25, const struct vz_bm25_stats *stats,
         stats->doc_count ? (float)((double)stats->sum_total_freqs / (double)stats->doc_count) : 1;
     /* LegacyBM25Similarity: the boost is multiplied first. */
     bm25->weight = stats->boost * (1 + k1) * bm25->idf;
-    for (unsigned i = 0; i < 256; i++) {
-        float length = (float)vz_norm_decode((unsigned char)i);
-        bm25->inverse[i] = 1.0f / (k1 * ((1 - b) + b * length / bm25->average_length));
-    }
+    pthread_once(&lengths_made, make_lengths);
+    float average = bm25->average_length;
+    for (unsigned i = 0; i < 256; i++)
+        bm25->inverse[i] = 1.0f / (k1 * ((1 - b) + b * lengths[i] / average));
 }
 
 float vz_bm25_tf(const struct vz_bm25 *bm25, float freq, unsigned char norm)

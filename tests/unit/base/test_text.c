@@ -35,6 +35,23 @@ static void utf8_accepts_and_refuses_as_rfc_3629(void **state)
                          cases[i].valid);
 }
 
+/* Eight ASCII bytes are taken at a time. */
+static void utf8_ends_at_the_first_bad_byte(void **state)
+{
+    for (size_t len = 1; len < 40; len++)
+        for (size_t at = 0; at < len; at++) {
+            char text[40];
+            memset(text, 'x', sizeof text);
+            text[at] = '\xFF';
+            assert_int_equal(vz_utf8_valid_prefix(text, len), at);
+            text[at] = '\xC3';
+            bool whole = at + 1 < len;
+            if (whole)
+                text[at + 1] = '\xA9';
+            assert_int_equal(vz_utf8_valid_prefix(text, len), whole ? len : at);
+        }
+}
+
 static void base64_round_trips(void **state)
 {
     uint64_t seed = 3;
@@ -129,6 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(utf8_accepts_and_refuses_as_rfc_3629),
+        cmocka_unit_test(utf8_ends_at_the_first_bad_byte),
         cmocka_unit_test(base64_round_trips),
         cmocka_unit_test(wildcards_match),
         cmocka_unit_test(ids_are_distinct_and_ordered),

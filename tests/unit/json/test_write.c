@@ -2,6 +2,7 @@
 #include "json/json.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <setjmp.h>
@@ -154,6 +155,30 @@ static void test_strings(void **state)
     }
 }
 
+/* Each byte at each place: most texts have none that is special and go a shorter way. */
+static void test_strings_of_every_byte(void **state)
+{
+    for (unsigned byte = 1; byte < 256; byte++)
+        for (size_t at = 0; at < 35; at++) {
+            char text[36], escaped[8] = {(char)byte, 0};
+            const char *named = byte < 0x20 ? strchr("\bb\ff\nn\rr\tt", (int)byte) : NULL;
+            memset(text, 'x', sizeof text);
+            text[at] = (char)byte;
+            if (named)
+                snprintf(escaped, sizeof escaped, "\\%c", named[1]);
+            else if (byte < 0x20)
+                snprintf(escaped, sizeof escaped, "\\u%04X", byte);
+            else if (byte == '"' || byte == '\\')
+                snprintf(escaped, sizeof escaped, "\\%c", (int)byte);
+            else if (byte >= 0x80)
+                strcpy(escaped, "\xEF\xBF\xBD");
+            char expected[64];
+            snprintf(expected, sizeof expected, "\"%.*s%s%.*s\"", (int)at, text, escaped,
+                     (int)(35 - at), text + at + 1);
+            expect_quoted((struct vz_slice){text, sizeof text}, expected);
+        }
+}
+
 static void test_print(void **state)
 {
     static const char text[] =
@@ -250,10 +275,15 @@ static void test_raw_on_cut_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_writer),        cmocka_unit_test(test_numbers_look_like_java),
-        cmocka_unit_test(test_append_floats), cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_print),         cmocka_unit_test(test_pretty),
-        cmocka_unit_test(test_raw),           cmocka_unit_test(test_raw_on_cut_text),
+        cmocka_unit_test(test_writer),
+        cmocka_unit_test(test_numbers_look_like_java),
+        cmocka_unit_test(test_append_floats),
+        cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_strings_of_every_byte),
+        cmocka_unit_test(test_print),
+        cmocka_unit_test(test_pretty),
+        cmocka_unit_test(test_raw),
+        cmocka_unit_test(test_raw_on_cut_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

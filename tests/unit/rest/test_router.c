@@ -69,6 +69,38 @@ static void no_route_and_wrong_method(void **state)
     assert_int_equal(allowed, VZ_GET | VZ_PUT | VZ_DELETE);
 }
 
+/* Each template is found by a path made of it, whatever its arguments are. */
+static void every_template_is_found(void **state)
+{
+    static const char *const values[] = {"x", "zz", "_z", "an-index,and*"};
+    static const struct {
+        const char *method;
+        unsigned bit;
+    } methods[] = {{"GET", VZ_GET}, {"POST", VZ_POST}, {"PUT", VZ_PUT}, {"DELETE", VZ_DELETE}};
+    for (size_t i = 0; i < vz_route_count * VZ_COUNT_OF(values); i++) {
+        const struct vz_route *route = &vz_routes[i / VZ_COUNT_OF(values)], *found = NULL;
+        const char *value = values[i % VZ_COUNT_OF(values)];
+        struct vz_buf path = {0};
+        struct vz_slice args[VZ_MAX_SEGMENTS];
+        unsigned allowed;
+        for (const char *at = route->path; *at;) {
+            bool rest = strcmp(at, "**") == 0, argument = *at == '{';
+            if (rest || argument)
+                vz_buf_append_str(&path, value);
+            else
+                vz_buf_append_char(&path, *at);
+            at += rest ? 2 : argument ? strcspn(at, "}") + 1 : 1;
+        }
+        for (size_t m = 0; m < VZ_COUNT_OF(methods) && !found; m++)
+            if (route->methods & methods[m].bit)
+                found = find(methods[m].method, path.data, args, &allowed);
+        bool literal = found && strcspn(found->path, "{*") >= strcspn(route->path, "{*");
+        if (route->methods != VZ_HEAD && !literal)
+            fail_msg("%s: %s", path.data, found ? found->path : "nothing");
+        vz_buf_deinit(&path);
+    }
+}
+
 /* No two rows may answer the same method and path, and a row says what it does. */
 static void the_table_is_sound(void **state)
 {
@@ -214,6 +246,7 @@ int main(void)
         cmocka_unit_test(literal_names_win),
         cmocka_unit_test(arguments_in_order),
         cmocka_unit_test(no_route_and_wrong_method),
+        cmocka_unit_test(every_template_is_found),
         cmocka_unit_test(the_table_is_sound),
         cmocka_unit_test(times),
         cmocka_unit_test_setup_teardown(parameters, world_open, world_close),
