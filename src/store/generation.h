@@ -125,8 +125,12 @@ struct vz_rows {
     pthread_mutex_t graph_lock;
     pthread_mutex_t swap_lock; /* for the pointer alone: held for a few instructions */
     struct vz_graph *graph;    /* guarded by swap_lock; NULL: none yet */
-    struct vz_graph *growing;  /* guarded by graph_lock: of the new shape, not searched yet */
-    bool growing_failed;       /* likewise: for want of room; said once */
+    /* Guarded by graph_lock, not searched yet: a graph of new_shape, or the codes of one that will
+     * have the links of `graph`. At most one of them. */
+    struct vz_graph *growing;
+    struct vz_recoding *recoding;
+    struct vz_graph_shape new_shape;
+    bool growing_failed; /* likewise: for want of room; said once */
     _Atomic size_t growing_bytes;
     bool graph_changed; /* guarded by graph_lock: rows were removed since it was saved */
     uint32_t graph_saved;

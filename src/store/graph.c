@@ -4,14 +4,19 @@
  * Rows are committed first and enter the graph later; a search scans exactly what the graph lacks.
  * So a graph may be behind, missing, or thrown away at any time without changing an answer.
  *
- *   none ---(rows, enough to take a mean of)---> graph ---(kind or m changed)---> graph + growing
- *     ^                                            ^                                    |
- *     | no checkpoint that opens                   +------(growing has all rows: swap)--+
+ *   none --(rows, enough to take a mean of)--> graph --(m changed, flat no more)--> graph + growing
+ *     ^                                        ^ | ^                                       |
+ *     | no checkpoint that opens               | | +-------(growing has all rows: swap)----+
+ *                                              | +--(codes changed)---> graph + recoding
+ *                                              |                                |
+ *                                              +--(all coded: links, swap)------+
  *
- * A new kind is built beside the old graph, which goes on being searched and fed. A checkpoint of
- * an old kind is opened as what it is, so a restart in the middle of a rebuild begins it anew and
- * loses nothing else. Until the new one is whole both are in memory; where the budget forbids that,
- * the old one stays.
+ * A new kind is made beside the old graph, which goes on being searched and fed: as a recoding of
+ * it where it can keep the links (vz_recoding_new), else by inserting every row anew. A recoding
+ * follows the old graph; it ends with as many rows as that has, and what is removed there stays
+ * removed. A checkpoint of an old kind is opened as what it is, so a restart in the middle begins
+ * it anew and loses nothing else. Until the new one is whole both are in memory; where the budget
+ * forbids that, the old one stays.
  *
  * Dead documents' rows leave in two steps. What no living view sees any more is marked in the graph
  * (vz_hnsw_remove): searches of newer views need not ask about deaths then. When a twentieth of the
@@ -42,6 +47,8 @@
  * marked rows, one in so many. */
 #define REPAIR_SHARE 20
 #define REPAIR_FROM 64
+/* Rows coded for one that is inserted: the graph thread takes about as long for a chunk. */
+#define CODES_AN_INSERT 32
 
 static void graph_path(const char *dir, uint16_t field, struct vz_buf *path)
 {
@@ -291,11 +298,21 @@ static enum vz_status feed(struct vz_rows *rows, struct vz_graph *graph, uint32_
     return status;
 }
 
-static void drop_growing(struct vz_rows *rows)
+static void drop_new(struct vz_rows *rows)
 {
     vz_graph_release(rows->growing);
+    vz_recoding_free(rows->recoding);
     rows->growing = NULL;
+    rows->recoding = NULL;
     atomic_store(&rows->growing_bytes, 0);
+}
+
+/* Whether links selected for one shape are as good for the other. A graph that was refused memory
+ * lacks rows that a new one may have room for. */
+static bool keeps_links(struct vz_rows *rows, const struct vz_graph_shape *to)
+{
+    const struct vz_graph_shape *from = &rows->graph->shape;
+    return from->flat == to->flat && from->m == to->m && !atomic_load(&rows->graph_failed);
 }
 
 /* Memory for a whole graph beside the one in use? */
@@ -308,7 +325,51 @@ static enum vz_status begin_new(struct vz_rows *rows, const struct vz_field *fie
         return vz_fail(err, VZ_BUDGET,
                        "another kind takes [%zu] bytes until it is built, [%zu] are left", needed,
                        work->room_bytes);
-    return new_graph(rows, field, count, &rows->growing, err);
+    rows->new_shape = shape_of(field);
+    if (!keeps_links(rows, &rows->new_shape))
+        return new_graph(rows, field, count, &rows->growing, err);
+    struct vz_hnsw_options space;
+    space_of(rows, field, &rows->new_shape, &space);
+    space.sample_rows = VZ_MIN(count, (uint32_t)MEAN_ROWS_MOST);
+    return vz_recoding_new(rows->graph->hnsw, &space, &rows->recoding, err);
+}
+
+/* A chunk of codes. When the graph in use has no row without one, *done is what takes its place,
+ * with the same rows removed: nothing enters or leaves a graph while graph_lock is held. */
+static enum vz_status recode_some(struct vz_rows *rows, const struct vz_graph_work *work,
+                                  struct vz_graph **done, struct vz_error *err)
+{
+    bool left;
+    struct vz_hnsw *hnsw;
+    enum vz_status status =
+        vz_recoding_advance(rows->recoding, work->rows * CODES_AN_INSERT, &left, err);
+    if (status == VZ_OK && !left) {
+        status = vz_recoding_finish(rows->recoding, &hnsw, err);
+        if (status == VZ_OK) {
+            *done = graph_of(hnsw, &rows->new_shape);
+            (*done)->clean_deaths = rows->graph->clean_deaths;
+            atomic_init(&(*done)->clean_epoch,
+                        atomic_load_explicit(&rows->graph->clean_epoch, memory_order_relaxed));
+        }
+    }
+    if (status == VZ_OK)
+        atomic_store(&rows->growing_bytes, vz_recoding_memory_bytes(rows->recoding));
+    return status;
+}
+
+/* The same by inserting. */
+static enum vz_status grow_some(struct vz_rows *rows, uint32_t count,
+                                const struct vz_graph_work *work, struct vz_graph **done,
+                                struct vz_error *err)
+{
+    bool left;
+    enum vz_status status = feed(rows, rows->growing, count, work, &left, err);
+    atomic_store(&rows->growing_bytes, vz_hnsw_memory_bytes(rows->growing->hnsw));
+    if (status == VZ_OK && !left) {
+        *done = rows->growing;
+        rows->growing = NULL;
+    }
+    return status;
 }
 
 /* graph_lock held. A chunk of the graph that shall take the place of the one in use; then the
@@ -317,32 +378,36 @@ static void grow_new(struct vz_rows *rows, const struct vz_field *field, uint32_
                      const struct vz_graph_work *work, bool *left)
 {
     struct vz_graph_shape wanted = shape_of(field);
+    struct vz_graph *done = NULL;
     struct vz_error err = {0};
     enum vz_status status = VZ_OK;
-    if (rows->growing && !same_shape(&rows->growing->shape, &wanted))
-        drop_growing(rows);
+    bool begun = rows->growing || rows->recoding;
+    if (begun && (!same_shape(&rows->new_shape, &wanted) ||
+                  (rows->recoding && !keeps_links(rows, &wanted)))) {
+        drop_new(rows);
+        begun = false;
+    }
     if (same_shape(&rows->graph->shape, &wanted))
         return;
-    if (!rows->growing)
+    if (!begun)
         status = begin_new(rows, field, count, work, &err);
     if (status == VZ_OK)
-        status = feed(rows, rows->growing, count, work, left, &err);
+        status = rows->recoding ? recode_some(rows, work, &done, &err)
+                                : grow_some(rows, count, work, &done, &err);
     if (status != VZ_OK) {
         if (!rows->growing_failed)
             vz_log(VZ_LOG_WARN, "store", "the graph of field [%.*s] stays as it was: %s",
                    (int)field->path.len, field->path.ptr, err.text);
-        drop_growing(rows);
+        drop_new(rows);
         rows->growing_failed = true;
-        *left = false;
         return;
     }
     rows->growing_failed = false;
-    atomic_store(&rows->growing_bytes, vz_hnsw_memory_bytes(rows->growing->hnsw));
-    if (*left)
+    *left = !done;
+    if (!done)
         return;
-    publish(rows, rows->growing);
-    rows->growing = NULL;
-    atomic_store(&rows->growing_bytes, 0);
+    drop_new(rows);
+    publish(rows, done);
     rows->graph_saved = rows->graph_tried = 0;
     atomic_store(&rows->graph_failed, false);
 }

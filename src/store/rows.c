@@ -83,8 +83,9 @@ void vz_rows_close(struct vz_rows *rows)
 {
     if (!rows)
         return;
-    vz_graph_release(rows->graph);
     vz_graph_release(rows->growing);
+    vz_recoding_free(rows->recoding); /* borrows the graph */
+    vz_graph_release(rows->graph);
     vz_grow_close(&rows->vectors);
     vz_grow_close(&rows->docnos);
     pthread_mutex_destroy(&rows->graph_lock);

@@ -3,7 +3,7 @@
  * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
  * hnsw.c (new, free, room for rows), score.c (similarities of rows), walk.c (the walk that build
  * and search share), filter.c (walks with a filter or groups), links.c (lists), insert.c, remove.c,
- * search.c, exact.c, codes.c (the small copies), checkpoint.c, validate.c.
+ * recode.c (another kind), search.c, exact.c, codes.c (the small copies), checkpoint.c, validate.c.
  */
 #ifndef VZ_VECTOR_GRAPH_H
 #define VZ_VECTOR_GRAPH_H
