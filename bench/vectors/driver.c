@@ -6,6 +6,8 @@
  *
  *     build M EF_CONSTRUCTION QUANTIZE THREADS
  *                         {"seconds":..,"memory_bytes":..,"resident_bytes":..,"valid":..}
+ *     recode FROM TO M    the graph of one QUANTIZE as another, with its links
+ *                         {"seconds":..,"finish_seconds":..,"valid":..}
  *     drop QUANTIZE       frees it
  *     truth K PATH        exact answers for recall, into PATH as 32-bit row numbers; read when
  * there search EF K QUANTIZE THREADS
@@ -196,6 +198,35 @@ static void build(struct bench *b, uint32_t m, uint32_t ef_construction, uint32_
     bool valid = b->row_count > 200000 || vz_hnsw_validate(b->graphs[quantize], &err) == VZ_OK;
     printf("{\"seconds\":%.4f,\"memory_bytes\":%zu,\"resident_bytes\":%zu,\"valid\":%s}\n", seconds,
            vz_hnsw_memory_bytes(b->graphs[quantize]), after - VZ_MIN(before, after),
+           valid ? "true" : "false");
+}
+
+/* finish_seconds of them: the part that keeps inserts waiting. */
+static void recode(struct bench *b, uint32_t from, uint32_t to, uint32_t m)
+{
+    struct vz_error err = {0};
+    struct vz_recoding *recoding;
+    struct vz_hnsw *graph;
+    struct vz_hnsw_options options = options_of(b, to);
+    bool left = true;
+    options.m = m;
+    if (!b->graphs[from])
+        die("build comes first");
+    uint64_t start = now_ns();
+    enum vz_status status = vz_recoding_new(b->graphs[from], &options, &recoding, &err);
+    while (status == VZ_OK && left)
+        status = vz_recoding_advance(recoding, 8192, &left, &err);
+    uint64_t coded = now_ns();
+    if (status == VZ_OK)
+        status = vz_recoding_finish(recoding, &graph, &err);
+    if (status != VZ_OK)
+        die(err.text);
+    double seconds = seconds_since(start), finish = seconds_since(coded);
+    vz_recoding_free(recoding);
+    bool valid = b->row_count > 200000 || vz_hnsw_validate(graph, &err) == VZ_OK;
+    vz_hnsw_free(b->graphs[to]);
+    b->graphs[to] = graph;
+    printf("{\"seconds\":%.4f,\"finish_seconds\":%.4f,\"valid\":%s}\n", seconds, finish,
            valid ? "true" : "false");
 }
 
@@ -480,6 +511,8 @@ static void obey(struct bench *b, const char *line)
     unsigned x, y, z, threads;
     if (sscanf(line, "build %u %u %u %u", &x, &y, &z, &threads) == 4 && z < 8)
         build(b, x, y, z, threads);
+    else if (sscanf(line, "recode %u %u %u", &x, &y, &z) == 3 && x < 8 && y < 8)
+        recode(b, x, y, z);
     else if (sscanf(line, "truth %u %399s", &x, path) == 2)
         truth(b, x, path);
     else if (sscanf(line, "search %u %u %u %u", &x, &y, &z, &threads) == 4 && z < 8)

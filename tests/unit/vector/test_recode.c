@@ -98,9 +98,9 @@ static double recall_at(struct vz_hnsw *graph, const struct vz_hnsw_options *o, 
 static void every_kind_becomes_every_other(void **state)
 {
     enum { FEW = 16 }; /* candidates, so that much depends on the links */
-    uint32_t rows = SLOW_BUILD ? 1200 : 6000, dims = 64;
+    uint32_t rows = SLOW_BUILD ? 800 : 6000, dims = 64;
     struct vectors v = vectors_new(rows, dims, true, SEED);
-    struct vectors q = vectors_new(SLOW_BUILD ? 100 : 400, dims, true, SEED + 1);
+    struct vectors q = vectors_new(SLOW_BUILD ? 60 : 400, dims, true, SEED + 1);
     struct vz_hnsw_options base = options_of(&v, VZ_COSINE);
     struct vz_hnsw *anew[8];
     double recalls[8];
@@ -507,7 +507,7 @@ static uint32_t recode_again_and_again(struct job *job, const struct vz_hnsw_opt
                 atomic_fetch_add(&job->wrong, search_once(job, graph, row));
         vz_hnsw_free(graph);
         times++;
-        usleep(1000);
+        usleep(SLOW_BUILD ? 5000 : 1000);
     }
     return times;
 }
