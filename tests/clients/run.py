@@ -183,6 +183,8 @@ CLIENTS = {
     "python-8-page": python_from_pypi("8.19.1", "client_python_page.py"),
     "python-9-types": python_from_pypi("9.1.1", "client_python_types.py"),
     "python-8-types": python_from_pypi("8.19.1", "client_python_types.py"),
+    "python-9-kinds": python_from_pypi("9.1.1", "client_python_kinds.py"),
+    "python-8-kinds": python_from_pypi("8.19.1", "client_python_kinds.py"),
     "python-9-semantic": python_from_pypi("9.1.1", "client_python_semantic.py"),
     "python-8-semantic": python_from_pypi("8.19.1", "client_python_semantic.py"),
     "python-9-shop": shop("9.1.1"),

@@ -232,6 +232,13 @@ static void rows_come_meanwhile(void **state)
         assert_int_equal(vz_hnsw_count(graph), ROWS / 2 + 200);
         inserted(graph, ROWS / 2 + 200, ROWS / 2 + 201);
         assert_int_equal(vz_hnsw_count(graph), ROWS / 2 + 230);
+        for (uint32_t row = ROWS / 2 + 201; row < ROWS / 2 + 230; row++) {
+            struct vz_hnsw_search search = {.query = v.rows + (size_t)row * DIMS, .k = 1, .ef = 8};
+            struct vz_near near = {0};
+            uint32_t found;
+            must(vz_hnsw_search(graph, &search, &near, &found, NULL, &err), &err);
+            assert_int_equal(near.row, row);
+        }
         inserted(graph, ROWS / 2 + 230, ROWS);
         assert_valid(graph);
         double recall = recall_at(graph, &o, ROWS, &q, 64);
