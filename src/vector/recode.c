@@ -111,8 +111,12 @@ static enum vz_status code_rows(struct vz_recoding *recoding, uint32_t last, str
         enum vz_status status = vz_grow_ensure(&to->codes, (size_t)last * to->code_stride, err);
         if (status != VZ_OK)
             return status;
-        for (uint32_t row = recoding->coded; row < last; row++)
+        uint32_t ahead = vz_space_ahead_rows(&to->space), first = recoding->coded;
+        for (uint32_t row = first; row < last; row++) {
+            if (row == first || row % ahead == 0)
+                vz_space_ask(&to->space, row, VZ_MIN(2 * ahead, last - row));
             vz_codes_write(to, row);
+        }
     }
     recoding->coded = VZ_MAX(recoding->coded, last);
     return VZ_OK;

@@ -328,6 +328,25 @@ static void other_elements(void **state)
     free(bytes);
 }
 
+/* Rows that memory does not hold are asked for ahead; the codes are the same. */
+static void cold_rows(void **state)
+{
+    enum { ROWS = 5000, DIMS = 512 }; /* more than is asked for at a time */
+    struct vectors v = vectors_new(ROWS, DIMS, true, SEED);
+    atomic_bool cold = true;
+    struct vz_hnsw_options base = options_of(&v, VZ_COSINE);
+    struct vz_hnsw_options from = kind_of(&base, VZ_QUANTIZE_INT8, true, ROWS);
+    struct vz_hnsw_options o = kind_of(&base, VZ_QUANTIZE_BIT, true, ROWS);
+    struct vz_hnsw *graph = graph_of(&from, ROWS), *warm = recoded(graph, &o);
+    o.cold = &cold;
+    struct vz_hnsw *colder = recoded(graph, &o);
+    assert_memory_equal(warm->codes.base, colder->codes.base, (size_t)ROWS * warm->code_stride);
+    vz_hnsw_free(graph);
+    vz_hnsw_free(warm);
+    vz_hnsw_free(colder);
+    free(v.rows);
+}
+
 /* ---- what cannot be ------------------------------------------------------------------------- */
 
 static void refused(struct vz_hnsw *from, struct vz_hnsw_options to, const char *why)
@@ -562,6 +581,7 @@ int main(void)
         cmocka_unit_test(rows_come_meanwhile),
         cmocka_unit_test(opened_and_saved),
         cmocka_unit_test(other_elements),
+        cmocka_unit_test(cold_rows),
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(given_up),
         cmocka_unit_test(all_at_once),
