@@ -204,6 +204,7 @@ static bool graph_round(struct vz_store *store, bool quiet_saves, uint64_t *wait
             *wait_ns = VZ_MIN(*wait_ns, QUIET_NS);
         if (!lags)
             compact_if_dead(list[i]);
+        vz_index_pack_together(list[i]);
         vz_index_account(list[i]);
         left |= lags;
         vz_index_release(list[i]);

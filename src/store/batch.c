@@ -17,7 +17,7 @@
  */
 #include "base/file.h"
 #include "base/strmap.h"
-#include "store/generation.h"
+#include "store/index.h"
 
 #include <stdlib.h>
 
@@ -122,6 +122,13 @@ enum vz_status vz_generation_add(struct vz_generation *gen, const struct vz_mapp
     uint32_t docno = gen->staged.docs;
     if (docno >= VZ_MAX_ENTRIES - 1)
         return vz_fail(err, VZ_LIMIT, "an index holds at most %zu documents", VZ_MAX_ENTRIES);
+    struct vz_packer *packer = vz_generation_packer(gen);
+    struct vz_prepared again;
+    if (prepared->shared && prepared->packed_with != vz_packer_serial(packer)) {
+        again = *prepared; /* for the generation before this one: repack.c */
+        vz_prepared_pack(&again, packer, &gen->arena);
+        prepared = &again;
+    }
     record->fields = prepared->fields;
     record->splice_count = (uint16_t)prepared->doc.vector_count;
     record->compressed = prepared->compressed;

@@ -20,8 +20,8 @@
  *     turn came.
  *  2. A document that dies after its turn is in the death log: the log is written before the death
  *     is marked, and taken by the writer itself, between transactions.
- *  3. Copies keep id, version, seq_no, source bytes, row floats; they get docno, rows, ordinals
- * anew.
+ *  3. Copies keep id, version, seq_no, the source's text, row floats; they get docno, rows, ordinals
+ *     anew, and are packed anew with a packer of the fresh generation's own.
  *  4. A copy has no `prev`: every view of the new generation sees all that was copied.
  *
  * Rejected: copying columns instead of reading documents again. It saves about a third of the bulk
@@ -96,9 +96,7 @@ static enum vz_status copy_doc(struct compaction *c, MDB_txn *from, uint32_t doc
         return status;
     prepared.fields = record.fields;
     prepared.splices = record.splices;
-    prepared.stored = record.stored;
-    prepared.compressed = record.compressed;
-    prepared.shared = record.shared;
+    vz_prepared_pack(&prepared, vz_generation_packer(c->fresh), &c->fresh->arena);
     record.prev = VZ_NO_DOC;
     status = vz_generation_add(c->fresh, c->lenient, &prepared, &record, &fresh_docno, err);
     struct vz_id_entry entry = {
@@ -227,17 +225,21 @@ static enum vz_status refresh_mapping(struct compaction *c, struct vz_error *err
     return vz_fail(err, VZ_INTERNAL, "no mapping to read documents with");
 }
 
-/* Sources are copied as they are stored, so what reads them goes with them; at the swap also where
- * no copy needs it yet: a document that was prepared with it may be waiting. */
-static enum vz_status share_packer(struct compaction *c, struct vz_error *err)
+/* Made of documents that live, before any is copied (repack.c). */
+static enum vz_status give_packer(struct compaction *c, uint32_t docs, struct vz_error *err)
 {
-    const struct vz_packer *packer = vz_generation_packer(c->old);
-    if (!packer || vz_generation_packer(c->fresh))
+    struct vz_packer *packer = vz_generation_train(c->old, docs);
+    if (!packer)
         return VZ_OK;
-    enum vz_status status = vz_generation_put_packer(c->fresh, packer, err);
+    enum vz_status status = vz_generation_begin(c->fresh, err);
+    if (status == VZ_OK && (status = vz_generation_put_packer(c->fresh, packer, err)) != VZ_OK)
+        vz_generation_abort(c->fresh);
+    else if (status == VZ_OK)
+        status = commit_fresh(c, err);
     if (status == VZ_OK)
-        atomic_store_explicit(&c->fresh->packer, vz_packer_new(vz_packer_bytes(packer)),
-                              memory_order_release);
+        atomic_store_explicit(&c->fresh->packer, packer, memory_order_release);
+    else
+        vz_packer_free(packer);
     return status;
 }
 
@@ -252,8 +254,6 @@ static enum vz_status stage(struct compaction *c, uint32_t last, struct vz_error
     status = copy_docs(c, last, err);
     if (status == VZ_OK && (c->death_count || c->gone.len))
         status = apply_deaths(c, err);
-    if (status == VZ_OK)
-        status = share_packer(c, err);
     if (status != VZ_OK)
         vz_generation_abort(c->fresh);
     return status;
@@ -505,6 +505,8 @@ static enum vz_status fill(struct compaction *c, const char *dir, uint64_t numbe
     if (status != VZ_OK)
         return status;
     status = keep_deletions(c, err);
+    if (status == VZ_OK)
+        status = give_packer(c, committed_docs(c), err);
     if (status == VZ_OK)
         status = copy_until(c, committed_docs(c), err);
     if (status == VZ_OK)

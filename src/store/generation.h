@@ -332,9 +332,11 @@ struct vz_prepared {
     const struct vz_text_batch *batch; /* borrowed: holds the tokens instead of `texts`; or NULL */
     uint32_t batch_doc;
     bool compressed, shared;
+    uint64_t packed_with; /* serial of the packer, when shared */
     uint16_t fields;
 };
-/* Appends a document: record, rows, columns, terms. The floats of prepared->doc must live until
+/* Appends a document: record, rows, columns, terms. A source packed with what is not this
+ * generation's packer is packed again. The floats of prepared->doc must live until
  * the commit. record: id, version, seq_no, prev. */
 enum vz_status vz_generation_add(struct vz_generation *gen, const struct vz_mapping *mapping,
                                  const struct vz_prepared *prepared, struct vz_record *record,
@@ -382,6 +384,8 @@ static inline struct vz_packer *vz_generation_packer(const struct vz_generation 
 {
     return atomic_load_explicit(&gen->packer, memory_order_acquire);
 }
+/* repack.c. Makes a packer of documents below `docs` that live; NULL: it would not be worth it. */
+struct vz_packer *vz_generation_train(struct vz_generation *gen, uint32_t docs);
 /* Puts `state`/"packer" into the open transaction. Writer. */
 enum vz_status vz_generation_put_packer(struct vz_generation *gen, const struct vz_packer *packer,
                                         struct vz_error *err);

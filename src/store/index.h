@@ -167,6 +167,7 @@ struct vz_index {
     _Atomic bool uncommitted;
 
     _Atomic bool packer_tried; /* by a request's thread: one tries, once */
+    uint32_t packed_at_docs; /* the graph thread's: how many there were when it tried */
     _Atomic uint64_t last_write_ns;
     _Atomic size_t memory_bytes; /* as last added to the store's sum */
     struct vz_counters counters;
@@ -247,6 +248,11 @@ struct vz_preparing {
 /* Reads a document. Not packed yet. */
 enum vz_status vz_prepare(struct vz_preparing *p, struct vz_slice id, struct vz_slice source,
                           struct vz_prepared *prepared, struct vz_error *err);
+/* repack.c. Takes the packer, NULL for none: the index's generation has it from now on, unless it has
+ * one. Waits for the writer. */
+void vz_index_keep_packer(struct vz_index *index, struct vz_packer *packer);
+/* Makes a packer of an index's documents where it has none and there are many. The graph thread. */
+void vz_index_pack_together(struct vz_index *index);
 /* Gives prepared->stored. packer: of the index's generation, or NULL. */
 void vz_prepared_pack(struct vz_prepared *prepared, struct vz_packer *packer,
                       struct vz_arena *arena);

@@ -26,6 +26,7 @@ struct vz_packer {
     pthread_mutex_t lock;
     _Atomic(ZSTD_CDict *) pack;
     _Atomic(ZSTD_DDict *) unpack;
+    uint64_t serial;
     size_t len;
     char bytes[];
 };
@@ -69,8 +70,10 @@ static struct zstd_pair *zstd_pair(void)
 
 struct vz_packer *vz_packer_new(struct vz_slice bytes)
 {
+    static _Atomic uint64_t made;
     struct vz_packer *packer = vz_calloc(1, sizeof *packer + bytes.len);
     pthread_mutex_init(&packer->lock, NULL);
+    packer->serial = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) + 1;
     packer->len = bytes.len;
     if (bytes.len)
         memcpy(packer->bytes, bytes.ptr, bytes.len);
@@ -85,6 +88,11 @@ void vz_packer_free(struct vz_packer *packer)
     ZSTD_freeDDict(atomic_load(&packer->unpack));
     pthread_mutex_destroy(&packer->lock);
     free(packer);
+}
+
+uint64_t vz_packer_serial(const struct vz_packer *packer)
+{
+    return packer ? packer->serial : 0;
 }
 
 struct vz_slice vz_packer_bytes(const struct vz_packer *packer)

@@ -1,9 +1,10 @@
 /* store/packing.h - documents' sources, compressed.
  *
  * A document alone gives a compressor little to go by: it spends its time on tables of its own, and
- * finds nothing said before. So a generation has a packer, once there was a request large enough to
- * make one of: zstd's dictionary of what its documents have in common, kept in `state`/"packer".
- * Sources compressed with it are marked in their records; it never changes while there are any.
+ * finds nothing said before. So a generation has a packer, once there were documents enough to make
+ * one of (a request's in write.c, those of the index in repack.c): zstd's dictionary of what they
+ * have in common, kept in `state`/"packer". Sources compressed with it are marked in their records;
+ * it never changes while there are any. The next generation has its own.
  *
  * A packer may be used by any number of threads at once. */
 #ifndef VZ_STORE_PACKING_H
@@ -26,6 +27,8 @@ struct vz_packer;
 struct vz_packer *vz_packer_new(struct vz_slice bytes);
 /* NULL: nothing. */
 void vz_packer_free(struct vz_packer *packer);
+/* One that no other packer of the process has or had; of NULL 0. */
+uint64_t vz_packer_serial(const struct vz_packer *packer);
 /* What vz_packer_new was given. Borrowed. */
 struct vz_slice vz_packer_bytes(const struct vz_packer *packer);
 /* Makes one of what sources have in common: some tens of milliseconds. NULL: too few, too small, or

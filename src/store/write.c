@@ -90,29 +90,7 @@ void vz_prepared_pack(struct vz_prepared *prepared, struct vz_packer *packer,
 {
     prepared->stored = vz_source_pack(packer, prepared->doc.source, arena, &prepared->compressed,
                                       &prepared->shared);
-}
-
-/* On the writer's thread: durable before any document that needs it, which is committed later. */
-static enum vz_status keep_packer(struct vz_index *index, void *context, struct vz_error *err)
-{
-    struct vz_packer **packer = context;
-    struct vz_generation *gen = index->gen;
-    if (vz_generation_packer(gen))
-        return VZ_OK;
-    enum vz_status status = vz_generation_begin(gen, err);
-    if (status != VZ_OK)
-        return status;
-    status = vz_generation_put_packer(gen, *packer, err);
-    if (status != VZ_OK) {
-        vz_generation_abort(gen);
-        return status;
-    }
-    status = vz_generation_commit(gen, err);
-    if (status == VZ_OK) {
-        atomic_store_explicit(&gen->packer, *packer, memory_order_release);
-        *packer = NULL;
-    }
-    return status;
+    prepared->packed_with = prepared->shared ? vz_packer_serial(packer) : 0;
 }
 
 /* The first request with enough documents makes the packer of them all. */
@@ -123,15 +101,8 @@ static void make_packer(struct vz_index *index, const struct vz_task *task)
     for (size_t i = 0; i < task->count; i++)
         if (task->prepared[i].doc.source.len >= VZ_PACKED_FROM_BYTES)
             sources[count++] = task->prepared[i].doc.source;
-    if (count >= VZ_PACKER_SAMPLES && !atomic_exchange(&index->packer_tried, true)) {
-        struct vz_packer *packer = vz_packer_train(sources, count);
-        struct vz_task keep = {.run = keep_packer, .context = &packer};
-        struct vz_error err = {0};
-        if (packer && vz_writer_run(index, &keep, &err) != VZ_OK)
-            vz_log(VZ_LOG_WARN, "store", "[%s]: documents are not packed together: %s", index->name,
-                   err.text);
-        vz_packer_free(packer);
-    }
+    if (count >= VZ_PACKER_SAMPLES && !atomic_exchange(&index->packer_tried, true))
+        vz_index_keep_packer(index, vz_packer_train(sources, count));
     free(sources);
 }
 

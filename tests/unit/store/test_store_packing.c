@@ -7,6 +7,7 @@
 #include "store/index.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #define DOCS 600
 
@@ -295,6 +296,173 @@ static void test_compaction_meanwhile(void **state)
     }
 }
 
+/* ---- whose pieces they are ----------------------------------------------------------------- */
+
+static bool packer_says(struct vz_index *index, const char *words)
+{
+    struct vz_generation *gen = vz_index_generation(index);
+    struct vz_packer *packer = vz_generation_packer(gen);
+    struct vz_slice bytes = packer ? vz_packer_bytes(packer) : (struct vz_slice){"", 0};
+    bool says = memmem(bytes.ptr, bytes.len, words, strlen(words)) != NULL;
+    vz_generation_release(gen);
+    return says;
+}
+
+/* How many documents in `docs` are packed with the packer. */
+static unsigned shared_docs(struct vz_index *index)
+{
+    struct vz_error err = {0};
+    struct vz_generation *gen = vz_index_generation(index);
+    struct vz_record record;
+    MDB_txn *txn;
+    unsigned shared = 0;
+    OK(vz_reader_begin(gen, &txn, &err));
+    for (uint32_t d = 0; d < gen->state.docs; d++) {
+        OK(vz_generation_record(gen, txn, d, &record, &err));
+        shared += record.shared;
+    }
+    vz_reader_end(gen, txn);
+    vz_generation_release(gen);
+    return shared;
+}
+
+static bool file_says(const char *dir, const char *name, const char *words)
+{
+    struct vz_error err = {0};
+    struct vz_buf path = {0}, bytes = {0};
+    vz_buf_printf(&path, "%s/%s", dir, name);
+    OK(vz_file_read(path.data, 0, &bytes, &err));
+    bool says = memmem(bytes.data, bytes.len, words, strlen(words)) != NULL;
+    vz_buf_deinit(&path);
+    vz_buf_deinit(&bytes);
+    return says;
+}
+
+/* The first documents, of which the packer was made, are deleted: after a compaction it has nothing
+ * of theirs, and neither has the file. */
+static void test_deleted_pieces_go(void **state)
+{
+    static const char secret[] = "Casimira Lindqvist of 7 Harbour Lane";
+    struct vz_error err = {0};
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(store, "shop", "{\"mappings\":{\"dynamic\":false}}");
+    write_products(index, 0, DOCS, secret);
+    write_products(index, 1000, DOCS, "plain");
+    assert_true(packer_says(index, secret));
+    for (unsigned i = 0; i < DOCS; i++)
+        delete_product(index, i);
+    assert_true(packer_says(index, secret));
+    OK(vz_index_compact(index, &err));
+    assert_false(packer_says(index, secret));
+    assert_true(packer_says(index, "plain"));
+    assert_int_equal(shared_docs(index), DOCS);
+    products_are(index, 1000, DOCS, "plain");
+    write_products(index, 2000, 20, "later");
+    valid(index);
+    struct vz_generation *gen = vz_index_generation(index);
+    char *dir = strdup(gen->dir);
+    vz_generation_release(gen);
+    vz_index_release(index);
+    vz_store_close(store);
+    assert_false(file_says(dir, "truth.mdb", secret));
+    store = open_store(path);
+    index = vz_store_index(store, VZ_SLICE("shop"));
+    products_are(index, 1000, DOCS, "plain");
+    products_are(index, 2000, 20, "later");
+    /* With few documents left there is nothing to make one of. */
+    for (unsigned i = 1000; i < 1000 + DOCS - 50; i++)
+        delete_product(index, i);
+    OK(vz_index_compact(index, &err));
+    assert_false(packer_says(index, "plain"));
+    assert_int_equal(shared_docs(index), 0);
+    products_are(index, 1000 + DOCS - 50, 50, "plain");
+    products_are(index, 2000, 20, "later");
+    valid(index);
+    vz_index_release(index);
+    vz_store_close(store);
+    free(dir);
+    drop_folder(path);
+}
+
+/* Documents come a few at a time: no request is large enough to make a packer of. */
+static void test_few_at_a_time(void **state)
+{
+    struct vz_error err = {0};
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(store, "shop", mapping);
+    for (unsigned i = 0; i < 9; i++)
+        write_products(index, i * 100, 100, "first");
+    assert_int_equal(shared_docs(index), 0);
+    for (unsigned i = 9; i < 12; i++)
+        write_products(index, i * 100, 100, "first");
+    for (unsigned tries = 0; tries < 60000 && !packer_says(index, "\"price\":"); tries++)
+        usleep(1000); /* until the graph thread has made it */
+    assert_true(packer_says(index, "\"price\":"));
+    unsigned before = shared_docs(index);
+    write_products(index, 1200, 100, "then");
+    assert_int_equal(shared_docs(index), before + 100);
+    products_are(index, 0, 1200, "first");
+    products_are(index, 1200, 100, "then");
+    valid(index);
+    delete_product(index, 0);
+    OK(vz_index_compact(index, &err));
+    assert_int_equal(shared_docs(index), 1299);
+    vz_index_release(index);
+    vz_store_close(store);
+    store = open_store(path);
+    index = vz_store_index(store, VZ_SLICE("shop"));
+    products_are(index, 1, 1199, "first");
+    products_are(index, 1200, 100, "then");
+    valid(index);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
+/* A request's documents were packed when a compaction gave the index another packer: they wait for
+ * the writer with the old one's marks. */
+static void test_packed_for_the_one_before(void **state)
+{
+    struct vz_error err = {0};
+    struct vz_arena arena = {0}, back = {0};
+    struct vz_slice others[DOCS], source = product(&arena, 7, "waiting"), text;
+    char *path = temp_folder();
+    struct vz_store *store = open_store(path);
+    struct vz_index *index = make_index(store, "shop", "{\"mappings\":{\"dynamic\":false}}");
+    write_products(index, 0, DOCS, "many");
+    for (unsigned i = 0; i < DOCS; i++)
+        others[i] = product(&arena, i + 5000, "others");
+    struct vz_packer *other = vz_packer_train(others, DOCS);
+    assert_non_null(other);
+    struct vz_generation *gen = vz_index_generation(index);
+    struct vz_mapping *known = vz_index_mapping(index);
+    struct vz_prepared prepared = {.doc = {.source = source}};
+    struct vz_packer *packers[] = {other, vz_generation_packer(gen), NULL};
+    for (unsigned i = 0; i < VZ_COUNT_OF(packers); i++) {
+        struct vz_record record = {.id = VZ_SLICE("w"), .prev = VZ_NO_DOC}, found;
+        uint32_t docno;
+        vz_prepared_pack(&prepared, packers[i], &arena);
+        assert_int_equal(prepared.shared, packers[i] != NULL);
+        OK(vz_generation_begin(gen, &err));
+        OK(vz_generation_add(gen, known, &prepared, &record, &docno, &err));
+        OK(vz_generation_record(gen, gen->txn, docno, &found, &err));
+        assert_int_equal(found.shared, packers[i] != NULL);
+        OK(vz_record_cut_source(&found, &back, &text, &err));
+        assert_true(vz_slice_eq(text, source));
+        vz_generation_abort(gen);
+    }
+    vz_packer_free(other);
+    vz_mapping_release(known);
+    vz_generation_release(gen);
+    vz_arena_deinit(&arena);
+    vz_arena_deinit(&back);
+    vz_index_release(index);
+    vz_store_close(store);
+    drop_folder(path);
+}
+
 /* Of a closed generation. NULL: removes it. */
 static void set_packer(const char *truth, const char *bytes, size_t len)
 {
@@ -397,10 +565,16 @@ static void test_wrong_packer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pack_and_unpack),     cmocka_unit_test(test_no_packer),
-        cmocka_unit_test(test_damaged_packer),      cmocka_unit_test(test_impossible_lengths),
-        cmocka_unit_test(test_documents_come_back), cmocka_unit_test(test_compaction_meanwhile),
+        cmocka_unit_test(test_pack_and_unpack),
+        cmocka_unit_test(test_no_packer),
+        cmocka_unit_test(test_damaged_packer),
+        cmocka_unit_test(test_impossible_lengths),
+        cmocka_unit_test(test_documents_come_back),
+        cmocka_unit_test(test_compaction_meanwhile),
         cmocka_unit_test(test_wrong_packer),
+        cmocka_unit_test(test_deleted_pieces_go),
+        cmocka_unit_test(test_few_at_a_time),
+        cmocka_unit_test(test_packed_for_the_one_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
