@@ -137,6 +137,7 @@ static const struct {
     {"more_like_this", vz_dsl_parse_like},
     {"mlt", vz_dsl_parse_like},
     {"fuzzy", vz_dsl_parse_fuzzy},
+    {"intervals", vz_dsl_parse_intervals},
     {"regexp", vz_dsl_parse_regexp},
     {"prefix", vz_dsl_parse_prefix},
     {"wildcard", vz_dsl_parse_wildcard},
@@ -155,7 +156,6 @@ static const struct {
 };
 
 static const char *const elsewhere[] = {
-    "intervals",
     "sparse_vector",
     "text_expansion",
     "has_child",
@@ -216,7 +216,7 @@ static struct vz_slice read_name(struct vz_json inner, enum vz_node_kind kind)
         return vz_json_string(name);
     bool leaf = kind == VZ_NODE_TERM || kind == VZ_NODE_RANGE || kind == VZ_NODE_PREFIX ||
                 kind == VZ_NODE_WILDCARD || kind == VZ_NODE_REGEXP ||
-                kind == VZ_NODE_FUZZY || kind == VZ_NODE_TERMS_SET;
+                kind == VZ_NODE_FUZZY || kind == VZ_NODE_TERMS_SET || kind == VZ_NODE_INTERVALS;
     if (leaf && vz_json_next(&it, NULL, &field) && vz_json_get(field, "_name", &name))
         return vz_json_string(name);
     return (struct vz_slice){0};

@@ -92,6 +92,8 @@ static enum vz_status expand(struct vz_eval *eval, const struct vz_node *node, s
         return vz_query_string_expand(eval, node, out, err);
     case VZ_NODE_SIMPLE_STRING:
         return vz_simple_string_expand(eval, node, out, err);
+    case VZ_NODE_INTERVALS:
+        return vz_intervals_expand(eval, node, out, err);
     default:
         return vz_like_expand(eval, node, out, err);
     }
@@ -102,7 +104,7 @@ enum vz_status vz_node_expand(struct vz_eval *eval, const struct vz_node *node,
 {
     struct vz_node *made = NULL;
     *out = node;
-    if (node->kind < VZ_NODE_MULTI_MATCH || node->kind > VZ_NODE_MORE_LIKE_THIS)
+    if (!vz_node_expands(node))
         return VZ_OK;
     for (const struct vz_expanded *at = eval->expanded; at; at = at->next)
         if (at->from == node) {

@@ -233,6 +233,7 @@ static enum vz_status gather(struct vz_marking *marking, const struct vz_node *n
     case VZ_NODE_MULTI_MATCH:
     case VZ_NODE_QUERY_STRING:
     case VZ_NODE_SIMPLE_STRING:
+    case VZ_NODE_INTERVALS:
     case VZ_NODE_MORE_LIKE_THIS:
         status = vz_node_expand(marking->eval, node, &tree, err);
         return status == VZ_OK ? gather(marking, tree, guard, false, err) : status;
@@ -533,6 +534,19 @@ static bool collect_phrase(struct collect *c, const struct vz_text_query *query,
 
 /* ---- queries over postings ------------------------------------------------------------------- */
 
+/* The words that intervals are made of, wherever they stand; not those that must not be near. */
+static bool collect_intervals(struct collect *c, const struct vz_intervals *source, float boost)
+{
+    size_t before = c->marks->count;
+    bool negates = source->kind >= VZ_INTERVAL_NOT_CONTAINING;
+    if (source->kind == VZ_INTERVAL_TERMS)
+        for (size_t i = 0; i < source->term_count; i++)
+            collect_terms(c, &source->terms[i], 1, boost);
+    for (size_t i = 0; i < (negates ? 1 : source->part_count); i++)
+        collect_intervals(c, source->parts[i], boost);
+    return c->marks->count > before;
+}
+
 static bool collect_query(struct collect *c, const struct vz_text_query *query, float boost)
 {
     size_t before = c->marks->count, matched = 0;
@@ -544,6 +558,8 @@ static bool collect_query(struct collect *c, const struct vz_text_query *query, 
         return collect_terms(c, query->terms, query->term_count, boost);
     case VZ_TEXT_PHRASE:
         return collect_phrase(c, query, boost);
+    case VZ_TEXT_INTERVALS:
+        return collect_intervals(c, query->intervals, boost);
     default:
         break;
     }

@@ -943,6 +943,10 @@ static enum vz_status plan(struct vz_eval *eval, const struct vz_node *node,
     bool everything = false;
     enum vz_status status;
     *out = NULL;
+    if (vz_node_expands(node)) {
+        status = vz_node_expand(eval, node, &tree, err);
+        return status == VZ_OK ? plan(eval, tree, out, err) : status;
+    }
     switch (node->kind) {
     case VZ_NODE_TERM:
     case VZ_NODE_FUZZY:
@@ -953,12 +957,6 @@ static enum vz_status plan(struct vz_eval *eval, const struct vz_node *node,
         if (everything)
             *out = NULL;
         return status;
-    case VZ_NODE_MULTI_MATCH:
-    case VZ_NODE_QUERY_STRING:
-    case VZ_NODE_SIMPLE_STRING:
-    case VZ_NODE_MORE_LIKE_THIS:
-        status = vz_node_expand(eval, node, &tree, err);
-        return status == VZ_OK ? plan(eval, tree, out, err) : status;
     case VZ_NODE_TEXT:
         *out = boosted(eval, node);
         return VZ_OK;

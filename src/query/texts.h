@@ -13,6 +13,12 @@
 
 #include "text/score.h"
 
+/* Whether vz_node_expand makes another node of it. */
+static inline bool vz_node_expands(const struct vz_node *node)
+{
+    return node->kind >= VZ_NODE_MULTI_MATCH && node->kind <= VZ_NODE_MORE_LIKE_THIS;
+}
+
 /* One clause asked of several fields at a time: the terms of a place become one query over all. */
 struct vz_spread {
     bool combined; /* BM25F; else the best field, with one document frequency for all */
@@ -90,6 +96,8 @@ enum vz_status vz_query_string_expand(struct vz_eval *eval, const struct vz_node
                                       struct vz_node **out, struct vz_error *err);
 enum vz_status vz_simple_string_expand(struct vz_eval *eval, const struct vz_node *node,
                                        struct vz_node **out, struct vz_error *err);
+enum vz_status vz_intervals_expand(struct vz_eval *eval, const struct vz_node *node,
+                                   struct vz_node **out, struct vz_error *err);
 enum vz_status vz_like_expand(struct vz_eval *eval, const struct vz_node *node,
                               struct vz_node **out, struct vz_error *err);
 

@@ -65,6 +65,13 @@ static void describe_combined(const struct vz_text_query *query, struct vz_buf *
     vz_buf_append_str(out, "))");
 }
 
+/* f:ORDERED(a,b) */
+static void describe_intervals(const struct vz_text_query *query, struct vz_buf *out)
+{
+    vz_buf_printf(out, "%.*s:", (int)query->field_name.len, query->field_name.ptr);
+    vz_intervals_describe(query->intervals, out);
+}
+
 static void describe_parts(const struct vz_text_query *query, struct vz_buf *out)
 {
     bool best = query->kind == VZ_TEXT_BEST;
@@ -94,6 +101,8 @@ void vz_text_describe_plain(const struct vz_text_query *query, struct vz_buf *ou
         vz_buf_append_str(out, "MatchNoDocsQuery(\"\")");
     else if (query->kind == VZ_TEXT_COMBINED)
         describe_combined(query, out);
+    else if (query->kind == VZ_TEXT_INTERVALS)
+        describe_intervals(query, out);
     else if (query->kind == VZ_TEXT_PHRASE)
         describe_phrase(query, out);
     else if (query->kind != VZ_TEXT_TERM)

@@ -226,12 +226,24 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
                             match ? vz_scorer_score(scorer) : 0, arena);
     } else if (!match) {
         out = no_match(arena, query->kind == VZ_TEXT_PHRASE ? "no matching phrase"
+                              : query->kind == VZ_TEXT_INTERVALS ? "no matching intervals"
                               : query->kind == VZ_TEXT_NONE ? "MatchNoDocsQuery(\"\")"
                                                             : "no matching term");
     } else if (query->kind == VZ_TEXT_PHRASE) {
         const struct vz_segment_field *field = vz_segment_find_field(segment, query->field);
         unsigned char norm = field ? vz_segment_norm(segment, field, docno) : 1;
         out = explain_terms(weight, scorer, norm ? norm : 1, vz_phrase_freq(scorer), arena);
+    } else if (query->kind == VZ_TEXT_INTERVALS) {
+        out = new_node(arena, vz_scorer_score(scorer), 3,
+                       "Saturation function on interval frequency, computed as w * S / (S + k) from:");
+        add(out, new_node(arena, weight->boost, 0, "w, weight of this function"));
+        add(out, new_node(arena, 1, 0,
+                          "k, pivot feature value that would give a score contribution equal to w/2"));
+        struct vz_buf text = {0};
+        vz_buf_append_str(&text, "S, the sloppy frequency of the interval query ");
+        vz_intervals_describe(query->intervals, &text);
+        add(out, new_node(arena, vz_intervals_freq(scorer), 0, text.data));
+        vz_buf_deinit(&text);
     } else if (query->kind == VZ_TEXT_COMBINED) {
         out = explain_terms(weight, scorer, vz_combined_norm(scorer), vz_combined_freq(scorer),
                             arena);

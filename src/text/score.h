@@ -15,6 +15,7 @@
 #ifndef VZ_TEXT_SCORE_H
 #define VZ_TEXT_SCORE_H
 
+#include "text/intervals.h"
 #include "text/postings.h"
 
 enum vz_text_kind {
@@ -24,7 +25,8 @@ enum vz_text_kind {
     VZ_TEXT_ANY,    /* at least `minimum` of parts (0: one); scores added */
     VZ_TEXT_EVERY,  /* all of parts; scores added */
     VZ_TEXT_BEST,   /* any of parts; the best score + tie * the others */
-    VZ_TEXT_COMBINED /* terms of one place in several fields, as if these were one (BM25F) */
+    VZ_TEXT_COMBINED, /* terms of one place in several fields, as if these were one (BM25F) */
+    VZ_TEXT_INTERVALS /* where `intervals` has any (intervals.h) */
 };
 
 struct vz_text_field_weight {
@@ -53,6 +55,7 @@ struct vz_text_query {
     struct vz_slice source; /* TERM that is constant: "f:qui*", what the terms came from */
     const struct vz_text_field_weight *fields; /* COMBINED */
     size_t field_count;
+    const struct vz_intervals *intervals;
 };
 
 struct vz_text_hit {

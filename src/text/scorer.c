@@ -341,6 +341,8 @@ struct vz_scorer *vz_scorer_new(const struct vz_weight *weight, const struct vz_
         return vz_phrase_scorer_new(weight, segment, arena);
     case VZ_TEXT_COMBINED:
         return vz_combined_scorer_new(weight, segment, arena);
+    case VZ_TEXT_INTERVALS:
+        return vz_intervals_scorer_new(weight, segment, arena);
     case VZ_TEXT_ANY:
     case VZ_TEXT_EVERY:
     case VZ_TEXT_BEST:

@@ -62,6 +62,11 @@ struct vz_scorer *vz_combined_scorer_new(const struct vz_weight *weight,
 /* Of the document it stands on. */
 float vz_combined_freq(struct vz_scorer *scorer);
 unsigned char vz_combined_norm(struct vz_scorer *scorer);
+/* interval_scorer.c */
+struct vz_scorer *vz_intervals_scorer_new(const struct vz_weight *weight,
+                                          const struct vz_segment *segment,
+                                          struct vz_arena *arena);
+float vz_intervals_freq(struct vz_scorer *scorer);
 /* phrase.c */
 struct vz_scorer *vz_phrase_scorer_new(const struct vz_weight *weight,
                                        const struct vz_segment *segment, struct vz_arena *arena);
