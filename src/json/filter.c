@@ -14,6 +14,8 @@
  */
 #include "json/filter.h"
 
+#include "json/bytes.h"
+
 #include "base/text.h"
 
 #include <stdlib.h>
@@ -204,6 +206,84 @@ void vz_json_filter_source(struct vz_json value, struct vz_json_patterns include
     struct source_filter f = {.includes = includes, .excludes = excludes, .out = out};
     source_object(&f, value, includes.count == 0);
     vz_buf_deinit(&f.path);
+}
+
+/* ---- _source, from its text ------------------------------------------------------------------ */
+
+/* Whether a number is written as it would be printed: an integer of up to eighteen digits, or a
+ * decimal that is told apart by its digits (no more than fifteen, the last of them no zero) and
+ * that is not printed with an exponent. */
+static bool is_number_as_printed(const char *p, size_t len)
+{
+    const char *end = p + len;
+    p += *p == '-';
+    const char *whole = p;
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    size_t digits = (size_t)(p - whole);
+    if (digits == 0 || (*whole == '0' && digits > 1))
+        return false;
+    if (p == end)
+        return digits <= 18 && (*whole != '0' || len == 1);
+    const char *fraction = p + 1;
+    if (*p != '.' || digits > 7 || end - fraction < 1 || (size_t)(end - fraction) + digits > 15)
+        return false;
+    bool small = *whole == '0', any = false;
+    for (p = fraction; p < end; p++) {
+        if (*p < '0' || *p > '9')
+            return false;
+        any |= *p != '0' && p - fraction < 3;
+    }
+    return small ? any && end[-1] != '0' : end[-1] != '0' || end - fraction == 1;
+}
+
+/* What lies in a text that was checked, as vz_json_print gives it. */
+static bool print_text(struct vz_slice value, struct vz_buf *out)
+{
+    bool quoted = *value.ptr == '"', number = *value.ptr == '-' || (*value.ptr <= '9' && !quoted);
+    bool word = *value.ptr == 't' || *value.ptr == 'f' || *value.ptr == 'n';
+    if (word || (quoted && value.len >= 2 && vz_is_plain_text(value.ptr + 1, value.len - 2)) ||
+        (number && is_number_as_printed(value.ptr, value.len))) {
+        vz_buf_append_slice(out, value);
+        return true;
+    }
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    if (vz_json_parse(value, &doc, &root, NULL) != VZ_OK)
+        return false;
+    vz_json_print(root, out);
+    vz_json_free(doc);
+    return true;
+}
+
+bool vz_json_filter_source_text(struct vz_slice text, struct vz_json_patterns includes,
+                                struct vz_json_patterns excludes, struct vz_buf *out)
+{
+    struct vz_slice rest = text, key, value;
+    size_t mark = out->len;
+    bool any = false;
+    vz_buf_append_char(out, '{');
+    while (vz_json_raw_next(&rest, &key, &value)) {
+        bool container = *value.ptr == '{' || *value.ptr == '[';
+        bool plain = vz_is_plain_text(key.ptr, key.len);
+        enum reach in = includes.count ? reach_any(includes, key) : REACH_ALL;
+        enum reach ex = in == REACH_NONE ? REACH_ALL : reach_any(excludes, key);
+        if (plain && (in == REACH_NONE || ex == REACH_ALL || (in == REACH_SOME && !container)))
+            continue;
+        if (any)
+            vz_buf_append_char(out, ',');
+        any = true;
+        vz_buf_append_char(out, '"');
+        vz_buf_append_slice(out, key);
+        vz_buf_append(out, "\":", 2);
+        if (!plain || (container && (in == REACH_SOME || ex == REACH_SOME)) ||
+            !print_text(value, out)) {
+            cut(out, mark);
+            return false;
+        }
+    }
+    vz_buf_append_char(out, '}');
+    return true;
 }
 
 /* ---- filter_path ----------------------------------------------------------------------------- */

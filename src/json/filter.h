@@ -19,6 +19,11 @@ struct vz_json_patterns {
  * stays. Empty includes keep everything. */
 void vz_json_filter_source(struct vz_json value, struct vz_json_patterns includes,
                            struct vz_json_patterns excludes, struct vz_buf *out);
+/* The same of an object's text that was checked before, where its own members alone are kept or
+ * left out: what is left out is not read. False, and nothing appended, where the patterns reach
+ * into a member: parse it then. */
+bool vz_json_filter_source_text(struct vz_slice text, struct vz_json_patterns includes,
+                                struct vz_json_patterns excludes, struct vz_buf *out);
 /* True when the value at `path` ("image_embedding", "exif.date") would be kept. */
 bool vz_json_source_keeps(struct vz_json_patterns includes, struct vz_json_patterns excludes,
                           struct vz_slice path);

@@ -87,6 +87,21 @@ static enum vz_status highlight(const struct vz_search *search, struct vz_fetch_
     return status;
 }
 
+/* Most filters name members of the document itself: then it need not be parsed. */
+static bool filter_text(const struct vz_fetch_plan *plan, struct vz_eval *eval,
+                        const struct vz_stored_doc *doc, struct vz_search_hit *hit)
+{
+    struct vz_buf buf = {0};
+    if (plan->parts == VZ_DOC_META)
+        return false;
+    vz_buf_reserve(&buf, VZ_MIN(doc->source.len, (size_t)1024));
+    bool done = vz_json_filter_source_text(doc->source, plan->includes, plan->excludes, &buf);
+    if (done)
+        hit->source = vz_arena_copy(eval->arena, vz_buf_slice(&buf));
+    vz_buf_deinit(&buf);
+    return done;
+}
+
 static enum vz_status fetch_hit(const struct vz_search *search, struct vz_fetch_plan *plan,
                             struct vz_eval *eval, uint32_t docno, struct vz_search_hit *hit,
                             struct vz_error *err)
@@ -115,6 +130,8 @@ static enum vz_status fetch_hit(const struct vz_search *search, struct vz_fetch_
     bool want_fields = search->fields.count || search->docvalue_fields.count ||
                        search->stored_fields.count || search->script_field_count;
     if (!plan->filter && !want_fields && !search->highlight)
+        return VZ_OK;
+    if (plan->filter && !want_fields && !search->highlight && filter_text(plan, eval, &doc, hit))
         return VZ_OK;
 
     struct vz_json_doc *parsed = NULL;

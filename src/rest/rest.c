@@ -440,9 +440,16 @@ static bool may_be_slow(struct vz_slice body)
 {
     static const char *const words[] = {"query_vector_builder", "script", "query_string",
                                         "wildcard", "regexp"};
-    for (size_t i = 0; body.len && i < VZ_COUNT_OF(words); i++)
-        if (memmem(body.ptr, body.len, words[i], strlen(words[i])))
-            return true;
+    const char *end = body.ptr + body.len;
+    for (size_t i = 0; body.len && i < VZ_COUNT_OF(words); i++) {
+        size_t len = strlen(words[i]);
+        const char *at = body.ptr; /* by the first letter, which no number of a vector has */
+        while ((at = memchr(at, words[i][0], (size_t)(end - at)))) {
+            if ((size_t)(end - at) >= len && memcmp(at, words[i], len) == 0)
+                return true;
+            at++;
+        }
+    }
     return false;
 }
 

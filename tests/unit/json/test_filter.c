@@ -1,6 +1,8 @@
 /* _source filtering and filter_path: each row is value, patterns, what stays. */
 #include "json/filter.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 
 #include <setjmp.h>
@@ -32,8 +34,112 @@ static void expect_source(const char *json, const char *includes, const char *ex
     if (strcmp(out.data, expected) != 0)
         fail_msg("%s +[%s] -[%s]\n  is        %s\n  should be %s", json, includes, excludes,
                  out.data, expected);
+    struct vz_buf short_way = {0};
+    if (vz_json_filter_source_text(vz_slice_from(json), split(includes, in), split(excludes, ex),
+                                   &short_way))
+        assert_string_equal(short_way.data, expected);
+    else
+        assert_int_equal(short_way.len, 0);
+    vz_buf_deinit(&short_way);
     vz_buf_deinit(&out);
     vz_json_free(doc);
+}
+
+/* Both ways give the same bytes; true when the text's own way was gone. */
+static bool same_both_ways(const char *json, const char *includes, const char *excludes)
+{
+    struct vz_json_doc *doc;
+    struct vz_json root;
+    struct vz_slice in[16], ex[16];
+    struct vz_buf parsed = {0}, text = {0};
+    if (vz_json_parse(vz_slice_from(json), &doc, &root, NULL) != VZ_OK)
+        fail_msg("%s", json);
+    vz_json_filter_source(root, split(includes, in), split(excludes, ex), &parsed);
+    bool done = vz_json_filter_source_text(vz_slice_from(json), split(includes, in),
+                                           split(excludes, ex), &text);
+    if (done && strcmp(parsed.data, text.data) != 0)
+        fail_msg("%s\n  is        %s\n  should be %s", json, text.data, parsed.data);
+    vz_json_free(doc);
+    vz_buf_deinit(&parsed);
+    vz_buf_deinit(&text);
+    return done;
+}
+
+static void test_source_text(void **state)
+{
+    static const char *const values[] = {"1",
+                                         "-1",
+                                         "0",
+                                         "-0",
+                                         "0.0",
+                                         "-0.0",
+                                         "1.0",
+                                         "1.50",
+                                         "1.5",
+                                         "10.0",
+                                         "0.001",
+                                         "0.0009",
+                                         "0.00010",
+                                         "1e3",
+                                         "1E-2",
+                                         "9999999.5",
+                                         "10000000.5",
+                                         "123456789012345678",
+                                         "1234567890123456789",
+                                         "99999999999999999999",
+                                         "0.123456789012345",
+                                         "1234567.12345678",
+                                         "1234567.123456789",
+                                         "-12.75",
+                                         "true",
+                                         "false",
+                                         "null",
+                                         "\"\"",
+                                         "\"a b\"",
+                                         "\"a\\u00e9\\/\"",
+                                         "\"\xC3\xA9\"",
+                                         "\"\x7f\"",
+                                         "[]",
+                                         "{}",
+                                         "[1, 2.50 ,\"x\"]",
+                                         "{\"y\" : {\"z\":1}}"};
+    uint64_t seed = 11;
+    char json[400];
+    for (size_t i = 0; i < VZ_COUNT_OF(values); i++) {
+        snprintf(json, sizeof json, " { \"a\" : %s , \"b\":%s,\"c\":7} ", values[i],
+                 values[VZ_COUNT_OF(values) - 1 - i]);
+        assert_true(same_both_ways(json, "", ""));
+        assert_true(same_both_ways(json, "a,c", ""));
+        assert_true(same_both_ways(json, "*", "b"));
+        assert_true(same_both_ways(json, "", "c,a"));
+        assert_true(same_both_ways(json, "b", "b"));
+        (void)same_both_ways(json, "a.y", "");
+        (void)same_both_ways(json, "a", "*.z");
+        assert_true(same_both_ways(json, "c.x", ""));
+    }
+    assert_false(same_both_ways("{\"a\":{\"b\":1,\"c\":2}}", "a.b", ""));
+    assert_false(same_both_ways("{\"a\":[{\"b\":1}]}", "", "a.b"));
+    assert_false(same_both_ways("{\"a\\u0062\":1}", "ab", ""));
+    assert_true(same_both_ways("{}", "ab", ""));
+    for (int i = 0; i < 20000; i++) {
+        unsigned whole = (unsigned)(vz_rng_next(&seed) % 9),
+                 part = (unsigned)(vz_rng_next(&seed) % 12);
+        char number[40] = "";
+        size_t len = 0;
+        if (vz_rng_next(&seed) % 3 == 0)
+            number[len++] = '-';
+        for (unsigned d = 0; d < whole; d++)
+            number[len++] =
+                (char)(d ? '0' + vz_rng_next(&seed) % 10 : '1' + vz_rng_next(&seed) % 9);
+        if (whole == 0)
+            number[len++] = '0';
+        if (part)
+            number[len++] = '.';
+        for (unsigned d = 0; d < part; d++)
+            number[len++] = (char)('0' + (vz_rng_next(&seed) % 3 ? vz_rng_next(&seed) % 10 : 0));
+        snprintf(json, sizeof json, "{\"a\":%s}", number);
+        assert_true(same_both_ways(json, "a", ""));
+    }
 }
 
 static void test_source(void **state)
@@ -171,9 +277,9 @@ static void test_filter_path_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_source),           cmocka_unit_test(test_source_keeps),
-        cmocka_unit_test(test_hostile_stars),    cmocka_unit_test(test_filter_path),
-        cmocka_unit_test(test_filter_path_long),
+        cmocka_unit_test(test_source),       cmocka_unit_test(test_source_text),
+        cmocka_unit_test(test_source_keeps), cmocka_unit_test(test_hostile_stars),
+        cmocka_unit_test(test_filter_path),  cmocka_unit_test(test_filter_path_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
