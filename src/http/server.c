@@ -78,6 +78,7 @@ enum {
     BODY_AHEAD = 1 << 20,  /* a body of known length gets its buffer at once up to this size */
     READING_GRACE_MS =
         1000, /* how long stopping waits for requests that have not arrived in full */
+    SENDING_GRACE_MS = 2000, /* and, when the grace is over, for the sending of the last answers */
     QUICK_MAX_BODY = 16 * 1024,
     POOL_BYTES = 24 * 1024, /* libmicrohttpd's memory a connection: request line, headers, reads */
 };
@@ -787,12 +788,13 @@ void vz_http_count(const struct vz_http_server *server, struct vz_http_counts *c
 
 /* Until nothing is being read, worked on or sent, or the time is over. Stopping is rare: polling
  * spares every request a lock. */
-static void wait_for_exchanges(struct vz_http_server *server, unsigned grace_ms)
+static void wait_for_exchanges(struct vz_http_server *server, unsigned reading_ms,
+                               unsigned grace_ms)
 {
     uint64_t start_ns = vz_now_ns();
     for (;;) {
         uint64_t waited_ms = (vz_now_ns() - start_ns) / 1000000;
-        bool reading = waited_ms < READING_GRACE_MS && READ(server->exchanges_open) > 0;
+        bool reading = waited_ms < reading_ms && READ(server->exchanges_open) > 0;
         if (waited_ms >= grace_ms || (!reading && READ(server->complete) == 0))
             return;
         usleep(500);
@@ -804,7 +806,7 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     if (!server)
         return;
     atomic_store_explicit(&server->stopping, true, memory_order_relaxed);
-    wait_for_exchanges(server, grace_ms);
+    wait_for_exchanges(server, READING_GRACE_MS, grace_ms);
     atomic_store_explicit(&server->hurrying, true, memory_order_relaxed);
     /* A suspended connection must be resumed before the daemon may stop, and a handler cannot be
      * interrupted: those that run are waited for, those that wait are refused. */
@@ -812,7 +814,7 @@ void vz_http_stop(struct vz_http_server *server, unsigned grace_ms)
     server->closed = true;
     pthread_mutex_unlock(&server->gate);
     vz_pool_free(server->pool);
-    wait_for_exchanges(server, 200); /* for the sending of the last answers */
+    wait_for_exchanges(server, 0, SENDING_GRACE_MS);
     shutdown(server->listener, SHUT_RDWR);
     pthread_join(server->acceptor, NULL);
     close(server->listener);

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-enum { WAIT_MS = 10000 };
+enum { WAIT_MS = 60000 };
 
 static struct vz_http_server *server;
 static atomic_int handler_entered, handler_released;
@@ -107,11 +107,11 @@ static int stop(void **state)
 {
     atomic_store(&handler_released, 1);
     uint64_t start_ns = vz_now_ns();
-    vz_http_stop(server, 5000);
+    vz_http_stop(server, 2 * WAIT_MS);
     server = NULL;
     /* The clients are gone: had a request been forgotten, it would have waited for all the grace.
      */
-    return vz_now_ns() - start_ns < 4000000000ull ? 0 : -1;
+    return vz_now_ns() - start_ns < WAIT_MS * 1000000ull ? 0 : -1;
 }
 
 static int dial_port(uint16_t port)

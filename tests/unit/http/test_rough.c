@@ -180,7 +180,7 @@ static void wait_until_gone(void *context, const struct vz_http_request *rq,
                             struct vz_http_response *rs)
 {
     atomic_fetch_add(&handler_entered, 1);
-    for (int i = 0; i < 1000 && !atomic_load(&handler_released); i++) {
+    while (!atomic_load(&handler_released)) {
         if (vz_http_gone(rq)) {
             atomic_fetch_add(&told_gone, 1);
             return;
@@ -415,7 +415,7 @@ static void test_stop_finishes_what_runs(void **state)
     start_with((struct vz_http_options){.reject = reject, .worker_threads = 1});
     uint16_t port = vz_http_port(server);
     int running = dial(), waiting = dial(), idle = dial(), half = dial();
-    unsigned grace_ms = 8000;
+    unsigned grace_ms = WAIT_MS;
     pthread_t stopper;
     send_text(idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     expect(idle, 200, "ok");
@@ -429,7 +429,7 @@ static void test_stop_finishes_what_runs(void **state)
     } while (counts.queued < 1);
     pthread_create(&stopper, NULL, stop_slowly, &grace_ms);
     bool let_in = true; /* a late one is closed at once, without an answer */
-    for (int tries = 0; let_in && tries < 1000; tries++) {
+    for (uint64_t until = vz_now_ns() + WAIT_MS * 500000ull; let_in && vz_now_ns() < until;) {
         char byte;
         int late = dial_port(port);
         let_in = late >= 0 && recv(late, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
@@ -458,11 +458,19 @@ static void test_stop_finishes_what_runs(void **state)
     server = NULL;
 }
 
+static bool path_is_quick(void *context, const struct vz_http_request *rq)
+{
+    return vz_slice_is(rq->path, "/quick");
+}
+
 /* The grace is too short: the running handler is waited for, the queued request refused, a request
  * half sent is dropped, and stopping ends. */
 static void test_stop_without_grace(void **state)
 {
-    start_with((struct vz_http_options){.reject = reject, .worker_threads = 1});
+    enum { PROBES = 300 };
+    static int probes[PROBES];
+    start_with(
+        (struct vz_http_options){.reject = reject, .worker_threads = 1, .quick = path_is_quick});
     int running = dial(), waiting = dial(), half = dial();
     unsigned grace_ms = 1;
     pthread_t stopper;
@@ -475,15 +483,29 @@ static void test_stop_without_grace(void **state)
         usleep(1000);
         vz_http_count(server, &counts);
     } while (counts.queued < 1);
+    for (int i = 0; i < PROBES; i++)
+        probes[i] = dial();
+    do { /* until all are let in, which later nobody is */
+        usleep(1000);
+        vz_http_count(server, &counts);
+    } while (counts.connections_open < PROBES + 3);
     pthread_create(&stopper, NULL, stop_slowly, &grace_ms);
-    usleep(50000);
+    struct answer a = {0};
+    for (int i = 0; a.status != 503; i++) { /* until what comes now is refused */
+        assert_true(i < PROBES);            /* after 45 seconds */
+        usleep((unsigned)i * 1000);
+        send_text(probes[i], "GET /quick HTTP/1.1\r\nHost: x\r\n\r\n");
+        receive(probes[i], &a);
+        vz_buf_deinit(&a.body);
+    }
     atomic_store(&handler_released, 1);
     expect(running, 200, "waited");
-    struct answer a;
     receive(waiting, &a);
     assert_int_equal(a.status, 503);
     vz_buf_deinit(&a.body);
     pthread_join(stopper, NULL);
+    for (int i = 0; i < PROBES; i++)
+        close(probes[i]);
     expect_end(half);
     close(running);
     close(waiting);
