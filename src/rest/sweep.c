@@ -617,7 +617,9 @@ static void *run_slices(void *sweep_void)
 static void run_side_by_side(struct vz_sweep *sweep)
 {
     pthread_t threads[MAX_THREADS];
-    unsigned started = 0, wanted = VZ_MIN(VZ_MIN(sweep->slices, vz_cpu_count()), MAX_THREADS);
+    /* Not by the number of processors: a throttled slice waits most of the time, and would keep the
+     * next one from beginning. */
+    unsigned started = 0, wanted = VZ_MIN(sweep->slices, MAX_THREADS);
     while (started + 1 < wanted && pthread_create(&threads[started], NULL, run_slices, sweep) == 0)
         started++;
     run_slices(sweep);

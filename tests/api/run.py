@@ -11,6 +11,7 @@ Each file in cases/ is a sequence of cases against a server without indices:
     @cut                       the body does not end with the newline that _bulk and _msearch get
     @crlf                      the body's lines end with CR LF, as a form's parts do
     @content-length 4294967296 sent instead of a body
+    @until                     asked again, for a minute at most, until the answer is as expected
     {"mappings": {}}           the body, any number of lines
     --- 200                    the expected status
     < Allow: GET               an answer header that must contain this
@@ -46,7 +47,7 @@ class Case:
         self.file, self.line, self.title = file, line, title
         self.method = self.path = None
         self.headers, self.body, self.cut, self.content_length = {}, [], False, None
-        self.crlf = False
+        self.crlf = self.until = False
         self.status, self.want_headers, self.patterns, self.keeps, self.want = None, [], [], [], []
 
 
@@ -71,6 +72,8 @@ def parse(path):
                 case.cut = True
             elif line == "@crlf":
                 case.crlf = True
+            elif line == "@until":
+                case.until = True
             elif line.startswith("@content-length "):
                 case.content_length = line.split(" ")[1]
             else:
@@ -159,7 +162,7 @@ class Server:
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
+        code = self.process.wait(120)
         shutil.rmtree(self.data, ignore_errors=True)
         return code
 
@@ -207,7 +210,7 @@ def fill_in(text, kept):
     return re.sub(r"\$\{(\w+)\}", lambda m: str(kept[m.group(1)]), text)
 
 
-def run_case(case, client, kept):
+def ask(case, client, kept):
     headers = dict(case.headers)
     body = None
     if case.body and any(case.body):
@@ -245,6 +248,15 @@ def run_case(case, client, kept):
         except (ValueError, KeyError, IndexError, TypeError) as error:
             problems.append(f"{type(error).__name__}: {error}")
     return problems, text
+
+
+def run_case(case, client, kept):
+    end = time.monotonic() + 60
+    while True:
+        problems, text = ask(case, client, kept)
+        if not problems or not case.until or time.monotonic() > end:
+            return problems, text
+        time.sleep(0.02)
 
 
 def clear(client):
