@@ -6,6 +6,7 @@
 #include "store/index.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 static void bulk_words(struct world *w, const char *path, int count)
@@ -62,6 +63,7 @@ struct slow {
     struct world *world;
     struct vz_buf answer;
     int status;
+    atomic_bool is_done;
 };
 
 /* Scripts over every document, again and again, without a match: nothing tells on the way. */
@@ -70,9 +72,10 @@ static void *search_slowly(void *context)
     struct slow *slow = context;
     slow->status = call(slow->world, "POST", "/c/_search?filter_path=error,status,took",
                         "{\"query\":{\"script_score\":{\"query\":{\"match_all\":{}},\"min_score\":"
-                        "1e30,\"script\":\"double x = 0; for (int i = 0; i < 5000; i++) { x += "
+                        "1e30,\"script\":\"double x = 0; for (int i = 0; i < 40000; i++) { x += "
                         "Math.sqrt(i) } return x\"}}}",
                         &slow->answer);
+    atomic_store(&slow->is_done, true);
     return NULL;
 }
 
@@ -81,10 +84,10 @@ static void test_search_is_cancelled(void **state)
     struct world *w = *state;
     struct slow slow = {.world = w};
     pthread_t thread;
-    bulk_words(w, "/c/_bulk?refresh=true", 4000);
+    bulk_words(w, "/c/_bulk?refresh=true", 20000); /* minutes of work, if nobody cancels */
     pthread_create(&thread, NULL, search_slowly, &slow);
     struct vz_buf answer = {0};
-    for (int tries = 0; tries < 2000; tries++) { /* until it is there to be cancelled */
+    while (!atomic_load(&slow.is_done)) { /* until it is there to be cancelled */
         vz_buf_deinit(&answer);
         call(w, "POST", "/_tasks/_cancel?actions=indices:data/read/search", NULL, &answer);
         if (strstr(answer.data, "\"cancelled\":true"))
@@ -116,6 +119,8 @@ static void *wait_for_task(void *context)
         if (!refused && status != 200)
             fail_msg("%s", answer.data);
         vz_buf_deinit(&answer);
+        if (refused)
+            usleep(1000);
     }
     return NULL;
 }
@@ -137,9 +142,10 @@ static void test_waiting_blocks_no_work(void **state)
     char id[64], path[160];
     bulk_words(w, "/w/_bulk?refresh=true", 100);
     bulk_words(w, "/w2/_bulk?refresh=true", 100);
-    start(w, "/w/_update_by_query?wait_for_completion=false&requests_per_second=1&scroll_size=50",
+    start(w,
+          "/w/_update_by_query?wait_for_completion=false&requests_per_second=0.01&scroll_size=50",
           "{}", id);
-    snprintf(waiting.path, sizeof waiting.path, "/_tasks/%s?wait_for_completion", id);
+    snprintf(waiting.path, sizeof waiting.path, "/_tasks/%s?wait_for_completion&timeout=10m", id);
     for (int i = 0; i < VZ_TASK_MAX_WAITING; i++)
         pthread_create(&threads[i], NULL, wait_for_task, &waiting);
     snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion&timeout=1ms", id);
@@ -148,6 +154,7 @@ static void test_waiting_blocks_no_work(void **state)
         call(w, "GET", path, NULL, &answer);
         all_wait = strstr(answer.data, "es_rejected_execution_exception");
         vz_buf_deinit(&answer);
+        usleep(3000); /* in which the place is another's */
     }
     expect(w, "GET", waiting.path, NULL, 429, "es_rejected_execution_exception");
     expect(w, "POST", "/w2/_delete_by_query", "{\"query\":{\"term\":{\"n\":7}}}", 200,
@@ -167,7 +174,7 @@ static void delete_under(struct world *w, const char *path, const char *body, co
     start(w, path, body, id);
     snprintf(at, sizeof at, "/_tasks/%s", id);
     struct vz_buf answer = {0};
-    for (int tries = 0; tries < 5000; tries++) {
+    for (int tries = 0; tries < 60000; tries++) { /* a minute */
         vz_buf_deinit(&answer);
         call(w, "GET", at, NULL, &answer);
         if (strstr(answer.data, "\"batches\":1"))
@@ -178,7 +185,7 @@ static void delete_under(struct world *w, const char *path, const char *body, co
     expect(w, "DELETE", gone, NULL, 200, NULL);
     snprintf(at, sizeof at, "/_update_by_query/%s/_rethrottle?requests_per_second=-1", id);
     expect(w, "POST", at, NULL, 200, NULL);
-    snprintf(at, sizeof at, "/_tasks/%s?wait_for_completion", id);
+    snprintf(at, sizeof at, "/_tasks/%s?wait_for_completion&timeout=10m", id);
     expect(w, "GET", at, NULL, 200, "\"type\":\"index_not_found_exception\"");
     expect(w, "GET", gone, NULL, 404, "index_not_found_exception");
 }
@@ -189,10 +196,10 @@ static void test_deleted_stays_deleted(void **state)
     bulk_words(w, "/d/_bulk?refresh=true", 20);
     bulk_words(w, "/e/_bulk?refresh=true", 20);
     delete_under(w,
-                 "/d/_update_by_query?wait_for_completion=false&requests_per_second=1&"
+                 "/d/_update_by_query?wait_for_completion=false&requests_per_second=0.01&"
                  "scroll_size=10",
                  "{\"script\":\"ctx._source.m = 1\"}", "/d");
-    delete_under(w, "/_reindex?wait_for_completion=false&requests_per_second=1",
+    delete_under(w, "/_reindex?wait_for_completion=false&requests_per_second=0.01",
                  "{\"source\":{\"index\":\"e\",\"size\":10},\"dest\":{\"index\":\"e2\"}}", "/e2");
     /* A destination that is not there yet is made, though. */
     expect(w, "POST", "/_reindex",

@@ -29,7 +29,7 @@ static int next(struct world *w, const char *id)
 {
     char body[128];
     struct vz_buf answer = {0};
-    snprintf(body, sizeof body, "{\"scroll_id\":\"%s\",\"scroll\":\"1m\"}", id);
+    snprintf(body, sizeof body, "{\"scroll_id\":\"%s\",\"scroll\":\"1h\"}", id);
     int status = call(w, "POST", "/_search/scroll", body, &answer), hits = 0;
     for (const char *at = answer.data; (at = strstr(at, "\"_id\":")); at++)
         hits++;
@@ -41,10 +41,10 @@ static void not_too_many(void **state)
 {
     struct world *w = *state;
     char first[64] = "", id[64];
-    start(w, "/s/_search?scroll=1m&size=10", first);
+    start(w, "/s/_search?scroll=1h&size=10", first);
     for (int i = 1; i < 500; i++)
-        start(w, "/s/_search?scroll=1m&size=1", id);
-    expect(w, "POST", "/s/_search?scroll=1m", "{}", 429, "too_many_scroll_contexts_exception");
+        start(w, "/s/_search?scroll=1h&size=1", id);
+    expect(w, "POST", "/s/_search?scroll=1h", "{}", 429, "too_many_scroll_contexts_exception");
     assert_int_equal(vz_scrolls_open(w->rest->scrolls), 500);
     assert_int_equal(next(w, first), 10);
     expect(w, "DELETE", "/_search/scroll/_all", NULL, 200, "\"num_freed\":500");
@@ -57,7 +57,7 @@ static void they_expire(void **state)
     struct world *w = *state;
     char id[64] = "", kept[64] = "";
     start(w, "/s/_search?scroll=20ms&size=1", id);
-    start(w, "/s/_search?scroll=1m&size=1", kept);
+    start(w, "/s/_search?scroll=1h&size=1", kept);
     usleep(50000);
     assert_int_equal(next(w, id), -404);
     assert_int_equal(next(w, kept), 1);

@@ -49,13 +49,13 @@ static void *churn(void *context)
                   "/s/_update_by_query?wait_for_completion=false&conflicts=proceed&slices=3&"
                   "scroll_size=20",
                   "{\"script\":\"ctx._source.m = ctx._source.n * 2\"}", id);
-            snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion", id);
+            snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion&timeout=10m", id);
             expect(c->world, "GET", path, NULL, 200, "\"failures\":[]");
             break;
         case 2:
             start(c->world,
                   "/s/_update_by_query?wait_for_completion=false&conflicts=proceed&"
-                  "requests_per_second=10&scroll_size=5&slices=2",
+                  "requests_per_second=0.1&scroll_size=5&slices=2",
                   "{}", id);
             snprintf(path, sizeof path, "/_update_by_query/%s/_rethrottle?requests_per_second=20",
                      id);
@@ -113,12 +113,12 @@ static void not_too_many_results(void **state)
     char first[64], id[64], path[128];
     start(w, "/s/_delete_by_query?wait_for_completion=false", "{\"query\":{\"match_none\":{}}}",
           first);
-    snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion", first);
+    snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion&timeout=10m", first);
     expect(w, "GET", path, NULL, 200, "\"completed\":true");
     for (int i = 0; i < VZ_TASK_MAX_RESULTS; i++) {
         start(w, "/s/_delete_by_query?wait_for_completion=false", "{\"query\":{\"match_none\":{}}}",
               id);
-        snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion", id);
+        snprintf(path, sizeof path, "/_tasks/%s?wait_for_completion&timeout=10m", id);
         expect(w, "GET", path, NULL, 200, "\"completed\":true");
     }
     snprintf(path, sizeof path, "/_tasks/%s", first);
@@ -136,7 +136,7 @@ static void ends_with_the_server(void **state)
           "{}", id);
     vz_rest_stop(w->rest);
     snprintf(path, sizeof path, "/_tasks/%s", id);
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 6000; i++) { /* a minute */
         struct vz_buf answer = {0};
         assert_int_equal(call(w, "GET", path, NULL, &answer), 200);
         bool done = strstr(answer.data, "\"completed\":true") != NULL;
