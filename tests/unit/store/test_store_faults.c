@@ -229,7 +229,7 @@ static void test_async_losses_end_the_wait(void **state)
             .verb = VZ_WRITE_INDEX, .id = VZ_SLICE("1"), .source = vz_buf_slice(&text)};
         struct vz_write_options options = {.refresh = ways[i]};
         fill_disk(path, 0);
-        alarm(30);
+        alarm(120);
         assert_int_not_equal(vz_index_write(index, &op, 1, &options, &err), VZ_OK);
         alarm(0);
         check_range(index, 0);
