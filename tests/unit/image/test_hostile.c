@@ -2,8 +2,9 @@
  * sanitizer build adds is that nothing is read or written out of bounds and nothing leaks. */
 #include "support.h"
 
-#include "base/clock.h"
 #include "base/text.h"
+
+#include <time.h>
 
 struct tally {
     unsigned decoded, refused;
@@ -15,12 +16,12 @@ static void try_file(const char *path, void *context)
     struct tally *tally = context;
     struct vz_buf bytes = read_path(path);
     for (int target = 0; target <= 64; target += 64) {
-        uint64_t start = vz_now_ns();
+        clock_t start = clock(); /* the processor's time, also on a busy machine */
         if (decode_or_explain(vz_buf_slice(&bytes), target, path) == VZ_OK)
             tally->decoded++;
         else
             tally->refused++;
-        double ms = (double)(vz_now_ns() - start) / 1e6;
+        double ms = (double)(clock() - start) * 1e3 / CLOCKS_PER_SEC;
         if (ms > tally->slowest_ms)
             tally->slowest_ms = ms;
     }
@@ -119,10 +120,10 @@ static void bombs(void **state)
     };
     for (size_t i = 0; i < VZ_COUNT_OF(cases); i++)
         for (int target = 0; target <= 64; target += 64) {
-            uint64_t start = vz_now_ns();
+            clock_t start = clock();
             if (decode_or_explain(cases[i].bytes, target, cases[i].name) == VZ_OK)
                 fail_msg("%s was decoded", cases[i].name);
-            assert_true(vz_now_ns() - start < 1000000000ull);
+            assert_true(clock() - start < 5 * CLOCKS_PER_SEC);
         }
 }
 

@@ -160,7 +160,7 @@ static void spoilt_ones_do_no_harm(void **state)
         vz_buf_deinit(&text);
         vz_arena_deinit(&arena);
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - from.tv_sec > 40)
+        if (now.tv_sec - from.tv_sec > 40 && compiled >= 300 && ran >= 500)
             break; /* slow machines, sanitizers */
     }
     if (compiled < 300 || ran < 500)

@@ -1,7 +1,7 @@
 /* Query strings that mean harm: nesting, lengths, numbers of clauses, expressions, and noise. */
 #include "support.h"
 
-#include "base/clock.h"
+#include <time.h>
 
 #define SECONDS(n) ((uint64_t)(n)*1000000000ull)
 
@@ -26,12 +26,12 @@ static int close_fixture(void **state)
     return 0;
 }
 
-/* Answers as {"query": {KIND: {"query": TEXT}}} does, explaining its hits; within two seconds. */
+/* Answers as {"query": {KIND: {"query": TEXT}}} does, explaining its hits; soon. */
 static enum vz_status ask_string(const char *kind, struct vz_slice text, struct answer *answer)
 {
     struct vz_search_target target = {.index = fixture.index[0]};
     struct vz_buf body = {0};
-    uint64_t before = vz_now_ns();
+    clock_t before = clock();
     vz_buf_printf(&body, "{\"explain\":true,\"query\":{\"%s\":{\"query\":", kind);
     struct vz_json_writer w = vz_json_writer_on(&body);
     vz_json_put_string(&w, text);
@@ -39,7 +39,7 @@ static enum vz_status ask_string(const char *kind, struct vz_slice text, struct 
     vz_buf_append_char(&body, 0);
     enum vz_status status = search_targets(&target, 1, body.data, NULL, answer);
     vz_buf_deinit(&body);
-    assert_true(vz_now_ns() - before < SECONDS(20)); /* with sanitizers */
+    assert_true(clock() - before < 20 * CLOCKS_PER_SEC); /* with sanitizers */
     return status;
 }
 

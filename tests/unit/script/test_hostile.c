@@ -1,8 +1,9 @@
 /* Scripts that mean harm, and random ones: bounded time and memory, no crash, no leak. */
 #include "support.h"
 
-#include "base/clock.h"
 #include "base/text.h"
+
+#include <time.h>
 
 static struct vz_slice repeated(struct vz_buf *out, const char *before, const char *what,
                                 size_t times, const char *after)
@@ -54,12 +55,12 @@ static enum vz_status attempt(struct vz_slice source, struct vz_error *err)
 static void expect_status(struct vz_slice source, enum vz_status expected)
 {
     struct vz_error err = {0};
-    uint64_t start = vz_now_ns();
+    clock_t start = clock();
     enum vz_status status = attempt(source, &err);
     if (status != expected)
         fail_msg("%.*s ... gives %s (%s), expected %s", (int)VZ_MIN(source.len, (size_t)100),
                  source.ptr, vz_status_name(status), err.text, vz_status_name(expected));
-    assert_true(vz_now_ns() - start < 20000000000ull); /* under sanitizers, on a busy machine */
+    assert_true(clock() - start < 20 * CLOCKS_PER_SEC); /* under sanitizers */
 }
 
 static void test_nesting_bombs(void **state)
@@ -144,11 +145,11 @@ static void test_endless(void **state)
     };
     for (size_t i = 0; i < VZ_COUNT_OF(sources); i++) {
         struct vz_error err = {0};
-        uint64_t start = vz_now_ns();
+        clock_t start = clock();
         enum vz_status status = attempt(vz_slice_from(sources[i]), &err);
         if (status != VZ_LIMIT && status != VZ_BAD_ARGUMENT)
             fail_msg("%s gives %s", sources[i], vz_status_name(status));
-        assert_true(vz_now_ns() - start < 20000000000ull);
+        assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
     }
 }
 

@@ -3,7 +3,6 @@
  * file of the same form may be named in LANGUAGES. */
 #include "text/golden_path.h"
 
-#include "base/clock.h"
 #include "base/file.h"
 #include "text/analysis.h"
 
@@ -12,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 // clang-format off
 #include <cmocka.h>
 // clang-format on
@@ -194,11 +194,11 @@ static void long_words_take_linear_time(void **state)
         assert_int_equal(vz_json_parse(vz_buf_slice(&body), &doc, &root, &err), VZ_OK);
         if (vz_analyzer_custom(analysis, root, &analyzer, &err) != VZ_OK)
             fail_msg("%s: %s", tried[i].filter, err.text);
-        uint64_t before = vz_now_ns();
+        clock_t before = clock(); /* the processor's time, also on a busy machine */
         assert_int_equal(vz_analyze(analyzer, vz_buf_slice(&text), &tokens, &err), VZ_OK);
-        uint64_t took_ms = (vz_now_ns() - before) / 1000000;
-        if (took_ms > 5000) /* squared it would be hours */
-            fail_msg("%s took %llu ms", tried[i].filter, (unsigned long long)took_ms);
+        long took_s = (clock() - before) / CLOCKS_PER_SEC;
+        if (took_s > 30) /* squared it would be hours */
+            fail_msg("%s took %ld s", tried[i].filter, took_s);
         assert_int_equal(tokens.count, 1);
         vz_tokens_deinit(&tokens);
         vz_analyzer_free(analyzer);

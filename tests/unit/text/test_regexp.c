@@ -138,7 +138,7 @@ static void test_many_complements(void **state)
     struct vz_walk walk = {.kind = VZ_WALK_REGEXP, .text = vz_buf_slice(&text)};
     clock_t start = clock();
     assert_int_not_equal(vz_matcher_open(&walk, &matcher, &err), VZ_OK);
-    assert_true(clock() - start < 8 * CLOCKS_PER_SEC);
+    assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
     vz_buf_deinit(&text);
 }
 
