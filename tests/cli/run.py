@@ -121,7 +121,7 @@ def commands_wait_for_each_other(bench):
 
 def a_pipe_is_no_picture(bench):
     os.mkfifo(bench.folder / "pipe.jpg")
-    done = bench.run("register", "--name", "Pipe", bench.folder / "pipe.jpg", timeout=20)
+    done = bench.run("register", "--name", "Pipe", bench.folder / "pipe.jpg")
     equal(done.returncode, 1)
     contains(done.stderr, "is not a file")
 
@@ -276,7 +276,7 @@ def nonsense_from_a_server_is_told(bench):
         with Babbler(answer) as server:
             for words in (("find", SAMPLES / "lost.svg"),
                           ("register", "--name", "L", SAMPLES / "lost.svg")):
-                done = bench.run(*words, "--url", server.url, timeout=20)
+                done = bench.run(*words, "--url", server.url)
                 said = done.stdout + done.stderr
                 assert done.returncode == 2, f"{words[0]} {answer[:60]!r}: {done.returncode} {said}"
                 contains(done.stderr, "vizsla: ")
@@ -287,10 +287,10 @@ def nonsense_from_a_server_is_told(bench):
 
 
 def nobody_at_the_url_is_told(bench):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    done = bench.run("find", "--url", f"http://127.0.0.1:{port}", SAMPLES / "lost.svg")
+    with socket.socket() as silent:  # bound, and nobody listens: no other program can take the port
+        silent.bind(("127.0.0.1", 0))
+        port = silent.getsockname()[1]
+        done = bench.run("find", "--url", f"http://127.0.0.1:{port}", SAMPLES / "lost.svg")
     equal(done.returncode, 2)
     contains(done.stderr, str(port))
 
@@ -300,7 +300,7 @@ def a_stopping_server_finishes_and_frees_the_folder(bench):
     register_samples(bench)
     began = time.monotonic()
     equal(bench.stop(signal.SIGINT), 0)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     equal(bench.run("find", SAMPLES / "lost.svg").returncode, 0)
     try:
         get(url)

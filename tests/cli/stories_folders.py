@@ -167,7 +167,7 @@ def stopping_leaves_whole_documents_and_the_next_run_goes_on(bench):
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         time.sleep(0.6)
         running.send_signal(how)
-        out, _ = running.communicate(timeout=20)
+        out, _ = running.communicate(timeout=120)
         if how == signal.SIGINT and running.returncode == 1:
             seen = json.loads(out)
             assert seen["stopped"] and seen["failed"] == [], seen

@@ -1,4 +1,5 @@
 """What the stories of the command line share: a folder and a program for each, and how to check."""
+import contextlib
 import json
 import os
 import pathlib
@@ -69,7 +70,7 @@ class Bench:
     def stop(self, how=signal.SIGTERM):
         if self.server and self.server.poll() is None:
             self.server.send_signal(how)
-            return self.server.wait(timeout=30)
+            return self.server.wait(timeout=120)
         return None
 
 
@@ -83,7 +84,7 @@ def contains(text, *parts):
 
 
 def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -104,7 +105,7 @@ def install_clip(bench, name="clip-ViT-B-32", seed=7):
 def call(url, method="GET", body=None):
     request = urllib.request.Request(url, method=method, headers={"Content-Type": "application/json"},
                                      data=None if body is None else json.dumps(body).encode())
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -126,14 +127,14 @@ class Babbler:
                 peer, _ = self.listener.accept()
             except OSError:
                 return
-            with peer:
+            with peer, contextlib.suppress(OSError):  # it may hang up before it has heard all
                 asked = b""
-                while b"\r\n\r\n" not in asked:
-                    asked += peer.recv(65536)
+                while b"\r\n\r\n" not in asked and (part := peer.recv(65536)):
+                    asked += part
                 length = re.search(rb"(?i)content-length: (\d+)", asked)
                 missing = int(length[1]) - len(asked.split(b"\r\n\r\n", 1)[1]) if length else 0
-                while missing > 0:
-                    missing -= len(peer.recv(65536))
+                while missing > 0 and (part := peer.recv(65536)):
+                    missing -= len(part)
                 peer.sendall(self.answer)
 
     def __exit__(self, *_):

@@ -239,10 +239,10 @@ def run_client(name, prepare, cache, url):
         done = subprocess.run(command, env={**os.environ, "VIZSLA_URL": url,
                                             "VIZSLA_PRODUCTS": str(PRODUCTS)},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=120, stdin=subprocess.DEVNULL)
+                              timeout=600, stdin=subprocess.DEVNULL)
         out, code = done.stdout, done.returncode
     except subprocess.TimeoutExpired as late:
-        out, code = f"{late.stdout or ''}\nnot ok within 120 s", 1
+        out, code = f"{late.stdout or ''}\nnot ok within 600 s", 1
     passed = len(re.findall(r"^ok ", out, re.M))
     failed = len(re.findall(r"^not ok ", out, re.M))
     if code and not failed:
@@ -279,7 +279,7 @@ def main():
                     total[i] += count
         finally:
             server.send_signal(signal.SIGTERM)
-            code = server.wait(timeout=30)
+            code = server.wait(timeout=120)
     total[0 if code == 0 else 1] += 1
     print(f"{'ok  ' if code == 0 else 'FAIL'} the server stopped with exit code {code}")
     print(f"{total[0]} passed, {total[1]} failed, {total[2]} skipped")

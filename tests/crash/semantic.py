@@ -113,13 +113,16 @@ def main():
             writer = threading.Thread(target=write, args=(url, written["sent"], written))
             writer.start()
             time.sleep(rng.uniform(0.05, 0.6))
+            end = time.monotonic() + 60
+            while number + 1 == options.rounds and len(written["acknowledged"]) <= 20 and time.monotonic() < end:
+                time.sleep(0.05)  # a slow machine's kills may all have come before the first answer
             server.kill()
             writer.join()
             server.wait()
         server, url = start(options.bin, data)
         verify(url, written, "the end")
         server.terminate()
-        check("it stops", server.wait(timeout=30) == 0, server.returncode)
+        check("it stops", server.wait(timeout=120) == 0, server.returncode)
     check("documents came in", len(written["acknowledged"]) > 20, written["acknowledged"])
     print(f"{len(written['acknowledged'])} of {written['sent']} documents acknowledged")
     print(f"{counts['passed']} passed, {counts['failed']} failed, 0 skipped")

@@ -37,7 +37,7 @@ def call(connection, method, path, body=None):
 
 def change(port, tries, acknowledged, stop):
     """Puts things until the server is gone; `tries` is what was asked last, acknowledged or not."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     n = tries.get("n", 0)
     try:
         while not stop.is_set():
@@ -85,7 +85,7 @@ def main():
     passed = failed = 0
     tries, acknowledged = {}, {}
     server, port = start(options.bin, data)
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     call(connection, "PUT", "/idx/_doc/1?refresh=true", {"a": 1})
     for _ in range(options.rounds):
         stop = threading.Event()
@@ -97,7 +97,7 @@ def main():
         stop.set()
         thread.join()
         server, port = start(options.bin, data)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for (kind, key), n in sorted(acknowledged.items()):
             is_now, asked = look(connection, kind, key), tries[kind, key]
             if kind == "state":

@@ -102,7 +102,7 @@ def contains(text, *parts):
         assert part in text, f"no {part!r} in {text!r}"
 
 
-def wait_until(what, true, seconds=20):
+def wait_until(what, true, seconds=60):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"never: {what}"

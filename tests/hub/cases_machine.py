@@ -59,13 +59,15 @@ def a_store_that_cannot_be_written_is_told(bench):
 
 def two_pulls_of_one_model_do_not_mix(bench):
     hub = bench.hub({"org/name": flat_repo(500000), "org/other": flat_repo()})
-    hub.faults["model.safetensors"] = [Slow(1500000)]
+    slow = Slow(20000)  # minutes, until the others have come and gone
+    hub.faults["model.safetensors"] = [slow]
     process = bench.start("pull", "org/name", hub=hub)
     wait_until("a partial file", lambda: bench.partials())
     for words in (("pull", "org/name"), ("rm", "org/name")):
         done = bench.run(*words, hub=hub)
         equal(done.returncode, 2)
         contains(done.stderr, "another process", "org/name")
+    slow.rate = 100000000
     equal(bench.run("pull", "org/other", hub=hub).returncode, 0)
     _, errors = process.communicate(timeout=60)
     equal((process.returncode, bench.names()), (0, ["org/name", "org/other"]), errors)

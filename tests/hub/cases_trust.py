@@ -97,14 +97,13 @@ def the_token_is_not_sent_over_plain_http_to_others(bench):
 
 
 def nobody_there_is_told_at_once(bench):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    for endpoint in (f"http://127.0.0.1:{port}", "https://name.invalid"):
-        began = time.monotonic()
-        done = bench.refused("org/name", endpoint, "cannot reach", "vizsla models import",
-                             endpoint.split("//")[1].split(":")[0])
-        assert time.monotonic() - began < 15, "tried for long"
+    with socket.socket() as silent:  # bound, and nobody listens: no other program can take the port
+        silent.bind(("127.0.0.1", 0))
+        for endpoint in (f"http://127.0.0.1:{silent.getsockname()[1]}", "https://name.invalid"):
+            began = time.monotonic()
+            bench.refused("org/name", endpoint, "cannot reach", "vizsla models import",
+                          endpoint.split("//")[1].split(":")[0])
+            assert time.monotonic() - began < 60, "tried for long"  # some resolvers take their time
     for endpoint in ("ftp://x", "hub.example", "file:///tmp", "https://", "http://x/?q=1",
                      "http://user:word@127.0.0.1:1"):
         done = bench.pull("org/name", endpoint)

@@ -83,16 +83,16 @@ check("update by query", answer["updated"] == ones and len(answer["slices"]) == 
 sums = es.search(index=SOURCE, size=0, query={"term": {"group": "g1"}}, aggs={"s": {"sum": {"field": "weight"}}})
 check("scripts computed", sums["aggregations"]["s"]["value"] == 2 * sum(range(1, COUNT, 7)), sums)
 
-task = es.update_by_query(index=COPY, wait_for_completion=False, requests_per_second=200, scroll_size=100,
+task = es.update_by_query(index=COPY, wait_for_completion=False, requests_per_second=2, scroll_size=100,
                           script={"source": "ctx._source.seen = true"})["task"]
 listed = es.tasks.list(actions="*byquery", detailed=True)
 check("task is listed", any(task in node["tasks"] for node in listed["nodes"].values()), listed)
 check("task is running", not es.tasks.get(task_id=task)["completed"])
 es.update_by_query_rethrottle(task_id=task, requests_per_second=-1)
-result = es.tasks.get(task_id=task, wait_for_completion=True, timeout="30s")
+result = es.tasks.get(task_id=task, wait_for_completion=True, timeout="60s")
 check("task completed", result["completed"] and result["response"]["updated"] == COUNT, result)
 task = es.delete_by_query(index=COPY, query={"match_all": {}}, wait_for_completion=False,
-                          requests_per_second=100, scroll_size=100, conflicts="proceed")["task"]
+                          requests_per_second=2, scroll_size=100, conflicts="proceed")["task"]
 time.sleep(0.3)
 es.tasks.cancel(task_id=task, wait_for_completion=True)
 result = es.tasks.get(task_id=task)

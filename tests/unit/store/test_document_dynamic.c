@@ -1,6 +1,8 @@
 /* Fields that a document brings: which type they get, where none may come, how many. */
 #include "document_support.h"
 
+#include <time.h>
+
 #define STRING_FIELD "{'type':'text','fields':{'keyword':{'type':'keyword','ignore_above':256}}}"
 
 static void dynamic_fields(void **state)
@@ -168,9 +170,9 @@ static void long_names(void **state)
         for (int i = 0; i < 100000; i++)
             vz_buf_append_str(&text, i % 2 ? ",{'a':1}" : ",{}");
         vz_buf_append_str(&text, "]}");
-        uint64_t start = vz_now_ns();
+        clock_t start = clock();
         struct parsed p = parse(m, text.data);
-        assert_true(vz_now_ns() - start < 20000000000ull);
+        assert_true(clock() - start < 20 * CLOCKS_PER_SEC);
         assert_int_equal(p.status, len > 2048 ? VZ_BAD_DOCUMENT : VZ_OK);
         assert_true(p.arena.total_bytes < 100000);
         done(&p);
