@@ -38,8 +38,6 @@ static void sift_down(struct vz_top *top, size_t at)
     top->hits[at] = hit;
 }
 
-#define SLACK 0x1p-18f /* a few roundings */
-
 static void set_threshold(struct vz_top *top)
 {
     bool full = top->count == top->search->k;
@@ -47,14 +45,14 @@ static void set_threshold(struct vz_top *top)
     top->threshold = top->counting ? -1 : top->worst > top->floor ? top->worst : top->floor;
     if (top->again && top->threshold >= 0)
         top->threshold = nextafterf(top->threshold, -1);
-    if (top->roughly && top->threshold > 0)
-        top->threshold -= top->threshold * SLACK;
+    if (top->threshold > 0)
+        top->threshold -= top->slack;
 }
 
-void vz_top_mode(struct vz_top *top, bool again, bool roughly)
+void vz_top_mode(struct vz_top *top, bool again, float slack)
 {
     top->again = again;
-    top->roughly = roughly;
+    top->slack = slack;
     set_threshold(top);
 }
 

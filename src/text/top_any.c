@@ -421,7 +421,7 @@ static void prime(struct any *any)
     struct vz_postings *p = &clause->p;
     float best[PRIME_MOST]; /* falling */
     size_t count = 0, k = top->search->k;
-    if (any->count < 2 || top->count || !k || k > PRIME_MOST || p->doc_freq < k)
+    if (any->count < 2 || top->above || top->count || !k || k > PRIME_MOST || p->doc_freq < k)
         return;
     uint32_t blocks = VZ_MIN(p->block_count, PRIMED / VZ_BLOCK);
     for (uint32_t block = 0; block < blocks; block++) {

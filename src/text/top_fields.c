@@ -13,6 +13,11 @@
  *    for each part;
  *  - bests below a sum (cross_fields): one search for the sum of all terms, which is a bound.
  *
+ *  - fields as if they were one (BM25F): a term's score there is not over the sum of what it would
+ * be in each field alone, as scores rise ever less with freq, with that field's length for that of
+ *    all, which is not shorter. So it is bounded by terms with a table of inverse lengths of their
+ * own.
+ *
  * Where the sum over a search's terms is the score of the query's part, to the bit (`whole`), it is
  * offered as it is, and the heap keeps the highest of a document's scores. Else it is a bound but
  * for rounding: a document whose bound is over the threshold is judged once, by a scorer that
@@ -23,8 +28,12 @@
  * (least_freq, meet) do not bear it. */
 #include "text/top_parts.h"
 
+#include <math.h>
 #include <stdlib.h>
 
+/* Of the largest sum: a term's score is weight - weight / (1 + x), which is rounded as the weight
+ * is. */
+#define SLACK 0x1p-19f
 #define MOST_PARTS 1024 /* of all searches together, where there are several */
 
 /* ---- what a query comes to ---------------------------------------------------------------------
@@ -34,6 +43,7 @@ struct gather {
     struct vz_arena *arena;
     const struct vz_weight **parts;
     size_t count, capacity;
+    bool above;
 };
 
 static void gather_leaf(struct gather *g, const struct vz_weight *weight, float scale)
@@ -56,6 +66,31 @@ static void gather_leaf(struct gather *g, const struct vz_weight *weight, float 
     g->parts[g->count++] = weight;
 }
 
+/* What a term gives in one field of several that are one; see the top. */
+static struct vz_weight *combined_leaf(struct gather *g, const struct vz_weight *weight, size_t f,
+                                       size_t t)
+{
+    const struct vz_text_query *query = weight->query;
+    const struct vz_text_field_weight *field = &query->fields[f];
+    struct vz_text_query *term = vz_arena_zalloc(g->arena, sizeof *term);
+    struct vz_weight *leaf = vz_arena_alloc(g->arena, sizeof *leaf);
+    bool norms = weight->field.flags & VZ_TEXT_NORMS;
+    *term = (struct vz_text_query){.kind = VZ_TEXT_TERM,
+                                   .boost = 1,
+                                   .field = field->id,
+                                   .terms = &query->terms[t],
+                                   .term_count = 1};
+    *leaf = *weight;
+    leaf->query = term;
+    leaf->doc_freq = query->field_count * query->term_count == 1 ? weight->doc_freq : 0;
+    for (unsigned norm = 0; norm < 256; norm++) {
+        float length = field->weight * (float)vz_norm_decode((unsigned char)norm);
+        unsigned char all = vz_norm_encode((uint32_t)fminf(length, (float)(1u << 30)));
+        leaf->bm25.inverse[norm] = field->weight * weight->bm25.inverse[norms ? all : 1];
+    }
+    return leaf;
+}
+
 /* All terms of a tree. False when there is something else in it, or a sum is no bound. */
 static bool gather(struct gather *g, const struct vz_weight *weight, float scale)
 {
@@ -64,6 +99,13 @@ static bool gather(struct gather *g, const struct vz_weight *weight, float scale
         return true;
     if (query->kind == VZ_TEXT_TERM && query->term_count == 1) {
         gather_leaf(g, weight, scale);
+        return true;
+    }
+    if (query->kind == VZ_TEXT_COMBINED) {
+        g->above = true;
+        for (size_t i = 0; i < query->field_count * query->term_count; i++)
+            gather_leaf(g, combined_leaf(g, weight, i / query->term_count, i % query->term_count),
+                        scale);
         return true;
     }
     if (!(query->kind == VZ_TEXT_ANY && query->minimum <= 1) &&
@@ -89,7 +131,8 @@ static bool is_flat(const struct vz_text_query *query)
 static void add_pass(struct vz_top_plan *plan, const struct gather *g, bool whole)
 {
     struct vz_top_pass *pass = &plan->passes[plan->pass_count++];
-    *pass = (struct vz_top_pass){.parts = g->parts, .count = g->count, .whole = whole};
+    *pass = (struct vz_top_pass){
+        .parts = g->parts, .count = g->count, .whole = whole, .above = g->above};
     for (size_t i = 0; i < g->count; i++)
         pass->most +=
             g->parts[i]->query->constant ? g->parts[i]->constant : g->parts[i]->bm25.weight;
@@ -239,13 +282,14 @@ void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,
     for (size_t i = 0; i < plan->pass_count && !top->stopped; i++) {
         const struct vz_top_pass *pass = &plan->passes[i];
         judge.whole = pass->whole;
+        top->above = pass->above;
         top->judge = judge.several || !judge.whole ? &judge : NULL;
-        vz_top_mode(top, i > 0, !pass->whole);
+        vz_top_mode(top, i > 0, pass->whole ? 0 : pass->most * SLACK);
         run_pass(top, pass, segment);
         vz_scorer_close(judge.scorer); /* it only goes forward */
         judge.scorer = NULL;
     }
     top->judge = NULL;
-    vz_top_mode(top, false, false);
+    vz_top_mode(top, false, 0);
     free(judge.met);
 }

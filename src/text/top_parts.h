@@ -25,7 +25,8 @@ struct vz_top {
     uint64_t total;
     bool counting; /* still exact */
     bool again;    /* documents may come behind others: who has just the worst's score is wanted */
-    bool roughly;  /* scores are known but for what rounding does */
+    bool above;    /* a part alone may give more than a document has: no floor comes from it */
+    float slack;   /* what rounding may take from a bound; 0: bounds are sure */
     bool stopped;
     unsigned until_check;
 };
@@ -36,8 +37,8 @@ void vz_top_offer(struct vz_top *top, uint32_t docno, float score);
 /* The same where documents come in any order. `known`: the document may be in the heap; there it
  * keeps the higher of its scores. */
 void vz_top_offer_again(struct vz_top *top, uint32_t docno, float score, bool known);
-/* Sets `again` and `roughly` for what follows. */
-void vz_top_mode(struct vz_top *top, bool again, bool roughly);
+/* Sets `again` and `slack` for what follows. */
+void vz_top_mode(struct vz_top *top, bool again, float slack);
 /* That k documents have this score or more. */
 void vz_top_floor(struct vz_top *top, float score);
 /* Adds matches to the total, and ends counting past its limit. */
@@ -95,6 +96,7 @@ struct vz_top_pass {
     const struct vz_weight **parts;
     size_t count;
     bool whole;
+    bool above; /* a part may give more than the document has */
     float most; /* the largest sum there can be */
 };
 /* What a query over terms comes to. `leaves`: every term that makes a document match. */

@@ -166,10 +166,34 @@ static struct vz_text_query *random_tree(struct tree *t, unsigned depth)
     return query;
 }
 
+/* Any of the words in fields that are one. */
+static struct vz_text_query *combined_fields(struct tree *t)
+{
+    struct vz_text_query *query = node(t, VZ_TEXT_ANY, t->word_count);
+    size_t count = 1 + below(t->seed, FIELDS);
+    struct vz_text_field_weight *weights = vz_arena_zalloc(&t->arena, FIELDS * sizeof *weights);
+    for (size_t f = 0; f < FIELDS; f++)
+        weights[f] = (struct vz_text_field_weight){
+            .id = fields[f], .weight = below(t->seed, 2) ? 1 : 1 + (float)below(t->seed, 50) / 7};
+    for (size_t i = 0; i < t->word_count; i++) {
+        struct vz_text_query *part = term(t, fields[0], i);
+        part->kind = VZ_TEXT_COMBINED;
+        part->constant = false;
+        part->fields = weights;
+        part->field_count = count;
+        /* alternatives of a place */
+        part->term_count = i + 1 < t->word_count && below(t->seed, 5) == 0 ? 2 : 1;
+        set_part(query, i, part);
+    }
+    return t->word_count == 1 && below(t->seed, 2) ? query->parts[0] : query;
+}
+
 /* What match and multi_match make of some words over the fields, or any tree. */
 static struct vz_text_query *ask(struct tree *t)
 {
-    unsigned shape = below(t->seed, 8);
+    unsigned shape = below(t->seed, 10);
+    if (shape >= 8)
+        return combined_fields(t);
     if (shape == 0)
         return random_tree(t, 3);
     if (shape <= 2) { /* cross_fields */
