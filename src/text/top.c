@@ -215,41 +215,16 @@ static bool every_part(const struct vz_weight *weight, struct vz_top_plan *plan,
     return true;
 }
 
-static int rarest_first(const void *a, const void *b)
-{
-    const struct vz_clause *x = a, *y = b;
-    return x->p.doc_freq < y->p.doc_freq ? -1 : x->p.doc_freq > y->p.doc_freq;
-}
-
-static void top_every(struct vz_top *top, const struct vz_top_plan *plan,
-                      const struct vz_segment *segment)
-{
-    struct vz_clause *clauses = vz_try_alloc_aligned(plan->leaf_count, sizeof *clauses);
-    size_t open = 0;
-    while (clauses && open < plan->leaf_count &&
-           vz_clause_open(&clauses[open], plan->leaves[open], segment))
-        open++;
-    if (open == plan->leaf_count) {
-        qsort(clauses, open, sizeof *clauses, rarest_first);
-        vz_top_every(top, clauses, open);
-    }
-    for (size_t i = 0; i < open; i++)
-        vz_postings_close(&clauses[i].p);
-    free(clauses);
-}
-
 static void top_segment(struct vz_top *top, const struct vz_weight *weight,
                         const struct vz_top_plan *plan, const struct vz_segment *segment,
                         struct vz_arena *arena)
 {
-    if (plan->leaf_count == 0) {
-        if (!vz_top_phrase(top, weight, segment, arena))
-            top_generic(top, weight, segment, arena);
-    } else if (weight->query->kind == VZ_TEXT_EVERY) {
-        top_every(top, plan, segment);
-    } else {
+    if (plan->pass_count)
         vz_top_fields(top, weight, plan, segment, arena);
-    }
+    else if (plan->leaf_count)
+        vz_top_every(top, plan->leaves, plan->leaf_count, segment);
+    else if (!vz_top_phrase(top, weight, segment, arena))
+        top_generic(top, weight, segment, arena);
 }
 
 /* Whether a single term already has more matches than are counted, so that none need be. */

@@ -3,7 +3,16 @@
  * skipped. */
 #include "text/top_parts.h"
 
-void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count)
+#include <stdlib.h>
+
+static int rarest_first(const void *a, const void *b)
+{
+    const struct vz_clause *x = a, *y = b;
+    return x->p.doc_freq < y->p.doc_freq ? -1 : x->p.doc_freq > y->p.doc_freq;
+}
+
+/* clauses: the rarest first. */
+static void walk(struct vz_top *top, struct vz_clause *clauses, size_t count)
 {
     struct vz_clause *lead = &clauses[0];
     uint32_t bound_to = 0; /* the blocks' bound holds below it */
@@ -46,9 +55,8 @@ void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count)
             double score = 0;
             for (size_t i = 0; i < count; i++)
                 score += vz_clause_score(&clauses[i]);
-            if (top->counting)
-                vz_top_count(top, 1);
-            vz_top_offer(top, doc, (float)score);
+            vz_top_met(top, doc);
+            vz_top_found(top, doc, (float)score);
         }
         if (top->search->filter) {
             uint32_t target = vz_top_next_passing(top, doc + 1);
@@ -56,4 +64,20 @@ void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count)
         } else
             doc = vz_postings_next(&lead->p);
     }
+}
+
+void vz_top_every(struct vz_top *top, const struct vz_weight **parts, size_t count,
+                  const struct vz_segment *segment)
+{
+    struct vz_clause *clauses = vz_try_alloc_aligned(count, sizeof *clauses);
+    size_t open = 0;
+    while (clauses && open < count && vz_clause_open(&clauses[open], parts[open], segment))
+        open++;
+    if (open == count) {
+        qsort(clauses, open, sizeof *clauses, rarest_first);
+        walk(top, clauses, open);
+    }
+    for (size_t i = 0; i < open; i++)
+        vz_postings_close(&clauses[i].p);
+    free(clauses);
 }

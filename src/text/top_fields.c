@@ -11,6 +11,8 @@
  *  - the best of parts with a tie: max + tie * (sum - max) is the largest over the parts f of
  *    S_f + tie * (the sum of the others), each of them a sum of terms with weights: again a search
  *    for each part;
+ *  - the best of parts that want all of their terms (operator and): all-of searches (top_every.c)
+ * in the same way. Matches are counted as they are met, each once;
  *  - bests below a sum (cross_fields): one search for the sum of all terms, which is a bound.
  *
  *  - fields as if they were one (BM25F): a term's score there is not over the sum of what it would
@@ -144,6 +146,48 @@ static int most_first(const void *a, const void *b)
     return x->most > y->most ? -1 : x->most < y->most;
 }
 
+/* All of several terms, or one: gathered. */
+static bool gather_every(struct gather *g, const struct vz_weight *weight)
+{
+    const struct vz_text_query *query = weight->query;
+    if (query->kind == VZ_TEXT_TERM && query->term_count == 1) {
+        gather_leaf(g, weight, 1);
+        return true;
+    }
+    if (query->kind != VZ_TEXT_EVERY || query->part_count == 0)
+        return false;
+    for (size_t i = 0; i < query->part_count; i++) {
+        if (query->parts[i]->kind != VZ_TEXT_TERM || query->parts[i]->term_count != 1)
+            return false;
+        gather_leaf(g, weight->parts[i], 1);
+    }
+    return true;
+}
+
+/* The best of all-of searches, as of a multi_match with operator and. */
+static bool plan_best_every(const struct vz_weight *weight, struct vz_arena *arena,
+                            struct vz_top_plan *plan)
+{
+    const struct vz_text_query *query = weight->query;
+    *plan = (struct vz_top_plan){0};
+    if (query->kind != VZ_TEXT_BEST || query->tie != 0 || query->part_count > MOST_PARTS)
+        return false;
+    plan->passes = vz_arena_alloc(arena, (query->part_count + 1) * sizeof *plan->passes);
+    for (size_t i = 0; i < query->part_count; i++) {
+        struct gather g = {.arena = arena};
+        if (query->parts[i]->kind == VZ_TEXT_NONE)
+            continue;
+        if (!gather_every(&g, weight->parts[i])) {
+            plan->pass_count = 0;
+            return false;
+        }
+        add_pass(plan, &g, true);
+        plan->passes[plan->pass_count - 1].every = true;
+    }
+    qsort(plan->passes, plan->pass_count, sizeof *plan->passes, most_first);
+    return plan->pass_count > 0;
+}
+
 /* A search for each part of a best. */
 static bool plan_best(const struct vz_weight *weight, struct vz_arena *arena,
                       struct vz_top_plan *plan)
@@ -173,7 +217,9 @@ bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct 
     const struct vz_text_query *query = weight->query;
     struct gather g = {.arena = arena};
     *plan = (struct vz_top_plan){0};
-    if (!gather(&g, weight, 1) || g.count == 0)
+    if (!gather(&g, weight, 1))
+        return plan_best_every(weight, arena, plan);
+    if (g.count == 0)
         return false;
     plan->leaves = g.parts;
     plan->leaf_count = g.count;
@@ -198,6 +244,7 @@ struct vz_judge {
     bool whole, several;
     uint32_t *met; /* documents + 1 that were offered or judged, hashed; only with several passes */
     size_t met_count, met_size;
+    uint64_t *counted; /* documents of the segment, a bit each; NULL until one is */
 };
 
 /* The place of a document, or where it would be. */
@@ -220,6 +267,23 @@ static void grow(struct vz_judge *judge)
         if (before.met[i])
             *place_of(judge, (before.met[i] & ~JUDGED) - 1) = before.met[i];
     free(before.met);
+}
+
+void vz_top_met(struct vz_top *top, uint32_t docno)
+{
+    struct vz_judge *judge = top->judge;
+    if (!top->counting)
+        return;
+    if (judge && judge->several) {
+        size_t at = docno - judge->segment->base;
+        if (!judge->counted)
+            judge->counted = vz_calloc((judge->segment->limit - judge->segment->base) / 64 + 1,
+                                       sizeof *judge->counted);
+        if (judge->counted[at / 64] >> at % 64 & 1)
+            return;
+        judge->counted[at / 64] |= 1ull << at % 64;
+    }
+    vz_top_count(top, 1);
 }
 
 static bool score_whole(struct vz_judge *judge, uint32_t docno, float *score)
@@ -277,7 +341,7 @@ void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,
 {
     struct vz_judge judge = {
         .weight = weight, .segment = segment, .arena = arena, .several = plan->pass_count > 1};
-    if (top->search->k == 0)
+    if (top->search->k == 0 && !top->counting)
         return;
     for (size_t i = 0; i < plan->pass_count && !top->stopped; i++) {
         const struct vz_top_pass *pass = &plan->passes[i];
@@ -285,11 +349,15 @@ void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,
         top->above = pass->above;
         top->judge = judge.several || !judge.whole ? &judge : NULL;
         vz_top_mode(top, i > 0, pass->whole ? 0 : pass->most * SLACK);
-        run_pass(top, pass, segment);
+        if (pass->every)
+            vz_top_every(top, pass->parts, pass->count, segment);
+        else
+            run_pass(top, pass, segment);
         vz_scorer_close(judge.scorer); /* it only goes forward */
         judge.scorer = NULL;
     }
     top->judge = NULL;
     vz_top_mode(top, false, 0);
     free(judge.met);
+    free(judge.counted);
 }

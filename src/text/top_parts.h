@@ -96,10 +96,12 @@ struct vz_top_pass {
     const struct vz_weight **parts;
     size_t count;
     bool whole;
+    bool every; /* an all-of search instead; then all of the plan are */
     bool above; /* a part may give more than the document has */
     float most; /* the largest sum there can be */
 };
-/* What a query over terms comes to. `leaves`: every term that makes a document match. */
+/* What a query over terms comes to. `leaves`: every term that makes a document match; none where it
+ * takes several: then matches are counted as they are met. */
 struct vz_top_plan {
     const struct vz_weight **leaves;
     size_t leaf_count;
@@ -108,10 +110,12 @@ struct vz_top_plan {
 };
 /* top_fields.c. False: the query is not of single terms, or of too many. */
 bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct vz_top_plan *plan);
-/* Counts nothing. */
+/* Counts nothing but what all-of searches meet. */
 void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,
                    const struct vz_top_plan *plan, const struct vz_segment *segment,
                    struct vz_arena *arena);
+/* A match that an all-of search met: counts it, once in a segment. */
+void vz_top_met(struct vz_top *top, uint32_t docno);
 /* What a pass found: its score there. */
 void vz_judge_found(struct vz_top *top, uint32_t docno, float score);
 static inline void vz_top_found(struct vz_top *top, uint32_t docno, float score)
@@ -121,8 +125,9 @@ static inline void vz_top_found(struct vz_top *top, uint32_t docno, float score)
     else
         vz_top_offer(top, docno, score);
 }
-/* clauses: the rarest first. */
-void vz_top_every(struct vz_top *top, struct vz_clause *clauses, size_t count);
+/* Documents that have all of some single terms. */
+void vz_top_every(struct vz_top *top, const struct vz_weight **parts, size_t count,
+                  const struct vz_segment *segment);
 /* False, and nothing done, when the phrase is none of single terms without slop. */
 bool vz_top_phrase(struct vz_top *top, const struct vz_weight *weight,
                    const struct vz_segment *segment, struct vz_arena *arena);

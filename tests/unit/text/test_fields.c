@@ -188,10 +188,27 @@ static struct vz_text_query *combined_fields(struct tree *t)
     return t->word_count == 1 && below(t->seed, 2) ? query->parts[0] : query;
 }
 
+/* All of the words in a field: the best such field. */
+static struct vz_text_query *best_of_every(struct tree *t)
+{
+    size_t count = 2 + below(t->seed, 2);
+    struct vz_text_query *query = node(t, VZ_TEXT_BEST, count);
+    for (size_t f = 0; f < count; f++) {
+        struct vz_text_query *part = of_field(t, fields[f]);
+        if (part->kind == VZ_TEXT_ANY)
+            part->kind = VZ_TEXT_EVERY;
+        set_part(query, f, below(t->seed, 20) ? part : node(t, VZ_TEXT_NONE, 0));
+    }
+    query->tie = below(t->seed, 8) ? 0 : query->tie;
+    return query;
+}
+
 /* What match and multi_match make of some words over the fields, or any tree. */
 static struct vz_text_query *ask(struct tree *t)
 {
-    unsigned shape = below(t->seed, 10);
+    unsigned shape = below(t->seed, 12);
+    if (shape >= 10)
+        return best_of_every(t);
     if (shape >= 8)
         return combined_fields(t);
     if (shape == 0)
