@@ -51,7 +51,8 @@ Differences worth knowing:
   documents of the index searched), and `term`, `terms`, `range`, `prefix`, `wildcard`, `regexp`, `fuzzy`,
   `exists` on text fields. Beside them `script`, `terms_set`, `distance_feature` (of dates and places), `rank_feature`, `wrapper`
   and `terms` with the values of a document, which an alias' filter has not. `intervals` has all its
-  rules and filters but scripts; highlighting marks its words wherever they stand. Refused aloud for now: spans, rewrites
+  rules and filters but scripts, the span queries are served but `span_gap`; highlighting marks the words of both wherever
+  they stand. Refused aloud for now: rewrites
   that score the terms of a pattern (`scoring_boolean`, `top_terms_N`). `max_determinized_states` bounds what
   `~` and `&` of a regular expression take; nothing else is determinized. Query strings may nest 64 parentheses and be 1 MiB long. Every query is
   explained, named (`_name`) and validated; the children of `nested` in an explanation are told as a whole.

@@ -138,6 +138,16 @@ static const struct {
     {"mlt", vz_dsl_parse_like},
     {"fuzzy", vz_dsl_parse_fuzzy},
     {"intervals", vz_dsl_parse_intervals},
+    {"span_term", vz_dsl_parse_span_term},
+    {"span_or", vz_dsl_parse_span_or},
+    {"span_near", vz_dsl_parse_span_near},
+    {"span_not", vz_dsl_parse_span_not},
+    {"span_first", vz_dsl_parse_span_first},
+    {"span_containing", vz_dsl_parse_span_containing},
+    {"span_within", vz_dsl_parse_span_within},
+    {"span_multi", vz_dsl_parse_span_multi},
+    {"span_field_masking", vz_dsl_parse_span_mask},
+    {"field_masking_span", vz_dsl_parse_span_mask},
     {"regexp", vz_dsl_parse_regexp},
     {"prefix", vz_dsl_parse_prefix},
     {"wildcard", vz_dsl_parse_wildcard},
@@ -170,16 +180,6 @@ static const char *const elsewhere[] = {
     "rule",
     "wrapper", /* but in bodies, where rest/lookups.c opens them */
     "weighted_tokens",
-    "span_containing",
-    "span_field_masking",
-    "field_masking_span",
-    "span_first",
-    "span_multi",
-    "span_near",
-    "span_not",
-    "span_or",
-    "span_term",
-    "span_within",
     "span_gap",
 };
 
@@ -216,7 +216,8 @@ static struct vz_slice read_name(struct vz_json inner, enum vz_node_kind kind)
         return vz_json_string(name);
     bool leaf = kind == VZ_NODE_TERM || kind == VZ_NODE_RANGE || kind == VZ_NODE_PREFIX ||
                 kind == VZ_NODE_WILDCARD || kind == VZ_NODE_REGEXP ||
-                kind == VZ_NODE_FUZZY || kind == VZ_NODE_TERMS_SET || kind == VZ_NODE_INTERVALS;
+                kind == VZ_NODE_FUZZY || kind == VZ_NODE_TERMS_SET ||
+                kind == VZ_NODE_INTERVALS || kind == VZ_NODE_SPAN;
     if (leaf && vz_json_next(&it, NULL, &field) && vz_json_get(field, "_name", &name))
         return vz_json_string(name);
     return (struct vz_slice){0};

@@ -64,6 +64,9 @@ vz_dsl_parse vz_dsl_parse_match_phrase, vz_dsl_parse_match_phrase_prefix,
     vz_dsl_parse_regexp;
 vz_dsl_parse vz_dsl_parse_combined, vz_dsl_parse_query_string, vz_dsl_parse_simple_string,
     vz_dsl_parse_like, vz_dsl_parse_intervals;
+vz_dsl_parse vz_dsl_parse_span_term, vz_dsl_parse_span_or, vz_dsl_parse_span_near,
+    vz_dsl_parse_span_not, vz_dsl_parse_span_first, vz_dsl_parse_span_containing,
+    vz_dsl_parse_span_within, vz_dsl_parse_span_multi, vz_dsl_parse_span_mask;
 vz_dsl_parse vz_dsl_parse_script_score, vz_dsl_parse_function_score, vz_dsl_parse_pinned;
 /* "STRICT", "COERCE", "IGNORE_MALFORMED" without case; "arc", "plane". */
 enum vz_status vz_geo_parse_validation(struct vz_json value, bool *coerces, struct vz_error *err);

@@ -94,6 +94,8 @@ static enum vz_status expand(struct vz_eval *eval, const struct vz_node *node, s
         return vz_simple_string_expand(eval, node, out, err);
     case VZ_NODE_INTERVALS:
         return vz_intervals_expand(eval, node, out, err);
+    case VZ_NODE_SPAN:
+        return vz_spans_expand(eval, node, out, err);
     default:
         return vz_like_expand(eval, node, out, err);
     }

@@ -234,6 +234,7 @@ static enum vz_status gather(struct vz_marking *marking, const struct vz_node *n
     case VZ_NODE_QUERY_STRING:
     case VZ_NODE_SIMPLE_STRING:
     case VZ_NODE_INTERVALS:
+    case VZ_NODE_SPAN:
     case VZ_NODE_MORE_LIKE_THIS:
         status = vz_node_expand(marking->eval, node, &tree, err);
         return status == VZ_OK ? gather(marking, tree, guard, false, err) : status;
@@ -547,6 +548,17 @@ static bool collect_intervals(struct collect *c, const struct vz_intervals *sour
     return c->marks->count > before;
 }
 
+/* The same of spans. */
+static bool collect_spans(struct collect *c, const struct vz_spans *spans, float boost)
+{
+    size_t before = c->marks->count;
+    if (spans->kind == VZ_SPAN_TERM)
+        collect_terms(c, &spans->term, 1, boost);
+    for (size_t i = 0; i < (spans->kind == VZ_SPAN_NOT ? 1 : spans->part_count); i++)
+        collect_spans(c, spans->parts[i], boost);
+    return c->marks->count > before;
+}
+
 static bool collect_query(struct collect *c, const struct vz_text_query *query, float boost)
 {
     size_t before = c->marks->count, matched = 0;
@@ -558,6 +570,8 @@ static bool collect_query(struct collect *c, const struct vz_text_query *query, 
         return collect_terms(c, query->terms, query->term_count, boost);
     case VZ_TEXT_PHRASE:
         return collect_phrase(c, query, boost);
+    case VZ_TEXT_SPANS:
+        return collect_spans(c, query->spans, boost);
     case VZ_TEXT_INTERVALS:
         return collect_intervals(c, query->intervals, boost);
     default:

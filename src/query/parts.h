@@ -47,10 +47,11 @@ enum vz_node_kind {
     VZ_NODE_WILDCARD,
     VZ_NODE_REGEXP,
     VZ_NODE_FUZZY,
-    VZ_NODE_MULTI_MATCH, /* this and the next four: vz_node_expand tells what they stand for */
+    VZ_NODE_MULTI_MATCH, /* this and the next five: vz_node_expand tells what they stand for */
     VZ_NODE_QUERY_STRING,
     VZ_NODE_SIMPLE_STRING,
     VZ_NODE_INTERVALS,
+    VZ_NODE_SPAN,
     VZ_NODE_MORE_LIKE_THIS,
     VZ_NODE_TEXT, /* made by expanding: a query over postings */
     VZ_NODE_GEO_DISTANCE,
@@ -165,6 +166,7 @@ struct vz_knn_clause {
 struct vz_string_clause; /* query_string.h */
 struct vz_like_clause;   /* more_like_this.c */
 struct vz_interval_rule;
+struct vz_span_clause;
 struct vz_script_text;   /* scripting.h */
 struct vz_terms_set;
 struct vz_distance_feature;
@@ -211,6 +213,7 @@ struct vz_node {
         struct vz_string_clause *string; /* QUERY_STRING, SIMPLE_STRING */
         struct vz_like_clause *like;
         struct vz_interval_rule *intervals; /* INTERVALS: intervals.c */
+        struct vz_span_clause *span;        /* SPAN: spans.c */
         struct vz_text_query *text_query; /* TEXT */
         struct vz_knn_clause *knn;
         struct vz_script_clause *script;      /* SCRIPT_SCORE: score_script.c */

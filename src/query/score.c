@@ -439,6 +439,7 @@ enum vz_status vz_node_eval(struct vz_eval *eval, const struct vz_node *node, bo
     case VZ_NODE_QUERY_STRING:
     case VZ_NODE_SIMPLE_STRING:
     case VZ_NODE_INTERVALS:
+    case VZ_NODE_SPAN:
     case VZ_NODE_MORE_LIKE_THIS:
         return eval_expanded(eval, node, scores, out, err);
     case VZ_NODE_TEXT:

@@ -98,6 +98,8 @@ enum vz_status vz_simple_string_expand(struct vz_eval *eval, const struct vz_nod
                                        struct vz_node **out, struct vz_error *err);
 enum vz_status vz_intervals_expand(struct vz_eval *eval, const struct vz_node *node,
                                    struct vz_node **out, struct vz_error *err);
+enum vz_status vz_spans_expand(struct vz_eval *eval, const struct vz_node *node,
+                               struct vz_node **out, struct vz_error *err);
 enum vz_status vz_like_expand(struct vz_eval *eval, const struct vz_node *node,
                               struct vz_node **out, struct vz_error *err);
 

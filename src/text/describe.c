@@ -101,6 +101,8 @@ void vz_text_describe_plain(const struct vz_text_query *query, struct vz_buf *ou
         vz_buf_append_str(out, "MatchNoDocsQuery(\"\")");
     else if (query->kind == VZ_TEXT_COMBINED)
         describe_combined(query, out);
+    else if (query->kind == VZ_TEXT_SPANS)
+        vz_spans_describe(query->spans, out);
     else if (query->kind == VZ_TEXT_INTERVALS)
         describe_intervals(query, out);
     else if (query->kind == VZ_TEXT_PHRASE)

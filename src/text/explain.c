@@ -55,7 +55,7 @@ static struct vz_explanation *explain_tf(const struct vz_weight *weight, float f
                  "tf, computed as freq / (freq + k1 * (1 - b + b * dl / avgdl)) from:");
     uint32_t length = vz_norm_decode(norm);
     struct vz_buf text = {0};
-    bool phrase = query->kind == VZ_TEXT_PHRASE;
+    bool phrase = query->kind == VZ_TEXT_PHRASE || query->kind == VZ_TEXT_SPANS;
     if (phrase || query->term_count > 1 || query->kind == VZ_TEXT_COMBINED) {
         vz_buf_append_str(&text, phrase ? "phraseFreq=" : "termFreq=");
         put_freq(&text, freq);
@@ -77,7 +77,8 @@ static struct vz_explanation *explain_terms(const struct vz_weight *weight,
                                             float freq, struct vz_arena *arena)
 {
     const struct vz_text_query *query = weight->query;
-    bool phrase = query->kind == VZ_TEXT_PHRASE;
+    bool phrase = query->kind == VZ_TEXT_PHRASE ||
+                  (query->kind == VZ_TEXT_SPANS && query->term_count > 1 && weight->doc_freqs[1]);
     struct vz_buf text = {0};
     float value = vz_scorer_score(scorer);
     vz_buf_append_str(&text, "weight(");
@@ -219,7 +220,8 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
     struct vz_scorer *scorer = segment ? vz_scorer_new(weight, segment, arena) : NULL;
     struct vz_explanation *out;
     bool match = scorer && vz_scorer_advance(scorer, docno) == docno;
-    if (query->constant && (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE)) {
+    if (query->constant && (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE ||
+                            query->kind == VZ_TEXT_SPANS)) {
         out = explain_constant(weight, match, docno, arena);
     } else if (query->kind >= VZ_TEXT_ANY && query->kind <= VZ_TEXT_BEST) {
         out = explain_parts(view, weight, segment, docno, match,
@@ -233,6 +235,8 @@ static struct vz_explanation *explain(const struct vz_text_view *view,
         const struct vz_segment_field *field = vz_segment_find_field(segment, query->field);
         unsigned char norm = field ? vz_segment_norm(segment, field, docno) : 1;
         out = explain_terms(weight, scorer, norm ? norm : 1, vz_phrase_freq(scorer), arena);
+    } else if (query->kind == VZ_TEXT_SPANS) {
+        out = explain_terms(weight, scorer, vz_spans_norm(scorer), vz_spans_freq(scorer), arena);
     } else if (query->kind == VZ_TEXT_INTERVALS) {
         out = new_node(arena, vz_scorer_score(scorer), 3,
                        "Saturation function on interval frequency, computed as w * S / (S + k) from:");

@@ -17,6 +17,7 @@
 
 #include "text/intervals.h"
 #include "text/postings.h"
+#include "text/spans.h"
 
 enum vz_text_kind {
     VZ_TEXT_NONE,
@@ -26,7 +27,8 @@ enum vz_text_kind {
     VZ_TEXT_EVERY,  /* all of parts; scores added */
     VZ_TEXT_BEST,   /* any of parts; the best score + tie * the others */
     VZ_TEXT_COMBINED, /* terms of one place in several fields, as if these were one (BM25F) */
-    VZ_TEXT_INTERVALS /* where `intervals` has any (intervals.h) */
+    VZ_TEXT_INTERVALS, /* where `intervals` has any (intervals.h) */
+    VZ_TEXT_SPANS      /* where `spans` has any (spans.h); terms: those of vz_spans_terms */
 };
 
 struct vz_text_field_weight {
@@ -56,6 +58,8 @@ struct vz_text_query {
     const struct vz_text_field_weight *fields; /* COMBINED */
     size_t field_count;
     const struct vz_intervals *intervals;
+    const struct vz_spans *spans;
+    const uint16_t *term_fields; /* SPANS: of each term */
 };
 
 struct vz_text_hit {

@@ -22,7 +22,8 @@ static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_wei
     unsigned count = 0;
     for (size_t i = 0; i < query->term_count; i++) {
         struct vz_term_stats stats;
-        if (vz_text_term_stats(view, query->field, query->terms[i], &stats))
+        uint16_t field = query->term_fields ? query->term_fields[i] : query->field;
+        if (vz_text_term_stats(view, field, query->terms[i], &stats))
             weight->doc_freqs[count++] = stats.doc_freq;
         weight->doc_freq = VZ_MAX(weight->doc_freq, stats.doc_freq);
     }
@@ -32,7 +33,7 @@ static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_wei
                                   .b = query->has_b ? query->b : 0.75f,
                                   .doc_count = weight->field.doc_count,
                                   .sum_total_freqs = weight->field.sum_total_freqs};
-    if (phrase)
+    if (phrase || query->kind == VZ_TEXT_SPANS)
         vz_bm25_init(&weight->bm25, &stats, weight->doc_freqs, count);
     else
         vz_bm25_init(&weight->bm25, &stats, &weight->idf_freq, 1);
@@ -46,7 +47,8 @@ struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text
     struct vz_weight *weight = vz_arena_zalloc(arena, sizeof *weight);
     weight->query = query;
     weight->boost = boost * query->boost;
-    if (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE)
+    if (query->kind == VZ_TEXT_TERM || query->kind == VZ_TEXT_PHRASE ||
+        query->kind == VZ_TEXT_SPANS)
         return weigh_terms(view, weight, arena, err) == VZ_OK ? weight : NULL;
     if (query->kind == VZ_TEXT_COMBINED) {
         vz_combined_weigh(view, weight);
@@ -341,6 +343,8 @@ struct vz_scorer *vz_scorer_new(const struct vz_weight *weight, const struct vz_
         return vz_phrase_scorer_new(weight, segment, arena);
     case VZ_TEXT_COMBINED:
         return vz_combined_scorer_new(weight, segment, arena);
+    case VZ_TEXT_SPANS:
+        return vz_spans_scorer_new(weight, segment, arena);
     case VZ_TEXT_INTERVALS:
         return vz_intervals_scorer_new(weight, segment, arena);
     case VZ_TEXT_ANY:

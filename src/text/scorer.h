@@ -67,6 +67,11 @@ struct vz_scorer *vz_intervals_scorer_new(const struct vz_weight *weight,
                                           const struct vz_segment *segment,
                                           struct vz_arena *arena);
 float vz_intervals_freq(struct vz_scorer *scorer);
+/* spans.c */
+struct vz_scorer *vz_spans_scorer_new(const struct vz_weight *weight,
+                                      const struct vz_segment *segment, struct vz_arena *arena);
+float vz_spans_freq(struct vz_scorer *scorer);
+unsigned char vz_spans_norm(struct vz_scorer *scorer);
 /* phrase.c */
 struct vz_scorer *vz_phrase_scorer_new(const struct vz_weight *weight,
                                        const struct vz_segment *segment, struct vz_arena *arena);
