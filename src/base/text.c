@@ -198,3 +198,31 @@ bool vz_wildcard_match(struct vz_slice pattern, struct vz_slice text)
         p++;
     return p == pattern.len;
 }
+
+struct vz_slice vz_slice_trim(struct vz_slice text)
+{
+    while (text.len && (unsigned char)text.ptr[0] <= ' ')
+        text.ptr++, text.len--;
+    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
+        text.len--;
+    return text;
+}
+
+struct vz_slice vz_slice_trim_of(struct vz_slice text, const char *these)
+{
+    size_t count = strlen(these);
+    while (text.len && memchr(these, text.ptr[0], count))
+        text.ptr++, text.len--;
+    while (text.len && memchr(these, text.ptr[text.len - 1], count))
+        text.len--;
+    return text;
+}
+
+struct vz_slice vz_slice_cut(struct vz_slice *rest, char separator)
+{
+    const char *end = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
+    struct vz_slice part = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
+    size_t skip = end ? part.len + 1 : part.len;
+    *rest = (struct vz_slice){rest->ptr + skip, rest->len - skip};
+    return part;
+}

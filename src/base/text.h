@@ -35,6 +35,23 @@ static inline double vz_rng_unit(uint64_t *state)
 /* A normal deviate (Box-Muller, one of the pair). */
 double vz_rng_normal(uint64_t *state);
 
+/* The value of a hexadecimal digit of either case; -1 for anything else. */
+static inline int vz_hex_digit(char c)
+{
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
+}
+
+/* Without spaces and control characters at its ends, as Java's String.trim(). */
+struct vz_slice vz_slice_trim(struct vz_slice text);
+/* Without any of `these` bytes at its ends. */
+struct vz_slice vz_slice_trim_of(struct vz_slice text, const char *these);
+#define VZ_BLANKS " \t\n\v\f\r" /* isspace() without a locale */
+/* Takes what stands before the first separator, or all, off `rest`, and the separator with it. */
+struct vz_slice vz_slice_cut(struct vz_slice *rest, char separator);
+
 /* Shell-style match with '*' and '?' over whole text. Linear in time times the stars. */
 bool vz_wildcard_match(struct vz_slice pattern, struct vz_slice text);
 

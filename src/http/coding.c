@@ -1,20 +1,10 @@
 #include "http/coding.h"
+#include "base/text.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <strings.h>
 #include <zlib.h>
-
-static struct vz_slice trim(struct vz_slice text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
 
 static bool same_word(struct vz_slice text, const char *word)
 {
@@ -23,7 +13,7 @@ static bool same_word(struct vz_slice text, const char *word)
 
 enum vz_http_coding vz_http_coding_of(struct vz_slice content_encoding)
 {
-    struct vz_slice name = trim(content_encoding);
+    struct vz_slice name = vz_slice_trim_of(content_encoding, " \t");
     if (name.len == 0 || same_word(name, "identity"))
         return VZ_HTTP_IDENTITY;
     if (same_word(name, "gzip") || same_word(name, "x-gzip"))
@@ -34,7 +24,7 @@ enum vz_http_coding vz_http_coding_of(struct vz_slice content_encoding)
 /* "q=0", "q=0.0" and the like; anything else, also nonsense, counts as wanted. */
 static bool weight_is_zero(struct vz_slice weight)
 {
-    weight = trim(weight);
+    weight = vz_slice_trim_of(weight, " \t");
     if (weight.len < 3 || strncasecmp(weight.ptr, "q=", 2) != 0)
         return false;
     for (size_t i = 2; i < weight.len; i++) {
@@ -53,7 +43,7 @@ bool vz_http_accepts_gzip(struct vz_slice accept)
         size_t len = comma ? (size_t)(comma - accept.ptr) : accept.len;
         const char *semicolon = memchr(accept.ptr, ';', len);
         size_t name_len = semicolon ? (size_t)(semicolon - accept.ptr) : len;
-        struct vz_slice name = trim((struct vz_slice){accept.ptr, name_len});
+        struct vz_slice name = vz_slice_trim_of((struct vz_slice){accept.ptr, name_len}, " \t");
         bool wanted =
             !semicolon || !weight_is_zero((struct vz_slice){semicolon + 1, len - name_len - 1});
         if (same_word(name, "gzip") || same_word(name, "x-gzip"))

@@ -1,14 +1,7 @@
 #include "http/request.h"
+#include "base/text.h"
 
 #include <strings.h>
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool decode(struct vz_slice text, bool plus_is_space, struct vz_arena *arena,
                    struct vz_slice *out)
@@ -18,8 +11,8 @@ static bool decode(struct vz_slice text, bool plus_is_space, struct vz_arena *ar
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
+            int high = i + 2 < text.len ? vz_hex_digit(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? vz_hex_digit(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0)
                 return false;
             c = (char)(high * 16 + low);

@@ -6,6 +6,7 @@
  * a pattern are fields too. Expansion is bounded in depth and size, so that patterns that name
  * themselves are refused. */
 #include "ingest/grok.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -90,15 +91,6 @@ static bool begin_capture(struct expansion *e, struct vz_slice field, struct vz_
     return true;
 }
 
-static struct vz_slice cut_at(struct vz_slice *rest, char separator)
-{
-    const char *end = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
-    struct vz_slice part = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
-    size_t skip = end ? part.len + 1 : part.len;
-    *rest = (struct vz_slice){rest->ptr + skip, rest->len - skip};
-    return part;
-}
-
 /* "NAME", "NAME:field", "NAME:field:type", each with "=definition" behind. */
 static void expand_reference(struct expansion *e, struct vz_slice inner, unsigned depth)
 {
@@ -109,7 +101,7 @@ static void expand_reference(struct expansion *e, struct vz_slice inner, unsigne
         own = (struct vz_slice){equals + 1, rest.len - at - 1};
         rest.len = at;
     }
-    struct vz_slice name = cut_at(&rest, ':'), field = cut_at(&rest, ':'), type = rest;
+    struct vz_slice name = vz_slice_cut(&rest, ':'), field = vz_slice_cut(&rest, ':'), type = rest;
     if (own.ptr) {
         text = own;
     } else if (!find_pattern(e, name, &text)) {

@@ -1,4 +1,5 @@
 /* csv, json, kv, dissect: one string to several fields. */
+#include "base/text.h"
 #include "ingest/parts.h"
 
 #include <stdio.h>
@@ -40,15 +41,6 @@ void vz_csv_compile(struct vz_config *c, struct vz_processor *processor)
         return;
     csv->quote = quote.ptr[0];
     csv->separator = separator.ptr[0];
-}
-
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = (struct vz_slice){text.ptr + 1, text.len - 1};
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
 }
 
 /* Takes a quoted cell off `rest` (which begins with the quote) up to the separator behind it. */
@@ -121,7 +113,7 @@ VZ_KIND_RUN(csv)
             if (value.len && memchr(value.ptr, csv->quote, value.len))
                 why = "quote inside unquoted field";
             if (csv->trim)
-                value = trimmed(value);
+                value = vz_slice_trim_of(value, " \t");
         }
         if (why)
             status = vz_fail(err, VZ_BAD_ARGUMENT, "Illegal character inside field at %zu: %s",

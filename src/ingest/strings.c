@@ -1,5 +1,6 @@
 /* Processors that make a string of a string (lowercase, uppercase, trim, html_strip, urldecode,
  * bytes, gsub), and split, join, sort. In a list each string is treated alone. */
+#include "base/text.h"
 #include "ingest/parts.h"
 
 #include <ctype.h>
@@ -136,14 +137,6 @@ void vz_trim_compile(struct vz_config *c, struct vz_processor *processor)
     read_string_config(c, processor)->change = trim;
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* U+FFFD for each byte that is no part of a character. */
 static void replace_broken(struct vz_buf *text)
 {
@@ -167,8 +160,8 @@ static enum vz_status url_decode(const struct string_config *config, struct vz_i
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         if (c == '%') {
-            int high = i + 1 < text.len ? hex_digit(text.ptr[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.ptr[i + 2]) : -1;
+            int high = i + 1 < text.len ? vz_hex_digit(text.ptr[i + 1]) : -1;
+            int low = i + 2 < text.len ? vz_hex_digit(text.ptr[i + 2]) : -1;
             if (high < 0 || low < 0) {
                 vz_buf_deinit(&made);
                 return vz_fail(err, VZ_BAD_ARGUMENT,

@@ -1,4 +1,5 @@
 /* inner_hits as JSON: what is shown of each object that matched. */
+#include "base/text.h"
 #include "query/highlight.h"
 #include "query/inner.h"
 
@@ -39,22 +40,12 @@ static void put_place(struct vz_eval *eval, const struct vz_nest_place *place, u
     vz_json_end_object(w);
 }
 
-static bool next_part(struct vz_slice *rest, struct vz_slice *part)
-{
-    if (rest->len == 0)
-        return false;
-    const char *dot = memchr(rest->ptr, '.', rest->len);
-    size_t len = dot ? (size_t)(dot - rest->ptr) : rest->len, skip = dot ? len + 1 : len;
-    *part = (struct vz_slice){rest->ptr, len};
-    *rest = (struct vz_slice){rest->ptr + skip, rest->len - skip};
-    return true;
-}
-
 static bool at_path(struct vz_json root, struct vz_slice path, struct vz_json *out)
 {
-    struct vz_slice part, key;
+    struct vz_slice key;
     *out = root;
-    while (next_part(&path, &part)) {
+    while (path.len) {
+        struct vz_slice part = vz_slice_cut(&path, '.');
         struct vz_json_iter it = vz_json_iterate(*out);
         bool found = false;
         struct vz_json member;

@@ -10,6 +10,7 @@
  *
  * Bounds: the text (VZ_MAX_STRING_BYTES), parentheses (VZ_MAX_STRING_DEPTH), clauses
  * (VZ_MAX_CLAUSES). Tokens take memory of a small multiple of the text. */
+#include "base/text.h"
 #include "query/query_string.h"
 
 #include <stdio.h>
@@ -348,14 +349,6 @@ static enum vz_status unexpected(struct parser *p)
                           quoted_len(p->text), p->text.ptr, seen, characters(p->text, token->at));
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static void put_utf8(struct vz_buf *out, uint32_t code)
 {
     char bytes[3];
@@ -395,7 +388,7 @@ static enum vz_status unescape(struct parser *p, struct vz_slice text, struct vz
         }
         uint32_t code = 0;
         for (int n = 0; n < 4 && status == VZ_OK; n++) {
-            int digit = i + 1 < text.len ? hex_digit(text.ptr[i + 1]) : -2;
+            int digit = i + 1 < text.len ? vz_hex_digit(text.ptr[i + 1]) : -2;
             if (digit == -2)
                 status = vz_string_fail(p->run,
                                         "Cannot parse '%.*s': Truncated unicode escape sequence.",

@@ -6,6 +6,7 @@
  * floats that the document's record gives back: dotProduct, l1norm and l2norm of such fields cost
  * a look into the store for each document.
  */
+#include "base/text.h"
 #include "query/scripting.h"
 
 #include <math.h>
@@ -53,14 +54,6 @@ static bool number_of(const struct vz_value *value, double *out)
     return isfinite((float)*out);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* The elements as doubles: of a list, or a hex string of bytes. */
 static enum vz_status read_elements(const struct vz_value *value, double **out, size_t *count,
                                     struct vz_error *err)
@@ -75,8 +68,8 @@ static enum vz_status read_elements(const struct vz_value *value, double **out, 
     *out = vz_alloc(*count * sizeof **out);
     for (size_t i = 0; i < *count; i++) {
         if (hex) {
-            int high = hex_digit(value->string.ptr[2 * i]);
-            int low = hex_digit(value->string.ptr[2 * i + 1]);
+            int high = vz_hex_digit(value->string.ptr[2 * i]);
+            int low = vz_hex_digit(value->string.ptr[2 * i + 1]);
             if (high < 0 || low < 0)
                 return refuse(err, "the query vector is no hex string");
             (*out)[i] = (int8_t)(uint8_t)(high << 4 | low);

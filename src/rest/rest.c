@@ -6,8 +6,8 @@
 #include "rest/pit.h"
 
 #include "base/log.h"
+#include "base/text.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -110,25 +110,10 @@ void vz_rest_attach_server(struct vz_rest *rest, const struct vz_http_server *se
 
 /* ---- media types --------------------------------------------------------------------------- */
 
-static struct vz_slice trim(struct vz_slice text)
+/* Up to the separator, without blanks around it. */
+static struct vz_slice take_word(struct vz_slice *rest, char separator)
 {
-    while (text.len && isspace((unsigned char)text.ptr[0])) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
-    return text;
-}
-
-static struct vz_slice cut_at(struct vz_slice *rest, char separator)
-{
-    const char *end = rest->len ? memchr(rest->ptr, separator, rest->len) : NULL;
-    struct vz_slice part = {rest->ptr, end ? (size_t)(end - rest->ptr) : rest->len};
-    size_t skip = end ? part.len + 1 : part.len;
-    rest->ptr += skip;
-    rest->len -= skip;
-    return trim(part);
+    return vz_slice_trim_of(vz_slice_cut(rest, separator), VZ_BLANKS);
 }
 
 static bool same_type(struct vz_slice a, const char *b)
@@ -140,11 +125,11 @@ static bool same_type(struct vz_slice a, const char *b)
  * the version is none we speak. */
 static struct vz_slice media_type(struct vz_slice text, int *version)
 {
-    struct vz_slice type = cut_at(&text, ';');
+    struct vz_slice type = take_word(&text, ';');
     *version = 0;
     while (text.len) {
-        struct vz_slice value = cut_at(&text, ';');
-        struct vz_slice name = cut_at(&value, '=');
+        struct vz_slice value = take_word(&text, ';');
+        struct vz_slice name = take_word(&value, '=');
         if (same_type(name, "compatible-with")) {
             bool known = value.len == 1 && value.ptr[0] >= '7' && value.ptr[0] <= '9';
             *version = known ? value.ptr[0] - '0' : -1;
@@ -178,7 +163,7 @@ static bool bad_version(struct vz_call *call, const char *header, struct vz_slic
 static bool read_accept(struct vz_call *call)
 {
     struct vz_slice rest = call->request->accept;
-    struct vz_slice first = cut_at(&rest, ',');
+    struct vz_slice first = take_word(&rest, ',');
     int version;
     struct vz_slice type = media_type(first, &version);
     if (version < 0)

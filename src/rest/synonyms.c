@@ -1,6 +1,7 @@
 /* Synonyms sets and their rules: /_synonyms; and _reload_search_analyzers. */
-#include "rest/parts.h"
 #include "store/synonyms.h"
+#include "base/text.h"
+#include "rest/parts.h"
 
 #include <stdlib.h>
 
@@ -76,22 +77,13 @@ static size_t find_rule(const struct rules *rules, struct vz_slice id)
 
 /* ---- checking a rule ----------------------------------------------------------------------- */
 
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = (struct vz_slice){text.ptr + 1, text.len - 1};
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* "a, b, c": none of them empty. */
 static bool side_is_good(struct vz_slice side)
 {
     for (;;) {
         const char *comma = memchr(side.ptr, ',', side.len);
         struct vz_slice one = {side.ptr, comma ? (size_t)(comma - side.ptr) : side.len};
-        if (trimmed(one).len == 0)
+        if (vz_slice_trim_of(one, " \t").len == 0)
             return false;
         if (!comma)
             return true;
@@ -247,7 +239,7 @@ static bool read_rule_body(struct vz_call *call, struct vz_json item, struct rul
     }
     if (!has_text)
         return vz_call_fail(call, 400, "illegal_argument_exception", "Required [synonyms]");
-    rule->text = trimmed(rule->text);
+    rule->text = vz_slice_trim_of(rule->text, " \t");
     if (!rule->id.len) {
         char id[21];
         vz_new_doc_id(id);

@@ -5,6 +5,7 @@
  * pointers. Rendering keeps a stack of the values that sections stand on; a name is looked for from
  * the innermost out, its first part decides where, the others follow from there. */
 #include "script/mustache.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -56,15 +57,6 @@ static struct part *add(struct compiler *c, enum kind kind, struct vz_slice text
     }
     c->parts[c->count] = (struct part){.kind = kind, .text = text};
     return &c->parts[c->count++];
-}
-
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && isspace((unsigned char)text.ptr[0]))
-        text = (struct vz_slice){text.ptr + 1, text.len - 1};
-    while (text.len && isspace((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
-    return text;
 }
 
 static const char *find(struct vz_slice source, size_t from, const char *what)
@@ -129,12 +121,13 @@ static void take_line(struct compiler *c, const struct tag *tag)
 
 static enum vz_status set_delimiters(struct compiler *c, const struct tag *tag)
 {
-    struct vz_slice inner = trimmed(tag->inner);
+    struct vz_slice inner = vz_slice_trim_of(tag->inner, VZ_BLANKS);
     size_t first = 0;
     while (first < inner.len && !isspace((unsigned char)inner.ptr[first]))
         first++;
     struct vz_slice open = {inner.ptr, first},
-                    close = trimmed((struct vz_slice){inner.ptr + first, inner.len - first});
+                    close = vz_slice_trim_of(
+                        (struct vz_slice){inner.ptr + first, inner.len - first}, VZ_BLANKS);
     bool ok = open.len && close.len && open.len < MAX_DELIMITER && close.len < MAX_DELIMITER;
     for (size_t i = 0; ok && i < open.len; i++)
         ok = open.ptr[i] != '=' && open.ptr[i] != '\0';
@@ -168,7 +161,7 @@ static bool join_delimiter(struct vz_slice name, struct vz_slice *delimiter)
 
 static enum vz_status open_section(struct compiler *c, const struct tag *tag)
 {
-    struct vz_slice name = trimmed(tag->inner), delimiter = VZ_SLICE(",");
+    struct vz_slice name = vz_slice_trim_of(tag->inner, VZ_BLANKS), delimiter = VZ_SLICE(",");
     if (c->depth == VZ_MUSTACHE_MAX_DEPTH)
         return vz_fail_at(c->err, VZ_LIMIT, tag->begin,
                           "sections are nested deeper than [%d] levels", VZ_MUSTACHE_MAX_DEPTH);
@@ -187,7 +180,7 @@ static enum vz_status open_section(struct compiler *c, const struct tag *tag)
 
 static enum vz_status close_section(struct compiler *c, const struct tag *tag)
 {
-    struct vz_slice name = trimmed(tag->inner);
+    struct vz_slice name = vz_slice_trim_of(tag->inner, VZ_BLANKS);
     if (!c->depth)
         return vz_fail_at(c->err, VZ_BAD_ARGUMENT, tag->begin,
                           "Mismatched start/end tags: null != %.*s", (int)name.len, name.ptr);
@@ -205,13 +198,13 @@ static enum vz_status close_section(struct compiler *c, const struct tag *tag)
         return vz_fail_at(c->err, VZ_BAD_ARGUMENT, tag->begin,
                           "Mustache function [%s] must contain one and only one identifier",
                           part->kind == JOIN ? "join" : "toJson");
-    part->text = trimmed(part[1].text);
+    part->text = vz_slice_trim_of(part[1].text, VZ_BLANKS);
     return VZ_OK;
 }
 
 static enum vz_status take_tag(struct compiler *c, const struct tag *tag)
 {
-    struct vz_slice name = trimmed(tag->inner);
+    struct vz_slice name = vz_slice_trim_of(tag->inner, VZ_BLANKS);
     c->at = tag->end;
     switch (tag->sigil) {
     case '!':

@@ -1,6 +1,7 @@
 /* store/document_value.c - one JSON scalar as a value of a field, with Elasticsearch's coercions.
  * Used for documents and for queries. */
 #include "base/clock.h"
+#include "base/text.h"
 #include "store/document_parts.h"
 #include "store/ip.h"
 #include "text/analysis.h"
@@ -174,15 +175,6 @@ static double to_half(double number)
     return fabs(rounded) > 65504 ? (double)INFINITY * (rounded < 0 ? -1 : 1) : rounded;
 }
 
-static struct vz_slice trim_spaces(struct vz_slice text)
-{
-    while (text.len && (unsigned char)text.ptr[0] <= ' ')
-        text.ptr++, text.len--;
-    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
-
 double vz_scaled(double number, double factor)
 {
     /* As Java's Math.round: halves go up. */
@@ -205,7 +197,7 @@ static enum vz_status read_decimal(const struct vz_field *field, const struct vz
     else if (vz_slice_is(scalar->text, "NaN") || vz_slice_is(scalar->text, "Infinity") ||
              vz_slice_is(scalar->text, "-Infinity"))
         number = NAN;
-    else if (!vz_text_to_double(trim_spaces(scalar->text), &number))
+    else if (!vz_text_to_double(vz_slice_trim(scalar->text), &number))
         return not_a_number(scalar->text, err);
     if (field->type == VZ_FIELD_SCALED_FLOAT && isfinite(number))
         number = vz_scaled(number, field->scaling_factor);

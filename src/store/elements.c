@@ -102,20 +102,12 @@ enum vz_status vz_vector_bytes(enum vz_element element, const float *numbers, si
 
 /* ---- strings ------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 static bool decode_hex(struct vz_slice text, int8_t *out)
 {
     if (text.len % 2)
         return false;
     for (size_t i = 0; i < text.len; i += 2) {
-        int high = hex_digit(text.ptr[i]), low = hex_digit(text.ptr[i + 1]);
+        int high = vz_hex_digit(text.ptr[i]), low = vz_hex_digit(text.ptr[i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i / 2] = (int8_t)(uint8_t)(high << 4 | low);

@@ -1,24 +1,15 @@
 /* store/geo.c - a point on the earth in the forms Elasticsearch takes. */
+#include "base/text.h"
 #include "store/mapping_parts.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static struct vz_slice trim(struct vz_slice text)
-{
-    while (text.len && (*text.ptr == ' ' || *text.ptr == '\t' || *text.ptr == '\n'))
-        text.ptr++, text.len--;
-    while (text.len && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t' ||
-                        text.ptr[text.len - 1] == '\n'))
-        text.len--;
-    return text;
-}
-
 /* A whole slice as a plain decimal number. */
 static bool to_double(struct vz_slice text, double *out)
 {
     char copy[64], *end;
-    text = trim(text);
+    text = vz_slice_trim_of(text, " \t\n");
     if (text.len == 0 || text.len >= sizeof copy)
         return false;
     for (size_t i = 0; i < text.len; i++) {
@@ -58,14 +49,14 @@ static bool from_wkt(struct vz_slice text, double *lat, double *lon)
     double z;
     text.ptr += 5;
     text.len -= 5;
-    text = trim(text);
+    text = vz_slice_trim_of(text, " \t\n");
     if (text.len < 2 || text.ptr[0] != '(' || text.ptr[text.len - 1] != ')')
         return false;
-    text = trim((struct vz_slice){text.ptr + 1, text.len - 2});
+    text = vz_slice_trim_of((struct vz_slice){text.ptr + 1, text.len - 2}, " \t\n");
     struct vz_slice a = cut(&text, ' ');
-    text = trim(text);
+    text = vz_slice_trim_of(text, " \t\n");
     struct vz_slice b = cut(&text, ' ');
-    text = trim(text);
+    text = vz_slice_trim_of(text, " \t\n");
     return to_double(a, lon) && to_double(b, lat) && (text.len == 0 || to_double(text, &z));
 }
 
@@ -98,7 +89,7 @@ static bool from_geohash(struct vz_slice text, double *lat, double *lon)
 static enum vz_status from_string(struct vz_slice text, double *lat, double *lon,
                                   struct vz_error *err)
 {
-    text = trim(text);
+    text = vz_slice_trim_of(text, " \t\n");
     bool ok;
     if (text.len && memchr(text.ptr, ',', text.len))
         ok = from_comma(text, lat, lon);

@@ -4,6 +4,7 @@
  * them is told then. Built-in analyzers are compiled when first asked for. A component is compiled
  * anew for each chain that names it: synonyms depend on the filters in front of them, and the rest
  * is small. */
+#include "base/text.h"
 #include "text/analysis_parts.h"
 
 #include <pthread.h>
@@ -86,15 +87,6 @@ struct vz_slice vz_making_text(const struct vz_making *making, const char *key,
     return scalar_text(given, &making->components->arena);
 }
 
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && (unsigned char)text.ptr[0] <= ' ')
-        text.ptr++, text.len--;
-    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
-
 static void list_of_text(struct vz_arena *arena, struct vz_slice text, struct vz_slice **items,
                          size_t *count)
 {
@@ -106,7 +98,7 @@ static void list_of_text(struct vz_arena *arena, struct vz_slice text, struct vz
     for (size_t from = 0; from <= text.len;) {
         const char *comma = from < text.len ? memchr(text.ptr + from, ',', text.len - from) : NULL;
         size_t end = comma ? (size_t)(comma - text.ptr) : text.len;
-        struct vz_slice part = trimmed((struct vz_slice){text.ptr + from, end - from});
+        struct vz_slice part = vz_slice_trim((struct vz_slice){text.ptr + from, end - from});
         if (part.len)
             (*items)[(*count)++] = part;
         from = end + 1;

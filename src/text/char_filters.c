@@ -1,5 +1,6 @@
 /* Char filters: html_strip, mapping, pattern_replace. Each rewrites the text and says where its
  * characters were before; the steps of that map follow Lucene's, so offsets come out the same. */
+#include "base/text.h"
 #include "text/analysis_parts.h"
 
 #include <stdlib.h>
@@ -127,15 +128,6 @@ static struct vz_slice unescape(struct vz_slice text, struct vz_arena *arena)
     return (struct vz_slice){out, len};
 }
 
-static struct vz_slice trim(struct vz_slice text)
-{
-    while (text.len && (unsigned char)text.ptr[0] <= ' ')
-        text.ptr++, text.len--;
-    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
-
 static enum vz_status make_mapping(const struct vz_making *making, struct vz_char_filter *out,
                                    struct vz_error *err)
 {
@@ -165,9 +157,10 @@ static enum vz_status make_mapping(const struct vz_making *making, struct vz_cha
                            rule.ptr);
         struct vz_arena *arena = &making->components->arena;
         struct vz_slice key =
-            unescape(trim((struct vz_slice){rule.ptr, (size_t)(arrow - rule.ptr)}), arena);
+            unescape(vz_slice_trim((struct vz_slice){rule.ptr, (size_t)(arrow - rule.ptr)}), arena);
         mapping->by[i] = unescape(
-            trim((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)}), arena);
+            vz_slice_trim((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)}),
+            arena);
         if (key.len == 0 || key.len > 4096)
             return vz_fail(err, VZ_BAD_MAPPING,
                            "Invalid Mapping Rule : [%.*s]. Only a single mapping is allowed.",

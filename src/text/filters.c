@@ -1,4 +1,5 @@
 /* Token filters that look at one token at a time, and the table of all filters by name. */
+#include "base/text.h"
 #include "text/analysis_parts.h"
 
 #include <stdlib.h>
@@ -782,14 +783,6 @@ static enum vz_status run_override(const struct vz_token_filter *filter, struct 
     }
     return VZ_OK;
 }
-static struct vz_slice trimmed(struct vz_slice text)
-{
-    while (text.len && (unsigned char)text.ptr[0] <= ' ')
-        text.ptr++, text.len--;
-    while (text.len && (unsigned char)text.ptr[text.len - 1] <= ' ')
-        text.len--;
-    return text;
-}
 enum vz_status vz_make_stemmer_override(const struct vz_making *making, struct vz_token_filter *out,
                                         struct vz_error *err)
 {
@@ -815,13 +808,13 @@ enum vz_status vz_make_stemmer_override(const struct vz_making *making, struct v
             return vz_fail(err, VZ_BAD_MAPPING, "Invalid Keyword override Rule:%.*s", (int)rule.len,
                            rule.ptr);
         struct vz_slice to =
-            trimmed((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)});
+            vz_slice_trim((struct vz_slice){arrow + 2, rule.len - (size_t)(arrow + 2 - rule.ptr)});
         override->to[i] = vz_arena_copy(&making->components->arena, to);
         struct vz_slice left = {rule.ptr, (size_t)(arrow - rule.ptr)};
         while (left.len) {
             const char *comma = memchr(left.ptr, ',', left.len);
             size_t len = comma ? (size_t)(comma - left.ptr) : left.len;
-            struct vz_slice word = trimmed((struct vz_slice){left.ptr, len});
+            struct vz_slice word = vz_slice_trim((struct vz_slice){left.ptr, len});
             if (word.len)
                 vz_strmap_put(&override->map, word, i);
             left.ptr += len + (comma != NULL);

@@ -142,6 +142,40 @@ static void normal_deviates_have_unit_variance(void **state)
     assert_true(fabs(squares / 100000 - 1) < 0.02);
 }
 
+static void slices_are_trimmed_and_cut(void **state)
+{
+    static const struct {
+        const char *text, *java, *blanks, *line;
+    } cases[] = {
+        {"", "", "", ""},
+        {" \t\n", "", "", "\n"},
+        {"a", "a", "a", "a"},
+        {" a b\t", "a b", "a b", "a b"},
+        {"\r\na\v", "a", "a", "\r\na\v"},
+        {"\x01 a \x02", "a", "\x01 a \x02", "\x01 a \x02"},
+        {"\xC2\xA0", "\xC2\xA0", "\xC2\xA0", "\xC2\xA0"},
+    };
+    for (size_t i = 0; i < VZ_COUNT_OF(cases); i++) {
+        struct vz_slice text = vz_slice_from(cases[i].text);
+        assert_true(vz_slice_is(vz_slice_trim(text), cases[i].java));
+        assert_true(vz_slice_is(vz_slice_trim_of(text, VZ_BLANKS), cases[i].blanks));
+        assert_true(vz_slice_is(vz_slice_trim_of(text, " \t"), cases[i].line));
+    }
+    struct vz_slice nul = {"\0", 1}, rest = VZ_SLICE("a..b."), none = {NULL, 0};
+    assert_int_equal(vz_slice_trim_of(nul, " ").len, 1);
+    assert_true(vz_slice_is(vz_slice_cut(&rest, '.'), "a"));
+    assert_true(vz_slice_is(vz_slice_cut(&rest, '.'), ""));
+    assert_true(vz_slice_is(vz_slice_cut(&rest, '.'), "b"));
+    assert_int_equal(rest.len, 0);
+    assert_int_equal(vz_slice_cut(&rest, '.').len, 0);
+    assert_int_equal(vz_slice_cut(&none, '.').len, 0);
+    for (int c = 0; c < 256; c++) {
+        const char *digits = "0123456789abcdef", *at = c ? strchr(digits, c | 0x20) : NULL;
+        bool digit = at && (c >= 'A' || (c >= '0' && c <= '9'));
+        assert_int_equal(vz_hex_digit((char)c), digit ? at - digits : -1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +183,7 @@ int main(void)
         cmocka_unit_test(utf8_ends_at_the_first_bad_byte),
         cmocka_unit_test(base64_round_trips),
         cmocka_unit_test(wildcards_match),
+        cmocka_unit_test(slices_are_trimmed_and_cut),
         cmocka_unit_test(ids_are_distinct_and_ordered),
         cmocka_unit_test(dates_agree_with_the_c_library),
         cmocka_unit_test(normal_deviates_have_unit_variance),
