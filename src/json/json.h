@@ -154,6 +154,8 @@ void vz_json_field_string(struct vz_json_writer *w, const char *key, struct vz_s
 void vz_json_field_int(struct vz_json_writer *w, const char *key, int64_t value);
 void vz_json_field_bool(struct vz_json_writer *w, const char *key, bool value);
 void vz_json_field_double(struct vz_json_writer *w, const char *key, double value);
+/* Already JSON; when it is empty there is no such member. */
+void vz_json_field_raw(struct vz_json_writer *w, const char *key, struct vz_slice json);
 
 /* "[0.1,-0.25,...]": shortest f32 texts. The fast path for vectors in answers. */
 void vz_json_append_floats(struct vz_buf *out, const float *values, size_t count);

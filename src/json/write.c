@@ -376,6 +376,14 @@ void vz_json_field_bool(struct vz_json_writer *w, const char *key, bool value)
     vz_json_put_bool(w, value);
 }
 
+void vz_json_field_raw(struct vz_json_writer *w, const char *key, struct vz_slice json)
+{
+    if (json.len == 0)
+        return;
+    vz_json_key(w, key);
+    vz_json_put_raw(w, json);
+}
+
 void vz_json_field_double(struct vz_json_writer *w, const char *key, double value)
 {
     vz_json_key(w, key);

@@ -10,14 +10,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct hit {
-    uint32_t target, docno;
-    float score;
-    struct vz_sort_value *values; /* of the sort's keys, in the heap's memory */
-};
 struct vz_agg_heap {
-    struct hit *items;
-    struct vz_sort_value *memory;
+    struct vz_found *items;
+    struct vz_sort_value *memory; /* the items' values */
     size_t count;
     uint64_t total;
     float max_score;
@@ -86,21 +81,12 @@ void vz_agg_hits_free(struct vz_agg_node *node)
 }
 
 /* Negative when `a` comes first. */
-static int compare(const struct vz_search *hits, const struct hit *a, const struct hit *b)
+static int compare(const struct vz_search *hits, const struct vz_found *a, const struct vz_found *b)
 {
-    for (size_t i = 0; i < hits->sort_count; i++) {
-        int order = vz_sort_compare(&hits->sort[i], &a->values[i], &b->values[i]);
-        if (order)
-            return order;
-    }
-    if (hits->sort_count == 0 && a->score != b->score)
-        return a->score > b->score ? -1 : 1;
-    if (a->target != b->target)
-        return a->target < b->target ? -1 : 1;
-    return a->docno < b->docno ? -1 : a->docno > b->docno;
+    return vz_found_compare(hits->sort, hits->sort_count, a, b);
 }
 
-static void copy_hit(const struct vz_search *hits, struct hit *to, const struct hit *from)
+static void copy_hit(const struct vz_search *hits, struct vz_found *to, const struct vz_found *from)
 {
     struct vz_sort_value *values = to->values;
     if (hits->sort_count)
@@ -109,14 +95,14 @@ static void copy_hit(const struct vz_search *hits, struct hit *to, const struct 
     to->values = values;
 }
 
-static void swap_hits(struct hit *a, struct hit *b)
+static void swap_hits(struct vz_found *a, struct vz_found *b)
 {
-    struct hit other = *a;
+    struct vz_found other = *a;
     *a = *b;
     *b = other;
 }
 
-static void sift_down(const struct vz_search *hits, struct hit *heap, size_t count, size_t at)
+static void sift_down(const struct vz_search *hits, struct vz_found *heap, size_t count, size_t at)
 {
     for (;;) {
         size_t child = 2 * at + 1;
@@ -131,7 +117,7 @@ static void sift_down(const struct vz_search *hits, struct hit *heap, size_t cou
     }
 }
 
-static void sift_up(const struct vz_search *hits, struct hit *heap, size_t at)
+static void sift_up(const struct vz_search *hits, struct vz_found *heap, size_t at)
 {
     for (size_t parent; at > 0; at = parent) {
         parent = (at - 1) / 2;
@@ -145,7 +131,8 @@ static bool open_heap(struct vz_agg_node *node, struct vz_agg_heap *heap, size_t
 {
     size_t keys = node->agg->hits->sort_count;
     heap->max_score = -INFINITY;
-    if (!vz_agg_more(node->run, limit * (sizeof(struct hit) + keys * sizeof(struct vz_sort_value))))
+    if (!vz_agg_more(node->run,
+                     limit * (sizeof(struct vz_found) + keys * sizeof(struct vz_sort_value))))
         return false;
     heap->items = vz_calloc(limit + 1, sizeof *heap->items);
     heap->memory = vz_calloc(limit * keys + 1, sizeof *heap->memory);
@@ -161,7 +148,7 @@ void vz_agg_take_hits(struct vz_agg_node *node, const struct vz_agg_block *block
     size_t limit = (size_t)hits->from + hits->size;
     struct vz_sort_value scratch[VZ_MAX_SORT_KEYS];
     uint32_t last = VZ_AGG_NOTHING;
-    struct hit one = {.target = (uint32_t)run->target_count - 1, .values = scratch};
+    struct vz_found one = {.target = (uint32_t)run->target_count - 1, .values = scratch};
     for (size_t i = 0; i < block->count && run->status == VZ_OK; i++) {
         uint32_t owner = block->owners ? block->owners[i] : 0;
         if (!vz_agg_grow(run, (void **)&node->heaps, &node->heap_capacity, sizeof *node->heaps,
@@ -194,14 +181,6 @@ void vz_agg_take_hits(struct vz_agg_node *node, const struct vz_agg_block *block
 static int by_order(const void *a, const void *b, void *hits)
 {
     return compare(hits, a, b);
-}
-
-static void put_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
-{
-    if (json.len) {
-        vz_json_key(w, key);
-        vz_json_put_raw(w, json);
-    }
 }
 
 /* What is fetched of hits of a target, worked out once; highlights are of the search's query. */
@@ -255,7 +234,7 @@ static struct vz_sampler *sampler_of(struct vz_agg_node *node, uint32_t target)
     return sampler;
 }
 
-static enum vz_status tell_why(struct vz_agg_node *node, const struct hit *hit,
+static enum vz_status tell_why(struct vz_agg_node *node, const struct vz_found *hit,
                                struct vz_search_hit *out, struct vz_error *err)
 {
     const struct vz_search *hits = node->hits;
@@ -273,7 +252,7 @@ static enum vz_status tell_why(struct vz_agg_node *node, const struct hit *hit,
     return status;
 }
 
-static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_score,
+static void print_hit(struct vz_agg_node *node, const struct vz_found *hit, bool has_score,
                       struct vz_json_writer *w)
 {
     const struct vz_search *hits = node->agg->hits;
@@ -297,33 +276,12 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
         run->status = status;
         return;
     }
-    vz_json_begin_object(w);
-    if (out.explanation.len) {
-        struct vz_slice shard = vz_slice_from(
-            vz_arena_printf(run->arena, "[%.*s][0]", VZ_ARG(out.index)));
-        vz_json_field_string(w, "_shard", shard);
-        vz_json_field_str(w, "_node", "vizsla");
-    }
-    vz_json_field_string(w, "_index", out.index);
-    if (!hits->stored_none)
-        vz_json_field_string(w, "_id", out.id);
-    if (hits->with_version) {
-        vz_json_key(w, "_version");
-        vz_json_put_uint(w, out.version);
-    }
-    if (hits->with_seq_no) {
-        vz_json_key(w, "_seq_no");
-        vz_json_put_uint(w, out.seq_no);
-        vz_json_field_int(w, "_primary_term", 1);
-    }
-    vz_json_key(w, "_score");
-    if (has_score)
-        vz_score_put(w, hit->score);
-    else
-        vz_json_put_null(w);
-    put_member(w, "_source", out.source);
-    put_member(w, "fields", out.fields);
-    put_member(w, "highlight", out.highlight);
+    vz_hit_begin(w, &out, hits->stored_none);
+    vz_hit_put_versions(w, &out, hits->with_version, hits->with_seq_no);
+    vz_hit_put_score(w, "_score", has_score, hit->score);
+    vz_json_field_raw(w, "_source", out.source);
+    vz_json_field_raw(w, "fields", out.fields);
+    vz_json_field_raw(w, "highlight", out.highlight);
     if (hits->sort_count) {
         vz_json_key(w, "sort");
         vz_json_begin_array(w);
@@ -331,8 +289,8 @@ static void print_hit(struct vz_agg_node *node, const struct hit *hit, bool has_
             vz_sort_print(&hits->sort[i], node->sort_types[i].field, &hit->values[i], w);
         vz_json_end_array(w);
     }
-    put_member(w, "matched_queries", out.matched_queries);
-    put_member(w, "_explanation", out.explanation);
+    vz_json_field_raw(w, "matched_queries", out.matched_queries);
+    vz_json_field_raw(w, "_explanation", out.explanation);
     vz_json_end_object(w);
 }
 
@@ -348,20 +306,7 @@ void vz_agg_print_hits(struct vz_agg_node *node, uint32_t owner, struct vz_json_
         qsort_r(heap->items, heap->count, sizeof *heap->items, by_order,
                 (void *)(uintptr_t)hits);
     vz_json_key(w, "hits");
-    vz_json_begin_object(w);
-    vz_json_key(w, "total");
-    vz_json_begin_object(w);
-    vz_json_key(w, "value");
-    vz_json_put_uint(w, heap->total);
-    vz_json_field_str(w, "relation", "eq");
-    vz_json_end_object(w);
-    vz_json_key(w, "max_score");
-    if (heap->total && has_score)
-        vz_score_put(w, heap->max_score);
-    else
-        vz_json_put_null(w);
-    vz_json_key(w, "hits");
-    vz_json_begin_array(w);
+    vz_hits_begin(w, heap->total, heap->total && has_score, heap->max_score);
     for (size_t i = hits->from; i < heap->count && node->run->status == VZ_OK; i++)
         print_hit(node, &heap->items[i], has_score, w);
     vz_json_end_array(w);

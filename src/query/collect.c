@@ -20,19 +20,25 @@ void vz_collector_init(struct vz_collector *collector, const struct vz_sort_key 
     collector->scratch = values + limit * key_count;
 }
 
-int vz_collector_compare(const struct vz_collector *collector, const struct vz_found *a,
-                         const struct vz_found *b)
+int vz_found_compare(const struct vz_sort_key *keys, size_t key_count, const struct vz_found *a,
+                     const struct vz_found *b)
 {
-    for (size_t i = 0; i < collector->key_count; i++) {
-        int order = vz_sort_compare(&collector->keys[i], &a->values[i], &b->values[i]);
+    for (size_t i = 0; i < key_count; i++) {
+        int order = vz_sort_compare(&keys[i], &a->values[i], &b->values[i]);
         if (order)
             return order;
     }
-    if (collector->key_count == 0 && a->score != b->score)
+    if (key_count == 0 && a->score != b->score)
         return a->score > b->score ? -1 : 1;
     if (a->target != b->target)
         return a->target < b->target ? -1 : 1;
     return a->docno < b->docno ? -1 : a->docno > b->docno;
+}
+
+int vz_collector_compare(const struct vz_collector *collector, const struct vz_found *a,
+                         const struct vz_found *b)
+{
+    return vz_found_compare(collector->keys, collector->key_count, a, b);
 }
 
 static void swap(struct vz_collector *collector, size_t i, size_t j)

@@ -139,10 +139,8 @@ static enum vz_status put_highlight(struct vz_inner_gather *gather, struct vz_js
     if (status == VZ_OK)
         status = vz_highlighter_write(highlighter, gather->docno, gather->hit->id, wrapped, &shown,
                                       gather->err);
-    if (status == VZ_OK && shown.len) {
-        vz_json_key(w, "highlight");
-        vz_json_put_raw(w, shown);
-    }
+    if (status == VZ_OK)
+        vz_json_field_raw(w, "highlight", shown);
     vz_highlighter_close(highlighter);
     return status;
 }
@@ -210,14 +208,8 @@ static enum vz_status put_why(struct vz_inner_gather *gather, const struct vz_in
                                 gather->err);
     if (status == VZ_OK && inner->fetch->with_explain)
         status = vz_explain_search(sampler, &search, docno, &matched, &why, gather->err);
-    if (names.len) {
-        vz_json_key(w, "matched_queries");
-        vz_json_put_raw(w, names);
-    }
-    if (why.len) {
-        vz_json_key(w, "_explanation");
-        vz_json_put_raw(w, why);
-    }
+    vz_json_field_raw(w, "matched_queries", names);
+    vz_json_field_raw(w, "_explanation", why);
     return status;
 }
 
@@ -271,20 +263,9 @@ static enum vz_status put_object(struct vz_inner_gather *gather,
         vz_json_field_string(w, "_id", hit->id);
     vz_json_key(w, "_nested");
     put_place(gather->eval, &object->place, 0, w);
-    if (fetch->with_version) {
-        vz_json_key(w, "_version");
-        vz_json_put_uint(w, hit->version);
-    }
-    if (fetch->with_seq_no) {
-        vz_json_key(w, "_seq_no");
-        vz_json_put_uint(w, hit->seq_no);
-        vz_json_field_int(w, "_primary_term", 1);
-    }
-    vz_json_key(w, "_score");
-    if (fetch->sort_count) /* whatever track_scores says, as in Elasticsearch */
-        vz_json_put_null(w);
-    else
-        vz_score_put(w, object->score);
+    vz_hit_put_versions(w, hit, fetch->with_version, fetch->with_seq_no);
+    /* Without a sort, whatever track_scores says, as in Elasticsearch. */
+    vz_hit_put_score(w, "_score", !fetch->sort_count, object->score);
     enum vz_status status = put_document(gather, object, w);
     if (status == VZ_OK)
         put_sort(gather, object, w);
@@ -307,20 +288,7 @@ static enum vz_status put_hits(struct vz_inner_gather *gather, struct vz_json_wr
     vz_json_key_slice(w, gather->inner->name.len ? gather->inner->name : gather->scope->path);
     vz_json_begin_object(w);
     vz_json_key(w, "hits");
-    vz_json_begin_object(w);
-    vz_json_key(w, "total");
-    vz_json_begin_object(w);
-    vz_json_key(w, "value");
-    vz_json_put_uint(w, gather->count);
-    vz_json_field_str(w, "relation", "eq");
-    vz_json_end_object(w);
-    vz_json_key(w, "max_score");
-    if (has_score)
-        vz_score_put(w, best);
-    else
-        vz_json_put_null(w);
-    vz_json_key(w, "hits");
-    vz_json_begin_array(w);
+    vz_hits_begin(w, gather->count, has_score, best);
     for (size_t i = fetch->from;
          i < gather->count && i < (size_t)fetch->from + fetch->size && status == VZ_OK; i++)
         status = put_object(gather, &gather->objects[i], w);

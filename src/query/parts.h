@@ -612,6 +612,16 @@ struct vz_slice vz_script_score_source(const struct vz_node *node);
 /* A score in an answer. Elasticsearch lets one that is too large for a float pass, and writes it as
  * a string: "Infinity" (hit.c). */
 void vz_score_put(struct vz_json_writer *w, float score);
+/* hit.c: what hits of every kind have. Begins the object: of an explained one "_shard" and "_node",
+ * "_index", and "_id" unless `without_id`. */
+void vz_hit_begin(struct vz_json_writer *w, const struct vz_search_hit *hit, bool without_id);
+/* "_version"; "_seq_no" and "_primary_term". */
+void vz_hit_put_versions(struct vz_json_writer *w, const struct vz_search_hit *hit, bool version,
+                         bool seq_no);
+/* "_score" or "max_score"; null unless `has_score`. */
+void vz_hit_put_score(struct vz_json_writer *w, const char *key, bool has_score, float score);
+/* Begins {"total":{"value":2,"relation":"eq"},"max_score":1.5,"hits":[ ; the caller ends both. */
+void vz_hits_begin(struct vz_json_writer *w, uint64_t total, bool has_score, float max_score);
 /* "`what` returned an invalid score [-1.0] for doc [7]. Must be a non-negative score!" */
 enum vz_status vz_score_refuse(const char *what, float score, uint32_t docno, struct vz_error *err);
 /* Leaves (filter.c). */
@@ -753,6 +763,10 @@ struct vz_found {
     uint32_t rank; /* 0: not told */
     struct vz_sort_value *values; /* sort_count of them; NULL without a sort */
 };
+/* Negative when a is better than b: by the keys, or by score without any; then as it was written.
+ */
+int vz_found_compare(const struct vz_sort_key *keys, size_t key_count, const struct vz_found *a,
+                     const struct vz_found *b);
 /* The best `limit` of what is offered: a heap with the worst on top. */
 struct vz_collector {
     const struct vz_sort_key *keys;

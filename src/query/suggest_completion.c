@@ -213,14 +213,6 @@ struct telling {
     struct vz_error *err;
 };
 
-static void put_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
-{
-    if (json.len) {
-        vz_json_key(w, key);
-        vz_json_put_raw(w, json);
-    }
-}
-
 static bool tell(void *telling_void, uint32_t docno)
 {
     struct telling *t = telling_void;
@@ -246,8 +238,8 @@ static bool tell(void *telling_void, uint32_t docno)
     vz_json_field_string(t->w, "_id", hit.id);
     vz_json_key(t->w, "_score");
     vz_json_put_float(t->w, t->candidate->score);
-    put_member(t->w, "_source", hit.source);
-    put_member(t->w, "fields", hit.fields);
+    vz_json_field_raw(t->w, "_source", hit.source);
+    vz_json_field_raw(t->w, "fields", hit.fields);
     vz_json_end_object(t->w);
     t->count++;
     return !t->suggestion->completion.skip_duplicates && t->count < t->suggestion->size;

@@ -9,14 +9,6 @@
 
 /* ---- printing ------------------------------------------------------------------------------ */
 
-static void put_slice_member(struct vz_json_writer *w, const char *key, struct vz_slice json)
-{
-    if (json.len) {
-        vz_json_key(w, key);
-        vz_json_put_raw(w, json);
-    }
-}
-
 void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *result,
                      const struct vz_search_answer_options *options)
 {
@@ -31,9 +23,9 @@ void vz_search_print(struct vz_json_writer *w, const struct vz_search_result *re
     vz_call_shards(w, options->shards, options->shards, true);
     vz_json_key(w, "hits");
     vz_search_hits_print(w, result, options->total_as_int);
-    put_slice_member(w, "aggregations", result->aggregations);
-    put_slice_member(w, "suggest", result->suggest);
-    put_slice_member(w, "profile", result->profile);
+    vz_json_field_raw(w, "aggregations", result->aggregations);
+    vz_json_field_raw(w, "suggest", result->suggest);
+    vz_json_field_raw(w, "profile", result->profile);
 }
 
 /* ---- one search ---------------------------------------------------------------------------- */
@@ -310,7 +302,7 @@ void vz_rest_explain(struct vz_call *call)
         vz_json_field_string(&call->w, "_id", call->args[1]);
         vz_json_field_bool(&call->w, "matched", status == VZ_OK && matched);
         if (status == VZ_OK)
-            put_slice_member(&call->w, "explanation", explanation);
+            vz_json_field_raw(&call->w, "explanation", explanation);
         vz_json_end_object(&call->w);
     }
     vz_resolved_release(&resolved);
