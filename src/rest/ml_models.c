@@ -336,16 +336,7 @@ static void put_node(struct vz_call *call, const struct vz_deployment *d)
     vz_json_begin_object(w);
     vz_json_key(w, "node");
     vz_json_begin_object(w);
-    vz_json_key(w, call->rest->node_id);
-    vz_json_begin_object(w);
-    vz_json_field_str(w, "name", call->rest->node_name);
-    vz_json_field_str(w, "ephemeral_id", call->rest->node_id);
-    vz_json_field_str(w, "transport_address", vz_publish_address(call->rest));
-    vz_json_key(w, "attributes");
-    vz_json_put_raw(w, VZ_SLICE("{}"));
-    vz_json_key(w, "roles");
-    vz_json_put_raw(w, VZ_SLICE("[\"data\",\"ingest\",\"master\",\"ml\"]"));
-    vz_json_end_object(w);
+    vz_call_node(call);
     vz_json_end_object(w);
     vz_json_key(w, "routing_state");
     vz_json_put_raw(w, VZ_SLICE("{\"routing_state\":\"started\"}"));

@@ -48,6 +48,21 @@ struct vz_slice vz_publish_ip(struct vz_call *call)
     return vz_arena_copy(call->arena, (struct vz_slice){address, (size_t)(colon - address)});
 }
 
+void vz_call_node(struct vz_call *call)
+{
+    struct vz_json_writer *w = &call->w;
+    vz_json_key(w, call->rest->node_id);
+    vz_json_begin_object(w);
+    vz_json_field_str(w, "name", call->rest->node_name);
+    vz_json_field_str(w, "ephemeral_id", call->rest->node_id);
+    vz_json_field_str(w, "transport_address", vz_publish_address(call->rest));
+    vz_json_key(w, "attributes");
+    vz_json_put_raw(w, VZ_SLICE("{}"));
+    vz_json_key(w, "roles");
+    vz_json_put_raw(w, VZ_SLICE("[\"data\",\"ingest\",\"master\",\"ml\"]"));
+    vz_json_end_object(w);
+}
+
 /* ---- which parts --------------------------------------------------------------------------- */
 
 static const char *const info_metrics[] = {"settings",    "os",           "process", "jvm",

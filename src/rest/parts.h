@@ -384,6 +384,8 @@ void vz_health_of(struct vz_store *store, struct vz_arena *arena, struct vz_heal
 /* "127.0.0.1:9200", or "" before a server is attached. */
 const char *vz_publish_address(const struct vz_rest *rest);
 struct vz_slice vz_publish_ip(struct vz_call *call);
+/* A member named by the node's id: its name, address, attributes and roles (nodes.c). */
+void vz_call_node(struct vz_call *call);
 
 /* ---- the handlers, by file ----------------------------------------------------------------- */
 

@@ -141,21 +141,6 @@ void vz_rest_recovery(struct vz_call *call)
 
 /* ---- _shard_stores, _search_shards --------------------------------------------------------- */
 
-static void print_node(struct vz_call *call)
-{
-    struct vz_json_writer *w = &call->w;
-    vz_json_key(w, call->rest->node_id);
-    vz_json_begin_object(w);
-    vz_json_field_str(w, "name", call->rest->node_name);
-    vz_json_field_str(w, "ephemeral_id", call->rest->node_id);
-    vz_json_field_str(w, "transport_address", vz_publish_address(call->rest));
-    vz_json_key(w, "attributes");
-    vz_json_put_raw(w, VZ_SLICE("{}"));
-    vz_json_key(w, "roles");
-    vz_json_put_raw(w, VZ_SLICE("[\"data\",\"ingest\",\"master\",\"ml\"]"));
-    vz_json_end_object(w);
-}
-
 void vz_rest_shard_stores(struct vz_call *call)
 {
     struct vz_json_writer *w = &call->w;
@@ -185,7 +170,7 @@ void vz_rest_shard_stores(struct vz_call *call)
         vz_json_key(w, "stores");
         vz_json_begin_array(w);
         vz_json_begin_object(w);
-        print_node(call);
+        vz_call_node(call);
         vz_json_field_str(w, "allocation_id", vz_index_uuid(found.indices[i]));
         vz_json_field_str(w, "allocation", "primary");
         vz_json_end_object(w);
@@ -208,7 +193,7 @@ void vz_rest_search_shards(struct vz_call *call)
     vz_json_begin_object(w);
     vz_json_key(w, "nodes");
     vz_json_begin_object(w);
-    print_node(call);
+    vz_call_node(call);
     vz_json_end_object(w);
     vz_json_key(w, "indices");
     vz_json_begin_object(w);
