@@ -9,6 +9,7 @@
 
 #include "base/strmap.h"
 #include "base/text.h"
+#include "text/edits.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -32,27 +33,10 @@ static size_t code_points(struct vz_slice text, uint32_t out[MAX_DISTANCE_CHARS]
     return count;
 }
 
-/* Edits between two texts; with `swaps`, neighbours that changed places are one. */
 static unsigned edits(const uint32_t *a, size_t n, const uint32_t *b, size_t m, bool swaps)
 {
-    unsigned rows[3][MAX_DISTANCE_CHARS + 1];
-    unsigned *before = rows[0], *last = rows[1], *now = rows[2];
-    for (size_t j = 0; j <= m; j++)
-        last[j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            unsigned cost = a[i - 1] != b[j - 1];
-            now[j] = VZ_MIN(VZ_MIN(now[j - 1], last[j]) + 1, last[j - 1] + cost);
-            if (swaps && i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = VZ_MIN(now[j], before[j - 2] + cost);
-        }
-        unsigned *oldest = before;
-        before = last;
-        last = now;
-        now = oldest;
-    }
-    return last[m];
+    unsigned rows[3 * (MAX_DISTANCE_CHARS + 1)];
+    return vz_edits(a, n, b, m, swaps, rows)[m];
 }
 
 static float jaro_winkler(const uint32_t *a, size_t n, const uint32_t *b, size_t m)

@@ -53,12 +53,9 @@ static const struct known {
 
 static const struct known *find_known(const char *key)
 {
-    for (size_t i = 0; i < VZ_COUNT_OF(known); i++) {
-        size_t len = strlen(known[i].key);
-        if (known[i].key[len - 1] == '*' ? strncmp(key, known[i].key, len - 1) == 0
-                                         : strcmp(key, known[i].key) == 0)
+    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
+        if (vz_setting_matches(known[i].key, key))
             return &known[i];
-    }
     return NULL;
 }
 
@@ -161,8 +158,9 @@ static void print_value(struct vz_json value, struct vz_buf *out)
     vz_buf_deinit(&text);
 }
 
-static enum vz_status change_leaf(struct change *change, const char *key, struct vz_json value)
+static enum vz_status change_leaf(void *change_void, const char *key, struct vz_json value)
 {
+    struct change *change = change_void;
     const struct known *entry = find_known(key);
     if (vz_json_type(value) == VZ_JSON_NULL) {
         if (!entry && !strchr(key, '*'))
@@ -190,23 +188,6 @@ static enum vz_status change_leaf(struct change *change, const char *key, struct
     return status;
 }
 
-static enum vz_status change_object(struct change *change, const char *path, struct vz_json object)
-{
-    struct vz_json_iter it = vz_json_iterate(object);
-    struct vz_slice key;
-    struct vz_json value;
-    enum vz_status status = VZ_OK;
-    while (status == VZ_OK && vz_json_next(&it, &key, &value)) {
-        struct vz_buf child = {0};
-        vz_buf_printf(&child, "%s%s%.*s", path, *path ? "." : "", (int)key.len, key.ptr);
-        const char *name = child.data ? child.data : ""; /* an empty key leaves no text */
-        status = vz_json_type(value) == VZ_JSON_OBJECT ? change_object(change, name, value)
-                                                       : change_leaf(change, name, value);
-        vz_buf_deinit(&child);
-    }
-    return status;
-}
-
 static enum vz_status change_one(struct vz_json body, const char *label, struct vz_settings *all,
                                  struct vz_settings *changed, struct vz_error *err)
 {
@@ -214,7 +195,7 @@ static enum vz_status change_one(struct vz_json body, const char *label, struct 
     struct change change = {label, all, changed, err};
     if (!vz_json_get(body, label, &part) || vz_json_type(part) != VZ_JSON_OBJECT)
         return VZ_OK;
-    return change_object(&change, "", part);
+    return vz_settings_walk("", part, change_leaf, &change);
 }
 
 enum vz_status vz_cluster_settings_put(struct vz_store *store, struct vz_json body,

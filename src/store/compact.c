@@ -382,9 +382,10 @@ static void change_over(struct vz_index *index, struct vz_generation *fresh)
     vz_generation_release(old);
 }
 
-static enum vz_status swap(struct vz_index *index, void *context, struct vz_error *err)
+/* The last documents go over, and the new generation is on disk. On the writer's thread. */
+static enum vz_status complete(struct vz_index *index, struct compaction *c, const char *what,
+                               struct vz_error *err)
 {
-    struct compaction *c = context;
     enum vz_status status = take_deaths(index, c, err);
     if (status == VZ_OK)
         status = stage(c, c->old->state.docs, err);
@@ -394,10 +395,14 @@ static enum vz_status swap(struct vz_index *index, void *context, struct vz_erro
     c->fresh->durable = true;
     mdb_env_set_flags(c->fresh->env, MDB_NOSYNC, 0);
     status = commit_fresh(c, err);
-    if (status == VZ_OK) {
-        int code = mdb_env_sync(c->fresh->env, 1);
-        status = code ? vz_fail_lmdb(err, code, "syncing a generation") : VZ_OK;
-    }
+    int code = status == VZ_OK ? mdb_env_sync(c->fresh->env, 1) : 0;
+    return code ? vz_fail_lmdb(err, code, what) : status;
+}
+
+static enum vz_status swap(struct vz_index *index, void *context, struct vz_error *err)
+{
+    struct compaction *c = context;
+    enum vz_status status = complete(index, c, "syncing a generation", err);
     if (status == VZ_OK)
         status = vz_sync_dir(index->dir, err);
     if (status != VZ_OK)
@@ -536,17 +541,7 @@ static enum vz_status compact(struct compaction *c, struct vz_error *err)
 static enum vz_status finish_copy(struct vz_index *index, void *context, struct vz_error *err)
 {
     struct compaction *c = context;
-    enum vz_status status = take_deaths(index, c, err);
-    if (status == VZ_OK)
-        status = stage(c, c->old->state.docs, err);
-    if (status != VZ_OK)
-        return status;
-    c->fresh->staged.next_seq = c->old->state.next_seq;
-    c->fresh->durable = true;
-    mdb_env_set_flags(c->fresh->env, MDB_NOSYNC, 0);
-    status = commit_fresh(c, err);
-    int code = status == VZ_OK ? mdb_env_sync(c->fresh->env, 1) : 0;
-    return code ? vz_fail_lmdb(err, code, "syncing a copy") : status;
+    return complete(index, c, "syncing a copy", err);
 }
 
 enum vz_status vz_index_copy_to(struct vz_index *index, const char *dir, struct vz_error *err)

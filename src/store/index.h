@@ -56,6 +56,12 @@ enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json b
 void vz_settings_save(const struct vz_settings *settings, struct vz_buf *out);
 /* value NULL removes; `value` is the text of a JSON value. Nothing is checked or read. */
 void vz_settings_set(struct vz_settings *settings, const char *key, const char *value);
+/* A pattern's trailing '*' stands for anything. */
+bool vz_setting_matches(const char *pattern, const char *key);
+/* Every value of nested objects with its dotted key, until one fails; lists are values. */
+typedef enum vz_status vz_setting_leaf(void *context, const char *key, struct vz_json value);
+enum vz_status vz_settings_walk(const char *path, struct vz_json object, vz_setting_leaf *leaf,
+                                void *context);
 /* Nested by the dots of the keys. */
 void vz_settings_print_nested(const struct vz_settings *settings, struct vz_buf *out);
 enum vz_status vz_settings_load(struct vz_settings *settings, struct vz_json flat,

@@ -155,12 +155,9 @@ void vz_settings_set(struct vz_settings *settings, const char *key, const char *
 
 static const struct known *find_known(const char *key)
 {
-    for (size_t i = 0; i < VZ_COUNT_OF(known); i++) {
-        size_t len = strlen(known[i].key);
-        if (known[i].key[len - 1] == '*' ? strncmp(key, known[i].key, len - 1) == 0
-                                         : strcmp(key, known[i].key) == 0)
+    for (size_t i = 0; i < VZ_COUNT_OF(known); i++)
+        if (vz_setting_matches(known[i].key, key))
             return &known[i];
-    }
     return NULL;
 }
 
@@ -368,8 +365,9 @@ static enum vz_status reset_pattern(struct merge *merge, const char *pattern)
     return VZ_OK;
 }
 
-static enum vz_status merge_leaf(struct merge *merge, const char *path, struct vz_json value)
+static enum vz_status merge_leaf(void *merge_void, const char *path, struct vz_json value)
 {
+    struct merge *merge = merge_void;
     const char *key = strncmp(path, "index.", 6) == 0 ? path + 6 : path;
     const struct known *entry = find_known(key);
     struct vz_buf full = {0};
@@ -412,7 +410,15 @@ static enum vz_status merge_leaf(struct merge *merge, const char *path, struct v
     return status;
 }
 
-static enum vz_status merge_object(struct merge *merge, const char *path, struct vz_json object)
+bool vz_setting_matches(const char *pattern, const char *key)
+{
+    size_t len = strlen(pattern);
+    return pattern[len - 1] == '*' ? strncmp(key, pattern, len - 1) == 0
+                                   : strcmp(key, pattern) == 0;
+}
+
+enum vz_status vz_settings_walk(const char *path, struct vz_json object, vz_setting_leaf *leaf,
+                                void *context)
 {
     struct vz_json_iter it = vz_json_iterate(object);
     struct vz_slice key;
@@ -422,8 +428,9 @@ static enum vz_status merge_object(struct merge *merge, const char *path, struct
         struct vz_buf child = {0};
         vz_buf_printf(&child, "%s%s%.*s", path, *path ? "." : "", (int)key.len, key.ptr);
         const char *name = child.data ? child.data : ""; /* an empty key leaves no text */
-        status = vz_json_type(value) == VZ_JSON_OBJECT ? merge_object(merge, name, value)
-                                                       : merge_leaf(merge, name, value);
+        status = vz_json_type(value) == VZ_JSON_OBJECT
+                     ? vz_settings_walk(name, value, leaf, context)
+                     : leaf(context, name, value);
         vz_buf_deinit(&child);
     }
     return status;
@@ -447,7 +454,7 @@ enum vz_status vz_settings_change(struct vz_settings *settings, struct vz_json b
     struct vz_settings merged;
     vz_settings_copy(&merged, settings);
     struct merge merge = {&merged, how, err};
-    enum vz_status status = merge_object(&merge, "", body);
+    enum vz_status status = vz_settings_walk("", body, merge_leaf, &merge);
     if (status == VZ_OK)
         status = read_all(&merged, err);
     struct vz_mapping_rules rules;

@@ -78,6 +78,20 @@ static struct vz_slice scalar_text(struct vz_json value, struct vz_arena *arena)
     return copy;
 }
 
+enum vz_status vz_making_check_grams(const struct vz_making *making, bool edge, int64_t min,
+                                     int64_t max, struct vz_error *err)
+{
+    if (min > max)
+        return vz_fail(err, VZ_BAD_MAPPING, "minGram must not be greater than maxGram");
+    if (edge || max - min <= making->options->max_ngram_diff)
+        return VZ_OK;
+    return vz_fail(err, VZ_BAD_MAPPING,
+                   "The difference between max_gram and min_gram in NGram Tokenizer must be "
+                   "less than or equal to: [%u] but was [%lld]. This limit can be set by "
+                   "changing the [index.max_ngram_diff] index level setting.",
+                   making->options->max_ngram_diff, (long long)(max - min));
+}
+
 struct vz_slice vz_making_text(const struct vz_making *making, const char *key,
                                const char *otherwise)
 {

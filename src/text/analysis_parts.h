@@ -150,6 +150,9 @@ enum vz_status vz_making_int(const struct vz_making *making, const char *key, in
                              int64_t most, int64_t *value, struct vz_error *err);
 enum vz_status vz_making_bool(const struct vz_making *making, const char *key, bool *value,
                               struct vz_error *err);
+/* The sizes of ngrams: in order and, but at an edge, not further apart than the index allows. */
+enum vz_status vz_making_check_grams(const struct vz_making *making, bool edge, int64_t min,
+                                     int64_t max, struct vz_error *err);
 /* A string, or `otherwise`; in the components' arena. */
 struct vz_slice vz_making_text(const struct vz_making *making, const char *key,
                                const char *otherwise);

@@ -20,7 +20,7 @@ void vz_text_batch_free(struct vz_text_batch *batch)
         return;
     vz_arena_deinit(&batch->texts);
     free(batch->terms);
-    free(batch->slots);
+    free(batch->slots.at);
     free(batch->uses);
     free(batch->use_terms);
     free(batch->sorted);
@@ -33,20 +33,6 @@ uint32_t vz_text_batch_docs(const struct vz_text_batch *batch)
     return batch->docs;
 }
 
-static void grow_slots(struct vz_text_batch *b)
-{
-    uint32_t count = b->slot_count ? b->slot_count * 2 : 4096;
-    free(b->slots);
-    b->slots = vz_calloc(count, sizeof *b->slots);
-    b->slot_count = count;
-    for (uint32_t i = 0; i < b->term_count; i++) {
-        uint32_t slot = b->terms[i].hash & (count - 1);
-        while (b->slots[slot])
-            slot = (slot + 1) & (count - 1);
-        b->slots[slot] = i + 1;
-    }
-}
-
 static uint32_t new_term(struct vz_text_batch *b, uint16_t field, struct vz_slice text,
                          uint32_t hash)
 {
@@ -54,28 +40,20 @@ static uint32_t new_term(struct vz_text_batch *b, uint16_t field, struct vz_slic
         b->term_capacity = b->term_capacity ? b->term_capacity * 2 : 2048;
         b->terms = vz_realloc(b->terms, b->term_capacity * sizeof *b->terms);
     }
-    b->terms[b->term_count] = (struct vz_batch_term){.text = vz_arena_copy(&b->texts, text).ptr,
-                                                     .hash = hash,
-                                                     .len = (uint16_t)text.len,
-                                                     .field = field};
+    b->terms[b->term_count] = (struct vz_batch_term){
+        .key = {vz_arena_copy(&b->texts, text).ptr, hash, (uint16_t)text.len, field}};
     return b->term_count++;
 }
 
 static inline uint32_t term_of(struct vz_text_batch *b, uint16_t field, struct vz_slice text)
 {
     uint32_t hash = vz_term_hash(field, text);
-    if (b->term_count * 2 >= b->slot_count)
-        grow_slots(b);
-    uint32_t mask = b->slot_count - 1, slot = hash & mask;
-    for (; b->slots[slot]; slot = (slot + 1) & mask) {
-        const struct vz_batch_term *term = &b->terms[b->slots[slot] - 1];
-        if (term->hash == hash && term->field == field && term->len == text.len &&
-            memcmp(term->text, text.ptr, text.len) == 0)
-            return b->slots[slot] - 1;
-    }
-    uint32_t made = new_term(b, field, text, hash);
-    b->slots[slot] = made + 1;
-    return made;
+    if (b->term_count * 2 >= b->slots.count)
+        vz_term_slots_grow(&b->slots, b->terms, sizeof *b->terms, b->term_count);
+    uint32_t *slot = vz_term_slots_find(&b->slots, b->terms, sizeof *b->terms, field, text, hash);
+    if (!*slot)
+        *slot = new_term(b, field, text, hash) + 1;
+    return *slot - 1;
 }
 
 /* The field of the newest document. */

@@ -25,9 +25,7 @@ struct stream {
 
 /* A cache line, and aligned to one. */
 struct term {
-    const char *text; /* in the arena */
-    uint32_t hash;
-    uint16_t len, field;
+    struct vz_term_key key; /* its text is in the arena */
     uint32_t doc_freq;
     uint32_t last_doc, open_freq; /* of the document being added */
     uint32_t last_position;
@@ -37,7 +35,7 @@ struct term {
     bool has_open;
 };
 _Static_assert(sizeof(struct term) == 64, "a cache line");
-_Static_assert(VZ_MAX_TERM_BYTES <= UINT16_MAX, "term.len");
+_Static_assert(VZ_MAX_TERM_BYTES <= UINT16_MAX, "term.key.len");
 
 struct field {
     uint16_t id;
@@ -57,8 +55,7 @@ struct vz_text_builder {
     struct vz_arena texts;
     struct term *terms;
     uint32_t term_count, term_capacity;
-    uint32_t *slots; /* term + 1 */
-    uint32_t slot_count;
+    struct vz_term_slots slots;
     unsigned char **pages;
     uint32_t page_count, page_capacity;
     uint32_t page_used;
@@ -155,20 +152,6 @@ static uint64_t reader_varint(struct stream_reader *r)
 /* ---- terms ------------------------------------------------------------------------------------
  */
 
-static void grow_slots(struct vz_text_builder *b)
-{
-    uint32_t count = b->slot_count ? b->slot_count * 2 : 4096;
-    free(b->slots);
-    b->slots = vz_calloc(count, sizeof *b->slots);
-    b->slot_count = count;
-    for (uint32_t i = 0; i < b->term_count; i++) {
-        uint32_t slot = b->terms[i].hash & (count - 1);
-        while (b->slots[slot])
-            slot = (slot + 1) & (count - 1);
-        b->slots[slot] = i + 1;
-    }
-}
-
 static void grow_terms(struct vz_text_builder *b)
 {
     uint32_t capacity = b->term_capacity ? b->term_capacity * 2 : 1024;
@@ -185,27 +168,21 @@ static void grow_terms(struct vz_text_builder *b)
 static struct term *term_of(struct vz_text_builder *b, uint16_t field, struct vz_slice text,
                             uint32_t hash)
 {
-    if (b->term_count * 4 >= b->slot_count * 3)
-        grow_slots(b);
-    uint32_t mask = b->slot_count - 1, slot = hash & mask;
-    for (; b->slots[slot]; slot = (slot + 1) & mask) {
-        struct term *term = &b->terms[b->slots[slot] - 1];
-        if (term->hash == hash && term->field == field && term->len == text.len &&
-            memcmp(term->text, text.ptr, text.len) == 0)
-            return term;
-    }
+    if (b->term_count * 4 >= b->slots.count * 3)
+        vz_term_slots_grow(&b->slots, b->terms, sizeof *b->terms, b->term_count);
+    uint32_t *slot = vz_term_slots_find(&b->slots, b->terms, sizeof *b->terms, field, text, hash);
+    if (*slot)
+        return &b->terms[*slot - 1];
     if (b->term_count == b->term_capacity)
         grow_terms(b);
-    b->slots[slot] = ++b->term_count;
+    *slot = ++b->term_count;
     struct term *term = &b->terms[b->term_count - 1];
     const struct stream empty = {NO_SLICE, 0, 0};
-    *term = (struct term){.len = (uint16_t)text.len,
-                          .hash = hash,
-                          .field = field,
-                          .last_doc = b->base,
-                          .docs = empty,
-                          .positions = empty};
-    term->text = vz_arena_copy(&b->texts, text).ptr;
+    *term =
+        (struct term){.key = {vz_arena_copy(&b->texts, text).ptr, hash, (uint16_t)text.len, field},
+                      .last_doc = b->base,
+                      .docs = empty,
+                      .positions = empty};
     return term;
 }
 
@@ -313,7 +290,7 @@ static void clear(struct vz_text_builder *b)
     free(b->pages);
     free(b->fields);
     free(b->terms);
-    free(b->slots);
+    free(b->slots.at);
     vz_arena_deinit(&b->texts);
 }
 
@@ -331,13 +308,13 @@ void vz_text_builder_free(struct vz_text_builder *b)
 static void look_ahead(struct vz_text_builder *b, size_t count, const uint32_t hashes[AHEAD])
 {
     const struct term *guesses[AHEAD];
-    if (!b->slot_count)
-        grow_slots(b);
-    uint32_t mask = b->slot_count - 1;
+    if (!b->slots.count)
+        vz_term_slots_grow(&b->slots, b->terms, sizeof *b->terms, b->term_count);
+    uint32_t mask = b->slots.count - 1;
     for (size_t i = 0; i < count; i++)
-        __builtin_prefetch(&b->slots[hashes[i] & mask]);
+        __builtin_prefetch(&b->slots.at[hashes[i] & mask]);
     for (size_t i = 0; i < count; i++) {
-        uint32_t term = b->slots[hashes[i] & mask];
+        uint32_t term = b->slots.at[hashes[i] & mask];
         guesses[i] = term ? &b->terms[term - 1] : NULL;
         if (term)
             __builtin_prefetch(guesses[i], 1);
@@ -346,7 +323,7 @@ static void look_ahead(struct vz_text_builder *b, size_t count, const uint32_t h
         const struct term *guess = guesses[i];
         if (!guess)
             continue;
-        __builtin_prefetch(guess->text);
+        __builtin_prefetch(guess->key.text);
         if (guess->docs.first != NO_SLICE)
             __builtin_prefetch(place(b, guess->docs.at), 1);
         if (guess->positions.first != NO_SLICE)
@@ -391,9 +368,9 @@ static void add_uses(struct vz_text_builder *b, const struct vz_text_batch *batc
         at++;
     if (at == from->to)
         return; /* a term without documents must not be made */
-    struct field *field = field_of(b, from->field, 0); /* it is there: fields come first */
-    struct term *term =
-        term_of(b, from->field, (struct vz_slice){from->text, from->len}, from->hash);
+    struct field *field = field_of(b, from->key.field, 0); /* it is there: fields come first */
+    struct term *term = term_of(b, from->key.field,
+                                (struct vz_slice){from->key.text, from->key.len}, from->key.hash);
     for (; at < from->to; at++) {
         uint32_t docno = docnos[batch->sorted[at].doc];
         if (docno != VZ_NOT_WRITTEN)
@@ -419,7 +396,7 @@ void vz_text_builder_add_batch(struct vz_text_builder *b, const struct vz_text_b
         if (t % AHEAD == 0) {
             size_t count = VZ_MIN(batch->term_count - t, (uint32_t)AHEAD);
             for (size_t n = 0; n < count; n++)
-                hashes[n] = batch->terms[t + n].hash;
+                hashes[n] = batch->terms[t + n].key.hash;
             look_ahead(b, count, hashes);
         }
         add_uses(b, batch, &batch->terms[t], docnos);
@@ -441,7 +418,8 @@ void vz_text_builder_add_term(struct vz_text_builder *b, uint32_t docno, uint16_
 size_t vz_text_builder_bytes(const struct vz_text_builder *b)
 {
     return (size_t)b->page_count * PAGE_BYTES + b->texts.total_bytes +
-           b->term_capacity * sizeof *b->terms + b->slot_count * sizeof *b->slots + b->norm_bytes;
+           b->term_capacity * sizeof *b->terms + b->slots.count * sizeof *b->slots.at +
+           b->norm_bytes;
 }
 
 uint32_t vz_text_builder_base(const struct vz_text_builder *b)
@@ -472,7 +450,8 @@ static int by_key(const void *a, const void *b, void *context)
         return x->prefix < y->prefix ? -1 : 1;
     const struct term *terms = context;
     const struct term *s = &terms[x->term], *t = &terms[y->term];
-    return vz_slice_cmp((struct vz_slice){s->text, s->len}, (struct vz_slice){t->text, t->len});
+    return vz_slice_cmp((struct vz_slice){s->key.text, s->key.len},
+                        (struct vz_slice){t->key.text, t->key.len});
 }
 
 static struct sort_key *sorted_terms(struct vz_text_builder *b)
@@ -481,10 +460,10 @@ static struct sort_key *sorted_terms(struct vz_text_builder *b)
     for (uint32_t i = 0; i < b->term_count; i++) {
         unsigned char bytes[8] = {0};
         uint64_t prefix = 0;
-        memcpy(bytes, b->terms[i].text, VZ_MIN(b->terms[i].len, 8));
+        memcpy(bytes, b->terms[i].key.text, VZ_MIN(b->terms[i].key.len, 8));
         for (unsigned n = 0; n < 8; n++)
             prefix = prefix << 8 | bytes[n];
-        keys[i] = (struct sort_key){prefix, i, b->terms[i].field};
+        keys[i] = (struct sort_key){prefix, i, b->terms[i].key.field};
     }
     qsort_r(keys, b->term_count, sizeof *keys, by_key, b->terms);
     return keys;
@@ -499,7 +478,7 @@ static void write_term(struct vz_text_builder *b, struct vz_segment_writer *w,
     close_doc(b, term, freqs);
     reader_init(&docs, b, &term->docs);
     reader_init(&places, b, &term->positions);
-    vz_segment_writer_term(w, (struct vz_slice){term->text, term->len});
+    vz_segment_writer_term(w, (struct vz_slice){term->key.text, term->key.len});
     uint32_t docno = b->base;
     for (uint32_t i = 0; i < term->doc_freq; i++) {
         docno += (uint32_t)reader_varint(&docs);

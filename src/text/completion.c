@@ -1,6 +1,7 @@
 /* Completions as terms, and how far a text is from being a prefix of one. */
 #include "text/completion.h"
 #include "text/analysis_parts.h"
+#include "text/edits.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -66,19 +67,19 @@ bool vz_completion_read(struct vz_slice term, struct vz_completion *out)
     return true;
 }
 
-static size_t characters(struct vz_slice text, UChar32 out[MAX_CHARS])
+static size_t characters(struct vz_slice text, uint32_t out[MAX_CHARS])
 {
     size_t count = 0;
     for (size_t at = 0; at < text.len && count < MAX_CHARS;)
-        out[count++] = vz_next_char(text, &at);
+        out[count++] = (uint32_t)vz_next_char(text, &at);
     return count;
 }
 
 unsigned vz_completion_edits(struct vz_slice query, struct vz_slice form, unsigned most,
                              size_t exact, bool swaps, size_t *common)
 {
-    UChar32 a[MAX_CHARS], b[MAX_CHARS];
-    unsigned rows[3][MAX_CHARS + 1], *before = rows[0], *last = rows[1], *now = rows[2];
+    uint32_t a[MAX_CHARS], b[MAX_CHARS];
+    unsigned rows[3 * (MAX_CHARS + 1)];
     size_t n = characters(query, a);
     size_t m = VZ_MIN(characters(form, b), n + most); /* longer prefixes are further away */
     for (*common = 0; *common < query.len && *common < form.len; ++*common)
@@ -87,21 +88,7 @@ unsigned vz_completion_edits(struct vz_slice query, struct vz_slice form, unsign
     for (size_t i = 0; i < exact && i < n; i++)
         if (i >= m || a[i] != b[i])
             return UINT_MAX;
-    for (size_t j = 0; j <= m; j++)
-        last[j] = (unsigned)j;
-    for (size_t i = 1; i <= n; i++) {
-        now[0] = (unsigned)i;
-        for (size_t j = 1; j <= m; j++) {
-            unsigned cost = a[i - 1] != b[j - 1];
-            now[j] = VZ_MIN(VZ_MIN(now[j - 1], last[j]) + 1, last[j - 1] + cost);
-            if (swaps && i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                now[j] = VZ_MIN(now[j], before[j - 2] + cost);
-        }
-        unsigned *oldest = before;
-        before = last;
-        last = now;
-        now = oldest;
-    }
+    const unsigned *last = vz_edits(a, n, b, m, swaps, rows);
     unsigned least = UINT_MAX;
     for (size_t j = 0; j <= m; j++)
         least = VZ_MIN(least, last[j]);

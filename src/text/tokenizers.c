@@ -348,14 +348,8 @@ static enum vz_status make_grams(const struct vz_making *making, struct vz_token
         status = vz_making_int(making, "max_gram", 1, 10000, &max, err);
     if (status == VZ_OK)
         status = gram_classes(making, grams, err);
-    if (status == VZ_OK && min > max)
-        status = vz_fail(err, VZ_BAD_MAPPING, "minGram must not be greater than maxGram");
-    if (status == VZ_OK && !edge && max - min > making->options->max_ngram_diff)
-        status = vz_fail(err, VZ_BAD_MAPPING,
-                         "The difference between max_gram and min_gram in NGram Tokenizer must be "
-                         "less than or equal to: [%u] but was [%lld]. This limit can be set by "
-                         "changing the [index.max_ngram_diff] index level setting.",
-                         making->options->max_ngram_diff, (long long)(max - min));
+    if (status == VZ_OK)
+        status = vz_making_check_grams(making, edge, min, max, err);
     grams->min = (unsigned)min;
     grams->max = (unsigned)max;
     grams->edge = edge;

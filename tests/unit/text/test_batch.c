@@ -145,10 +145,10 @@ static struct vz_slice chosen_term(uint16_t field, unsigned i, char room[17])
 static uint64_t probes_of(const struct vz_text_batch *b)
 {
     uint64_t probes = 0;
-    for (uint32_t slot = 0; slot < b->slot_count; slot++)
-        if (b->slots[slot])
-            probes +=
-                ((slot - b->terms[b->slots[slot] - 1].hash) & (b->slot_count - 1)) + (uint64_t)1;
+    for (uint32_t slot = 0; slot < b->slots.count; slot++)
+        if (b->slots.at[slot])
+            probes += ((slot - b->terms[b->slots.at[slot] - 1].key.hash) & (b->slots.count - 1)) +
+                      (uint64_t)1;
     return probes;
 }
 
