@@ -24,6 +24,8 @@
 #include "base/ahead.h"
 #include "base/cpu.h"
 #include "base/file.h"
+#include "base/thread.h"
+#include "vector/cold.h"
 #include "vector/hnsw.h"
 
 #include <fcntl.h>
@@ -43,7 +45,7 @@ struct bench {
     uint32_t row_count, query_count, dims;
     const char *rows_path;
     size_t row_bytes; /* of the file */
-    atomic_bool cold;
+    struct vz_cold *cold;
     struct vz_hnsw_options options;
     struct vz_hnsw *graphs[8]; /* by QUANTIZE */
     struct vz_near *truth;     /* truth_k per query */
@@ -146,7 +148,7 @@ static struct vz_hnsw_options options_of(const struct bench *b, uint32_t quantiz
     return (struct vz_hnsw_options){.similarity = VZ_COSINE,
                                     .dims = b->dims,
                                     .rows = b->rows,
-                                    .cold = &b->cold,
+                                    .cold = b->cold,
                                     .quantize = quantize % 4,
                                     .flat = quantize >= 4,
                                     .sample_rows = b->row_count,
@@ -502,6 +504,10 @@ static void forget(struct bench *b)
         posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
         die("cannot forget rows");
     close(fd);
+    if (vz_cold_is_on(b->cold)) {
+        vz_cold_deinit(b->cold);
+        vz_cold_begin(b->cold, vz_memory_bytes());
+    }
     printf("{\"seconds\":%.4f}\n", seconds_since(start));
 }
 
@@ -543,24 +549,26 @@ int main(int argc, char **argv)
 {
     if (argc != 5)
         die("usage: bench_vectors ROWS QUERIES DIMS file|huge|cold|touch < commands");
-    struct bench b = {.dims = (uint32_t)strtoul(argv[3], NULL, 10)};
+    struct vz_cold cold_rows = {0};
+    struct bench b = {.cold = &cold_rows, .dims = (uint32_t)strtoul(argv[3], NULL, 10)};
     size_t floats;
     b.rows_path = argv[1];
-    b.cold = strcmp(argv[4], "cold") == 0;
-    bool larger = b.cold || strcmp(argv[4], "touch") == 0;
+    bool cold = strcmp(argv[4], "cold") == 0, larger = cold || strcmp(argv[4], "touch") == 0;
     if (larger)
         work_clock = CLOCK_MONOTONIC;
     b.rows = map_floats(argv[1], &floats, larger);
     b.row_bytes = floats * sizeof(float);
-    if (b.cold)
+    if (cold) {
         vz_ahead_alone((void *)(uintptr_t)b.rows, b.row_bytes);
+        vz_cold_begin(b.cold, vz_memory_bytes());
+    }
     b.row_count = (uint32_t)(floats / b.dims);
     if (strcmp(argv[4], "huge") == 0)
         b.rows = into_huge_pages(b.rows, floats);
     b.queries = map_floats(argv[2], &floats, false);
     b.query_count = (uint32_t)(floats / b.dims);
     b.options = (struct vz_hnsw_options){
-        .similarity = VZ_COSINE, .dims = b.dims, .rows = b.rows, .cold = &b.cold};
+        .similarity = VZ_COSINE, .dims = b.dims, .rows = b.rows, .cold = b.cold};
     char line[512];
     while (fgets(line, sizeof line, stdin)) {
         obey(&b, line);

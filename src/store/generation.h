@@ -22,6 +22,7 @@
 #include "store/remembered.h"
 #include "store/store.h"
 #include "text/batch.h"
+#include "vector/cold.h"
 
 #include <assert.h>
 #include <lmdb.h>
@@ -109,7 +110,7 @@ struct vz_rows {
     _Atomic uint32_t count;
     _Atomic bool multi; /* some document has several rows */
     /* More rows than half of the memory would hold: they are read here and there, not around. */
-    atomic_bool cold;
+    struct vz_cold *cold;
     size_t cold_bytes; /* immutable: from this size of the file on */
     /* writer */
     size_t alone_bytes; /* of the mapping that are told so */

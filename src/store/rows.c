@@ -29,7 +29,8 @@ static void judge_cold(struct vz_rows *rows)
         return;
     vz_ahead_alone(rows->vectors.base, bytes);
     rows->alone_bytes = bytes;
-    atomic_store_explicit(&rows->cold, true, memory_order_relaxed);
+    if (!vz_cold_is_on(rows->cold))
+        vz_cold_begin(rows->cold, 2 * rows->cold_bytes);
 }
 
 enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint32_t dims,
@@ -44,6 +45,7 @@ enum vz_status vz_rows_open(const char *dir, const struct vz_field *field, uint3
     rows->stride = (vz_element_bytes(field->element, dims) + ROW_ALIGN_BYTES - 1) /
                    ROW_ALIGN_BYTES * ROW_ALIGN_BYTES;
     rows->cold_bytes = vz_memory_bytes() / 2;
+    rows->cold = vz_calloc(1, sizeof *rows->cold);
     rows->next = count;
     rows->last_docno = VZ_NO_DOC;
     rows->vectors.fd = rows->docnos.fd = -1;
@@ -86,6 +88,8 @@ void vz_rows_close(struct vz_rows *rows)
     vz_graph_release(rows->growing);
     vz_recoding_free(rows->recoding); /* borrows the graph */
     vz_graph_release(rows->graph);
+    vz_cold_deinit(rows->cold);
+    free(rows->cold);
     vz_grow_close(&rows->vectors);
     vz_grow_close(&rows->docnos);
     pthread_mutex_destroy(&rows->graph_lock);
@@ -225,7 +229,7 @@ void vz_rows_space(const struct vz_rows *rows, const struct vz_field *field,
         .stride =
             rows->stride / vz_element_bytes(rows->element, rows->element == VZ_ELEMENT_BIT ? 8 : 1),
         .rows = (const float *)(const void *)rows->vectors.base,
-        .cold = &rows->cold,
+        .cold = rows->cold,
         .m = field ? field->m : 0,
         .ef_construction = field ? field->ef_construction : 0,
         .quantize = field ? field->quantize : VZ_QUANTIZE_NONE,

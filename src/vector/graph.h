@@ -9,6 +9,7 @@
 #define VZ_VECTOR_GRAPH_H
 
 #include "base/grow.h"
+#include "vector/cold.h"
 #include "vector/hnsw.h"
 #include "vector/kernels.h"
 
@@ -43,12 +44,8 @@ struct vz_space {
     bool l2, cosine;
     enum vz_element element;
     const struct vz_kernels *kernels;
-    const atomic_bool *cold; /* hnsw.h; NULL: memory holds the rows */
+    struct vz_cold *cold; /* NULL: memory holds the rows */
 };
-static inline bool vz_space_is_cold(const struct vz_space *space)
-{
-    return space->cold && atomic_load_explicit(space->cold, memory_order_relaxed);
-}
 /* Cold rows that are read one after the other are asked for so many at a time. */
 static inline uint32_t vz_space_ahead_rows(const struct vz_space *space)
 {
@@ -56,6 +53,13 @@ static inline uint32_t vz_space_ahead_rows(const struct vz_space *space)
 }
 /* Has cold rows first .. first+count-1 read; does not wait. Nothing when they are not cold. */
 void vz_space_ask(const struct vz_space *space, uint32_t first, uint32_t count);
+/* For whoever reads row after row, from several threads perhaps. */
+static inline void vz_space_pass(const struct vz_space *space, uint32_t row)
+{
+    uint32_t rows = vz_space_ahead_rows(space);
+    if (row % rows == 0)
+        vz_space_ask(space, row, 2 * rows);
+}
 /* Are element, dims and similarity of `options` possible, and together? VZ_BAD_ARGUMENT. */
 enum vz_status vz_space_check(const struct vz_hnsw_options *options, struct vz_error *err);
 void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options);

@@ -29,9 +29,9 @@
 #include "base/status.h"
 #include "vector/distance.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
+struct vz_cold; /* cold.h */
 struct vz_hnsw;
 
 struct vz_hnsw_options {
@@ -62,9 +62,9 @@ struct vz_hnsw_options {
     /* enum vz_element: what rows are made of; 0 is float. Bytes and bits are small already:
      * quantize must be NONE for them. */
     uint32_t element;
-    /* While it is true, rows lie in a mapped file that memory does not hold: whoever reads several
+    /* While it is on, rows lie in a mapped file that memory does not hold: whoever reads several
      * asks the disk for all of them first. NULL: never. Must live as long as the graph. */
-    const atomic_bool *cold;
+    struct vz_cold *cold;
 };
 
 enum vz_quantize {

@@ -230,8 +230,7 @@ enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_err
     pthread_rwlock_rdlock(&graph->insert_lock);
     enum vz_status status = make_room(graph, row, level, &done, err);
     if (status == VZ_OK && !done) {
-        if (row % vz_space_ahead_rows(&graph->space) == 0) /* they come in order, mostly */
-            vz_space_ask(&graph->space, row, 2 * vz_space_ahead_rows(&graph->space));
+        vz_space_pass(&graph->space, row);
         if (graph->quantized)
             vz_codes_write(graph, row);
         if (!graph->flat)

@@ -46,20 +46,21 @@ void vz_space_init(struct vz_space *space, const struct vz_hnsw_options *options
 static void ask_for_rows(const struct vz_space *space, const uint32_t *rows, uint32_t count)
 {
     struct iovec pieces[VZ_AHEAD_MOST];
-    while (count) {
-        uint32_t part = VZ_MIN(count, (uint32_t)VZ_AHEAD_MOST);
-        for (uint32_t i = 0; i < part; i++)
-            pieces[i] =
+    size_t held = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (vz_cold_note(space->cold, rows[i]))
+            pieces[held++] =
                 (struct iovec){(void *)(uintptr_t)vz_space_row(space, rows[i]), space->row_bytes};
-        vz_ahead(pieces, part);
-        rows += part;
-        count -= part;
+        if (held == VZ_AHEAD_MOST || (held && i + 1 == count)) {
+            vz_ahead(pieces, held);
+            held = 0;
+        }
     }
 }
 
 void vz_space_ask(const struct vz_space *space, uint32_t first, uint32_t count)
 {
-    if (!vz_space_is_cold(space) || !count)
+    if (!vz_cold_is_on(space->cold) || !count)
         return;
     struct iovec piece = {(void *)(uintptr_t)vz_space_row(space, first),
                           (size_t)count * space->stride};
@@ -190,7 +191,7 @@ static void score_elements(const struct vz_scorer *scorer, const uint32_t *rows,
 void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
               float *similarities)
 {
-    if (!scorer->coded && count > 4 && vz_space_is_cold(scorer->space))
+    if (!scorer->coded && count > 4 && vz_cold_is_on(scorer->space->cold))
         ask_for_rows(scorer->space, rows, count); /* a few: they were scored a moment ago */
     if (scorer->coded)
         vz_codes_score(scorer, rows, count, similarities);

@@ -477,10 +477,10 @@ static void test_cold(void **state)
     struct vz_rows *rows = NULL;
     for (uint16_t i = 0; i < 8 && !rows; i++)
         rows = vz_generation_rows(gen, i);
-    assert_false(atomic_load(&rows->cold));
+    assert_false(vz_cold_is_on(rows->cold));
     rows->cold_bytes = (size_t)FEWER * rows->stride + 1; /* as if memory were that small */
     put_docs(index, FEWER, 2 * FEWER);
-    assert_true(atomic_load(&rows->cold));
+    assert_true(vz_cold_is_on(rows->cold));
     OK(vz_index_settle(index, &err));
     assert_true(recall_of(index) >= 0.95);
     vz_generation_release(gen);

@@ -2,6 +2,7 @@
 #include "vectors.h"
 
 #include "base/ahead.h"
+#include "vector/cold.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -63,7 +64,8 @@ static void cold_rows_answer_alike(void **state)
 {
     struct vectors v = vectors_new(ROWS, DIMS, true, SEED), q = vectors_new(QUERIES, DIMS, true, 5);
     struct file_rows file = into_file(&v);
-    atomic_bool cold = true;
+    struct vz_cold cold = {0};
+    vz_cold_begin(&cold, (size_t)1 << 23); /* forgets all after 512 rows */
     for (uint32_t quantize = VZ_QUANTIZE_NONE; quantize <= VZ_QUANTIZE_BIT; quantize++) {
         struct vz_hnsw_options warm = options_of(&v, VZ_COSINE), other = warm;
         warm.quantize = other.quantize = quantize;
@@ -83,14 +85,33 @@ static void cold_rows_answer_alike(void **state)
         vz_hnsw_free(graph);
         vz_hnsw_free(colder);
     }
+    vz_cold_deinit(&cold);
     munmap(file.rows, file.bytes);
     close(file.fd);
     free(v.rows);
     free(q.rows);
 }
 
+static void rows_are_asked_for_once_in_a_while(void **state)
+{
+    struct vz_cold cold = {0};
+    assert_false(vz_cold_is_on(&cold));
+    assert_false(vz_cold_is_on(NULL));
+    vz_cold_begin(&cold, 100 * 4 * 4096); /* 100 pages stay */
+    assert_true(vz_cold_is_on(&cold));
+    for (int round = 0; round < 3; round++) {
+        for (uint32_t row = 0; row < 99; row++)
+            assert_true(vz_cold_note(&cold, row * 64 + row % 64));
+        for (uint32_t row = 0; row < 99; row++)
+            assert_false(vz_cold_note(&cold, row * 64 + row % 64));
+        assert_true(vz_cold_note(&cold, 4000000000u)); /* the hundredth: all are forgotten */
+    }
+    vz_cold_deinit(&cold);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(cold_rows_answer_alike)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(cold_rows_answer_alike),
+                                       cmocka_unit_test(rows_are_asked_for_once_in_a_while)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
