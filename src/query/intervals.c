@@ -263,6 +263,7 @@ enum vz_status vz_dsl_parse_intervals(struct vz_parser *parser, struct vz_json v
 struct build {
     struct vz_eval *eval;
     struct vz_error *err;
+    uint64_t *size; /* of all that was made so far */
 };
 
 static const struct vz_intervals *too_many(const struct build *b)
@@ -398,16 +399,16 @@ static bool graph(struct words *w)
 {
     struct vz_arena *arena = w->b->eval->arena;
     const struct vz_tokens *tokens = w->tokens;
+    const struct vz_intervals **path =
+        vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *));
+    const struct vz_intervals **found =
+        vz_arena_alloc(arena, (VZ_MAX_DISJUNCTIONS + 1) * sizeof(void *));
     uint32_t end = 0;
     for (size_t i = 0; i < tokens->count; i++)
         end = VZ_MAX(end, tokens->items[i].position + VZ_MAX(tokens->items[i].position_length, 1u));
     for (uint32_t at = 0, to; at < end; at = to) {
         to = next_joint(tokens, at);
-        struct ways ways = {
-            .w = w,
-            .to = to,
-            .path = vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *)),
-            .found = vz_arena_alloc(arena, (VZ_MAX_DISJUNCTIONS + 1) * sizeof(void *))};
+        struct ways ways = {.w = w, .to = to, .path = path, .found = found};
         if (!walk_ways(&ways, at, 0))
             return false;
         const struct vz_intervals *part = any_of(w->b, ways.found, ways.found_count);
@@ -498,6 +499,13 @@ static const struct vz_intervals *of_pattern(const struct build *b,
     return vz_intervals_terms(arena, field->id, terms, count);
 }
 
+/* What all rules of a query are made of is bounded together. */
+static bool spend(const struct build *b, const struct vz_intervals *source)
+{
+    *b->size += source->size;
+    return *b->size <= VZ_MAX_INTERVALS || too_many(b);
+}
+
 static const struct vz_intervals *of_rule(const struct build *b,
                                           const struct vz_interval_rule *rule,
                                           const struct vz_field *field);
@@ -539,7 +547,9 @@ static const struct vz_intervals *of_rule(const struct build *b,
         out = rule->kind == RULE_MATCH ? of_text(b, rule, own, analyzer)
                                        : of_pattern(b, rule, own, analyzer);
     }
-    if (!out || !rule->filter)
+    if (!out || !spend(b, out))
+        return NULL;
+    if (!rule->filter)
         return out;
     filter = of_rule(b, rule->filter, field);
     if (!filter)
@@ -552,7 +562,8 @@ enum vz_status vz_intervals_expand(struct vz_eval *eval, const struct vz_node *n
                                    struct vz_node **out, struct vz_error *err)
 {
     struct vz_error own = {0};
-    const struct build b = {eval, err ? err : &own};
+    uint64_t size = 0;
+    const struct build b = {eval, err ? err : &own, &size};
     if (!vz_filter_field(eval, node->field)) /* as Elasticsearch: nothing */
         return VZ_OK;
     const struct vz_field *field = field_of(&b, node->field);

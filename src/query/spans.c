@@ -313,6 +313,7 @@ enum vz_status vz_dsl_parse_span_mask(struct vz_parser *parser, struct vz_json v
 struct build {
     struct vz_eval *eval;
     struct vz_error *err;
+    size_t *terms; /* so far: each opens its postings */
 };
 
 static struct vz_spans *new_spans(const struct build *b, enum vz_span_kind kind, size_t parts)
@@ -358,11 +359,11 @@ static struct vz_spans *of_multi(const struct build *b, const struct vz_span_cla
     if (vz_text_build(b->eval, clause->multi, field, &query, b->err) != VZ_OK)
         return NULL;
     size_t count = query ? count_terms(query) : 0;
-    if (count > VZ_MAX_CLAUSES) {
+    *b->terms += count;
+    if (*b->terms > VZ_MAX_CLAUSES) {
         vz_query_fail(b->err, VZ_BAD_QUERY,
-                      "[span_multi] on [%.*s] exceeds maxClauseCount [ Boolean maxClauseCount is set "
-                      "to %d]",
-                      VZ_ARG(field->path), VZ_MAX_CLAUSES);
+                      "Query contains too many nested clauses; maxClauseCount is set to %d",
+                      VZ_MAX_CLAUSES);
         return NULL;
     }
     struct vz_spans *any = new_spans(b, VZ_SPAN_OR, count);
@@ -428,7 +429,8 @@ enum vz_status vz_spans_expand(struct vz_eval *eval, const struct vz_node *node,
                                struct vz_node **out, struct vz_error *err)
 {
     struct vz_error own = {0};
-    const struct build b = {eval, err ? err : &own};
+    size_t made = 0;
+    const struct build b = {eval, err ? err : &own, &made};
     const struct vz_spans *spans = of_clause(&b, node->span);
     if (!spans)
         return b.err->status != VZ_OK ? b.err->status : VZ_BAD_QUERY;

@@ -30,6 +30,9 @@ static struct vz_intervals *new_source(struct vz_arena *arena, enum vz_interval_
     if (count)
         memcpy(source->parts, parts, count * sizeof(void *));
     source->part_count = count;
+    source->size = 1;
+    for (size_t i = 0; i < count; i++)
+        source->size += parts[i]->size;
     bool sum = kind == VZ_INTERVAL_ORDERED || kind == VZ_INTERVAL_UNORDERED ||
                kind == VZ_INTERVAL_BLOCK;
     if (sum) {
@@ -75,6 +78,7 @@ const struct vz_intervals *vz_intervals_terms(struct vz_arena *arena, uint16_t f
     source->field = field;
     source->terms = terms;
     source->term_count = count;
+    source->size += count;
     return source;
 }
 
@@ -139,12 +143,18 @@ static struct list choices(struct vz_arena *arena, enum vz_interval_kind kind,
 {
     struct list out = {0}, *disjuncts = vz_arena_zalloc(arena, (count + 1) * sizeof *disjuncts);
     size_t total = 1;
+    uint64_t size = 0;
     for (size_t i = 0; i < count; i++) {
         disjuncts[i] = split(arena, parts[i]);
         total *= disjuncts[i].count;
+        size += parts[i]->size;
         out.failed |= disjuncts[i].failed || total > VZ_MAX_DISJUNCTIONS;
         if (out.failed)
             return out;
+    }
+    if (total > 1 && total * size > VZ_MAX_INTERVALS) {
+        out.failed = true;
+        return out;
     }
     bool failed = out.failed;
     out = list_of(arena, total);

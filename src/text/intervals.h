@@ -19,6 +19,7 @@
 #include "base/text.h"
 
 #define VZ_MAX_DISJUNCTIONS 1024 /* that pulling up may make of one source */
+#define VZ_MAX_INTERVALS 131072  /* the `size` of a source; of it lists of postings are opened */
 
 enum vz_interval_kind {
     VZ_INTERVAL_TERMS, /* any of terms */
@@ -49,11 +50,12 @@ struct vz_intervals {
     size_t part_count;
     int32_t number;
     int64_t extent; /* the least width of one */
+    uint64_t size;  /* sources and terms in the tree, each as often as it stands there */
 };
 
 const struct vz_intervals *vz_intervals_terms(struct vz_arena *arena, uint16_t field,
                                               const struct vz_slice *terms, size_t count);
-/* Those below give NULL where more than VZ_MAX_DISJUNCTIONS would be made; a NULL in `parts` goes on. */
+/* Those below give NULL where more than VZ_MAX_DISJUNCTIONS or VZ_MAX_INTERVALS would be made; a NULL in `parts` goes on. */
 const struct vz_intervals *vz_intervals_or(struct vz_arena *arena,
                                            const struct vz_intervals *const *parts, size_t count);
 /* max_gaps -1: any. None of parts: nothing; one: that one. */

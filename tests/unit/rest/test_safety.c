@@ -57,6 +57,31 @@ static void test_patterns_together(void **state)
             200, "\"value\":1500");
 }
 
+/* The same patterns in spans and intervals, each term of which opens its postings: 1,500 of 2,000 each. */
+static void test_patterns_in_places(void **state)
+{
+    struct world *w = *state;
+    struct vz_buf body = {0};
+    for (int spans = 0; spans < 2; spans++)
+        for (int many = 0; many < 2; many++) {
+            int count = spans ? 2 + many : many ? 100 : 50;
+            vz_buf_clear(&body);
+            vz_buf_append_str(&body, spans ? "{\"query\":{\"span_or\":{\"clauses\":["
+                                           : "{\"query\":{\"intervals\":{\"t\":{\"any_of\":{"
+                                             "\"intervals\":[");
+            for (int i = 0; i < count; i++)
+                vz_buf_printf(&body, spans ? "%s{\"span_multi\":{\"match\":{\"prefix\":{\"t\":\"w\"}}}}"
+                                           : "%s{\"prefix\":{\"prefix\":\"w\"}}",
+                              i ? "," : "");
+            vz_buf_append_str(&body, spans ? "]}}}" : "]}}}}}");
+            expect(w, "POST", "/p/_search", body.data, many ? 400 : 200,
+                   !many   ? "\"value\":1500"
+                   : spans ? "Query contains too many nested clauses; maxClauseCount is set to 4096"
+                           : "Too many disjunctions to expand");
+        }
+    vz_buf_deinit(&body);
+}
+
 /* ---- cancelling ---------------------------------------------------------------------------- */
 
 struct slow {
@@ -495,6 +520,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_patterns_together),
+        cmocka_unit_test(test_patterns_in_places),
         cmocka_unit_test(test_search_is_cancelled),
         cmocka_unit_test(test_waiting_blocks_no_work),
         cmocka_unit_test(test_deleted_stays_deleted),
