@@ -4,8 +4,9 @@
     tests/rooms.py        prints each wrong include or difference, then `N passed, N failed, 0 skipped`
 
 The build already refuses a wrong include (each room has an include path of its own); this says
-which arrow is wrong, finds cycles, and holds the table in ARCHITECTURE.md against the build.
-Standard library only.
+which arrow is wrong, finds cycles, and holds the table in ARCHITECTURE.md against the build. A
+source file that no meson.build names would be neither built nor tested, and a document that names
+a file which is gone leads nowhere: both are told. Standard library only.
 """
 import pathlib
 import re
@@ -75,11 +76,40 @@ def table_differences(rooms):
                    f"ARCHITECTURE.md says {sorted(table.get(name, [])) if name in table else 'nothing'}")
 
 
+def unbuilt():
+    """Sources of rooms and of their unit tests that their folder's meson.build does not name."""
+    for folder in [*(ROOT / "src").iterdir(), *(ROOT / "tests/unit").iterdir()]:
+        build = folder / "meson.build"
+        if not build.is_file():
+            continue
+        named = set(re.findall(r"'([\w./-]+)'", build.read_text()))
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".c", ".cc") and path.name not in named:
+                yield f"{path.relative_to(ROOT)} is not in {build.relative_to(ROOT)}"
+
+
+def lost_names():
+    """Links of documents, and sources of ours in `backticks`, that lead to no file. A source may be
+    named from the root, from src/, within its room, or with '*'."""
+    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            where = f"{path.relative_to(ROOT)}:{number}"
+            for link in re.findall(r"\]\(([^)#]+)", line):
+                if "://" not in link and not (path.parent / link).exists():
+                    yield f"{where}: there is no {link}"
+            sources = re.findall(r"`([\w./*-]+\.(?:c|cc|h))\b", line)
+            for name in sources + re.findall(r"`((?:src|tests|bench|tools|samples|docs)/[\w./*-]+)", line):
+                above = ("", "src/", "src/*/", "tests/unit/*/") if name in sources else ("",)
+                if "ROOM" not in name and not any(any(ROOT.glob(a + name.rstrip("/."))) for a in above):
+                    yield f"{where}: there is no {name}"
+
+
 def main():
     rooms = rooms_of_build()
     failed = 0
     checks = [("includes", list(wrong_includes(rooms))), ("no circles", list(cycles(rooms))),
-              ("ARCHITECTURE.md", list(table_differences(rooms)))]
+              ("ARCHITECTURE.md", list(table_differences(rooms))), ("every source is built", list(unbuilt())),
+              ("documents name what is there", list(lost_names()))]
     for name, problems in checks:
         failed += bool(problems)
         print(f"{'FAIL' if problems else 'ok  '} rooms: {name}")

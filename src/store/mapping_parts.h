@@ -3,6 +3,16 @@
  * Private to those files. A field of the public header is the first member of a vz_mapping_node;
  * nodes form the tree of objects, properties and multi-fields. Everything a mapping points to lives
  * in its own arena, so that a mapping is one thing to copy and to free.
+ *
+ *   mapping.c           the tree: new, copied, added to, found
+ *   mapping_merge.c     a mappings body into a copy, and what is checked of the whole
+ *   mapping_root.c      the members beside "properties"
+ *   mapping_types.c     the types, which parameters each takes, which may change
+ *   mapping_text.c      analysis and postings; mapping_shingles.c search_as_you_type
+ *   mapping_vector.c    dense_vector; mapping_semantic.c semantic_text
+ *   mapping_rules.c     limits and defaults from the index's settings
+ *   mapping_template.c  dynamic templates
+ *   mapping_print.c     as GET _mapping shows it and as the disk keeps it
  */
 #ifndef VZ_STORE_MAPPING_PARTS_H
 #define VZ_STORE_MAPPING_PARTS_H
