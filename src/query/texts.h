@@ -1,6 +1,6 @@
-/* query/texts.h - between the files that make queries over texts: text.c (one field), multi.c
- * (several), query_string.c, simple_query_string.c and more_like_this.c (which put such together),
- * expand.c (which asks them). Private to the room.
+/* query/texts.h - between the files that make queries over texts: text.c (one field; text_build.h),
+ * multi.c (several), query_string.c, simple_query_string.c and more_like_this.c (which put such
+ * together), expand.c (which asks them). Private to the room.
  *
  * The model. A text becomes, for each field of the mapping it is asked of, a struct vz_node: a TEXT
  * node over the field's postings, or a leaf over its column. Several fields become a dis_max of
