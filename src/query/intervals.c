@@ -1,8 +1,8 @@
 /* The `intervals` query: rules about where in a text words stand, as trees of src/text/intervals.h.
  *
- * A body is read into struct vz_interval_rule without a mapping; what a rule means in one index - its
- * words by that field's analyzer, the terms that its patterns match - is worked out when the query is
- * expanded. As Elasticsearch's IntervalsSourceProvider and IntervalBuilder do it. */
+ * A body is read into struct vz_interval_rule without a mapping; what a rule means in one index -
+ * its words by that field's analyzer, the terms that its patterns match - is worked out when the
+ * query is expanded. As Elasticsearch's IntervalsSourceProvider and IntervalBuilder do it. */
 #include "query/dsl.h"
 #include "query/filter.h"
 #include "query/texts.h"
@@ -10,14 +10,22 @@
 #include "text/analysis.h"
 #include "text/intervals.h"
 
-enum rule_kind { RULE_MATCH, RULE_ALL, RULE_ANY, RULE_PREFIX, RULE_WILDCARD, RULE_REGEXP,
-                 RULE_FUZZY, RULE_RANGE };
+enum rule_kind {
+    RULE_MATCH,
+    RULE_ALL,
+    RULE_ANY,
+    RULE_PREFIX,
+    RULE_WILDCARD,
+    RULE_REGEXP,
+    RULE_FUZZY,
+    RULE_RANGE
+};
 static const char *const rule_names[] = {"match",    "all_of", "any_of", "prefix",
                                          "wildcard", "regexp", "fuzzy",  "range"};
 
 struct vz_interval_rule {
     enum rule_kind kind;
-    struct vz_slice text;     /* query, prefix, pattern, term */
+    struct vz_slice text; /* query, prefix, pattern, term */
     struct vz_slice analyzer, use_field;
     int32_t max_gaps;
     bool ordered;
@@ -138,7 +146,8 @@ static enum vz_status read_bound(struct vz_interval_rule *rule, struct vz_slice 
 static enum vz_status read_member(struct vz_parser *parser, struct vz_interval_rule *rule,
                                   struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
-    static const char *const texts[] = {"query", NULL, NULL, "prefix", "pattern", "pattern", "term"};
+    static const char *const texts[] = {"query",   NULL,      NULL,  "prefix",
+                                        "pattern", "pattern", "term"};
     const char *name = rule_names[rule->kind];
     bool combines = rule->kind == RULE_ALL || rule->kind == RULE_ANY;
     bool gaps = rule->kind == RULE_MATCH || rule->kind == RULE_ALL;
@@ -180,11 +189,9 @@ static enum vz_status check_rule(const struct vz_interval_rule *rule, bool has_l
                                          "pattern", "pattern",   "term"};
     if (rule->kind == RULE_RANGE) {
         if (!rule->lower.ptr)
-            return vz_fail(err, VZ_BAD_QUERY,
-                           "Either [gte] or [gt], one of them must be provided");
+            return vz_fail(err, VZ_BAD_QUERY, "Either [gte] or [gt], one of them must be provided");
         if (!rule->upper.ptr)
-            return vz_fail(err, VZ_BAD_QUERY,
-                           "Either [lte] or [lt], one of them must be provided");
+            return vz_fail(err, VZ_BAD_QUERY, "Either [lte] or [lt], one of them must be provided");
         return VZ_OK;
     }
     if (!(has_list || rule->text.ptr))
@@ -279,18 +286,22 @@ static const struct vz_field *field_of(const struct build *b, struct vz_slice pa
     const struct vz_text_view *view = vz_snapshot_texts(b->eval->snap);
     struct vz_field_stats stats = {0};
     if (!field) {
-        vz_query_fail(b->err, VZ_BAD_QUERY, "No field mapping can be found for the field with name "
-                                            "[%.*s]", VZ_ARG(path));
+        vz_query_fail(b->err, VZ_BAD_QUERY,
+                      "No field mapping can be found for the field with name "
+                      "[%.*s]",
+                      VZ_ARG(path));
         return NULL;
     }
     if (field->type != VZ_FIELD_TEXT) {
-        vz_query_fail(b->err, VZ_BAD_QUERY,
-                      "Can only use interval queries on text fields - not on [%.*s] which is of type "
-                      "[%s]",
-                      VZ_ARG(field->path), vz_field_type_name(field->type));
+        vz_query_fail(
+            b->err, VZ_BAD_QUERY,
+            "Can only use interval queries on text fields - not on [%.*s] which is of type "
+            "[%s]",
+            VZ_ARG(field->path), vz_field_type_name(field->type));
         return NULL;
     }
-    if (view && vz_text_field_stats(view, field->id, &stats) && !(stats.flags & VZ_TEXT_POSITIONS)) {
+    if (view && vz_text_field_stats(view, field->id, &stats) &&
+        !(stats.flags & VZ_TEXT_POSITIONS)) {
         vz_query_fail(b->err, VZ_BAD_QUERY,
                       "Cannot create intervals over field [%.*s] with no positions indexed",
                       VZ_ARG(field->path));
@@ -327,8 +338,7 @@ static bool places(struct words *w)
 {
     struct vz_arena *arena = w->b->eval->arena;
     const struct vz_tokens *tokens = w->tokens;
-    const struct vz_intervals **same =
-        vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *));
+    const struct vz_intervals **same = vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *));
     uint32_t expected = 0;
     for (size_t i = 0, n; i < tokens->count; i += n) {
         uint32_t position = tokens->items[i].position;
@@ -337,8 +347,7 @@ static bool places(struct words *w)
         const struct vz_intervals *place = any_of(w->b, same, n);
         if (!place)
             return false;
-        w->items[w->count++] =
-            vz_intervals_extend(arena, place, (int32_t)(position - expected));
+        w->items[w->count++] = vz_intervals_extend(arena, place, (int32_t)(position - expected));
         expected = position + 1;
     }
     return true;
@@ -382,7 +391,8 @@ static bool walk_ways(struct ways *ways, uint32_t at, size_t length)
     return true;
 }
 
-/* The first position behind `from` that no token spans: what is before it and behind it are apart. */
+/* The first position behind `from` that no token spans: what is before it and behind it are apart.
+ */
 static uint32_t next_joint(const struct vz_tokens *tokens, uint32_t from)
 {
     uint32_t joint = from + 1;
@@ -399,8 +409,7 @@ static bool graph(struct words *w)
 {
     struct vz_arena *arena = w->b->eval->arena;
     const struct vz_tokens *tokens = w->tokens;
-    const struct vz_intervals **path =
-        vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *));
+    const struct vz_intervals **path = vz_arena_alloc(arena, (tokens->count + 1) * sizeof(void *));
     const struct vz_intervals **found =
         vz_arena_alloc(arena, (VZ_MAX_DISJUNCTIONS + 1) * sizeof(void *));
     uint32_t end = 0;
@@ -430,8 +439,10 @@ static const struct vz_intervals *of_text(const struct build *b,
     const struct vz_intervals *out = NULL;
     bool is_graph = false, ok = vz_analyze_query(analyzer, rule->text, &tokens, b->err) == VZ_OK;
     if (ok && tokens.count > VZ_MAX_CLAUSES) {
-        vz_query_fail(b->err, VZ_BAD_QUERY, "Too many clauses: [%zu] words in an interval, at most "
-                                            "[%d]", tokens.count, VZ_MAX_CLAUSES);
+        vz_query_fail(b->err, VZ_BAD_QUERY,
+                      "Too many clauses: [%zu] words in an interval, at most "
+                      "[%d]",
+                      tokens.count, VZ_MAX_CLAUSES);
         ok = false;
     }
     for (size_t i = 0; i < tokens.count; i++)
@@ -452,30 +463,37 @@ static const struct vz_intervals *of_pattern(const struct build *b,
                                              const struct vz_field *field,
                                              const struct vz_analyzer *analyzer)
 {
-    static const enum vz_walk_kind kinds[] = {
-        [RULE_PREFIX] = VZ_WALK_PREFIX, [RULE_WILDCARD] = VZ_WALK_WILDCARD,
-        [RULE_REGEXP] = VZ_WALK_REGEXP, [RULE_FUZZY] = VZ_WALK_FUZZY, [RULE_RANGE] = VZ_WALK_RANGE};
+    static const enum vz_walk_kind kinds[] = {[RULE_PREFIX] = VZ_WALK_PREFIX,
+                                              [RULE_WILDCARD] = VZ_WALK_WILDCARD,
+                                              [RULE_REGEXP] = VZ_WALK_REGEXP,
+                                              [RULE_FUZZY] = VZ_WALK_FUZZY,
+                                              [RULE_RANGE] = VZ_WALK_RANGE};
     const struct vz_text_view *view = vz_snapshot_texts(b->eval->snap);
     struct vz_arena *arena = b->eval->arena;
     uint64_t looked_at = 0;
-    struct vz_walk how = {.kind = kinds[rule->kind], .text = rule->text,
-                          .lower = rule->lower, .upper = rule->upper,
+    struct vz_walk how = {.kind = kinds[rule->kind],
+                          .text = rule->text,
+                          .lower = rule->lower,
+                          .upper = rule->upper,
                           .lower_inclusive = rule->lower_inclusive,
                           .upper_inclusive = rule->upper_inclusive,
                           .prefix_length = rule->prefix_length,
                           .transpositions = !rule->no_transpositions,
-                          .looked_at = &looked_at, .max_terms = VZ_MAX_CLAUSES,
-                          .cancelled = vz_text_late, .context = b->eval};
+                          .looked_at = &looked_at,
+                          .max_terms = VZ_MAX_CLAUSES,
+                          .cancelled = vz_text_late,
+                          .context = b->eval};
     struct vz_slice *const texts[] = {&how.text, &how.lower, &how.upper};
     for (size_t i = 0; i < VZ_COUNT_OF(texts); i++)
         if (texts[i]->ptr && rule->kind != RULE_REGEXP &&
             vz_normalize(analyzer, *texts[i], arena, texts[i], b->err) != VZ_OK)
             return NULL;
     if (rule->kind == RULE_REGEXP && rule->text.len > VZ_MAX_REGEX_BYTES) {
-        vz_query_fail(b->err, VZ_BAD_QUERY,
-                      "The length of regex [%zu] used in the [regexp] query has exceeded the allowed "
-                      "maximum of [%d]",
-                      rule->text.len, VZ_MAX_REGEX_BYTES);
+        vz_query_fail(
+            b->err, VZ_BAD_QUERY,
+            "The length of regex [%zu] used in the [regexp] query has exceeded the allowed "
+            "maximum of [%d]",
+            rule->text.len, VZ_MAX_REGEX_BYTES);
         return NULL;
     }
     how.distance = rule->kind == RULE_FUZZY ? vz_fuzzy_distance(rule->fuzziness, how.text) : 0;
@@ -484,11 +502,13 @@ static const struct vz_intervals *of_pattern(const struct build *b,
     struct vz_walk_term *found = NULL;
     size_t count = 0;
     bool truncated = false;
-    if (view && vz_text_walk(view, field->id, &how, arena, &found, &count, &truncated, b->err) != VZ_OK)
+    if (view &&
+        vz_text_walk(view, field->id, &how, arena, &found, &count, &truncated, b->err) != VZ_OK)
         return NULL;
     if (truncated) {
-        vz_query_fail(b->err, VZ_BAD_QUERY, "Automaton [%.*s] expanded to too many terms (limit %d)",
-                      VZ_ARG(how.text), VZ_MAX_CLAUSES);
+        vz_query_fail(b->err, VZ_BAD_QUERY,
+                      "Automaton [%.*s] expanded to too many terms (limit %d)", VZ_ARG(how.text),
+                      VZ_MAX_CLAUSES);
         return NULL;
     }
     if (vz_eval_spend(b->eval, looked_at, count, b->err) != VZ_OK)
@@ -506,13 +526,11 @@ static bool spend(const struct build *b, const struct vz_intervals *source)
     return *b->size <= VZ_MAX_INTERVALS || too_many(b);
 }
 
-static const struct vz_intervals *of_rule(const struct build *b,
-                                          const struct vz_interval_rule *rule,
-                                          const struct vz_field *field);
+static const struct vz_intervals *
+of_rule(const struct build *b, const struct vz_interval_rule *rule, const struct vz_field *field);
 
-static const struct vz_intervals *of_parts(const struct build *b,
-                                           const struct vz_interval_rule *rule,
-                                           const struct vz_field *field)
+static const struct vz_intervals *
+of_parts(const struct build *b, const struct vz_interval_rule *rule, const struct vz_field *field)
 {
     const struct vz_intervals **parts =
         vz_arena_alloc(b->eval->arena, (rule->part_count + 1) * sizeof(void *));
@@ -529,9 +547,8 @@ static const struct vz_intervals *of_parts(const struct build *b,
 }
 
 /* NULL with an error. */
-static const struct vz_intervals *of_rule(const struct build *b,
-                                          const struct vz_interval_rule *rule,
-                                          const struct vz_field *field)
+static const struct vz_intervals *
+of_rule(const struct build *b, const struct vz_interval_rule *rule, const struct vz_field *field)
 {
     const struct vz_intervals *out, *filter;
     if (rule->kind == RULE_ALL || rule->kind == RULE_ANY) {
@@ -541,8 +558,8 @@ static const struct vz_intervals *of_rule(const struct build *b,
         if (!own)
             return NULL;
         const struct vz_analyzer *analyzer = own->search_analyzer;
-        if (rule->analyzer.ptr && vz_text_analyzer(b->eval, "intervals", rule->analyzer, &analyzer,
-                                                   b->err) != VZ_OK)
+        if (rule->analyzer.ptr &&
+            vz_text_analyzer(b->eval, "intervals", rule->analyzer, &analyzer, b->err) != VZ_OK)
             return NULL;
         out = rule->kind == RULE_MATCH ? of_text(b, rule, own, analyzer)
                                        : of_pattern(b, rule, own, analyzer);

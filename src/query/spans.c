@@ -1,9 +1,10 @@
-/* The span queries: span_term, span_or, span_near, span_not, span_first, span_containing, span_within,
- * span_multi, span_field_masking. Read into struct vz_span_clause; what it is in one index (the terms
- * that a pattern matches) is worked out when the query is expanded, as a tree of src/text/spans.h.
+/* The span queries: span_term, span_or, span_near, span_not, span_first, span_containing,
+ * span_within, span_multi, span_field_masking. Read into struct vz_span_clause; what it is in one
+ * index (the terms that a pattern matches) is worked out when the query is expanded, as a tree of
+ * src/text/spans.h.
  *
- * A span query scores as one: within another no boost may stand. Those of one query are of one field;
- * span_field_masking says of another field's that they are. */
+ * A span query scores as one: within another no boost may stand. Those of one query are of one
+ * field; span_field_masking says of another field's that they are. */
 #include "query/dsl.h"
 #include "query/filter.h"
 #include "query/texts.h"
@@ -152,8 +153,8 @@ enum vz_status vz_dsl_parse_span_near(struct vz_parser *parser, struct vz_json v
     return status;
 }
 
-static enum vz_status visit_not(struct vz_parser *parser, struct vz_node *node,
-                                struct vz_slice key, struct vz_json value, struct vz_error *err)
+static enum vz_status visit_not(struct vz_parser *parser, struct vz_node *node, struct vz_slice key,
+                                struct vz_json value, struct vz_error *err)
 {
     struct vz_span_clause *span = node->span;
     if (vz_slice_is(key, "include") || vz_slice_is(key, "exclude"))
@@ -166,9 +167,11 @@ static enum vz_status visit_not(struct vz_parser *parser, struct vz_node *node,
         return vz_fail(err, VZ_BAD_QUERY,
                        "span_not can either use [dist] or [pre] & [post] (or none)");
     int32_t number = 0;
-    enum vz_status status =
-        read_number("span_not", dist ? "dist" : vz_slice_is(key, "pre") ? "pre" : "post", value,
-                    &number, err);
+    enum vz_status status = read_number("span_not",
+                                        dist                      ? "dist"
+                                        : vz_slice_is(key, "pre") ? "pre"
+                                                                  : "post",
+                                        value, &number, err);
     span->has_slop = true;
     span->slop |= dist; /* which of the two was given */
     if (dist || vz_slice_is(key, "pre"))
@@ -220,8 +223,7 @@ enum vz_status vz_dsl_parse_span_first(struct vz_parser *parser, struct vz_json 
 static enum vz_status visit_pair(struct vz_parser *parser, struct vz_node *node,
                                  struct vz_slice key, struct vz_json value, struct vz_error *err)
 {
-    const char *query =
-        node->span->kind == VZ_SPAN_CONTAINING ? "span_containing" : "span_within";
+    const char *query = node->span->kind == VZ_SPAN_CONTAINING ? "span_containing" : "span_within";
     if (!vz_slice_is(key, "big") && !vz_slice_is(key, "little"))
         return VZ_NOT_FOUND;
     bool little = key.ptr[0] == 'l';
@@ -278,8 +280,7 @@ enum vz_status vz_dsl_parse_span_multi(struct vz_parser *parser, struct vz_json 
     struct vz_span_clause *span = new_clause(parser, node, VZ_SPAN_TERM);
     enum vz_status status = vz_dsl_walk(parser, "span_multi", value, node, visit_multi, err);
     if (status == VZ_OK && !span->multi)
-        return vz_fail(err, VZ_BAD_QUERY,
-                       "[span_multi] must have [match] multi term query clause");
+        return vz_fail(err, VZ_BAD_QUERY, "[span_multi] must have [match] multi term query clause");
     return status;
 }
 
@@ -301,8 +302,7 @@ enum vz_status vz_dsl_parse_span_mask(struct vz_parser *parser, struct vz_json v
     span->part_count = 1;
     enum vz_status status = vz_dsl_walk(parser, "span_field_masking", value, node, visit_mask, err);
     if (status == VZ_OK && !span->parts[0])
-        return vz_fail(err, VZ_BAD_QUERY,
-                       "span_field_masking must have [query] span query clause");
+        return vz_fail(err, VZ_BAD_QUERY, "span_field_masking must have [query] span query clause");
     if (status == VZ_OK && !span->field.ptr)
         return vz_fail(err, VZ_BAD_QUERY, "span_field_masking must have [field] set for it");
     return status;

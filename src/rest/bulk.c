@@ -245,7 +245,8 @@ static void retry_script(struct chunk *c, struct vz_bulk_item *item, struct vz_w
 {
     for (uint32_t left = item->retry; left && op->status == VZ_CONFLICT; left--) {
         struct vz_error err = {0};
-        const struct vz_write_options options = {.arena = &c->arena, .semantics = &vz_semantic_none};
+        const struct vz_write_options options = {.arena = &c->arena,
+                                                 .semantics = &vz_semantic_none};
         set_op(op, item);
         if (!prepare_script(c, item, op))
             return;

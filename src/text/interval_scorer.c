@@ -1,8 +1,8 @@
 /* Intervals at work in one segment. See intervals.h.
  *
- * On a document each source makes the whole list of its intervals from the lists of its parts, so that
- * a source is the same loop that Lucene's iterator of that name is, over arrays: from the end of a
- * list on everything is END, before its first interval -1. Lists rise by start and by end.
+ * On a document each source makes the whole list of its intervals from the lists of its parts, so
+ * that a source is the same loop that Lucene's iterator of that name is, over arrays: from the end
+ * of a list on everything is END, before its first interval -1. Lists rise by start and by end.
  *
  * The score is Lucene's saturation of the sloppy frequency, w * S / (S + 1), where S adds up
  * 1 / (1 + what an interval is longer than its source's least). */
@@ -39,7 +39,8 @@ struct scorer {
     uint32_t *heap;
 };
 
-/* ---- reading a list as an iterator ------------------------------------------------------------ */
+/* ---- reading a list as an iterator ------------------------------------------------------------
+ */
 
 static int32_t start_of(const struct at *a)
 {
@@ -77,7 +78,8 @@ static void put_plain(struct at *a, int32_t start, int32_t end, int32_t gaps)
     put(a, start, end, end - start + 1, gaps);
 }
 
-/* ---- sources ---------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------
+ */
 
 static void make_terms(struct at *a)
 {
@@ -96,7 +98,8 @@ static int by_end(const void *a, const void *b)
     return x->start > y->start ? -1 : x->start < y->start;
 }
 
-/* All of the parts' that hold no other: by end, of one end the shortest, none around the one before. */
+/* All of the parts' that hold no other: by end, of one end the shortest, none around the one
+ * before. */
 static void make_or(struct scorer *s, struct at *a)
 {
     size_t count = 0;
@@ -123,7 +126,8 @@ static void make_or(struct scorer *s, struct at *a)
     }
 }
 
-/* One interval of an ordered source; false: there is none. *at: the part that goes on next, 1 at first. */
+/* One interval of an ordered source; false: there is none. *at: the part that goes on next, 1 at
+ * first. */
 static bool next_ordered(struct at *a, size_t *at, int32_t *start, int32_t *end, int32_t *gaps)
 {
     struct at *parts = a->parts;
@@ -383,7 +387,8 @@ static void make(struct scorer *s, struct at *a, uint32_t doc)
     }
 }
 
-/* ---- documents -------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------
+ */
 
 /* Documents that may have intervals: all that the source needs is in them. */
 static uint32_t advance_source(struct at *a, uint32_t target)
@@ -487,20 +492,19 @@ static size_t open_source(struct at *a, const struct vz_intervals *source,
         most = VZ_MAX(most, below);
         bool sum = source->kind == VZ_INTERVAL_OR;
         a->cost = sum ? a->cost + a->parts[i].cost
-                      : i ? VZ_MIN(a->cost, a->parts[i].cost) : a->parts[i].cost;
+                  : i ? VZ_MIN(a->cost, a->parts[i].cost)
+                      : a->parts[i].cost;
     }
     return most;
 }
 
 struct vz_scorer *vz_intervals_scorer_new(const struct vz_weight *weight,
-                                          const struct vz_segment *segment,
-                                          struct vz_arena *arena)
+                                          const struct vz_segment *segment, struct vz_arena *arena)
 {
     struct scorer *s = vz_arena_zalloc(arena, sizeof *s);
     s->segment = segment;
     size_t most = open_source(&s->root, weight->query->intervals, segment, arena);
     s->heap = vz_arena_alloc(arena, (most + 1) * sizeof *s->heap);
-    s->base = (struct vz_scorer){
-        .kind = &intervals_kind, .weight = weight, .cost = s->root.cost};
+    s->base = (struct vz_scorer){.kind = &intervals_kind, .weight = weight, .cost = s->root.cost};
     return &s->base;
 }

@@ -1,8 +1,8 @@
 /* Sources of intervals put together as Lucene's Intervals does (apache/lucene,
  * org.apache.lucene.queries.intervals); what they give is in interval_scorer.c.
  *
- * Intervals of a source are minimal: a disjunction of "a" and "a b" gives "a" only. Where a source is
- * made of others that matters, and the disjunction is pulled up: block(or(a, "a b"), c) becomes
+ * Intervals of a source are minimal: a disjunction of "a" and "a b" gives "a" only. Where a source
+ * is made of others that matters, and the disjunction is pulled up: block(or(a, "a b"), c) becomes
  * or(block(a, c), block("a b", c)). Alternatives of one position stay together. */
 #include "text/intervals.h"
 
@@ -33,8 +33,8 @@ static struct vz_intervals *new_source(struct vz_arena *arena, enum vz_interval_
     source->size = 1;
     for (size_t i = 0; i < count; i++)
         source->size += parts[i]->size;
-    bool sum = kind == VZ_INTERVAL_ORDERED || kind == VZ_INTERVAL_UNORDERED ||
-               kind == VZ_INTERVAL_BLOCK;
+    bool sum =
+        kind == VZ_INTERVAL_ORDERED || kind == VZ_INTERVAL_UNORDERED || kind == VZ_INTERVAL_BLOCK;
     if (sum) {
         for (size_t i = 0; i < count; i++)
             source->extent += parts[i]->extent;
@@ -109,11 +109,11 @@ const struct vz_intervals *vz_intervals_or(struct vz_arena *arena,
     }
     if (all.count > VZ_MAX_DISJUNCTIONS)
         return NULL;
-    return all.count == 1 ? all.items[0]
-                          : new_source(arena, VZ_INTERVAL_OR, all.items, all.count);
+    return all.count == 1 ? all.items[0] : new_source(arena, VZ_INTERVAL_OR, all.items, all.count);
 }
 
-/* ---- pulling disjunctions up ------------------------------------------------------------------ */
+/* ---- pulling disjunctions up ------------------------------------------------------------------
+ */
 
 static struct list pull_up(struct vz_arena *arena, const struct vz_intervals *source);
 
@@ -226,7 +226,8 @@ static const struct vz_intervals *or_list(struct vz_arena *arena, struct list li
     return list.failed ? NULL : vz_intervals_or(arena, list.items, list.count);
 }
 
-/* ---- combining -------------------------------------------------------------------------------- */
+/* ---- combining --------------------------------------------------------------------------------
+ */
 
 static const struct vz_intervals *repeat(struct vz_arena *arena, const struct vz_intervals *source,
                                          size_t times)
@@ -257,7 +258,8 @@ static struct list flatten(struct vz_arena *arena, enum vz_interval_kind kind,
     return out;
 }
 
-/* Equal sources must not stand on the same words: neighbours (ordered) or all become one that repeats. */
+/* Equal sources must not stand on the same words: neighbours (ordered) or all become one that
+ * repeats. */
 static const struct vz_intervals *together(struct vz_arena *arena, bool ordered,
                                            const struct vz_intervals *const *parts, size_t count)
 {
@@ -349,7 +351,8 @@ const struct vz_intervals *vz_intervals_relate(struct vz_arena *arena, enum vz_i
     }
 }
 
-/* ---- printing --------------------------------------------------------------------------------- */
+/* ---- printing ---------------------------------------------------------------------------------
+ */
 
 static void print_list(const char *name, const struct vz_intervals *source, struct vz_buf *out)
 {

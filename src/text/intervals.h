@@ -55,7 +55,8 @@ struct vz_intervals {
 
 const struct vz_intervals *vz_intervals_terms(struct vz_arena *arena, uint16_t field,
                                               const struct vz_slice *terms, size_t count);
-/* Those below give NULL where more than VZ_MAX_DISJUNCTIONS or VZ_MAX_INTERVALS would be made; a NULL in `parts` goes on. */
+/* Those below give NULL where more than VZ_MAX_DISJUNCTIONS or VZ_MAX_INTERVALS would be made; a
+ * NULL in `parts` goes on. */
 const struct vz_intervals *vz_intervals_or(struct vz_arena *arena,
                                            const struct vz_intervals *const *parts, size_t count);
 /* max_gaps -1: any. None of parts: nothing; one: that one. */
@@ -64,7 +65,8 @@ const struct vz_intervals *vz_intervals_combine(struct vz_arena *arena,
                                                 size_t count, int32_t max_gaps, bool ordered);
 const struct vz_intervals *vz_intervals_extend(struct vz_arena *arena,
                                                const struct vz_intervals *source, int32_t before);
-/* CONTAINING and what follows; UNTIL: those of `source` before one of `reference`; SINCE: behind. */
+/* CONTAINING and what follows; UNTIL: those of `source` before one of `reference`; SINCE: behind.
+ */
 const struct vz_intervals *vz_intervals_relate(struct vz_arena *arena, enum vz_interval_kind kind,
                                                const struct vz_intervals *source,
                                                const struct vz_intervals *reference);

@@ -1,8 +1,8 @@
 /* Spans at work in one segment, and their terms and names. See spans.h.
  *
- * As interval_scorer.c does, a part makes the whole list of its spans of a document from those of its
- * parts, by the loop of Lucene's iterator of that name (apache/lucene, org.apache.lucene.queries.spans):
- * behind a list everything is END, before it -1. */
+ * As interval_scorer.c does, a part makes the whole list of its spans of a document from those of
+ * its parts, by the loop of Lucene's iterator of that name (apache/lucene,
+ * org.apache.lucene.queries.spans): behind a list everything is END, before it -1. */
 #include "base/strmap.h"
 #include "text/scorer.h"
 
@@ -10,7 +10,8 @@
 
 #define END INT32_MAX
 
-/* ---- terms and names -------------------------------------------------------------------------- */
+/* ---- terms and names --------------------------------------------------------------------------
+ */
 
 static size_t count_terms(const struct vz_spans *spans)
 {
@@ -39,8 +40,8 @@ static void take_terms(const struct vz_spans *spans, struct vz_slice *terms, uin
         take_terms(spans->parts[i], terms, fields, seen, count);
 }
 
-size_t vz_spans_terms(const struct vz_spans *spans, struct vz_arena *arena,
-                      struct vz_slice **terms, uint16_t **fields)
+size_t vz_spans_terms(const struct vz_spans *spans, struct vz_arena *arena, struct vz_slice **terms,
+                      uint16_t **fields)
 {
     size_t room = count_terms(spans), count = 0;
     struct vz_strmap seen = {0};
@@ -61,11 +62,14 @@ static void describe_list(const struct vz_spans *spans, struct vz_buf *out)
 
 void vz_spans_describe(const struct vz_spans *spans, struct vz_buf *out)
 {
-    static const char *const heads[] = {
-        [VZ_SPAN_TERM] = "",           [VZ_SPAN_OR] = "spanOr([",
-        [VZ_SPAN_NEAR] = "spanNear([", [VZ_SPAN_NOT] = "spanNot(",
-        [VZ_SPAN_FIRST] = "spanFirst(", [VZ_SPAN_CONTAINING] = "SpanContaining(",
-        [VZ_SPAN_WITHIN] = "SpanWithin(", [VZ_SPAN_MASK] = "mask("};
+    static const char *const heads[] = {[VZ_SPAN_TERM] = "",
+                                        [VZ_SPAN_OR] = "spanOr([",
+                                        [VZ_SPAN_NEAR] = "spanNear([",
+                                        [VZ_SPAN_NOT] = "spanNot(",
+                                        [VZ_SPAN_FIRST] = "spanFirst(",
+                                        [VZ_SPAN_CONTAINING] = "SpanContaining(",
+                                        [VZ_SPAN_WITHIN] = "SpanWithin(",
+                                        [VZ_SPAN_MASK] = "mask("};
     vz_buf_append_str(out, heads[spans->kind]);
     describe_list(spans, out);
     switch (spans->kind) {
@@ -93,7 +97,8 @@ void vz_spans_describe(const struct vz_spans *spans, struct vz_buf *out)
     }
 }
 
-/* ---- lists ------------------------------------------------------------------------------------ */
+/* ---- lists ------------------------------------------------------------------------------------
+ */
 
 struct span {
     int32_t start, end, width;
@@ -249,11 +254,11 @@ static void make_unordered(struct scorer *s, struct at *a)
 static void make_not(struct at *a)
 {
     struct at *from = &a->parts[0], *not = &a->parts[1];
-    bool has = step(not);
+    bool has = step(not );
     while (step(from)) {
-        while (has && (int64_t)end_of(not) <= (int64_t)start_of(from) - a->spans->before)
-            has = step(not);
-        if (!has || (int64_t)start_of(not) - a->spans->after >= end_of(from))
+        while (has && (int64_t)end_of(not ) <= (int64_t)start_of(from) - a->spans->before)
+            has = step(not );
+        if (!has || (int64_t)start_of(not ) - a->spans->after >= end_of(from))
             keep(a, from);
     }
 }
@@ -325,7 +330,8 @@ static void make(struct scorer *s, struct at *a, uint32_t doc)
     }
 }
 
-/* ---- documents -------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------
+ */
 
 static uint32_t advance_part(struct at *a, uint32_t target)
 {

@@ -1,8 +1,10 @@
-/* text/spans.h - Lucene's span queries: where in a text words stand, near, first, within each other.
+/* text/spans.h - Lucene's span queries: where in a text words stand, near, first, within each
+ * other.
  *
- * A tree of struct vz_spans gives, for a document, spans of positions [start, end), by start and then by
- * end. Other than intervals (intervals.h) they are not minimal; which ones there are follows from how
- * Lucene's iterators go forward, and so does the score: BM25 of the sum of 1 / (1 + width).
+ * A tree of struct vz_spans gives, for a document, spans of positions [start, end), by start and
+ * then by end. Other than intervals (intervals.h) they are not minimal; which ones there are
+ * follows from how Lucene's iterators go forward, and so does the score: BM25 of the sum of 1 / (1
+ * + width).
  *
  * Everything lives in the caller's arena and is immutable. Threads: any. */
 #ifndef VZ_TEXT_SPANS_H
@@ -32,10 +34,10 @@ struct vz_spans {
     bool ordered;
 };
 
-/* The terms whose frequencies a score is worked out from, each once: those that must not be there are
- * not among them. Gives how many; arrays of the arena. */
-size_t vz_spans_terms(const struct vz_spans *spans, struct vz_arena *arena,
-                      struct vz_slice **terms, uint16_t **fields);
+/* The terms whose frequencies a score is worked out from, each once: those that must not be there
+ * are not among them. Gives how many; arrays of the arena. */
+size_t vz_spans_terms(const struct vz_spans *spans, struct vz_arena *arena, struct vz_slice **terms,
+                      uint16_t **fields);
 /* As Lucene prints it. */
 void vz_spans_describe(const struct vz_spans *spans, struct vz_buf *out);
 

@@ -1,5 +1,6 @@
 /* Intervals of random texts against their definition: all ways to put the parts together, of which
- * those stay that hold no other. Segments are cut at random, so that documents come from several. */
+ * those stay that hold no other. Segments are cut at random, so that documents come from several.
+ */
 #include "text/score.h"
 
 #include <math.h>
@@ -38,8 +39,7 @@ static const char names[WORDS][2] = {"a", "b", "c", "d", "e"};
 static void add(struct set *set, int start, int end, int gaps)
 {
     for (size_t i = 0; i < set->count; i++)
-        if (set->items[i].start == start && set->items[i].end == end &&
-            set->items[i].gaps == gaps)
+        if (set->items[i].start == start && set->items[i].end == end && set->items[i].gaps == gaps)
             return;
     assert_true(set->count < MOST);
     set->items[set->count++] = (struct span){start, end, gaps};
@@ -56,8 +56,8 @@ static void minimal(struct set *set)
         for (size_t j = 0; j < set->count && !holds; j++) {
             const struct span *b = &set->items[j];
             bool same = a->start == b->start && a->end == b->end;
-            holds = i != j && a->start <= b->start && a->end >= b->end &&
-                    (!same || b->gaps < a->gaps);
+            holds =
+                i != j && a->start <= b->start && a->end >= b->end && (!same || b->gaps < a->gaps);
         }
         if (!holds)
             add(&kept, a->start, a->end, a->gaps);
@@ -154,7 +154,8 @@ static void define(const struct vz_intervals *source, int doc, struct set *out)
     free(parts);
 }
 
-/* ---- the index -------------------------------------------------------------------------------- */
+/* ---- the index --------------------------------------------------------------------------------
+ */
 
 static struct vz_text_view *make_view(void)
 {
@@ -177,8 +178,8 @@ static struct vz_text_view *make_view(void)
         tokens.end_position = (uint32_t)length_of[doc];
         vz_text_builder_add(builder, doc, 3, VZ_TEXT_ALL, &tokens, 100);
         if (doc + 1 == DOCS || below(40) == 0)
-            assert_int_equal(
-                vz_text_builder_seal(builder, doc + 1, &segments[count++], &err), VZ_OK);
+            assert_int_equal(vz_text_builder_seal(builder, doc + 1, &segments[count++], &err),
+                             VZ_OK);
     }
     struct vz_text_view *view = vz_text_view_new(segments, count);
     for (size_t i = 0; i < count; i++)

@@ -1,5 +1,5 @@
-/* Spans of random texts against what they are said to be: for each span of the first part the nearest of
- * the others, what is away from another, first, within. Segments are cut at random. */
+/* Spans of random texts against what they are said to be: for each span of the first part the
+ * nearest of the others, what is away from another, first, within. Segments are cut at random. */
 #include "text/bm25.h"
 #include "text/score.h"
 
@@ -68,8 +68,8 @@ static void chain(const struct vz_spans *spans, const struct set *parts, struct 
     }
 }
 
-/* Two words in any order: as the window goes on, the later word with the last one of the other before
- * it, from where the two first meet. */
+/* Two words in any order: as the window goes on, the later word with the last one of the other
+ * before it, from where the two first meet. */
 static void window(const struct vz_spans *spans, const struct set *parts, struct set *out)
 {
     size_t at[2] = {0, 0};
@@ -185,7 +185,8 @@ static const struct vz_spans *random_spans(struct vz_arena *arena, int depth)
     spans->slop = (int32_t)below(near ? 4 : LONGEST);
     spans->before = (int32_t)below(3);
     spans->after = (int32_t)below(3);
-    spans->part_count = one ? 1 : 2 + (spans->kind == VZ_SPAN_OR && below(2)) + (spans->ordered && below(2));
+    spans->part_count =
+        one ? 1 : 2 + (spans->kind == VZ_SPAN_OR && below(2)) + (spans->ordered && below(2));
     for (size_t i = 0; i < spans->part_count; i++) {
         bool inner = one || spans->kind == VZ_SPAN_OR || (spans->kind == VZ_SPAN_NOT && i == 0);
         spans->parts[i] = inner ? random_spans(arena, (int)below((uint32_t)depth)) : word(arena);
@@ -212,11 +213,8 @@ static void check(const struct vz_text_view *view, const struct vz_spans *spans,
     struct vz_slice *terms;
     uint16_t *fields;
     struct vz_error err = {0};
-    struct vz_text_query query = {.kind = VZ_TEXT_SPANS,
-                                  .boost = 1,
-                                  .field = 3,
-                                  .field_name = VZ_SLICE("f"),
-                                  .spans = spans};
+    struct vz_text_query query = {
+        .kind = VZ_TEXT_SPANS, .boost = 1, .field = 3, .field_name = VZ_SLICE("f"), .spans = spans};
     query.term_count = vz_spans_terms(spans, arena, &terms, &fields);
     query.terms = terms;
     query.term_fields = fields;
@@ -227,7 +225,8 @@ static void check(const struct vz_text_view *view, const struct vz_spans *spans,
         struct vz_term_stats term;
         vz_text_term_stats(view, 3, terms[i], &term);
         if (term.doc_freq)
-            idf += log(1 + ((double)stats.doc_count - (double)term.doc_freq + 0.5) / ((double)term.doc_freq + 0.5));
+            idf += log(1 + ((double)stats.doc_count - (double)term.doc_freq + 0.5) /
+                               ((double)term.doc_freq + 0.5));
     }
     struct vz_bitset bits;
     float scores[DOCS];
