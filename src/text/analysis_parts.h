@@ -179,6 +179,22 @@ vz_filter_maker vz_make_synonym, vz_make_synonym_graph, vz_make_word_delimiter_g
     vz_make_shingle, vz_make_stemmer, vz_make_snowball, vz_make_stop, vz_make_ngram,
     vz_make_edge_ngram, vz_make_pattern_replace, vz_make_elision, vz_make_porter_stem,
     vz_make_stemmer_override, vz_make_keyword_marker, vz_make_cjk_bigram;
+vz_filter_maker vz_make_lowercase, vz_make_uppercase, vz_make_fold, vz_make_keep, vz_make_length,
+    vz_make_limit, vz_make_unique, vz_make_remove_duplicates, vz_make_fingerprint, vz_make_trim,
+    vz_make_reverse, vz_make_apostrophe, vz_make_digits, vz_make_german, vz_make_keyword_repeat,
+    vz_make_truncate;
+#define VZ_EACH_TOKEN(token, tokens)                                                               \
+    for (struct vz_token *token = (tokens)->items, *end_ = token ? token + (tokens)->count : NULL; \
+         token < end_; token++)
+/* The maker of a filter without settings. */
+#define VZ_PLAIN_FILTER(function, run_function, is_normal)                                         \
+    enum vz_status function(const struct vz_making *making, struct vz_token_filter *out,           \
+                            struct vz_error *err)                                                  \
+    {                                                                                              \
+        out->run = run_function;                                                                   \
+        out->normalizes = is_normal;                                                               \
+        return vz_making_check(making, "", err);                                                   \
+    }
 
 /* text/normalize.c: "arabic_normalization" ..., "lowercase:greek" ...; VZ_NOT_FOUND for others. */
 enum vz_status vz_normalization_make(const struct vz_making *making, struct vz_slice type,
@@ -255,6 +271,11 @@ struct vz_word_set {
 void vz_word_set_add(struct vz_word_set *set, struct vz_slice word);
 bool vz_word_set_has(const struct vz_word_set *set, struct vz_slice word);
 void vz_word_set_deinit(struct vz_word_set *set);
+/* Adds the words of a setting: a list, "a,b", "_portuguese_", "_none_"; `otherwise` or none without
+ * one. VZ_UNSUPPORTED: stop words of a language that there are none of. */
+enum vz_status vz_word_set_read(const struct vz_making *making, const char *key,
+                                const char *otherwise, struct vz_word_set *set,
+                                struct vz_error *err);
 /* A list such as "_portuguese_"; NULL when there is none of that name. Words separated by spaces,
  * ended by NUL. */
 const char *vz_stop_words(struct vz_slice name);
