@@ -37,6 +37,9 @@
  * is. */
 #define SLACK 0x1p-19f
 #define MOST_PARTS 1024 /* of all searches together, where there are several */
+/* Of a plan: a leaf takes some two KiB, and words times fields may be a million of them. With more
+ * the documents are walked, where fields that are one are a weight a word. */
+#define MOST_LEAVES 4096
 
 /* ---- what a query comes to ---------------------------------------------------------------------
  */
@@ -93,17 +96,22 @@ static struct vz_weight *combined_leaf(struct gather *g, const struct vz_weight 
     return leaf;
 }
 
-/* All terms of a tree. False when there is something else in it, or a sum is no bound. */
+/* All terms of a tree. False when there is something else in it, there are too many, or a sum is no
+ * bound. */
 static bool gather(struct gather *g, const struct vz_weight *weight, float scale)
 {
     const struct vz_text_query *query = weight->query;
     if (query->kind == VZ_TEXT_NONE)
         return true;
     if (query->kind == VZ_TEXT_TERM && query->term_count == 1) {
+        if (g->count >= MOST_LEAVES)
+            return false;
         gather_leaf(g, weight, scale);
         return true;
     }
     if (query->kind == VZ_TEXT_COMBINED) {
+        if (query->field_count * query->term_count > MOST_LEAVES - g->count)
+            return false;
         g->above = true;
         for (size_t i = 0; i < query->field_count * query->term_count; i++)
             gather_leaf(g, combined_leaf(g, weight, i / query->term_count, i % query->term_count),

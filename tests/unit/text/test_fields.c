@@ -5,6 +5,7 @@
  * filters, limits of counting. */
 #include "text/analysis_parts.h"
 #include "text/score.h"
+#include "text/top_parts.h"
 
 #include "base/text.h"
 
@@ -375,9 +376,61 @@ static void equal_scores_of_two_fields_go_by_number(void **state)
     vz_text_builder_free(builder);
 }
 
+/* Words times fields: a client chooses both. */
+static struct vz_text_query *wide(struct tree *t, size_t words, size_t width, bool is_one)
+{
+    struct vz_text_query *query = node(t, VZ_TEXT_ANY, words);
+    struct vz_text_field_weight *weights = vz_arena_zalloc(&t->arena, width * sizeof *weights);
+    for (size_t f = 0; f < width; f++)
+        weights[f] = (struct vz_text_field_weight){.id = fields[f % FIELDS], .weight = 1};
+    for (size_t i = 0; i < words; i++) {
+        struct vz_text_query *part = node(t, VZ_TEXT_BEST, is_one ? 0 : width);
+        for (size_t f = 0; f < part->part_count; f++)
+            set_part(part, f, term(t, fields[f % FIELDS], i % t->word_count));
+        if (is_one) {
+            part = term(t, fields[0], i % t->word_count);
+            part->kind = VZ_TEXT_COMBINED;
+            part->constant = false;
+            part->fields = weights;
+            part->field_count = width;
+        }
+        set_part(query, i, part);
+    }
+    return query;
+}
+
+/* Many words in many fields are found by a walk, without a list open for each of each. */
+static void of_very_many_words_no_plan_is_made(void **state)
+{
+    static const struct {
+        size_t words, width;
+        bool planned;
+    } shapes[] = {{1, 1, true}, {40, 60, true}, {64, 64, true}, {64, 65, false}, {300, 200, false}};
+    const struct vz_slice words[] = {VZ_SLICE("w1"), VZ_SLICE("w4"), VZ_SLICE("w30")};
+    uint64_t seed = 7;
+    struct catalogue c = make(&seed, 300, 100, 5);
+    for (size_t i = 0; i < 2 * VZ_COUNT_OF(shapes); i++) {
+        struct tree tree = {.seed = &seed, .catalogue = &c, .words = words, .word_count = 3};
+        struct vz_arena arena = {0};
+        struct vz_error err = {0};
+        struct vz_top_plan plan;
+        struct vz_text_query *query =
+            wide(&tree, shapes[i / 2].words, shapes[i / 2].width, i % 2);
+        struct vz_weight *weight = vz_weigh(c.view, query, 1, &arena, &err);
+        assert_non_null(weight);
+        assert_int_equal(vz_top_plan(weight, &arena, &plan), shapes[i / 2].planned);
+        vz_arena_deinit(&arena);
+        if (shapes[i / 2].words < 300)
+            compare(&c, query, &(struct vz_text_search){.k = 10, .total_limit = 10000});
+        vz_arena_deinit(&tree.arena);
+    }
+    vz_text_view_release(c.view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_of_several_fields_are_the_best),
+                                       cmocka_unit_test(of_very_many_words_no_plan_is_made),
                                        cmocka_unit_test(equal_scores_of_two_fields_go_by_number)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
