@@ -5,6 +5,8 @@
  * separate: a key with a dot in it is reached by dot_expander alone, as in Elasticsearch. */
 #include "ingest/parts.h"
 
+#include "base/strmap.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,24 +236,72 @@ enum vz_status vz_path_remove(struct vz_ingest_doc *doc, struct vz_slice path, s
 
 /* ---- appending ------------------------------------------------------------------------------- */
 
-static bool contains(const struct vz_value *list, const struct vz_value *value)
+#define MAX_COMPARED 10000000 /* lists and objects with what is there, of one append */
+
+/* What a list holds: scalars by a key that equal ones share, so that many can be asked for. */
+struct held {
+    struct vz_strmap scalars;
+    struct vz_value *list;
+    size_t entered;  /* of the list's values */
+    size_t compared; /* lists and objects are looked at one by one */
+};
+
+/* False for a list or an object. */
+static bool key_of(const struct vz_value *value, struct vz_buf *key)
 {
-    for (size_t i = 0; i < list->array.count; i++)
-        if (vz_value_equal(list->array.items[i], value))
-            return true;
-    return false;
+    double whole = value->type == VZ_VALUE_DOUBLE ? value->number : 0.5;
+    vz_buf_clear(key);
+    if (value->type == VZ_VALUE_ARRAY || value->type == VZ_VALUE_OBJECT)
+        return false;
+    if (value->type == VZ_VALUE_STRING) {
+        vz_buf_append_char(key, 's');
+        vz_buf_append_slice(key, value->string);
+    } else if (value->type == VZ_VALUE_INT)
+        vz_buf_printf(key, "%lld", (long long)value->integer);
+    else if (value->type == VZ_VALUE_DOUBLE && whole == trunc(whole) && fabs(whole) < 0x1p63)
+        vz_buf_printf(key, "%lld", (long long)whole);
+    else if (value->type == VZ_VALUE_DOUBLE)
+        vz_buf_printf(key, "%a", value->number);
+    else
+        vz_buf_printf(key, "%s", value->type != VZ_VALUE_BOOL ? "n" : value->boolean ? "t" : "f");
+    return true;
 }
 
-static void append_all(struct vz_value *list, struct vz_value *value, bool allow_duplicates)
+static bool contains(struct held *held, const struct vz_value *value)
 {
-    if (value->type != VZ_VALUE_ARRAY) {
-        if (allow_duplicates || !contains(list, value))
-            vz_value_append(list, value);
-        return;
+    struct vz_buf key = {0};
+    uint64_t ignored;
+    bool found = false;
+    for (; held->entered < held->list->array.count; held->entered++)
+        if (key_of(held->list->array.items[held->entered], &key))
+            vz_strmap_put(&held->scalars, vz_buf_slice(&key), 1);
+    if (key_of(value, &key)) {
+        found = vz_strmap_get(&held->scalars, vz_buf_slice(&key), &ignored);
+    } else {
+        held->compared += held->list->array.count;
+        for (size_t i = 0; i < held->list->array.count && !found; i++)
+            found =
+                held->compared <= MAX_COMPARED && vz_value_equal(held->list->array.items[i], value);
     }
-    for (size_t i = 0; i < value->array.count; i++)
-        if (allow_duplicates || !contains(list, value->array.items[i]))
-            vz_value_append(list, value->array.items[i]);
+    vz_buf_deinit(&key);
+    return found;
+}
+
+static enum vz_status append_all(struct vz_value *list, struct vz_value *value,
+                                 bool allow_duplicates, struct vz_error *err)
+{
+    struct held held = {.list = list};
+    bool several = value->type == VZ_VALUE_ARRAY;
+    for (size_t i = 0; i < (several ? value->array.count : 1); i++) {
+        struct vz_value *one = several ? value->array.items[i] : value;
+        if (allow_duplicates || !contains(&held, one))
+            vz_value_append(list, one);
+    }
+    vz_strmap_deinit(&held.scalars);
+    if (held.compared > MAX_COMPARED)
+        return vz_fail(err, VZ_LIMIT, "[append] compares more than [%d] lists and objects",
+                       MAX_COMPARED);
+    return VZ_OK;
 }
 
 enum vz_status vz_path_append(struct vz_ingest_doc *doc, struct vz_slice path,
@@ -268,11 +318,11 @@ enum vz_status vz_path_append(struct vz_ingest_doc *doc, struct vz_slice path,
         struct vz_value *one = vz_value_array(doc->arena);
         vz_value_append(one, there);
         size_t before = one->array.count;
-        append_all(one, value, allow_duplicates);
-        return one->array.count == before ? VZ_OK : vz_path_set(doc, path, one, err);
+        enum vz_status status = append_all(one, value, allow_duplicates, err);
+        return status != VZ_OK || one->array.count == before ? status
+                                                             : vz_path_set(doc, path, one, err);
     }
-    append_all(list, value, allow_duplicates);
-    return VZ_OK;
+    return append_all(list, value, allow_duplicates, err);
 }
 
 enum vz_status vz_path_text(struct vz_ingest_doc *doc, struct vz_slice path, bool ignore_missing,

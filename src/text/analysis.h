@@ -70,6 +70,8 @@ struct vz_tokens {
     uint32_t end_increment; /* positions removed behind the last token */
     uint32_t end_position;  /* one past the last position, removed ones included */
     bool overlaps;          /* shingles or pairs: position lengths make no graph for queries */
+    size_t max_count;       /* of this text; 0: VZ_MAX_TOKENS */
+    size_t max_bytes;       /* of `arena`; 0: VZ_MAX_TOKEN_BYTES */
 };
 void vz_tokens_deinit(struct vz_tokens *tokens);
 

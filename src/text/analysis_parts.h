@@ -37,6 +37,7 @@ struct vz_source {
     bool ascii;
     struct vz_offset_map maps[VZ_MAX_CHAR_FILTERS];
     unsigned map_count;
+    size_t max_bytes; /* of the arena that filtered texts and maps are in */
 };
 /* A cursor from bytes to UTF-16 units of the filtered text; goes forward fastest. */
 struct vz_utf16 {
@@ -238,6 +239,11 @@ const struct vz_token_filter *vz_builtin_filter(struct vz_analysis *analysis,
 
 /* A new token at the end; VZ_LIMIT is told by the caller through vz_tokens_full. */
 struct vz_token *vz_tokens_push(struct vz_tokens *tokens);
+/* How many there may be; lists that are made of it share its limit. */
+static inline size_t vz_tokens_limit(const struct vz_tokens *tokens)
+{
+    return tokens->max_count ? tokens->max_count : VZ_MAX_TOKENS;
+}
 enum vz_status vz_tokens_check(const struct vz_tokens *tokens, struct vz_error *err);
 /* A list without an arena of its own, to be swapped in: texts go to the arena of the real one. */
 void vz_tokens_swap_items(struct vz_tokens *tokens, struct vz_tokens *scratch);
@@ -309,9 +315,9 @@ enum vz_status vz_pattern_find(const struct vz_pattern *pattern, struct vz_slice
 /* The whole text. */
 enum vz_status vz_pattern_full(const struct vz_pattern *pattern, struct vz_slice text, bool *found,
                                struct vz_error *err);
-/* Java's replacement ("$1", "\$"). Appends the text for one match. */
+/* Java's replacement ("$1", "\$"). Appends the text for one match; VZ_LIMIT past max_bytes of it. */
 enum vz_status vz_pattern_expand(struct vz_slice replacement, struct vz_slice text,
-                                 const size_t *spans, unsigned groups, struct vz_buf *out,
-                                 struct vz_error *err);
+                                 const size_t *spans, unsigned groups, size_t max_bytes,
+                                 struct vz_buf *out, struct vz_error *err);
 
 #endif

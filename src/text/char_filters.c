@@ -16,11 +16,12 @@ struct rewrite {
     int64_t more; /* units the text before was longer by, up to here */
     struct vz_offset_map *map;
     struct vz_arena *arena;
+    size_t max_bytes;
 };
 
 static void begin(struct rewrite *r, struct vz_source *source, struct vz_arena *arena)
 {
-    *r = (struct rewrite){.text = source->text, .arena = arena};
+    *r = (struct rewrite){.text = source->text, .arena = arena, .max_bytes = source->max_bytes};
     r->map = &source->maps[source->map_count++];
     *r->map = (struct vz_offset_map){0};
     vz_buf_reserve(&r->out, source->text.len + 1);
@@ -30,6 +31,17 @@ static void end(struct rewrite *r, struct vz_source *source)
 {
     source->text = vz_arena_copy(r->arena, vz_buf_slice(&r->out));
     vz_buf_deinit(&r->out);
+}
+
+static size_t bytes_left(const struct rewrite *r)
+{
+    size_t taken = r->out.len + r->arena->total_bytes;
+    return taken < r->max_bytes ? r->max_bytes - taken : 0;
+}
+
+static enum vz_status too_long(struct vz_error *err)
+{
+    return vz_fail(err, VZ_LIMIT, "char filters make the text too long");
 }
 
 static void keep(struct rewrite *r, size_t from, size_t to)
@@ -68,6 +80,7 @@ static enum vz_status run_mapping(const struct vz_char_filter *filter, struct vz
                                   struct vz_arena *arena, struct vz_error *err)
 {
     const struct mapping *mapping = filter->config;
+    enum vz_status status = VZ_OK;
     struct rewrite r;
     begin(&r, source, arena);
     size_t kept = 0;
@@ -87,12 +100,14 @@ static enum vz_status run_mapping(const struct vz_char_filter *filter, struct vz
         keep(&r, kept, at);
         replace(&r, at, at + len, mapping->by[rule]);
         kept = at += len;
-        if (r.out.len > VZ_MAX_TOKEN_BYTES)
+        if (bytes_left(&r) == 0) {
+            status = too_long(err);
             break;
+        }
     }
     keep(&r, kept, r.text.len);
     end(&r, source);
-    return VZ_OK;
+    return status;
 }
 
 static void mapping_deinit(struct vz_char_filter *filter)
@@ -205,9 +220,7 @@ static enum vz_status run_pattern(const struct vz_char_filter *filter, struct vz
         if (status != VZ_OK || !found)
             break;
         vz_buf_clear(&by);
-        status = vz_pattern_expand(config->by, r.text, spans, groups, &by, err);
-        if (status == VZ_OK && r.out.len + by.len > VZ_MAX_TOKEN_BYTES)
-            status = vz_fail(err, VZ_LIMIT, "a char filter makes the text too long");
+        status = vz_pattern_expand(config->by, r.text, spans, groups, bytes_left(&r), &by, err);
         if (status != VZ_OK)
             break;
         keep(&r, kept, spans[0]);

@@ -374,6 +374,13 @@ static void pattern_replace_deinit(struct vz_token_filter *filter)
     vz_pattern_free(((struct pattern_replace *)filter->config)->pattern);
 }
 
+static size_t bytes_left(const struct vz_tokens *tokens, size_t more)
+{
+    size_t taken = tokens->arena.total_bytes + more;
+    size_t most = tokens->max_bytes ? tokens->max_bytes : VZ_MAX_TOKEN_BYTES;
+    return taken < most ? most - taken : 0;
+}
+
 static enum vz_status run_pattern_replace(const struct vz_token_filter *filter,
                                           struct vz_tokens *tokens, struct vz_error *err)
 {
@@ -393,7 +400,8 @@ static enum vz_status run_pattern_replace(const struct vz_token_filter *filter,
                 break;
             matches++;
             vz_buf_append(&out, text.ptr + kept, spans[0] - kept);
-            status = vz_pattern_expand(config->by, text, spans, groups, &out, err);
+            status = vz_pattern_expand(config->by, text, spans, groups,
+                                       bytes_left(tokens, out.len), &out, err);
             kept = at = spans[1];
             if (status != VZ_OK || !config->all || (spans[0] == spans[1] && at >= text.len))
                 break;

@@ -44,9 +44,10 @@ static enum vz_status run_grams(const struct vz_token_filter *filter, struct vz_
                 gram->increment = increment;
                 increment = 0;
             }
-            if (out.count > VZ_MAX_TOKENS) {
+            if (out.count > vz_tokens_limit(tokens)) {
                 free(out.items);
-                return vz_fail(err, VZ_LIMIT, "n-grams make more than [%zu] tokens", VZ_MAX_TOKENS);
+                return vz_fail(err, VZ_LIMIT, "n-grams make more than [%zu] tokens",
+                               vz_tokens_limit(tokens));
             }
         }
         /* The word itself where no gram is all of it. */
@@ -166,8 +167,9 @@ static enum vz_status run_shingle(const struct vz_token_filter *filter, struct v
         }
         for (size_t o = before; o < out.count; o++)
             out.items[o].increment = o == before;
-        if (out.count > VZ_MAX_TOKENS)
-            status = vz_fail(err, VZ_LIMIT, "shingles make more than [%zu] tokens", VZ_MAX_TOKENS);
+        if (out.count > vz_tokens_limit(tokens))
+            status = vz_fail(err, VZ_LIMIT, "shingles make more than [%zu] tokens",
+                             vz_tokens_limit(tokens));
         else
             status = vz_tokens_check(tokens, err);
     }
@@ -561,7 +563,11 @@ static enum vz_status run_delimiter(const struct vz_token_filter *filter, struct
             vz_buf_deinit(&s.all.text);
         }
         free(l.chars);
-        status = vz_tokens_check(tokens, err);
+        if (out.count > vz_tokens_limit(tokens))
+            status = vz_fail(err, VZ_LIMIT, "the text gives more than [%zu] tokens",
+                             vz_tokens_limit(tokens));
+        else
+            status = vz_tokens_check(tokens, err);
     }
     free(pieces.items); /* what was dropped at the end is not told, as in Lucene */
     if (status != VZ_OK) {

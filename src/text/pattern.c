@@ -224,10 +224,13 @@ enum vz_status vz_java_pattern_fits(struct vz_slice pattern, struct vz_slice tex
 }
 
 enum vz_status vz_pattern_expand(struct vz_slice replacement, struct vz_slice text,
-                                 const size_t *spans, unsigned groups, struct vz_buf *out,
-                                 struct vz_error *err)
+                                 const size_t *spans, unsigned groups, size_t max_bytes,
+                                 struct vz_buf *out, struct vz_error *err)
 {
+    size_t before = out->len;
     for (size_t i = 0; i < replacement.len; i++) {
+        if (out->len - before > max_bytes)
+            return vz_fail(err, VZ_LIMIT, "a replacement makes the text too long");
         char c = replacement.ptr[i];
         if (c == '\\' && i + 1 < replacement.len) {
             vz_buf_append_char(out, replacement.ptr[++i]);
@@ -251,5 +254,7 @@ enum vz_status vz_pattern_expand(struct vz_slice replacement, struct vz_slice te
             vz_buf_append(out, text.ptr + spans[2 * group],
                           spans[2 * group + 1] - spans[2 * group]);
     }
+    if (out->len - before > max_bytes)
+        return vz_fail(err, VZ_LIMIT, "a replacement makes the text too long");
     return VZ_OK;
 }

@@ -3,6 +3,12 @@
 
 #include <stdlib.h>
 
+/* What any text may give, and what more a longer one. */
+#define SOME_TOKENS ((size_t)1 << 20)
+#define TOKENS_PER_BYTE 32
+#define SOME_TOKEN_BYTES ((size_t)64 << 20)
+#define BYTES_PER_BYTE 64
+
 static const char *const type_names[] = {
     [VZ_TOKEN_WORD] = "word",
     [VZ_TOKEN_ALPHANUM] = "<ALPHANUM>",
@@ -50,11 +56,12 @@ struct vz_token *vz_tokens_push(struct vz_tokens *tokens)
 
 enum vz_status vz_tokens_check(const struct vz_tokens *tokens, struct vz_error *err)
 {
-    if (tokens->count > VZ_MAX_TOKENS)
-        return vz_fail(err, VZ_LIMIT, "the text gives more than [%zu] tokens", VZ_MAX_TOKENS);
-    if (tokens->arena.total_bytes > VZ_MAX_TOKEN_BYTES)
-        return vz_fail(err, VZ_LIMIT, "the tokens of the text need more than [%zu] bytes",
-                       VZ_MAX_TOKEN_BYTES);
+    size_t bytes = tokens->max_bytes ? tokens->max_bytes : VZ_MAX_TOKEN_BYTES;
+    if (tokens->count > vz_tokens_limit(tokens))
+        return vz_fail(err, VZ_LIMIT, "the text gives more than [%zu] tokens",
+                       vz_tokens_limit(tokens));
+    if (tokens->arena.total_bytes > bytes)
+        return vz_fail(err, VZ_LIMIT, "the tokens of the text need more than [%zu] bytes", bytes);
     return VZ_OK;
 }
 
@@ -216,6 +223,14 @@ static void keyword_token(const struct vz_source *source, struct vz_tokens *toke
     token->end = tokens->end_offset;
 }
 
+/* Filters that make several of one do so again and again in a chain: a few characters would be as
+ * much as a text may ever be. */
+static void limit(struct vz_tokens *tokens, size_t len)
+{
+    tokens->max_count = VZ_MIN(VZ_MAX_TOKENS, SOME_TOKENS + len * TOKENS_PER_BYTE);
+    tokens->max_bytes = VZ_MIN(VZ_MAX_TOKEN_BYTES, SOME_TOKEN_BYTES + len * BYTES_PER_BYTE);
+}
+
 enum vz_status vz_analyzer_run(const struct vz_analyzer *analyzer, struct vz_slice text,
                                struct vz_tokens *tokens, vz_analyze_watch *watch, void *context,
                                struct vz_error *err)
@@ -230,6 +245,8 @@ enum vz_status vz_analyzer_run(const struct vz_analyzer *analyzer, struct vz_sli
     tokens->overlaps = false;
     vz_arena_reset(&tokens->arena);
     tokens->arena.total_bytes = 0;
+    limit(tokens, text.len);
+    source.max_bytes = tokens->max_bytes;
     if (analyzer->fast && !watch && vz_text_is_ascii(text)) {
         status = vz_standard_fast(text, analyzer->max_token_length, tokens, err);
         place(tokens);

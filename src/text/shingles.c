@@ -101,8 +101,9 @@ static enum vz_status run_shingles(const struct vz_token_filter *filter, struct 
         vz_buf_clear(&m.text);
         vz_buf_append_slice(&m.text, m.base->text);
         extend(&m, i, 1);
-        if (out.count > VZ_MAX_TOKENS)
-            status = vz_fail(err, VZ_LIMIT, "shingles make more than [%zu] tokens", VZ_MAX_TOKENS);
+        if (out.count > vz_tokens_limit(tokens))
+            status = vz_fail(err, VZ_LIMIT, "shingles make more than [%zu] tokens",
+                             vz_tokens_limit(tokens));
         else
             status = vz_tokens_check(tokens, err);
     }

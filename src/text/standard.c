@@ -594,7 +594,7 @@ enum vz_status vz_standard_run(struct vz_slice text, const struct vz_source *sou
         enum vz_token_type type;
         if (token_at(&r, max_token_length, urls, &end, &type)) {
             add(tokens, source, &r, &end, type);
-            if (tokens->count > VZ_MAX_TOKENS)
+            if (tokens->count > vz_tokens_limit(tokens))
                 return vz_tokens_check(tokens, err);
         }
         r = end;

@@ -369,7 +369,7 @@ static enum vz_status run_graph(const struct vz_token_filter *filter, struct vz_
             g.node++;
             i++;
         }
-        if (out.count > VZ_MAX_TOKENS)
+        if (out.count > vz_tokens_limit(tokens))
             break;
     }
     vz_buf_deinit(&key);
@@ -465,9 +465,11 @@ static enum vz_status run_flat(const struct vz_token_filter *filter, struct vz_t
             *vz_tokens_push(&out) = *token;
         write_waiting(&queue, (uint32_t)i, token, keep, &out);
         last = *token;
-        if (out.count > VZ_MAX_TOKENS)
+        if (out.count > vz_tokens_limit(tokens))
             break;
     }
+    if (out.count > vz_tokens_limit(tokens))
+        queue.count = 0; /* it is refused below */
     /* What reaches past the end stands at places of its own. */
     last.increment = 1;
     for (uint32_t at = (uint32_t)tokens->count; queue.count; at++)

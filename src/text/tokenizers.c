@@ -94,7 +94,7 @@ static enum vz_status run_runs(const struct vz_tokenizer *tokenizer, const struc
             struct vz_token *token = add_span(tokens, &cursor, start, full ? at : here);
             if (runs->lower)
                 token->text = vz_lowercase(token->text, &tokens->arena);
-            if (tokens->count > VZ_MAX_TOKENS)
+            if (tokens->count > vz_tokens_limit(tokens))
                 return vz_tokens_check(tokens, err);
         }
         inside = in && !full;
@@ -268,7 +268,7 @@ static enum vz_status grams_of(const struct grams *grams, struct vz_utf16 *curso
             token->start = vz_offset_correct(cursor->source, unit);
             token->end = vz_offset_correct(cursor->source, unit + units);
         }
-        if (tokens->count > VZ_MAX_TOKENS)
+        if (tokens->count > vz_tokens_limit(tokens))
             return vz_tokens_check(tokens, err);
         if (grams->edge)
             break;
@@ -401,7 +401,7 @@ static enum vz_status run_pattern(const struct vz_tokenizer *tokenizer,
                 break;
             vz_next_char(text, &at);
         }
-        if (tokens->count > VZ_MAX_TOKENS)
+        if (tokens->count > vz_tokens_limit(tokens))
             break;
     }
     if (status == VZ_OK && by->group < 0 && from < text.len)

@@ -304,12 +304,13 @@ static void test_reloading_blocks_nobody(void **state)
     pthread_t thread;
     expect(w, "PUT", "/_synonyms/slow", "{\"synonyms_set\":[{\"id\":\"1\",\"synonyms\":\"a, b\"}]}",
            201, NULL);
-    expect(w, "PUT", "/r",
-           "{\"settings\":{\"analysis\":{\"filter\":{\"f\":{\"type\":\"synonym\",\"synonyms_set\":"
-           "\"slow\",\"updateable\":true}},\"analyzer\":{\"s\":{\"tokenizer\":\"standard\",\"filter\":"
-           "[\"f\"]}}}},\"mappings\":{\"properties\":{\"t\":{\"type\":\"text\",\"search_analyzer\":"
-           "\"s\"}}}}",
-           200, NULL);
+    expect(
+        w, "PUT", "/r",
+        "{\"settings\":{\"analysis\":{\"filter\":{\"f\":{\"type\":\"synonym\",\"synonyms_set\":"
+        "\"slow\",\"updateable\":true}},\"analyzer\":{\"s\":{\"tokenizer\":\"standard\",\"filter\":"
+        "[\"f\"]}}}},\"mappings\":{\"properties\":{\"t\":{\"type\":\"text\",\"search_analyzer\":"
+        "\"s\"}}}}",
+        200, NULL);
     expect(w, "PUT", "/r/_doc/1?refresh=true", "{\"t\":\"c\"}", 201, NULL);
     struct vz_index *index = vz_store_index(w->store, VZ_SLICE("r"));
     pthread_mutex_lock(&index->mapping_lock);
@@ -333,7 +334,8 @@ static void test_reloading_blocks_nobody(void **state)
         expect(w, "PUT", "/_index_template/t", "{\"index_patterns\":[\"tt-*\"]}", 200, NULL);
         expect(w, "PUT", "/_synonyms/other", "{\"synonyms_set\":[]}", 201, NULL);
         expect(w, "PUT", "/r2", NULL, 200, NULL);
-        expect(w, "POST", "/r/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200, "\"value\":0");
+        expect(w, "POST", "/r/_search", "{\"query\":{\"match\":{\"t\":\"a\"}}}", 200,
+               "\"value\":0");
     }
     pthread_mutex_unlock(&index->mapping_lock);
     pthread_join(thread, NULL);
@@ -367,7 +369,8 @@ static void test_semantics_come_between(void **state)
     assert_int_equal(op.status, VZ_BUSY);
     assert_non_null(strstr(op.error.text, "send it again"));
     expect(w, "GET", "/m/_doc/2", NULL, 404, NULL);
-    /* So of what the writer reads: updates, of what is there or not, with others that need no look. */
+    /* So of what the writer reads: updates, of what is there or not, with others that need no look.
+     */
     static const char patches[][256] = {
         "{\"doc\":{\"s\":\"fox\"}}", "{\"doc\":{\"s\":\"fox\"},\"doc_as_upsert\":true}",
         "{\"doc\":{\"t\":\"b\"},\"upsert\":{\"s\":\"fox\"}}", "{\"doc\":{\"t\":\"red\"}}"};
@@ -453,6 +456,108 @@ static void test_scripts_of_buckets(void **state)
     expect(w, "POST", "/buckets/_search", text, 400, "that the scripts of all buckets can execute");
 }
 
+/* ---- chains -------------------------------------------------------------------------------- */
+
+/* `link`, repeated. */
+static void chained(struct vz_buf *body, const char *before, const char *link, unsigned times,
+                    const char *after)
+{
+    vz_buf_clear(body);
+    vz_buf_append_str(body, before);
+    for (unsigned i = 0; i < times; i++)
+        vz_buf_printf(body, "%s%s", i ? "," : "", link);
+    vz_buf_append_str(body, after);
+}
+
+/* Each link of a chain makes some of one: a few characters would be gigabytes. */
+static void test_chains_of_filters(void **state)
+{
+    static const struct {
+        const char *before, *link, *after, *reason;
+        unsigned times;
+    } chains[] = {
+        {"{\"tokenizer\":\"keyword\",\"char_filter\":[",
+         "{\"type\":\"pattern_replace\",\"pattern\":\".+\",\"replacement\":\"$0$0$0$0\"}",
+         "],\"text\":\"aaaa\"}", "makes the text too long", 30},
+        {"{\"tokenizer\":\"keyword\",\"char_filter\":[",
+         "{\"type\":\"mapping\",\"mappings\":[\"a => aaaaaaaaaaaaaaaa\"]}", "],\"text\":\"aaaa\"}",
+         "char filters make the text too long", 30},
+        {"{\"tokenizer\":\"keyword\",\"filter\":[",
+         "{\"type\":\"pattern_replace\",\"pattern\":\".+\",\"replacement\":\"$0$0$0$0\"}",
+         "],\"text\":\"aaaa\"}", "makes the text too long", 60},
+        {"{\"tokenizer\":\"whitespace\",\"filter\":[",
+         "{\"type\":\"shingle\",\"max_shingle_size\":4}", "],\"text\":\"a b c d e f g h i j k l\"}",
+         "the tokens of the text need more than [67", 40},
+        {"{\"tokenizer\":\"keyword\",\"filter\":[",
+         "{\"type\":\"word_delimiter_graph\",\"preserve_original\":true,\"catenate_all\":true}",
+         "],\"text\":\"a-b-c-d-e-f-g1h2i3j\"}", "the text gives more than [1049", 60},
+        /* Words that waited for places behind where it ended were waited for without end. */
+        {"{\"tokenizer\":\"whitespace\",\"filter\":[{\"type\":\"synonym\",\"synonyms\":[\"a => ",
+         "a b c d e", "\"]}],\"text\":[\"a a\"]}", NULL, 300},
+    };
+    struct world *w = *state;
+    struct vz_buf body = {0};
+    for (size_t i = 0; i < VZ_COUNT_OF(chains); i++) {
+        chained(&body, chains[i].before, chains[i].link, chains[i].times, chains[i].after);
+        expect(w, "POST", "/_analyze", body.data, chains[i].reason ? 400 : 200, chains[i].reason);
+    }
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"tokenizer\":\"whitespace\",\"filter\":[{\"type\":\"synonym\","
+                             "\"synonyms\":[\"a => a");
+    for (unsigned i = 0; i < 1000; i++)
+        vz_buf_printf(&body, ", a b%u", i);
+    vz_buf_append_str(&body, "\"]}],\"text\":\"");
+    for (unsigned i = 0; i < 3000; i++)
+        vz_buf_append_str(&body, "a ");
+    vz_buf_append_str(&body, "\"}");
+    expect(w, "POST", "/_analyze", body.data, 400, "the text gives more than [1240576] tokens");
+    vz_buf_deinit(&body);
+}
+
+static void put_numbers(struct vz_buf *body, const char *name, unsigned from, unsigned count)
+{
+    vz_buf_printf(body, "\"%s\":[", name);
+    for (unsigned i = from; i < from + count; i++)
+        vz_buf_printf(body, "%s%u%s", i > from ? "," : "", i, i % 2 ? ".0" : "");
+    vz_buf_append_str(body, "]");
+}
+
+/* 100,000 values that a list of 100,000 has or has not: each was compared with each. */
+static void test_appending_to_many(void **state)
+{
+    struct world *w = *state;
+    struct vz_buf body = {0};
+    expect(w, "PUT", "/_ingest/pipeline/append",
+           "{\"processors\":[{\"append\":{\"field\":\"a\",\"copy_from\":\"b\",\"allow_duplicates\":"
+           "false}},{\"script\":{\"source\":\"ctx.count = ctx.a.size(); ctx.remove('a'); "
+           "ctx.remove('b')\"}}]}",
+           200, NULL);
+    vz_buf_append_str(&body, "{");
+    put_numbers(&body, "a", 0, 100000);
+    vz_buf_append_str(&body, ",");
+    put_numbers(&body, "b", 50001, 100000);
+    vz_buf_append_str(&body, "}");
+    expect(w, "PUT", "/append/_doc/1?pipeline=append&refresh=true", body.data, 201, NULL);
+    expect(w, "GET", "/append/_source/1", NULL, 200, "{\"count\":150001}");
+    expect(
+        w, "PUT", "/append/_doc/2?pipeline=append",
+        "{\"a\":[1,\"1\",true,null,[1,2],{\"x\":1,\"y\":2},0.5],\"b\":[1.0,\"1\",true,null,[1.0,2],"
+        "{\"y\":2,\"x\":1},0.5,false,\"true\",[2,1],1e300,1e300]}",
+        201, NULL);
+    expect(w, "GET", "/append/_source/2", NULL, 200, "{\"count\":11}");
+    vz_buf_clear(&body);
+    vz_buf_append_str(&body, "{\"a\":[");
+    for (unsigned i = 0; i < 5000; i++)
+        vz_buf_printf(&body, "%s[%u]", i ? "," : "", i);
+    vz_buf_append_str(&body, "],\"b\":[");
+    for (unsigned i = 0; i < 5000; i++)
+        vz_buf_printf(&body, "%s[%u]", i ? "," : "", i + 5000);
+    vz_buf_append_str(&body, "]}");
+    expect(w, "PUT", "/append/_doc/3?pipeline=append", body.data, 400,
+           "[append] compares more than [10000000] lists and objects");
+    vz_buf_deinit(&body);
+}
+
 /* ---- lookups ------------------------------------------------------------------------------- */
 
 static void put_terms(struct world *w, const char *path, unsigned count, unsigned width)
@@ -531,6 +636,8 @@ int main(void)
         cmocka_unit_test(test_sizes_are_told),
         cmocka_unit_test(test_infinite_scores),
         cmocka_unit_test(test_scripts_of_buckets),
+        cmocka_unit_test(test_chains_of_filters),
+        cmocka_unit_test(test_appending_to_many),
         cmocka_unit_test(test_lookups_have_a_limit),
     };
     return cmocka_run_group_tests(tests, world_open, world_close);
