@@ -198,22 +198,36 @@ static void mark_done(struct vz_hnsw *graph, uint32_t row)
     pthread_mutex_unlock(&graph->count_lock);
 }
 
-static void insert_linked(struct vz_hnsw *graph, struct vz_scratch *scratch, uint32_t row,
-                          unsigned level)
+/* The entry point may be a row that came after the scratch was sized: others went on inserting
+ * while this thread had no processor, or waited for a lock. */
+static bool room_for_entry(const struct vz_hnsw *graph, const struct vz_scratch *scratch,
+                           uint64_t entry)
 {
+    return !entry || vz_entry_row(entry) < scratch->visited_rows ||
+           vz_scratch_get(graph, atomic_load_explicit(&graph->limit, memory_order_acquire),
+                          graph->options.ef_construction);
+}
+
+static enum vz_status insert_linked(struct vz_hnsw *graph, struct vz_scratch *scratch, uint32_t row,
+                                    unsigned level, struct vz_error *err)
+{
+    enum vz_status status = VZ_OK;
     uint64_t entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     bool rises = !entry || level > vz_entry_level(entry);
     if (rises) {
         pthread_mutex_lock(&graph->entry_lock);
         entry = atomic_load_explicit(&graph->entry, memory_order_acquire);
     }
-    if (entry)
+    if (!room_for_entry(graph, scratch, entry))
+        status = vz_fail(err, VZ_BUDGET, "no memory to insert row %u", row);
+    else if (entry)
         insert_below(graph, scratch, row, level, entry);
-    if (!entry || level > vz_entry_level(entry))
+    if (status == VZ_OK && (!entry || level > vz_entry_level(entry)))
         atomic_store_explicit(&graph->entry, (uint64_t)level << 32 | (row + 1),
                               memory_order_release);
     if (rises)
         pthread_mutex_unlock(&graph->entry_lock);
+    return status;
 }
 
 enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_error *err)
@@ -234,8 +248,9 @@ enum vz_status vz_hnsw_insert(struct vz_hnsw *graph, uint32_t row, struct vz_err
         if (graph->quantized)
             vz_codes_write(graph, row);
         if (!graph->flat)
-            insert_linked(graph, scratch, row, level);
-        mark_done(graph, row);
+            status = insert_linked(graph, scratch, row, level, err);
+        if (status == VZ_OK)
+            mark_done(graph, row);
     }
     pthread_rwlock_unlock(&graph->insert_lock);
     return status;

@@ -14,10 +14,9 @@ static enum vz_status check(const struct vz_hnsw_search *search, struct vz_error
 #define FILTER_EF 64
 
 static enum vz_status walk_for(struct vz_walk *walk, uint64_t entry, uint32_t ef, uint32_t keep,
-                               struct vz_error *err)
+                               bool removed, struct vz_error *err)
 {
     const struct vz_hnsw_search *search = walk->search;
-    bool removed = atomic_load_explicit(&walk->graph->removed_linked, memory_order_acquire);
     if (search->accept || search->group || removed) {
         uint64_t groups = VZ_MIN((uint64_t)VZ_MAX(ef, keep) * VZ_WIDEST, walk->limit);
         if (search->group && !vz_scratch_group_room(walk->scratch, (uint32_t)groups))
@@ -74,8 +73,11 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
     if (limit == 0 || (!entry && !graph->flat))
         return VZ_OK;
     uint32_t k = VZ_MIN(search->k, limit), ef = VZ_MIN(candidates_for(graph, search), limit);
+    /* Asked once: what is removed from now on was there when this search began, and the way that it
+     * goes must be the one that it takes memory for. */
+    uint32_t linked = atomic_load_explicit(&graph->removed_linked, memory_order_acquire);
     uint32_t removed = atomic_load_explicit(&graph->removed, memory_order_acquire);
-    bool filtered = search->accept || search->group || removed;
+    bool filtered = search->accept || search->group || removed || linked;
     uint64_t room = filtered ? (uint64_t)ef * VZ_WIDEST : ef;
     struct vz_scratch *s = vz_scratch_get(graph, limit, (uint32_t)VZ_MIN(room, limit));
     if (!s)
@@ -92,8 +94,8 @@ enum vz_status vz_hnsw_search(const struct vz_hnsw *graph, const struct vz_hnsw_
                            .limit = limit,
                            .removed = removed,
                            .exact = few};
-    status =
-        graph->flat ? search_flat(&walk, ef, out, found, err) : walk_for(&walk, entry, ef, ef, err);
+    status = graph->flat ? search_flat(&walk, ef, out, found, err)
+                         : walk_for(&walk, entry, ef, ef, linked, err);
     if (status == VZ_OK && graph->quantized && !walk.exact)
         vz_walk_rescore(&walk);
     if (stats)

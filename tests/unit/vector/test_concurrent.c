@@ -1,8 +1,11 @@
 /* Two threads insert while two search. Run under ThreadSanitizer too. */
 #include "vectors.h"
 
+#include "vector/graph.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #define ROWS 4000
 #define DIMS 24
@@ -91,8 +94,63 @@ static void insert_and_search_at_once(void **state)
     free(q.rows);
 }
 
+/* ---- an insert that is held up ---- */
+
+struct late {
+    struct vz_hnsw *graph;
+    uint32_t row;
+    enum vz_status status;
+};
+
+static void *insert_late(void *context)
+{
+    struct late *late = context;
+    late->status = vz_hnsw_insert(late->graph, late->row, NULL);
+    return NULL;
+}
+
+/* It waits for its turn to become the entry point, with memory for the rows there were; meanwhile a
+ * row becomes it that came later than that. */
+static void an_insert_waits_while_others_go_on(void **state)
+{
+    struct vectors v = vectors_new(ROWS, DIMS, true, SEED);
+    struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
+    struct vz_hnsw *graph = graph_of(&o, 0);
+    struct late late = {.graph = graph};
+    pthread_t thread;
+    uint32_t first = 0, row;
+    while (vz_level(graph, first) > 0)
+        first++;
+    assert_int_equal(vz_hnsw_insert(graph, first, NULL), VZ_OK);
+    for (late.row = first + 1; vz_level(graph, late.row) == 0;)
+        late.row++;
+    pthread_mutex_lock(&graph->entry_lock);
+    assert_int_equal(pthread_create(&thread, NULL, insert_late, &late), 0);
+    while (atomic_load(&graph->limit) <= late.row) /* then it has its memory */
+        usleep(1000);
+    /* As much as walk.c's scratch_room makes, and what an allocation is rounded up by. */
+    uint32_t room = late.row + 1 + (late.row + 1) / 4 + 1024 + 64;
+    for (row = 0; row < room; row++)
+        if (row != first && vz_level(graph, row) == 0)
+            assert_int_equal(vz_hnsw_insert(graph, row, NULL), VZ_OK);
+    while (vz_level(graph, row) > 0)
+        row++;
+    assert_true(row < ROWS);
+    assert_int_equal(vz_hnsw_insert(graph, row, NULL), VZ_OK);
+    atomic_store(&graph->entry, row + 1); /* of the same level: as good as the other */
+    pthread_mutex_unlock(&graph->entry_lock);
+    pthread_join(thread, NULL);
+    assert_int_equal(late.status, VZ_OK);
+    for (row = 0; row < ROWS; row++)
+        assert_int_equal(vz_hnsw_insert(graph, row, NULL), VZ_OK);
+    assert_valid(graph);
+    vz_hnsw_free(graph);
+    free(v.rows);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(insert_and_search_at_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(insert_and_search_at_once),
+                                       cmocka_unit_test(an_insert_waits_while_others_go_on)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
