@@ -13,6 +13,9 @@
 
 #include <stdlib.h>
 
+#define LATE_EVERY 16                     /* hits that are fetched */
+#define MAX_WHY_BYTES ((size_t)512 << 20) /* what explaining hits may take beside them */
+
 /* ---- targets --------------------------------------------------------------------------------- */
 
 static enum vz_status open_alias(struct vz_target *target, struct vz_slice filter,
@@ -177,8 +180,8 @@ static enum vz_status tell_why(struct vz_run *run, const struct vz_found *found,
     }
     struct vz_sampler *sampler = samplers[found->target];
     if (search->with_explain && search->retriever)
-        status = vz_retriever_explain(sampler, search->retriever, found->docno, &hit->explanation,
-                                      err);
+        status =
+            vz_retriever_explain(sampler, search->retriever, found->docno, &hit->explanation, err);
     else if (search->with_explain)
         status = vz_explain_search(sampler, search, found->docno, &matched, &hit->explanation, err);
     if (status == VZ_OK)
@@ -195,7 +198,7 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
     size_t first = VZ_MIN((size_t)search->from, collector->count);
     size_t count = VZ_MIN((size_t)search->size, collector->count - first);
     bool has_score = search->sort_count == 0 || search->track_scores;
-    size_t bytes = 0;
+    size_t bytes = 0, before = run->arena->total_bytes;
     for (size_t i = 0; i < search->sort_count; i++)
         has_score |= search->sort[i].kind == VZ_SORT_SCORE;
     result->hits = vz_arena_zalloc(run->arena, (count + 1) * sizeof(*result->hits));
@@ -210,6 +213,8 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
         if (!bound->planned)
             vz_fetch_prepare(search, &target->eval, &bound->plan);
         bound->planned = true;
+        if (i % LATE_EVERY == LATE_EVERY - 1 && vz_eval_late(&target->eval))
+            return vz_fail(err, VZ_CANCELLED, "the search took too long");
         enum vz_status status =
             vz_fetch_hit(search, &bound->plan, &target->eval, found->docno, hit, err);
         if (status != VZ_OK)
@@ -218,6 +223,12 @@ static enum vz_status fetch_hits(struct vz_run *run, struct vz_search_result *re
             status = tell_why(run, found, first, count, samplers, hit, err);
         if (status != VZ_OK)
             return status;
+        size_t taken = run->arena->total_bytes - before;
+        if (why && taken > MAX_WHY_BYTES)
+            return vz_fail(err, VZ_BUDGET,
+                           "[request] Data too large, explaining the first [%zu] of [%zu] hits "
+                           "took [%zu] bytes, which is larger than the limit of [%zu]",
+                           i + 1, count, taken, MAX_WHY_BYTES);
         bytes += hit->source.len + hit->fields.len + hit->highlight.len;
         if (bytes > search->max_bytes)
             return vz_fail(err, VZ_BUDGET,
@@ -334,7 +345,8 @@ static void rank_hits(struct vz_run *run)
         }
 }
 
-/* Finds, where time was left for it: the retrievers' lists first, then what is left of the search. */
+/* Finds, where time was left for it: the retrievers' lists first, then what is left of the search.
+ */
 static enum vz_status find(struct vz_run *run, struct vz_error *err)
 {
     const struct vz_search *search = run->search;
