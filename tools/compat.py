@@ -77,7 +77,7 @@ Differences worth knowing:
   `docvalue_fields`; `stored_fields` are read from `_source`.
 - `runtime_mappings` of a search: keyword, long, double, date and boolean with a script that emits, which is run
   for every document of the index before the search, so one that fails on any document fails the search (but for
-  `on_script_error: continue`). `runtime` in mappings, `ip`, `geo_point`, `composite` and `lookup` are refused.
+  `on_script_error: continue`). A `timeout` that passes meanwhile gives no hits. `runtime` in mappings, `ip`, `geo_point`, `composite` and `lookup` are refused.
 - `rescore` takes queries, not scripts. `collapse` takes keyword and number fields; `inner_hits` of at most
   10,000 groups are looked up in one request.
 - At most 500 points in time are open; `index_filter` is refused. Slices are cut by document number or by a
@@ -91,7 +91,12 @@ Differences worth knowing:
   scripts in `_update` (as in Elasticsearch). An update of one of several source fields must name all.
 - `PUT /{index}/_doc/{id}` is on disk when it is answered (`index.translog.durability: request`).
   `_flush` has nothing to do; `_forcemerge` finishes the vector graphs and rewrites the index without
-  deleted documents.
+  deleted documents, and without the pieces of them that other sources were compressed with.
+- What a request may cost has limits where Elasticsearch has a heap. 429 `circuit_breaking_exception`:
+  terms that a search looks up (64 MiB, 512 MiB for those of an `_msearch`), explanations of its hits
+  (512 MiB). 400: tokens of a text (2^20, and 32 more for each byte of it), scripts of an aggregation's
+  buckets (2^28 steps), lists and objects that `append` compares (ten million). `_mtermvectors` ends after
+  a minute. No time is limited but by `timeout`; a search ends when its client leaves.
 - A closed index takes no memory; what still reads it, a scroll say, goes on. `_clone`, `_shrink` and `_split`
   write the documents, versions and sequence numbers into files of their own; `number_of_shards` is what the
   settings say and one shard whatever it is.
