@@ -333,7 +333,8 @@ static void cold_rows(void **state)
 {
     enum { ROWS = 5000, DIMS = 512 }; /* more than is asked for at a time */
     struct vectors v = vectors_new(ROWS, DIMS, true, SEED);
-    atomic_bool cold = true;
+    struct vz_cold cold = {0};
+    vz_cold_begin(&cold, 1 << 20);
     struct vz_hnsw_options base = options_of(&v, VZ_COSINE);
     struct vz_hnsw_options from = kind_of(&base, VZ_QUANTIZE_INT8, true, ROWS);
     struct vz_hnsw_options o = kind_of(&base, VZ_QUANTIZE_BIT, true, ROWS);
@@ -341,6 +342,7 @@ static void cold_rows(void **state)
     o.cold = &cold;
     struct vz_hnsw *colder = recoded(graph, &o);
     assert_memory_equal(warm->codes.base, colder->codes.base, (size_t)ROWS * warm->code_stride);
+    vz_cold_deinit(&cold);
     vz_hnsw_free(graph);
     vz_hnsw_free(warm);
     vz_hnsw_free(colder);
