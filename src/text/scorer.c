@@ -41,8 +41,8 @@ static enum vz_status weigh_terms(const struct vz_text_view *view, struct vz_wei
     return VZ_OK;
 }
 
-struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text_query *query,
-                           float boost, struct vz_arena *arena, struct vz_error *err)
+static struct vz_weight *weigh(const struct vz_text_view *view, const struct vz_text_query *query,
+                               float boost, struct vz_arena *arena, struct vz_error *err)
 {
     struct vz_weight *weight = vz_arena_zalloc(arena, sizeof *weight);
     weight->query = query;
@@ -56,11 +56,33 @@ struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text
     }
     weight->parts = vz_arena_zalloc(arena, (query->part_count + 1) * sizeof *weight->parts);
     for (size_t i = 0; i < query->part_count; i++) {
-        weight->parts[i] = vz_weigh(view, query->parts[i], weight->boost, arena, err);
+        weight->parts[i] = weigh(view, query->parts[i], weight->boost, arena, err);
         if (!weight->parts[i])
             return NULL;
     }
     return weight;
+}
+
+/* Words times fields: a weight takes more than a KiB. As Lucene, which counts nested clauses. */
+static void count_clauses(const struct vz_text_query *query, size_t *count)
+{
+    ++*count;
+    for (size_t i = 0; i < query->part_count && *count <= VZ_MAX_NESTED_CLAUSES; i++)
+        count_clauses(query->parts[i], count);
+}
+
+struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text_query *query,
+                           float boost, struct vz_arena *arena, struct vz_error *err)
+{
+    size_t count = 0;
+    count_clauses(query, &count);
+    if (count > VZ_MAX_NESTED_CLAUSES) {
+        vz_fail(err, VZ_BAD_QUERY,
+                "Query contains too many nested clauses; maxClauseCount is set to %d",
+                VZ_MAX_NESTED_CLAUSES);
+        return NULL;
+    }
+    return weigh(view, query, boost, arena, err);
 }
 
 /* ---- several lists as one ---------------------------------------------------------------------

@@ -20,7 +20,9 @@ struct vz_weight {
     float boost; /* of this one and those above */
     struct vz_weight **parts;
 };
-/* In the arena. NULL with err for queries that cannot run. */
+/* In the arena. NULL with err for queries that cannot run, of more clauses than these together too.
+ */
+enum { VZ_MAX_NESTED_CLAUSES = 1 << 16 };
 struct vz_weight *vz_weigh(const struct vz_text_view *view, const struct vz_text_query *query,
                            float boost, struct vz_arena *arena, struct vz_error *err);
 

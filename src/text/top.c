@@ -187,8 +187,9 @@ static void top_generic(struct vz_top *top, const struct vz_weight *weight,
         if (target == doc) {
             if (top->counting)
                 vz_top_count(top, 1);
-            if (top->search->k)
-                vz_top_offer(top, doc, vz_scorer_score(scorer));
+            float score = top->search->k ? vz_scorer_score(scorer) : 0;
+            if (top->search->k) /* what is no number, of weights without end, has no order */
+                vz_top_offer(top, doc, isnan(score) ? 0 : score);
             target = vz_top_next_passing(top, doc + 1);
         }
         if (target == VZ_TEXT_END)

@@ -220,7 +220,17 @@ static bool plan_best(const struct vz_weight *weight, struct vz_arena *arena,
     return true;
 }
 
-bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct vz_top_plan *plan)
+/* Boosts that are finite make weights that are not: no sum is a bound of anything then. */
+static bool is_bounded(const struct vz_top_plan *plan)
+{
+    for (size_t i = 0; i < plan->pass_count; i++)
+        if (!isfinite(plan->passes[i].most))
+            return false;
+    return true;
+}
+
+static bool make_plan(const struct vz_weight *weight, struct vz_arena *arena,
+                      struct vz_top_plan *plan)
 {
     const struct vz_text_query *query = weight->query;
     struct gather g = {.arena = arena};
@@ -236,6 +246,11 @@ bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct 
     plan->passes = vz_arena_alloc(arena, sizeof *plan->passes);
     add_pass(plan, &g, is_flat(query));
     return true;
+}
+
+bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct vz_top_plan *plan)
+{
+    return make_plan(weight, arena, plan) && is_bounded(plan);
 }
 
 /* ---- what is found ----------------------------------------------------------------------------

@@ -108,7 +108,8 @@ struct vz_top_plan {
     struct vz_top_pass *passes; /* the one that can give most first */
     size_t pass_count;
 };
-/* top_fields.c. False: the query is not of single terms, or of too many. */
+/* top_fields.c. False: the query is not of single terms, of too many, or of weights that are not
+ * finite. */
 bool vz_top_plan(const struct vz_weight *weight, struct vz_arena *arena, struct vz_top_plan *plan);
 /* Counts nothing but what all-of searches meet. */
 void vz_top_fields(struct vz_top *top, const struct vz_weight *weight,

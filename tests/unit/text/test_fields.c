@@ -414,8 +414,7 @@ static void of_very_many_words_no_plan_is_made(void **state)
         struct vz_arena arena = {0};
         struct vz_error err = {0};
         struct vz_top_plan plan;
-        struct vz_text_query *query =
-            wide(&tree, shapes[i / 2].words, shapes[i / 2].width, i % 2);
+        struct vz_text_query *query = wide(&tree, shapes[i / 2].words, shapes[i / 2].width, i % 2);
         struct vz_weight *weight = vz_weigh(c.view, query, 1, &arena, &err);
         assert_non_null(weight);
         assert_int_equal(vz_top_plan(weight, &arena, &plan), shapes[i / 2].planned);
@@ -427,10 +426,67 @@ static void of_very_many_words_no_plan_is_made(void **state)
     vz_text_view_release(c.view);
 }
 
+/* Boosts are finite, and their product is not: all matches are found still. */
+static void weights_without_end_leave_nobody_out(void **state)
+{
+    const struct vz_slice words[] = {VZ_SLICE("w1"), VZ_SLICE("w4"), VZ_SLICE("w30")};
+    uint64_t seed = 11;
+    struct catalogue c = make(&seed, 300, 100, 5);
+    for (unsigned i = 0; i < 8; i++) {
+        struct tree tree = {.seed = &seed, .catalogue = &c, .words = words, .word_count = 3};
+        struct vz_bitset bits;
+        struct vz_error err = {0};
+        struct vz_text_hit hits[400];
+        struct vz_text_result result;
+        struct vz_text_query *query =
+            i % 2 ? wide(&tree, 3, FIELDS, i % 4 == 1) : node(&tree, VZ_TEXT_BEST, FIELDS);
+        for (unsigned f = 0; i % 2 == 0 && f < FIELDS; f++) {
+            set_part(query, f, of_field(&tree, fields[f]));
+            ((struct vz_text_query *)(uintptr_t)query->parts[f])->boost = 3e38f;
+        }
+        for (size_t p = 0; i % 2 && p < query->part_count; p++)
+            ((struct vz_text_query *)(uintptr_t)query->parts[p])->boost = 3e38f;
+        query->boost = 3e38f;
+        vz_bitset_init(&bits, c.documents);
+        assert_int_equal(vz_text_collect(c.view, query, &bits, NULL, NULL, NULL, &err), VZ_OK);
+        assert_int_equal(
+            vz_text_top(c.view, query, &(struct vz_text_search){.k = 400}, hits, &result, &err),
+            VZ_OK);
+        assert_true(vz_bitset_count(&bits) > 0);
+        assert_int_equal(result.count, vz_bitset_count(&bits));
+        vz_bitset_deinit(&bits);
+        vz_arena_deinit(&tree.arena);
+    }
+    vz_text_view_release(c.view);
+}
+
+/* What words times fields may come to. */
+static void clauses_without_end_are_refused(void **state)
+{
+    const struct vz_slice words[] = {VZ_SLICE("w1"), VZ_SLICE("w4"), VZ_SLICE("w30")};
+    uint64_t seed = 13;
+    struct catalogue c = make(&seed, 300, 100, 5);
+    struct tree tree = {.seed = &seed, .catalogue = &c, .words = words, .word_count = 3};
+    struct vz_error err = {0};
+    struct vz_text_hit hit;
+    struct vz_text_result result;
+    struct vz_text_search how = {.k = 1};
+    struct vz_text_query *query = wide(&tree, 255, 256, false); /* 1 + 255 + 255 * 256 */
+    assert_int_equal(vz_text_top(c.view, query, &how, &hit, &result, &err), VZ_OK);
+    query = wide(&tree, 256, 256, false);
+    assert_int_equal(vz_text_top(c.view, query, &how, &hit, &result, &err), VZ_BAD_QUERY);
+    assert_string_equal(err.text,
+                        "Query contains too many nested clauses; maxClauseCount is set to 65536");
+    vz_arena_deinit(&tree.arena);
+    vz_text_view_release(c.view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(the_best_of_several_fields_are_the_best),
                                        cmocka_unit_test(of_very_many_words_no_plan_is_made),
+                                       cmocka_unit_test(weights_without_end_leave_nobody_out),
+                                       cmocka_unit_test(clauses_without_end_are_refused),
                                        cmocka_unit_test(equal_scores_of_two_fields_go_by_number)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
