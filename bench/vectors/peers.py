@@ -16,6 +16,7 @@ EFS = [16, 24, 32, 48, 64, 96, 128, 192, 256, 512, 1024]
 
 class Hnswlib:
     sweep = EFS
+    most = None  # matches of a filter, past which it is not measured
 
     def __init__(self):
         import hnswlib
@@ -38,10 +39,15 @@ class Hnswlib:
         self.index.set_ef(ef)
         return self.index.knn_query(queries, k=k, num_threads=threads)[0]
 
-    def filtered(self, query, k, ef, bits):
-        """Its filter is a function in Python, asked for every row it visits: slow by design."""
+    filtered_sweep = [16, 64, 256, 1024]
+
+    def prepare_filter(self, bits, accepted):
+        return accepted
+
+    def filtered(self, query, k, ef, accepted):
+        """Its filter is a function in Python, asked for every row it visits: slow by design, and the
+        only way there is from Python. In C++ it would be a virtual call, as FAISS's selectors are."""
         self.index.set_ef(ef)
-        accepted = np.unpackbits(bits, bitorder="little").astype(bool)
         try:
             return self.index.knn_query(query[None], k=k, num_threads=1,
                                         filter=lambda row: accepted[row])[0][0]
@@ -51,6 +57,8 @@ class Hnswlib:
 
 class Faiss:
     """HNSW over floats or 8-bit codes; IVF over 4-bit product codes, the best scored again."""
+
+    most = None
 
     def __init__(self, kind):
         import faiss
@@ -101,12 +109,59 @@ class Faiss:
         # One by one, as a server is asked: a batch lets IVF and PQ share work between queries.
         return np.concatenate([self.index.search(query[None], k)[1] for query in queries])
 
-    def filtered(self, query, k, ef, bits):
-        faiss = self.library
-        faiss.omp_set_num_threads(1)
-        selector = faiss.IDSelectorBitmap(len(bits) * 8, faiss.swig_ptr(bits))
-        return self.index.search(query[None], k, params=faiss.SearchParametersHNSW(
-            sel=selector, efSearch=ef))[1][0]
+    filtered_sweep = [16, 32, 64, 128, 256, 1024]
+
+    def prepare_filter(self, bits, accepted):
+        return bits, self.library.IDSelectorBitmap(len(bits) * 8, self.library.swig_ptr(bits))
+
+    def parameters(self, setting, selector):
+        return self.library.SearchParametersHNSW(sel=selector, efSearch=setting)
+
+    def filtered(self, query, k, setting, prepared):
+        self.library.omp_set_num_threads(1)
+        return self.index.search(query[None], k, params=self.parameters(setting, prepared[1]))[1][0]
+
+
+class FaissFlat(Faiss):
+    """Every row asked about in a bitmap, those that match scored: floats, or 8-bit codes in lists of
+    which the nearest are looked through. Not in the sweep without filters."""
+
+    def __init__(self, kind):
+        super().__init__(kind)
+        self.filtered_sweep = [0] if kind == "flat" else [2, 4, 8, 16, 32, 64, 128, 256, 1 << 20]
+
+    def build(self, rows, m, ef_construction, threads=1):
+        faiss, dims = self.library, rows.shape[1]
+        faiss.omp_set_num_threads(threads)
+        lists = max(16, int(len(rows) ** 0.5))
+        name = "Flat" if self.kind == "flat" else f"IVF{lists},SQ8"
+        self.index = faiss.index_factory(dims, name, faiss.METRIC_INNER_PRODUCT)
+        if self.kind != "flat":
+            faiss.extract_index_ivf(self.index).cp.niter = 8
+            self.index.train(rows[:min(len(rows), 50 * lists)])
+        self.index.add(rows)
+
+    def parameters(self, setting, selector):
+        if self.kind == "flat":
+            return self.library.SearchParameters(sel=selector)
+        return self.library.SearchParametersIVF(sel=selector, nprobe=setting)
+
+
+class Numpy:
+    """What a user writes: the rows that match gathered and multiplied."""
+
+    most = 100_000
+    filtered_sweep = [0]
+
+    def build(self, rows, m, ef_construction, threads=1):
+        self.rows = rows
+
+    def prepare_filter(self, bits, accepted):
+        return np.flatnonzero(accepted)
+
+    def filtered(self, query, k, setting, matches):
+        similarities = self.rows[matches] @ query
+        return matches[np.argpartition(-similarities, k - 1)[:k]]
 
 
 class Usearch:
@@ -142,7 +197,15 @@ MAKERS = {
     "usearch f16": lambda: Usearch("f16"),
     "usearch i8": lambda: Usearch("i8"),
 }
-FILTERED = ["faiss hnsw", "hnswlib"]  # USearch's Python has no filters
+FILTERED = {  # USearch's Python has no filters, FAISS's fast scan of product codes neither
+    "faiss hnsw": MAKERS["faiss hnsw"],
+    "faiss hnsw sq8": MAKERS["faiss hnsw sq8"],
+    "hnswlib": MAKERS["hnswlib"],
+    "faiss flat": lambda: FaissFlat("flat"),
+    "faiss ivf sq8": lambda: FaissFlat("ivfsq8"),
+    "numpy": Numpy,
+}
+FILTERED_ONLY = ["faiss flat", "faiss ivf sq8", "numpy"]
 
 
 def processor_time(work, *arguments):

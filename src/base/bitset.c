@@ -101,3 +101,28 @@ size_t vz_bitset_next_word(const struct vz_bitset *set, size_t word)
         word++;
     return word < words ? word * 64 + (size_t)__builtin_ctzll(set->words[word]) : set->bits;
 }
+
+uint32_t vz_bitset_list(const struct vz_bitset *set, size_t from, uint32_t *out, uint32_t max)
+{
+    size_t words = vz_bitset_word_count(set), at = from / 64;
+    uint32_t count = 0;
+    if (from >= set->bits)
+        return 0;
+    uint64_t word = set->words[at] & ~0ull << (from % 64);
+    while (count < max) {
+        if (!word) {
+            const uint64_t *eight = set->words + ++at;
+            for (; at + 8 <= words && !(eight[0] | eight[1] | eight[2] | eight[3] | eight[4] |
+                                        eight[5] | eight[6] | eight[7]);
+                 eight += 8)
+                at += 8;
+            if (at >= words)
+                break;
+            word = set->words[at];
+            continue;
+        }
+        out[count++] = (uint32_t)(at * 64) + (uint32_t)__builtin_ctzll(word);
+        word &= word - 1;
+    }
+    return count;
+}

@@ -52,5 +52,7 @@ static inline size_t vz_bitset_next(const struct vz_bitset *set, size_t from)
     uint64_t rest = set->words[from / 64] >> (from % 64);
     return rest ? from + (size_t)__builtin_ctzll(rest) : vz_bitset_next_word(set, from / 64 + 1);
 }
+/* The set bits at or after `from`, ascending, at most `max` of them; how many. */
+uint32_t vz_bitset_list(const struct vz_bitset *set, size_t from, uint32_t *out, uint32_t max);
 
 #endif

@@ -307,8 +307,46 @@ static float undo_rest(const struct vz_scorer *scorer, const uint8_t *code, int3
                              : dot + scorer->offset + tail.mean;
 }
 
+/* Rounding to int8 or int4 moves each coordinate by up to half a step, evenly: a variance of a
+ * twelfth of the step's square, for the query's and for the row's. Of 100,000 rows and 2,000
+ * queries two deviations lost 0.0003 of recall, three and four nothing.
+ *
+ * Of a row's signs the estimate sees c = |r| / (low sqrt(dims)) of the rest's direction, and what
+ * of the query's rest is at right angles to r goes into it as it falls: a variance of |p|^2 low^2
+ * (1 - c^2) dims / (dims - 1), as RaBitQ's bound has it. */
+#define DEVIATIONS 4.0f
+/* Sums of floats are off too, which shows where codes are not: in rows of one value. */
+#define ROUNDING 2e-6f
+static float doubt_of(const struct vz_scorer *scorer, const uint8_t *code)
+{
+    enum vz_quantize quantize = scorer->coded->quantize;
+    float dims = (float)scorer->space->dims, scale = scorer->scale * scorer->scale, variance, size;
+    if (quantize == VZ_QUANTIZE_INT8) {
+        struct tail tail;
+        memcpy(&tail, code + scorer->space->dims, sizeof tail);
+        variance = (scale * tail.norm + tail.scale * tail.scale * scorer->norm) / 12;
+        size = scorer->norm + tail.norm;
+    } else {
+        struct rest_tail tail;
+        memcpy(&tail, code + scorer->coded->code_bytes, sizeof tail);
+        float low = tail.low * tail.low;
+        if (quantize == VZ_QUANTIZE_INT4)
+            variance = (scale * tail.norm + tail.step * tail.step * scorer->norm) / 12;
+        else
+            variance = scorer->norm * fmaxf(low * dims - tail.norm, 0) / fmaxf(dims - 1, 1) +
+                       low * dims * scale / 12;
+        size = scorer->norm + tail.norm + fabsf(scorer->offset) + fabsf(tail.mean);
+    }
+    return (scorer->space->l2 ? 2 : 1) * (DEVIATIONS * sqrtf(variance) + ROUNDING * size);
+}
+
+float vz_codes_doubt(const struct vz_scorer *scorer, uint32_t row)
+{
+    return doubt_of(scorer, vz_code(scorer->coded, row));
+}
+
 void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
-                    float *similarities)
+                    float *similarities, float *doubts)
 {
     const struct vz_hnsw *graph = scorer->coded;
     const struct vz_kernels *kernels = graph->space.kernels;
@@ -318,28 +356,19 @@ void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32
                                                                   : kernels->bits4;
     const uint8_t *now[4], *next[4];
     int32_t sums[4];
+    /* A scan knows what comes: 60 ns a row with int8 when four rows ahead, 43 when sixteen. */
+    uint32_t lead = doubts ? 16 : 4;
     for (uint32_t i = 0; i < count; i += 4) {
         uint32_t part = VZ_MIN(count - i, 4u);
         for (uint32_t j = 0; j < 4; j++) {
             now[j] = vz_code(graph, rows[i + VZ_MIN(j, part - 1)]);
-            next[j] = i + 4 + j < count ? vz_code(graph, rows[i + 4 + j]) : now[j];
+            next[j] = i + lead + j < count ? vz_code(graph, rows[i + lead + j]) : now[j];
         }
         four(scorer->codes, now, next, graph->code_bytes, sums);
         for (uint32_t j = 0; j < part; j++)
             similarities[i + j] =
                 int8 ? undo_int8(scorer, now[j], sums[j]) : undo_rest(scorer, now[j], sums[j]);
+        for (uint32_t j = 0; doubts && j < part; j++)
+            doubts[i + j] = doubt_of(scorer, now[j]);
     }
-}
-
-/* Rounding to codes moves each coordinate by up to half a step, evenly: a variance of a twelfth of
- * the step's square, for the query's and for the row's. Of 100,000 rows and 2,000 queries two
- * deviations lost 0.0003 of recall, three and four nothing. */
-#define DEVIATIONS 4.0f
-float vz_codes_doubt(const struct vz_scorer *scorer, uint32_t row)
-{
-    struct tail tail;
-    memcpy(&tail, vz_code(scorer->coded, row) + scorer->space->dims, sizeof tail);
-    float variance =
-        (scorer->scale * scorer->scale * tail.norm + tail.scale * tail.scale * scorer->norm) / 12;
-    return (scorer->space->l2 ? 2 : 1) * DEVIATIONS * sqrtf(variance);
 }

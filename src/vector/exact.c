@@ -4,7 +4,7 @@
  * ones four at a time while the next four are fetched: a scan runs at the speed of memory. Results
  * are keys (similarity and row in one integer) until the end, which gives the order and the tie
  * rule for free. */
-#include "vector/graph.h"
+#include "vector/pool.h"
 
 #include <stdlib.h>
 
@@ -13,52 +13,17 @@
 
 /* ---- keys ---- */
 
-/* Sifts `key` down from `at` in a min-heap of `count` keys. */
-static void sift(uint64_t *heap, uint32_t count, uint32_t at, uint64_t key)
-{
-    for (;;) {
-        uint64_t child = 2 * (uint64_t)at + 1;
-        if (child >= count)
-            break;
-        if (child + 1 < count && heap[child + 1] < heap[child])
-            child++;
-        if (heap[child] >= key)
-            break;
-        heap[at] = heap[child];
-        at = (uint32_t)child;
-    }
-    heap[at] = key;
-}
-
 void vz_keys_sort(uint64_t *keys, uint32_t count)
 {
     for (uint32_t i = count / 2; i-- > 0;)
-        sift(keys, count, i, keys[i]);
+        vz_heap_sift(keys, count, i, keys[i]);
     /* The smallest moves to the end, again and again: largest first. */
     while (count > 1) {
         uint64_t last = keys[--count];
         uint64_t smallest = keys[0];
-        sift(keys, count, 0, last);
+        vz_heap_sift(keys, count, 0, last);
         keys[count] = smallest;
     }
-}
-
-struct best {
-    uint64_t *heap;
-    uint32_t k, count;
-};
-
-static void best_offer(struct best *best, uint64_t key)
-{
-    if (best->count == best->k) {
-        if (key > best->heap[0])
-            sift(best->heap, best->count, 0, key);
-        return;
-    }
-    uint32_t at = best->count++;
-    for (; at && best->heap[(at - 1) / 2] > key; at = (at - 1) / 2)
-        best->heap[at] = best->heap[(at - 1) / 2];
-    best->heap[at] = key;
 }
 
 /* ---- scans ---- */
@@ -66,7 +31,7 @@ static void best_offer(struct best *best, uint64_t key)
 struct scan {
     struct vz_space space;
     struct vz_scorer scorer;
-    struct best best;
+    struct vz_best best;
     uint32_t rows[BLOCK];
     float similarities[BLOCK];
     uint32_t held;
@@ -99,7 +64,7 @@ static void scan_flush(struct scan *scan)
     else
         vz_score(&scan->scorer, scan->rows, scan->held, scan->similarities);
     for (uint32_t i = 0; i < scan->held; i++)
-        best_offer(&scan->best, vz_key(scan->similarities[i], scan->rows[i]));
+        vz_best_offer(&scan->best, vz_key(scan->similarities[i], scan->rows[i]));
     scan->held = 0;
 }
 
@@ -113,7 +78,7 @@ static void scan_add(struct scan *scan, uint32_t row)
 static void scan_finish(struct scan *scan, struct vz_near *out, uint32_t *found)
 {
     scan_flush(scan);
-    struct best *best = &scan->best;
+    struct vz_best *best = &scan->best;
     vz_keys_sort(best->heap, best->count);
     for (uint32_t i = 0; i < best->count; i++)
         out[i] = (struct vz_near){vz_key_row(best->heap[i]), vz_key_similarity(best->heap[i])};
@@ -132,7 +97,7 @@ static bool stop(const struct vz_hnsw_search *search, size_t at)
 static void scan_all(struct scan *scan, const struct vz_hnsw_search *search, uint32_t first,
                      size_t rows)
 {
-    struct best *best = &scan->best;
+    struct vz_best *best = &scan->best;
     size_t window = vz_space_ahead_rows(&scan->space) / BLOCK * BLOCK + BLOCK;
     vz_space_ask(&scan->space, first, (uint32_t)VZ_MIN(rows, window));
     for (size_t from = 0; from < rows && !stop(search, from); from += BLOCK) {
@@ -144,7 +109,7 @@ static void scan_all(struct scan *scan, const struct vz_hnsw_search *search, uin
         for (uint32_t i = 0; i < count; i++) {
             uint64_t key = vz_key(scan->similarities[i], first + (uint32_t)from + i);
             if (best->count < best->k || key > best->heap[0])
-                best_offer(best, key);
+                vz_best_offer(best, key);
         }
     }
 }

@@ -1,14 +1,13 @@
 /* Searching with a filter, or for distinct groups: three ways, one answer.
  *
- *   dense    the plain walk with two structures: all rows lead it, accepted ones are kept. For
- *            filters that let most rows pass, and for groups.
- *   bridged  only accepted rows are scored. Where a neighbour is rejected its own neighbours are
- *            looked at instead, nearest neighbours first, until the node has as many accepted ones
- *            as a list has places (the idea of ACORN: Patel and others, "ACORN: Performant and
- *            Predicate-Agnostic Search Over Vector Embeddings and Structured Data", 2024, arXiv
- *            2403.04871, with the graph left as it is). A rejected row costs a question and at most
- *            one reading of its list, never a distance.
- *   scan     all accepted rows, on codes when there are any, or on floats when they are few.
+ *   bridged  only accepted rows are scored (bridge.c; here, with two structures, for groups).
+ *            Where a neighbour is rejected its own neighbours are looked at instead (the idea of
+ *            ACORN: Patel and others, "ACORN: Performant and Predicate-Agnostic Search Over Vector
+ *            Embeddings and Structured Data", 2024, arXiv 2403.04871, with the graph left as it
+ *            is). A rejected row costs a question and at most one reading of its list, never a
+ *            distance.
+ *   dense    groups with a filter that lets most rows pass: all rows lead, accepted ones are kept.
+ *   scan     all accepted rows, exactly (sieve.c); for groups by codes, or by rows when few.
  *
  * Where it differs from ACORN: lists are those of the plain graph, not longer ones; the walk starts
  * from some accepted rows drawn from all over as well as from where the descent ends, because rows
@@ -16,8 +15,14 @@
  * filters, where walks that only start near the query never see one); and it has a budget: what a
  * scan of the accepted rows would cost. A walk that spends it hands over to the scan.
  *
- * Costs are counted in distances of a walk (156 ns on codes of 512 dims, of which most is waiting
- * and the heap). Asking about a link is LINK_COST of one (3 ns), a row of a scan SCAN_COST (60 ns).
+ * Which way: the share accepted around the end of the descent tells what a walk will cost, which is
+ * compared with what a scan does before anything else is read. A search is to take no longer than a
+ * scan of the accepted rows as they are: codes are scanned in a third of that, so a descent and
+ * even a walk in vain fit in. A graph of floats scans what others scan, and can only lose by
+ * looking: its first look at the surroundings is a narrow one (60 rows).
+ *
+ * Costs are counted in distances of a walk (55 ns and 0.05 a byte, of which most is waiting).
+ * Reading a link is VZ_LINK_COST of one, a row of a scan VZ_SCAN_NS.
  *
  * Invariants:
  *  1. Only accepted rows enter the pool; with groups at most one row a group, its best.
@@ -28,13 +33,16 @@
 
 #include "base/text.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-#define LINK_COST 0.02
-#define SCAN_COST 0.45 /* of a row in a scan: nothing to wait for, nearly nothing to keep */
+#define WIDE_ODDS 1.5 /* what a walk that had to be widened may cost more than it should */
 #define DENSE_SHARE 0.7
 #define SAMPLE 256
 #define PROBE 512 /* rows around the query that are asked */
+#define NEARLY_ALL 0.6
+#define DEVIATIONS 4.0
+#define QUICK_SCAN 12000 /* distances */
 #define SEEDS 24
 #define BLOCK 64
 #define BORDER_SAMPLE 256
@@ -149,7 +157,7 @@ static void pool_clear(struct vz_walk *walk)
 
 /* ---- dense ---- */
 
-static bool accepts(const struct vz_walk *walk, uint32_t row)
+bool vz_walk_accepts(const struct vz_walk *walk, uint32_t row)
 {
     const struct vz_hnsw_search *search = walk->search;
     return !(walk->removed && vz_is_removed(walk->graph, row)) &&
@@ -162,7 +170,7 @@ static void consider(struct vz_walk *walk, uint64_t key, uint32_t ef, uint32_t t
     if (s->pool_count == ef && key <= s->pool[ef - 1])
         return;
     heap_push(s, key);
-    if (accepted || accepts(walk, vz_key_row(key)))
+    if (accepted || vz_walk_accepts(walk, vz_key_row(key)))
         offer(walk, ef, ties, key);
 }
 
@@ -255,7 +263,7 @@ static bool look(struct bridged *b, uint32_t row, uint32_t *bridges, uint32_t *b
         bool rejected = s->visited[to] == s->epoch + 1;
         if (rejected && !bridges)
             continue;
-        if (!rejected && accepts(walk, to)) {
+        if (!rejected && vz_walk_accepts(walk, to)) {
             if (!take(b, to))
                 return false;
             continue;
@@ -286,15 +294,13 @@ static bool expand(struct bridged *b, uint32_t row)
     return flush(b);
 }
 
-/* Rows from `from` on that are accepted, ascending; *from moves past them. */
-static uint32_t next_accepted(const struct vz_walk *walk, uint32_t *from, uint32_t *rows,
-                              uint32_t max)
+uint32_t vz_walk_accepted(const struct vz_walk *walk, uint32_t *from, uint32_t *rows, uint32_t max)
 {
     const struct vz_hnsw_search *search = walk->search;
     uint32_t count = 0;
     if (!search->accepted) {
         for (; *from < walk->limit && count < max; ++*from)
-            if (accepts(walk, *from))
+            if (vz_walk_accepts(walk, *from))
                 rows[count++] = *from;
         return count;
     }
@@ -324,8 +330,8 @@ static bool add_seeds(struct bridged *b)
         uint32_t count = 1, step;
         rows[0] = from;
         if (walk->search->accepted)
-            count = next_accepted(walk, &from, rows, BLOCK);
-        else if (!accepts(walk, from))
+            count = vz_walk_accepted(walk, &from, rows, BLOCK);
+        else if (!vz_walk_accepts(walk, from))
             continue;
         step = VZ_MAX(count / 3, 1u);
         for (uint32_t j = step / 2; j < count; j += step, taken++)
@@ -345,7 +351,7 @@ static bool walk_bridged(struct vz_walk *walk, uint32_t ef)
         uint64_t best = heap_pop(s);
         if (s->pool_count == ef && best < s->pool[ef - 1])
             break;
-        if ((double)walk->visited + (double)walk->links * LINK_COST > walk->allowed) {
+        if ((double)walk->visited + (double)walk->links * VZ_LINK_COST > walk->allowed) {
             walk->gave_up = true;
             break;
         }
@@ -380,8 +386,8 @@ static bool on_border(struct vz_walk *walk, double matches)
         return false;
     for (uint32_t i = 0; i < 16 * BORDER_SAMPLE && taken < BORDER_SAMPLE; i++) {
         uint32_t row = (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32), from = row;
-        if (walk->search->accepted ? next_accepted(walk, &from, &row, 1) == 0 || row >= whole
-                                   : row >= whole || !accepts(walk, row))
+        if (walk->search->accepted ? vz_walk_accepted(walk, &from, &row, 1) == 0 || row >= whole
+                                   : row >= whole || !vz_walk_accepts(walk, row))
             continue;
         rows[taken++] = row;
     }
@@ -411,7 +417,7 @@ bool vz_walk_scan(struct vz_walk *walk, uint32_t keep, uint32_t keep_codes, doub
     pool_clear(walk);
     /* Rows past the count may be in the middle of their insert. */
     walk->limit = VZ_MIN(walk->limit, vz_hnsw_count(walk->graph));
-    while (!vz_walk_cancelled(walk) && (count = next_accepted(walk, &from, rows, BLOCK))) {
+    while (!vz_walk_cancelled(walk) && (count = vz_walk_accepted(walk, &from, rows, BLOCK))) {
         vz_score(walk->scorer, rows, count, similarities);
         walk->visited += count;
         for (uint32_t i = 0; i < count; i++)
@@ -436,24 +442,29 @@ static double estimate(const struct vz_walk *walk)
     uint32_t hits = 0;
     uint64_t chance = 0x5a3e;
     for (uint32_t i = 0; i < SAMPLE; i++)
-        hits += accepts(walk, (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32));
+        hits += vz_walk_accepts(walk, (uint32_t)((vz_rng_next(&chance) >> 32) * walk->limit >> 32));
     return ((double)hits + 0.5) / (SAMPLE + 1) * walk->limit;
 }
 
-/* What a bridged walk costs: ef nodes and a few, each with new accepted rows and the links read to
- * find them. Measured constants. */
-static double bridged_cost(const struct vz_walk *walk, double share, uint32_t ef)
+/* A row in a scan costs less than in a walk: what is read next is known, and nearly nothing is
+ * kept. In distances of a walk; both measured, in ns. */
+static double scan_cost_of_row(const struct vz_walk *walk)
 {
-    double m0 = walk->graph->m0;
-    double links = VZ_MIN(m0 / share, m0 * m0);
-    return 1.2 * ef * (m0 / 3 + links * LINK_COST);
+    double bytes = walk->scorer->coded ? walk->graph->code_stride : walk->graph->space.row_bytes;
+    return VZ_SCAN_NS(bytes) / (55 + 0.05 * bytes);
 }
 
-/* How many times wider a walk must be because the filter lets few rows near the query pass: what it
- * looks for then lies spread over the border of a far region, and a query from outside is the hard
- * case for any graph (20 % accepted, all far away: recall@10 0.87 with ef 64, 0.95 with 384). The
- * share accepted among rows around the end of the descent is compared with the overall share. */
-static uint32_t widening(struct vz_walk *walk, double share)
+/* What a bridged walk costs: ef nodes and some, each with new accepted rows and the lists read to
+ * find them. */
+static double bridged_cost(const struct vz_walk *walk, double share, uint32_t ef)
+{
+    double m0 = walk->graph->m0, lists = VZ_MIN(1 / share, m0);
+    return (1.1 * ef + 30) * (m0 / 2 + lists * m0 * VZ_LINK_COST);
+}
+
+/* The share accepted among rows around the end of the descent; -1 when too few are known to tell
+ * whether it is less than `share`. */
+static double share_nearby(struct vz_walk *walk, double share, double *asked_count)
 {
     const struct vz_hnsw *graph = walk->graph;
     uint32_t asked = 0, accepted = 0, width, middle_width,
@@ -472,16 +483,71 @@ static uint32_t widening(struct vz_walk *walk, double share)
                 break;
             if (vz_link_row(to) >= walk->limit)
                 continue;
-            accepted += accepts(walk, vz_link_row(to));
+            accepted += vz_walk_accepts(walk, vz_link_row(to));
             asked++;
         }
     }
     walk->links += asked;
-    double expected = share * asked;
-    if (expected < 4) /* too few to tell */
-        return 1;
-    double times = expected / (accepted + 0.5);
-    return times < 2 ? 1 : (uint32_t)VZ_MIN(2 * times, (double)VZ_WIDEST);
+    *asked_count = asked;
+    return share * asked < 4 ? -1 : (accepted + 0.5) / asked;
+}
+
+/* How many times wider a walk must be because the filter lets few rows near the query pass: what it
+ * looks for then lies spread over the border of a far region, and a query from outside is the hard
+ * case for any graph (20 % accepted, all far away: recall@10 0.87 with ef 64, 0.95 with 384). */
+static uint32_t widening(double share, double nearby, double asked)
+{
+    double times = nearby < 0 ? 1 : share / nearby;
+    if (times >= 2)
+        return (uint32_t)VZ_MIN(2 * times, (double)VZ_WIDEST);
+    /* Also a hole that is not much wider than what was asked about. */
+    double expected = share * asked, chance = sqrt(expected * VZ_MAX(1 - share, 0));
+    return nearby >= 0 && nearby * asked < expected - DEVIATIONS * chance ? 3 : 1;
+}
+
+/* How wide a walk of ef must at least be. Where nearly all rows near the query pass, a node has its
+ * own neighbours only, as in a plain walk, and not those of its neighbours too. */
+static uint32_t least_ef(const struct vz_walk *walk, double nearby, uint32_t times)
+{
+    bool bit = walk->graph->quantize == VZ_QUANTIZE_BIT;
+    if (nearby > NEARLY_ALL && bit)
+        return 96;
+    return walk->search->group || nearby > NEARLY_ALL || times > 1 || bit ? 64 : 0;
+}
+
+/* The walk that the share accepted and what was found around the query ask for; whether the pool
+ * then holds the answer. */
+static bool walk_accepted(struct vz_walk *walk, uint64_t entry, uint32_t ef, double scan_cost,
+                          bool *ok)
+{
+    /* Where a scan is quick, a narrow descent shows whether to walk. */
+    double matches = walk->share * walk->limit, cost, nearby, asked;
+    bool narrow = !walk->scorer->coded && scan_cost < QUICK_SCAN;
+    vz_walk_descend(walk, entry, 0, narrow ? 1 : VZ_DESCENT);
+    nearby = share_nearby(walk, walk->share, &asked);
+    uint32_t times = widening(walk->share, nearby, asked);
+    if (nearby > walk->share)
+        walk->share = VZ_MIN(nearby, 1.0);
+    ef = VZ_MIN(times * VZ_MAX(ef, least_ef(walk, nearby, times)), walk->limit);
+    cost = bridged_cost(walk, walk->share, ef) * (times > 1 ? WIDE_ODDS : 1);
+    if (cost > scan_cost || (times > 1 && on_border(walk, matches)))
+        return false;
+    walk->allowed = times > 1 ? cost : scan_cost;
+    if (times > 1)
+        walk->share =
+            1.0 / walk->graph->m0; /* all the lists there are: a border is hard to cross */
+    if (narrow) {
+        vz_scratch_fresh(walk->scratch);
+        vz_walk_descend(walk, entry, 0, VZ_DESCENT);
+    }
+    if (!walk->search->group)
+        vz_walk_bridged(walk, ef);
+    else if (walk->share >= DENSE_SHARE && times == 1)
+        /* In a hole of the filter a dense walk would see all of the hole first. */
+        *ok = walk_dense(walk, ef);
+    else
+        *ok = walk_bridged(walk, ef);
+    return walk->stopped || (!walk->gave_up && walk->scratch->pool_count >= walk->search->k);
 }
 
 enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t ef, uint32_t keep,
@@ -489,27 +555,17 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
 {
     const struct vz_hnsw_search *search = walk->search;
     double matches = estimate(walk), share = VZ_MAX(matches, 1.0) / walk->limit;
-    bool done = false, ok = true;
-    uint32_t wide = 2 * keep; /* how many a scan of codes keeps */
     /* Without a list every row is asked. */
-    double scan_cost = matches * SCAN_COST + (search->accepted ? 0 : walk->limit * LINK_COST);
-    if (bridged_cost(walk, share, ef) < scan_cost) {
-        vz_walk_descend(walk, entry, 0, VZ_DESCENT);
-        wide = ef * widening(walk, share);
-        /* In a hole of the filter a dense walk would see all of the hole first. */
-        bool dense = share >= DENSE_SHARE && wide == ef;
-        walk->allowed = scan_cost;
-        if (wide > ef && walk->scorer->coded && on_border(walk, matches))
-            walk->gave_up = true;
-        else if (dense)
-            ok = walk_dense(walk, wide);
-        else if (wide == ef || bridged_cost(walk, share, wide) < scan_cost)
-            ok = walk_bridged(walk, VZ_MIN(wide, walk->limit));
-        else
-            walk->gave_up = true;
-        done = walk->stopped || (!walk->gave_up && walk->scratch->pool_count >= search->k);
-    }
-    if (ok && !done)
-        ok = vz_walk_scan(walk, keep, VZ_MAX(wide, 2 * keep), matches);
+    double scan_cost =
+        matches * scan_cost_of_row(walk) + (search->accepted ? 0 : walk->limit * VZ_LINK_COST);
+    bool done = false, ok = true;
+    walk->share = share;
+    /* Where the descent ends all rows may pass. */
+    if (bridged_cost(walk, 1, ef) < scan_cost)
+        done = walk_accepted(walk, entry, ef, scan_cost, &ok);
+    if (ok && !done && search->group)
+        ok = vz_walk_scan(walk, keep, 2 * keep, matches);
+    else if (ok && !done)
+        ok = vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit));
     return ok ? VZ_OK : vz_fail(err, VZ_BUDGET, "no memory for a filtered search");
 }

@@ -2,8 +2,9 @@
  *
  * The essay, with the invariants and the threading model, is at the top of hnsw.c. One file a verb:
  * hnsw.c (new, free, room for rows), score.c (similarities of rows), walk.c (the walk that build
- * and search share), filter.c (walks with a filter or groups), links.c (lists), insert.c, remove.c,
- * recode.c (another kind), search.c, exact.c, codes.c (the small copies), checkpoint.c, validate.c.
+ * and search share), filter.c (walks with a filter or groups: which way), bridge.c (a filtered
+ * walk), sieve.c (a filtered scan), links.c (lists), insert.c, remove.c, recode.c (another kind),
+ * search.c, exact.c, codes.c (the small copies), checkpoint.c, validate.c.
  */
 #ifndef VZ_VECTOR_GRAPH_H
 #define VZ_VECTOR_GRAPH_H
@@ -306,6 +307,7 @@ struct vz_walk {
     uint64_t visited, hops, asked;
     uint64_t links; /* filter.c: links read */
     double allowed; /* filter.c: distances after which a scan is cheaper */
+    double share;   /* filter.c: of all rows, that are accepted */
     bool stopped, gave_up, scanned;
     bool removed; /* there are removed rows to pass over */
     bool exact;   /* the pool holds similarities of floats already */
@@ -364,6 +366,33 @@ void vz_walk_seed(struct vz_walk *walk, uint32_t most);
  */
 void vz_walk_rescore(struct vz_walk *walk);
 
+/* The parts that a walk on a level has: the first open place of the pool from `at` on (pool_count
+ * when there is none); asks for all rows of a batch; scores a batch and puts what is good enough
+ * into the pool of `ef`, the foremost place it took or `at`. */
+uint32_t vz_walk_open_from(const struct vz_scratch *s, uint32_t at);
+void vz_walk_fetch_batch(const struct vz_walk *walk, const uint32_t *batch, uint32_t count);
+uint32_t vz_walk_keep_best(struct vz_walk *walk, const uint32_t *batch, uint32_t count, uint32_t ef,
+                           uint32_t at);
+
+/* ---- filter.c, bridge.c, sieve.c ---- */
+
+/* Accepted rows from *from on, ascending, at most max; *from moves past them. 0: no more. */
+uint32_t vz_walk_accepted(const struct vz_walk *walk, uint32_t *from, uint32_t *rows, uint32_t max);
+bool vz_walk_accepts(const struct vz_walk *walk, uint32_t row);
+/* bridge.c: collects into batch[] (batch_capacity places) the accepted rows that are linked from
+ * `row`, or from its rejected neighbours when those are few, and asks for their memory. */
+uint32_t vz_bridge_gather(struct vz_walk *walk, uint32_t row, uint32_t *batch);
+/* bridge.c: a walk that scores accepted rows only, without groups: from what a descent left in the
+ * pool and some accepted rows from all over to the ef nearest that it finds. */
+void vz_walk_bridged(struct vz_walk *walk, uint32_t ef);
+/* What reading a link costs, in distances of a walk: most of it waiting for the list. */
+#define VZ_LINK_COST 0.03
+/* Nanoseconds that a scan takes for a row of so many bytes, gathered; measured. */
+#define VZ_SCAN_NS(bytes) (16 + 0.047 * (double)(bytes))
+/* sieve.c: the k best of all accepted rows into the pool, by codes where those are sure and by the
+ * rows themselves where not. Without groups, on codes. False: no memory. */
+bool vz_walk_sieve(struct vz_walk *walk, uint32_t k);
+
 /* ---- codes.c ---- */
 
 void vz_codes_layout(struct vz_hnsw *graph);
@@ -375,9 +404,10 @@ void vz_codes_query(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint8
 /* The same for a row whose code is there already. */
 void vz_codes_query_row(struct vz_scorer *scorer, const struct vz_hnsw *graph, uint32_t row,
                         uint8_t *code);
-/* INT8: how far a similarity by code may be from the true one, as good as always. */
+/* How far a similarity by code may be from the true one, as good as always. */
 float vz_codes_doubt(const struct vz_scorer *scorer, uint32_t row);
+/* doubts: the same for each row, or NULL. */
 void vz_codes_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count,
-                    float *similarities);
+                    float *similarities, float *doubts);
 
 #endif

@@ -103,18 +103,7 @@
  * Before a walk lost its branches, and was one row ahead, the same table had 10.4 s and 25,627,
  * 18,502, 10,814 and 6,836 for int8.
  *
- * FILTERED (the same rows, default ef 15, the float graph; `scan` is vz_exact_rows over the
- * matches; us of processor time a query / recall@10; near: matches lie around the query, far: far
- * from it)
- *
- *     matches      50 %           20 %           10 %          5 %           1 %         0.1 %
- *     scan       5580            2292           1221          610           129           16
- *     random      319 / 0.990     326 / 0.989    312 / 0.987  363 / 0.976   134 / 1.000   18
- * / 1.000 near        189 / 0.984     227 / 0.985    193 / 0.987  194 / 0.988   171 / 1.000   20
- * / 1.000 far        1553 / 0.982    2415 / 0.950   1150 / 0.964  569 / 0.967   111 / 1.000   18
- * / 1.000
- *
- * Without widening far filters reached 0.96, 0.85, 0.80, 0.81 at 50, 20, 10, 5 %.
+ * FILTERED: filter.c, and the tables of docs/adr/0005.
  *
  * TRIED AND REJECTED (one core of an EPYC with AVX-512, 512 dims)
  *

@@ -56,4 +56,40 @@ static inline uint32_t vz_pool_insert(uint64_t *pool, uint32_t *count, uint32_t 
     return low;
 }
 
+/* The k largest keys, the least of them on top; a heap of room for k. */
+struct vz_best {
+    uint64_t *heap;
+    uint32_t k, count;
+};
+
+/* Sifts `key` down from `at` in a min-heap of `count` keys. */
+static inline void vz_heap_sift(uint64_t *heap, uint32_t count, uint32_t at, uint64_t key)
+{
+    for (;;) {
+        uint64_t child = 2 * (uint64_t)at + 1;
+        if (child >= count)
+            break;
+        if (child + 1 < count && heap[child + 1] < heap[child])
+            child++;
+        if (heap[child] >= key)
+            break;
+        heap[at] = heap[child];
+        at = (uint32_t)child;
+    }
+    heap[at] = key;
+}
+
+static inline void vz_best_offer(struct vz_best *best, uint64_t key)
+{
+    if (best->count == best->k) {
+        if (key > best->heap[0])
+            vz_heap_sift(best->heap, best->count, 0, key);
+        return;
+    }
+    uint32_t at = best->count++;
+    for (; at && best->heap[(at - 1) / 2] > key; at = (at - 1) / 2)
+        best->heap[at] = best->heap[(at - 1) / 2];
+    best->heap[at] = key;
+}
+
 #endif

@@ -194,7 +194,7 @@ void vz_score(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t cou
     if (!scorer->coded && count > 4 && vz_cold_is_on(scorer->space->cold))
         ask_for_rows(scorer->space, rows, count); /* a few: they were scored a moment ago */
     if (scorer->coded)
-        vz_codes_score(scorer, rows, count, similarities);
+        vz_codes_score(scorer, rows, count, similarities, NULL);
     else if (scorer->space->element == VZ_ELEMENT_FLOAT)
         score_floats(scorer, rows, count, similarities);
     else

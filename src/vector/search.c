@@ -10,8 +10,9 @@ static enum vz_status check(const struct vz_hnsw_search *search, struct vz_error
     return VZ_OK;
 }
 
-/* A filtered walk sees fewer ways than a plain one of the same ef; below this its recall drops. */
-#define FILTER_EF 64
+/* A filtered walk sees fewer ways than a plain one of the same ef; below this its recall drops.
+ * More in filter.c. */
+#define FILTER_EF 56
 
 static enum vz_status walk_for(struct vz_walk *walk, uint64_t entry, uint32_t ef, uint32_t keep,
                                bool removed, struct vz_error *err)
@@ -50,6 +51,11 @@ static enum vz_status search_flat(struct vz_walk *walk, uint32_t ef, struct vz_n
     }
     if (search->group && !vz_scratch_group_room(walk->scratch, ef))
         return vz_fail(err, VZ_BUDGET, "no memory for the groups of %u rows", ef);
+    if (search->accept && !search->group) {
+        if (!vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit)))
+            return vz_fail(err, VZ_BUDGET, "no memory for a scan of ef %u", ef);
+        return VZ_OK;
+    }
     double matches =
         search->accept && search->accept_estimate ? search->accept_estimate : walk->limit;
     vz_walk_scan(walk, ef, ef, matches);

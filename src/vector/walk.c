@@ -222,7 +222,7 @@ uint32_t vz_walk_ties(const struct vz_walk *walk, uint32_t ef)
     return VZ_MAX(k, (ef + 1) / 2);
 }
 
-static uint32_t open_from(const struct vz_scratch *s, uint32_t at)
+uint32_t vz_walk_open_from(const struct vz_scratch *s, uint32_t at)
 {
     while (at < s->pool_count && !(s->pool[at] & VZ_KEY_OPEN))
         at++;
@@ -230,7 +230,7 @@ static uint32_t open_from(const struct vz_scratch *s, uint32_t at)
 }
 
 /* Asks for all of the rows, into the second level: the first is too small for them. */
-static void fetch_batch(const struct vz_walk *walk, const uint32_t *batch, uint32_t count)
+void vz_walk_fetch_batch(const struct vz_walk *walk, const uint32_t *batch, uint32_t count)
 {
     const struct vz_hnsw *graph = walk->graph;
     bool coded = walk->scorer->coded;
@@ -248,15 +248,15 @@ static uint32_t expand(struct vz_walk *walk, uint32_t at, unsigned level, uint32
     struct vz_scratch *s = walk->scratch;
     s->pool[at] &= ~(uint64_t)VZ_KEY_OPEN;
     uint32_t count = gather(walk, vz_key_row(s->pool[at]), level, batch);
-    fetch_batch(walk, batch, count);
+    vz_walk_fetch_batch(walk, batch, count);
     walk->hops++;
     return count;
 }
 
 /* Scores the batch and puts what is good enough into the pool; the foremost place it took, or
  * `at`. */
-static uint32_t keep_best(struct vz_walk *walk, const uint32_t *batch, uint32_t count, uint32_t ef,
-                          uint32_t at)
+uint32_t vz_walk_keep_best(struct vz_walk *walk, const uint32_t *batch, uint32_t count, uint32_t ef,
+                           uint32_t at)
 {
     struct vz_scratch *s = walk->scratch;
     uint64_t worst = s->pool_count < ef ? 0 : s->pool[ef - 1];
@@ -280,19 +280,19 @@ void vz_walk_level(struct vz_walk *walk, unsigned level, uint32_t ef)
 {
     struct vz_scratch *s = walk->scratch;
     uint32_t at = 0, count = 0, *now = s->batch, *next = s->batch_next;
-    while (count || (at = open_from(s, at)) < s->pool_count) {
+    while (count || (at = vz_walk_open_from(s, at)) < s->pool_count) {
         if (vz_walk_cancelled(walk))
             return;
         if (!count)
             count = expand(walk, at, level, now);
-        uint32_t next_count = 0, following = open_from(s, at);
+        uint32_t next_count = 0, following = vz_walk_open_from(s, at);
         if (level == 0 && following < s->pool_count) {
             next_count = expand(walk, following, level, next);
-            following = open_from(s, following);
+            following = vz_walk_open_from(s, following);
         }
         if (following < s->pool_count)
             vz_walk_fetch_links(walk, vz_key_row(s->pool[following]), level);
-        at = keep_best(walk, now, count, ef, at);
+        at = vz_walk_keep_best(walk, now, count, ef, at);
         uint32_t *scored = now;
         now = next;
         next = scored;

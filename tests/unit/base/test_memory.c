@@ -76,16 +76,23 @@ static void bitset_agrees_with_an_array(void **state)
         for (size_t i = 0; i < bits; i++)
             if ((expected[i] = vz_rng_next(&seed) % 3 == 0))
                 vz_bitset_set(&set, i);
+        uint32_t list[300], listed = vz_bitset_list(&set, 0, list, 300), at = 0;
         size_t count = 0, next = vz_bitset_next(&set, 0);
         for (size_t i = 0; i < bits; i++) {
             assert_int_equal(vz_bitset_has(&set, i), expected[i]);
             if (expected[i]) {
+                assert_int_equal(list[at++], i);
+                uint32_t one = 0, rest = vz_bitset_list(&set, i, &one, 1);
+                assert_true(rest == 1 && one == i);
                 assert_int_equal(next, i);
                 next = vz_bitset_next(&set, i + 1);
                 count++;
             }
         }
         assert_int_equal(next, bits);
+        assert_int_equal(listed, count);
+        assert_int_equal(vz_bitset_list(&set, 0, list, 2), VZ_MIN(count, 2u));
+        assert_int_equal(vz_bitset_list(&set, bits, list, 300), 0);
         assert_int_equal(vz_bitset_count(&set), count);
         vz_bitset_and_not(&other, &set);
         assert_int_equal(vz_bitset_count(&other), bits - count);
@@ -97,6 +104,23 @@ static void bitset_agrees_with_an_array(void **state)
         vz_bitset_deinit(&set);
         vz_bitset_deinit(&other);
     }
+}
+
+/* Long stretches of nothing are skipped; of words and eights of words at once. */
+static void bits_far_apart_are_listed(void **state)
+{
+    static const uint32_t at[] = {0, 63, 64, 700, 1216, 5000, 5001, 9999};
+    struct vz_bitset set;
+    uint32_t got[10];
+    vz_bitset_init(&set, 10000);
+    for (size_t i = 0; i < VZ_COUNT_OF(at); i++)
+        vz_bitset_set(&set, at[i]);
+    for (uint32_t i = 0; i <= VZ_COUNT_OF(at); i++) {
+        uint32_t from = i ? at[i - 1] + 1 : 0, count = vz_bitset_list(&set, from, got, 10);
+        assert_int_equal(count, VZ_COUNT_OF(at) - i);
+        assert_memory_equal(got, at + i, count * sizeof *got);
+    }
+    vz_bitset_deinit(&set);
 }
 
 static void map_keeps_what_was_put(void **state)
@@ -188,6 +212,7 @@ int main(void)
         cmocka_unit_test(buffer_grows_and_stays_terminated),
         cmocka_unit_test(sizes_that_overflow_are_refused),
         cmocka_unit_test(bitset_agrees_with_an_array),
+        cmocka_unit_test(bits_far_apart_are_listed),
         cmocka_unit_test(map_keeps_what_was_put),
         cmocka_unit_test(pool_runs_everything_it_took),
         cmocka_unit_test(errors_are_cut_at_whole_characters),

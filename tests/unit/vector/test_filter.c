@@ -48,12 +48,7 @@ static bool is_accepted(void *context, uint32_t row)
 
 static uint32_t list_accepted(void *context, uint32_t from, uint32_t *out, uint32_t max)
 {
-    const struct vz_bitset *set = context;
-    uint32_t count = 0;
-    for (size_t row = vz_bitset_next(set, from); row < set->bits && count < max;
-         row = vz_bitset_next(set, row + 1))
-        out[count++] = (uint32_t)row;
-    return count;
+    return vz_bitset_list(context, from, out, max);
 }
 
 /* The `matches` rows nearest to the query's nearest row, to the row farthest from it, any, or all
@@ -178,10 +173,10 @@ static void wrong_estimates_cost_time_only(void **state)
 static void rejected_rows_are_not_scored(void **state)
 {
     struct outcome half = measure(0, RANDOM, 50, 64, RIGHT_WITH_LIST);
-    struct outcome fifth = measure(0, RANDOM, 20, 64, RIGHT_WITH_LIST);
-    print_message("distances: %.0f at 50 %%, %.0f at 20 %%\n", half.visited, fifth.visited);
-    assert_true(half.scans < 0.2 && fifth.scans < 0.2);
-    assert_true(fifth.visited < half.visited * 1.2); /* all of them scored: 2.5 times as many */
+    struct outcome third = measure(0, RANDOM, 30, 64, RIGHT_WITH_LIST);
+    print_message("distances: %.0f at 50 %%, %.0f at 30 %%\n", half.visited, third.visited);
+    assert_true(half.scans < 0.2 && third.scans < 0.2);
+    assert_true(third.visited < half.visited * 1.2); /* all of them scored: 1.7 times as many */
 }
 
 static bool refuse(void *context, uint32_t row)
@@ -310,7 +305,7 @@ static void the_border_of_a_hole(void **state)
             print_message("%s, the farthest %g %%: recall@10 %.4f, visited %.0f\n",
                           quantize == 1 ? "int8" : "bit", accepted[i], got.recall, got.visited);
             /* 32 bits tell little, also on an ordinary walk; with 512 the bench finds all. */
-            assert_true(got.recall >= (quantize == 1 ? 0.95 : 0.85));
+            assert_true(got.recall >= (quantize == 1 ? 0.99 : 0.85));
             assert_true(got.visited <= ROWS * accepted[i] / 100 * 1.2 + 1000);
         }
 }
