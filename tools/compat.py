@@ -95,8 +95,8 @@ Differences worth knowing:
 - What a request may cost has limits where Elasticsearch has a heap. 429 `circuit_breaking_exception`:
   terms that a search looks up (64 MiB, 512 MiB for those of an `_msearch`), explanations of its hits
   (512 MiB). 400: tokens of a text (2^20, and 32 more for each byte of it), scripts of an aggregation's
-  buckets (2^28 steps), lists and objects that `append` compares (ten million). `_mtermvectors` ends after
-  a minute. No time is limited but by `timeout`; a search ends when its client leaves.
+  buckets (2^28 steps), lists and objects that `append` compares (ten million), words times
+  fields of a query (65,536 clauses). `_mtermvectors` ends after a minute. No time is limited but by `timeout`; a search ends when its client leaves.
 - A closed index takes no memory; what still reads it, a scroll say, goes on. `_clone`, `_shrink` and `_split`
   write the documents, versions and sequence numbers into files of their own; `number_of_shards` is what the
   settings say and one shard whatever it is.

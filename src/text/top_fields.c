@@ -40,6 +40,7 @@
 /* Of a plan: a leaf takes some two KiB, and words times fields may be a million of them. With more
  * the documents are walked, where fields that are one are a weight a word. */
 #define MOST_LEAVES 4096
+#define MOST_WEIGHT 0x1p20f /* of a field among some that are one: lengths and freqs times it */
 
 /* ---- what a query comes to ---------------------------------------------------------------------
  */
@@ -112,6 +113,9 @@ static bool gather(struct gather *g, const struct vz_weight *weight, float scale
     if (query->kind == VZ_TEXT_COMBINED) {
         if (query->field_count * query->term_count > MOST_LEAVES - g->count)
             return false;
+        for (size_t i = 0; i < query->field_count; i++)
+            if (!(query->fields[i].weight <= MOST_WEIGHT))
+                return false;
         g->above = true;
         for (size_t i = 0; i < query->field_count * query->term_count; i++)
             gather_leaf(g, combined_leaf(g, weight, i / query->term_count, i % query->term_count),

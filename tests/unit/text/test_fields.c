@@ -447,6 +447,14 @@ static void weights_without_end_leave_nobody_out(void **state)
         for (size_t p = 0; i % 2 && p < query->part_count; p++)
             ((struct vz_text_query *)(uintptr_t)query->parts[p])->boost = 3e38f;
         query->boost = 3e38f;
+        if (i % 4 == 1) { /* of the fields alone */
+            query->boost = 1;
+            for (size_t p = 0; p < query->part_count; p++)
+                ((struct vz_text_query *)(uintptr_t)query->parts[p])->boost = 1;
+            for (size_t f = 0; f < FIELDS; f++)
+                ((struct vz_text_field_weight *)(uintptr_t)query->parts[0]->fields)[f].weight =
+                    3e38f;
+        }
         vz_bitset_init(&bits, c.documents);
         assert_int_equal(vz_text_collect(c.view, query, &bits, NULL, NULL, NULL, &err), VZ_OK);
         assert_int_equal(
