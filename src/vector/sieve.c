@@ -11,6 +11,13 @@
  * all would be (one bit, a tenth of the rows accepted), the first few rows show it, and the
  * others are scored at once.
  *
+ * 100,000 CLIP-like rows of 512 dims, us a query (scan of the rows themselves): 5 % accepted at
+ * random int8 265, int4 163, one bit 231 (540); 1 % 70, 44, 62 (113). What led there, int8, ns a
+ * row: 60 with codes asked for four rows ahead, 43 with sixteen. Asking so for float rows loses a
+ * fifth: the kernel, four rows at once while it asks for the next four, is better alone. Looking at
+ * 256 rows with the bound that their k-th best gives told one bit to read everything at 5 % (316 us
+ * for 155); the best of 64 is as near as the k-th best of all will be.
+ *
  * Invariant: every accepted row seen so far that may be one of the k best is in `best` (with its
  * true similarity) or held. */
 #include "vector/pool.h"
