@@ -7,7 +7,7 @@
  *     build M EF_CONSTRUCTION QUANTIZE THREADS
  *                         {"seconds":..,"memory_bytes":..,"resident_bytes":..,"valid":..}
  *     recode FROM TO M    the graph of one QUANTIZE as another, with its links
- *                         {"seconds":..,"finish_seconds":..,"valid":..}
+ *                         {"seconds":..,"finish_seconds":..,"memory_bytes":..,"valid":..}
  *     drop QUANTIZE       frees it
  *     truth K PATH        exact answers for recall, into PATH as 32-bit row numbers; read when
  * there search EF K QUANTIZE THREADS
@@ -231,8 +231,8 @@ static void recode(struct bench *b, uint32_t from, uint32_t to, uint32_t m)
     bool valid = b->row_count > 200000 || vz_hnsw_validate(graph, &err) == VZ_OK;
     vz_hnsw_free(b->graphs[to]);
     b->graphs[to] = graph;
-    printf("{\"seconds\":%.4f,\"finish_seconds\":%.4f,\"valid\":%s}\n", seconds, finish,
-           valid ? "true" : "false");
+    printf("{\"seconds\":%.4f,\"finish_seconds\":%.4f,\"memory_bytes\":%zu,\"valid\":%s}\n",
+           seconds, finish, vz_hnsw_memory_bytes(graph), valid ? "true" : "false");
 }
 
 static bool read_truth(struct bench *b, uint32_t k, const char *path)
