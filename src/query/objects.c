@@ -16,6 +16,7 @@
 #include "text/analysis.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -36,7 +37,7 @@ struct vz_object_index {
     struct vz_store *store;
     unsigned users;
     uint64_t used_ns;
-    bool broken;
+    atomic_bool broken; /* written with the index locked, read with the cache locked */
 
     pthread_mutex_t lock; /* of filling */
     /* guarded by it; pages below a published count are read without */
@@ -429,9 +430,10 @@ static enum vz_status flush(struct feed *feed, uint32_t docno, struct vz_error *
             *page = vz_alloc(PAGE_OBJECTS * sizeof **page);
         (*page)[at->count++ & (PAGE_OBJECTS - 1)] = feed->places[i];
     }
-    at->broken |= status != VZ_OK;
     if (status == VZ_OK)
         at->filled = docno;
+    else
+        at->broken = true;
     feed->count = feed->bytes = 0;
     vz_arena_reset(&feed->arena);
     return status;

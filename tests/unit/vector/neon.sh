@@ -29,7 +29,7 @@ sources=$(ls "$root"/src/vector/*.c | grep -v checkpoint.c) # needs xxhash; tell
 flags="-std=gnu17 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -fno-math-errno
     -static -I$out/include -I$root/tests/unit/vector/neon -I$root/tests/unit/vector"
 passed=0 failed=0 objects=()
-for source in $sources "$root"/src/base/{cpu,mem,status,grow,bitset,text,clock}.c; do
+for source in $sources "$root"/src/base/{ahead,cpu,mem,status,grow,bitset,text,clock}.c; do
     object=$out/$(basename "$(dirname "$source")")_$(basename "$source" .c).o
     objects+=("$object")
     # shellcheck disable=SC2086

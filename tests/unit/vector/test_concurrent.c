@@ -100,12 +100,25 @@ struct late {
     struct vz_hnsw *graph;
     uint32_t row;
     enum vz_status status;
+    atomic_bool held, let_go; /* by hold_entry */
 };
 
 static void *insert_late(void *context)
 {
     struct late *late = context;
     late->status = vz_hnsw_insert(late->graph, late->row, NULL);
+    return NULL;
+}
+
+/* A thread of its own, for whoever holds entry_lock may not insert. */
+static void *hold_entry(void *context)
+{
+    struct late *late = context;
+    pthread_mutex_lock(&late->graph->entry_lock);
+    atomic_store(&late->held, true);
+    while (!atomic_load(&late->let_go))
+        usleep(1000);
+    pthread_mutex_unlock(&late->graph->entry_lock);
     return NULL;
 }
 
@@ -117,14 +130,16 @@ static void an_insert_waits_while_others_go_on(void **state)
     struct vz_hnsw_options o = options_of(&v, VZ_COSINE);
     struct vz_hnsw *graph = graph_of(&o, 0);
     struct late late = {.graph = graph};
-    pthread_t thread;
+    pthread_t thread, holder;
     uint32_t first = 0, row;
     while (vz_level(graph, first) > 0)
         first++;
     assert_int_equal(vz_hnsw_insert(graph, first, NULL), VZ_OK);
     for (late.row = first + 1; vz_level(graph, late.row) == 0;)
         late.row++;
-    pthread_mutex_lock(&graph->entry_lock);
+    assert_int_equal(pthread_create(&holder, NULL, hold_entry, &late), 0);
+    while (!atomic_load(&late.held))
+        usleep(1000);
     assert_int_equal(pthread_create(&thread, NULL, insert_late, &late), 0);
     while (atomic_load(&graph->limit) <= late.row) /* then it has its memory */
         usleep(1000);
@@ -138,7 +153,8 @@ static void an_insert_waits_while_others_go_on(void **state)
     assert_true(row < ROWS);
     assert_int_equal(vz_hnsw_insert(graph, row, NULL), VZ_OK);
     atomic_store(&graph->entry, row + 1); /* of the same level: as good as the other */
-    pthread_mutex_unlock(&graph->entry_lock);
+    atomic_store(&late.let_go, true);
+    pthread_join(holder, NULL);
     pthread_join(thread, NULL);
     assert_int_equal(late.status, VZ_OK);
     for (row = 0; row < ROWS; row++)
