@@ -18,6 +18,11 @@
  * 256 rows with the bound that their k-th best gives told one bit to read everything at 5 % (316 us
  * for 155); the best of 64 is as near as the k-th best of all will be.
  *
+ * A doubt is four deviations, and now and then a row is further off: one that asks for itself is
+ * coded with the very error of its query. Were it the best and by that off more than its doubt, it
+ * would raise `least` above what it is held for itself, and be out. So what is dropped must be
+ * below `least` by the most that any of the k best was seen to be off (`slack`).
+ *
  * Invariant: every accepted row seen so far that may be one of the k best is in `best` (with its
  * true similarity) or held. */
 #include "vector/pool.h"
@@ -38,13 +43,18 @@ struct sieve {
     struct vz_best lower; /* keys of least similarities; in the heap's, as is what is held */
     uint64_t *held;       /* keys of greatest similarities */
     uint32_t held_count;
-    float least;
+    float least, slack;
 };
 
 static void raise_least(struct sieve *sieve, const struct vz_best *best)
 {
     if (best->count == best->k)
         sieve->least = fmaxf(sieve->least, vz_key_similarity(best->heap[0]));
+}
+
+static bool is_out(const struct sieve *sieve, uint64_t held)
+{
+    return vz_key_similarity(held) < sieve->least - sieve->slack;
 }
 
 static void ask_for(const struct vz_scorer *scorer, const uint32_t *rows, uint32_t count)
@@ -79,7 +89,7 @@ static void sharpen(struct sieve *sieve)
 {
     const struct vz_best *lower = &sieve->lower;
     uint32_t rows[BLOCK];
-    float similarities[BLOCK], least = INFINITY;
+    float similarities[BLOCK], codes[BLOCK], doubts[BLOCK], least = INFINITY;
     if (lower->count < lower->k)
         return;
     for (uint32_t i = 0, count; i < lower->count; i += count) {
@@ -87,9 +97,12 @@ static void sharpen(struct sieve *sieve)
         for (uint32_t j = 0; j < count; j++)
             rows[j] = vz_key_row(lower->heap[i + j]);
         vz_score(&sieve->exact, rows, count, similarities);
+        vz_codes_score(sieve->walk->scorer, rows, count, codes, doubts);
         sieve->walk->visited += count;
-        for (uint32_t j = 0; j < count; j++) /* NaN is -infinity */
+        for (uint32_t j = 0; j < count; j++) { /* NaN is -infinity; fmaxf passes over it */
             least = fminf(least, vz_key_similarity(vz_key(similarities[j], 0)));
+            sieve->slack = fmaxf(sieve->slack, similarities[j] - codes[j] - doubts[j]);
+        }
     }
     sieve->least = fmaxf(sieve->least, least);
 }
@@ -114,7 +127,7 @@ static void settle(struct sieve *sieve)
     uint32_t rows[BLOCK], count = 0, enough = FIRST;
     sharpen(sieve);
     for (uint32_t i = 0; i < sieve->held_count; i++) {
-        if (vz_key_similarity(sieve->held[i]) < sieve->least)
+        if (is_out(sieve, sieve->held[i]))
             continue;
         rows[count++] = vz_key_row(sieve->held[i]);
         if (count == enough) {
@@ -142,7 +155,7 @@ static void drop(struct sieve *sieve)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < sieve->held_count; i++) {
         sieve->held[kept] = sieve->held[i];
-        kept += !(vz_key_similarity(sieve->held[i]) < sieve->least);
+        kept += !is_out(sieve, sieve->held[i]);
     }
     sieve->held_count = kept;
 }
@@ -167,7 +180,7 @@ static bool in_vain(struct sieve *sieve, uint32_t seen)
 static void hold(struct sieve *sieve, uint32_t row, float similarity, float doubt)
 {
     float most = similarity + doubt;
-    if (most < sieve->least)
+    if (most < sieve->least - sieve->slack)
         return;
     sieve->held[sieve->held_count++] = vz_key(most == most ? most : INFINITY, row);
     vz_best_offer(&sieve->lower, vz_key(similarity - doubt, row));

@@ -164,12 +164,47 @@ static void removed_rows_and_cancelling(void **state)
     vz_bitset_deinit(&set);
 }
 
+/* Every row asks for itself, one answer wanted: it is coded as wrongly as its query. */
+static void every_row_finds_itself(void **state)
+{
+    enum { DIMS = 32, FEW_ROWS = 1200, ROUNDS = 20 };
+    struct vz_bitset set;
+    vz_bitset_init(&set, FEW_ROWS);
+    vz_bitset_set_all(&set);
+    for (uint32_t round = 0; round < ROUNDS; round++) {
+        struct vectors rows = vectors_new(FEW_ROWS, DIMS, true, SEED + round);
+        struct vz_hnsw_options o = options_of(&rows, VZ_COSINE);
+        for (uint32_t quantize = 1; quantize <= VZ_QUANTIZE_BIT; quantize++) {
+            o.quantize = quantize;
+            o.flat = true;
+            o.sample_rows = FEW_ROWS;
+            struct vz_hnsw *graph = graph_of(&o, FEW_ROWS);
+            for (uint32_t row = 0; row < FEW_ROWS; row++) {
+                struct vz_hnsw_search search = {.query = rows.rows + (size_t)row * DIMS,
+                                                .k = 1,
+                                                .accept = is_accepted,
+                                                .accept_context = &set,
+                                                .accepted = list_accepted};
+                struct vz_near got;
+                uint32_t found;
+                assert_int_equal(vz_hnsw_search(graph, &search, &got, &found, NULL, NULL), VZ_OK);
+                assert_int_equal(found, 1);
+                assert_int_equal(got.row, row);
+            }
+            vz_hnsw_free(graph);
+        }
+        free(rows.rows);
+    }
+    vz_bitset_deinit(&set);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scans_by_codes_are_exact),
         cmocka_unit_test(copies_and_what_is_no_number),
         cmocka_unit_test(removed_rows_and_cancelling),
+        cmocka_unit_test(every_row_finds_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
