@@ -88,7 +88,8 @@ struct vz_hnsw_search {
     };
     uint32_t k; /* >= 1 */
     /* Candidates kept, all of them scored again when the graph is quantized (oversampling by x is
-     * an ef of k times x). Raised to k; to 2 k for INT4, to 4 k for BIT; to 64 with a filter. */
+     * an ef of k times x). Raised to k; to 2 k for INT4, to 4 k for BIT; to 56 with a filter or
+     * with groups, and further where a walk among the accepted rows needs it (filter.c). */
     uint32_t ef;
     /* NULL: every row counts. Otherwise only rows for which it answers true are returned. Called
      * from the searching thread, for a row several times perhaps, always with the same answer. */
