@@ -45,6 +45,7 @@
 #define QUICK_SCAN 12000 /* distances */
 #define SEEDS 24
 #define BLOCK 64
+#define BY_ROWS 4096 /* so few are scanned by rows: nothing that codes say wrongly is lost */
 #define BORDER_SAMPLE 256
 #define BORDER_SHARE 0.85f
 
@@ -566,6 +567,6 @@ enum vz_status vz_walk_filtered(struct vz_walk *walk, uint64_t entry, uint32_t e
     if (ok && !done && search->group)
         ok = vz_walk_scan(walk, keep, 2 * keep, matches);
     else if (ok && !done)
-        ok = vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit));
+        ok = vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit), matches <= BY_ROWS);
     return ok ? VZ_OK : vz_fail(err, VZ_BUDGET, "no memory for a filtered search");
 }

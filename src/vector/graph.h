@@ -391,7 +391,8 @@ void vz_walk_bridged(struct vz_walk *walk, uint32_t ef);
 #define VZ_SCAN_NS(bytes) (16 + 0.047 * (double)(bytes))
 /* sieve.c: the k best of all accepted rows into the pool, by codes where those are sure and by the
  * rows themselves where not. Without groups, on codes. False: no memory. */
-bool vz_walk_sieve(struct vz_walk *walk, uint32_t k);
+/* by_rows: codes are not looked at. */
+bool vz_walk_sieve(struct vz_walk *walk, uint32_t k, bool by_rows);
 
 /* ---- codes.c ---- */
 

@@ -52,7 +52,7 @@ static enum vz_status search_flat(struct vz_walk *walk, uint32_t ef, struct vz_n
     if (search->group && !vz_scratch_group_room(walk->scratch, ef))
         return vz_fail(err, VZ_BUDGET, "no memory for the groups of %u rows", ef);
     if (search->accept && !search->group) {
-        if (!vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit)))
+        if (!vz_walk_sieve(walk, VZ_MIN(search->k, walk->limit), false))
             return vz_fail(err, VZ_BUDGET, "no memory for a scan of ef %u", ef);
         return VZ_OK;
     }

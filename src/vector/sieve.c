@@ -212,7 +212,7 @@ static void sift(struct sieve *sieve)
         score_rest(sieve, from);
 }
 
-bool vz_walk_sieve(struct vz_walk *walk, uint32_t k)
+bool vz_walk_sieve(struct vz_walk *walk, uint32_t k, bool by_rows)
 {
     struct vz_scratch *s = walk->scratch;
     if (!vz_scratch_heap_room(s, (size_t)k + HELD))
@@ -225,7 +225,7 @@ bool vz_walk_sieve(struct vz_walk *walk, uint32_t k)
                           .least = -INFINITY};
     /* Rows past the count may be in the middle of their insert. */
     walk->limit = VZ_MIN(walk->limit, vz_hnsw_count(walk->graph));
-    if (walk->scorer->coded)
+    if (walk->scorer->coded && !by_rows)
         sift(&sieve);
     else
         score_rest(&sieve, 0);
